@@ -1,0 +1,53 @@
+"""The errors that a user can cause. Each carries one sentence that says what to do.
+
+The command line prints such a sentence and exits with code 2; anything else that is
+raised is a defect of dpl_nas and keeps its traceback.
+"""
+
+__all__ = [
+    "ArchitectureError",
+    "BackboneError",
+    "CheckpointError",
+    "ConfigError",
+    "DplError",
+    "OutputError",
+    "SpaceError",
+    "StrategyError",
+    "TaskError",
+]
+
+
+class DplError(Exception):
+    """Bad input: what was expected, what was found, what to do, in one sentence."""
+
+
+class ConfigError(DplError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class SpaceError(DplError):
+    """A search space cannot be found or is not valid."""
+
+
+class ArchitectureError(DplError):
+    """An architecture is malformed or belongs to another search space."""
+
+
+class BackboneError(DplError):
+    """A backbone is unknown, has an unsupported tower, or its weights are missing."""
+
+
+class CheckpointError(DplError):
+    """A file of weights or state is truncated, foreign, or fits something else."""
+
+
+class TaskError(DplError):
+    """A task cannot be found, is laid out wrongly, or has too few images."""
+
+
+class StrategyError(DplError):
+    """A search strategy cannot be found or cannot run on this space."""
+
+
+class OutputError(DplError):
+    """An output folder is in use, holds another run, or cannot be written."""

@@ -1,0 +1,31 @@
+"""How long work tells whoever watches what it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["Observer"]
+
+
+class Observer:
+    """Hears of every stage of a run; this one ignores it all.
+
+    Subclasses draw progress bars, report to NNI, or record for a test. A stage is
+    ``search``, ``train found``, ``train uniform`` or ``evaluate``; its unit is an epoch
+    or, for ``evaluate``, a batch of images.
+    """
+
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """A stage starts, or goes on after a resume with ``done`` of ``total`` units done."""
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        """``done`` units of the stage are complete.
+
+        ``metrics`` are plain numbers by name (``loss``, ``validation_accuracy``,
+        ``entropy``, ...); ``status`` is one line for people: the best choice so far.
+        """
+
+    def end(self, stage: str) -> None:
+        """The stage is complete, or stopped early by its own rule."""

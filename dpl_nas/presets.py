@@ -1,0 +1,80 @@
+"""Names of packaged files: ``mini_clip`` is a space, ``darts`` a strategy.
+
+A name without a folder or suffix means a packaged preset; anything else is a path. In a
+wheel the YAML files live inside the package; in a checkout they are the repository's own
+``search_spaces/`` and ``strategies/`` folders.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from dpl_nas.errors import DplError
+
+__all__ = ["preset_names", "preset_path", "read_yaml"]
+
+Collection = Literal["search_spaces", "strategies"]
+
+_PACKAGE = Path(__file__).parent
+
+
+def _folder(collection: Collection) -> Path:
+    packaged = _PACKAGE / collection
+    return packaged if packaged.is_dir() else _PACKAGE.parent / collection
+
+
+def preset_names(collection: Collection) -> list[str]:
+    """The names of the packaged presets, sorted."""
+    return sorted(path.stem for path in _folder(collection).glob("*.yml"))
+
+
+def preset_path(
+    collection: Collection, name_or_path: str | Path, kind: str, error: type[DplError]
+) -> Path:
+    """The file that a name or a path means.
+
+    Raises
+    ------
+    error
+        With the list of known names, if there is no such file.
+    """
+    text = str(name_or_path)
+    looks_like_path = text.endswith((".yml", ".yaml")) or "/" in text or "\\" in text
+    if looks_like_path:
+        path = Path(text)
+        if not path.is_file():
+            raise error(f"{kind} file {text} does not exist")
+        return path
+    names = preset_names(collection)
+    if text not in names:
+        close = difflib.get_close_matches(text, names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise error(
+            f"unknown {kind} '{text}': known are {', '.join(names)}, or give the path of a "
+            f".yml file{hint}"
+        )
+    return _folder(collection) / f"{text}.yml"
+
+
+def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises
+    ------
+    error
+        If the file cannot be read, is not YAML or is not a mapping.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise error(f"cannot read {kind} file {path}: {problem}") from problem
+    except yaml.YAMLError as problem:
+        where = " ".join(str(problem).split())
+        raise error(f"{kind} file {path} is not valid YAML: {where}") from problem
+    if not isinstance(value, dict):
+        raise error(f"{kind} file {path} must hold a mapping of settings, found {value!r:.60}")
+    return value

@@ -1,0 +1,248 @@
+"""The declarative search space, and an architecture chosen from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from dpl_nas.backbone_config import BackboneConfig
+from dpl_nas.errors import ArchitectureError, SpaceError
+from dpl_nas.files import read_json, write_json
+from dpl_nas.presets import preset_path, read_yaml
+from dpl_nas.towers import TOWERS, Tower
+from dpl_nas.validation import Frozen, validated
+
+__all__ = ["Architecture", "Space", "TowerSpace", "load_architecture", "load_space"]
+
+
+def _whole_numbers(value: Any) -> Any:
+    """A list of whole numbers from ``[0, 2, 4]`` or from the range ``"0-11"``."""
+    if isinstance(value, str):
+        first, dash, last = value.partition("-")
+        if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+            raise ValueError("expected a list of whole numbers or a range such as 0-11")
+        return tuple(range(int(first), int(last) + 1))
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("expected a list of whole numbers or a range such as 0-11")
+    for item in value:
+        # bool is an int to Python, and 2.0 would pass pydantic's lax mode.
+        if isinstance(item, bool) or not isinstance(item, int) or item < 0:
+            raise ValueError(f"expected whole numbers of 0 or more, found {item!r}")
+    if len(set(value)) != len(value):
+        raise ValueError("expected each number once")
+    return tuple(sorted(value))
+
+
+WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field(min_length=1)]
+
+
+class TowerSpace(Frozen):
+    """What is searched in one tower.
+
+    Attributes
+    ----------
+    layers
+        The layers that may have context vectors, counted from 0; the others have none.
+    lengths
+        The context lengths that each of these layers chooses from.
+    """
+
+    layers: WholeNumbers
+    lengths: WholeNumbers
+
+
+class Space(Frozen):
+    """Context lengths by layer and tower, of one backbone.
+
+    Attributes
+    ----------
+    name
+        What runs and architectures call it.
+    backbone
+        The frozen CLIP.
+    towers
+        ``image``, ``text`` or both.
+    shared_vectors
+        Whether, in a supernet, a candidate of length c uses the first c vectors of the
+        longest one (nested), rather than c vectors of its own as published.
+    """
+
+    name: str = Field(min_length=1)
+    backbone: BackboneConfig = BackboneConfig()
+    towers: dict[Tower, TowerSpace] = Field(min_length=1)
+    shared_vectors: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Space:
+        # One order everywhere, so that equal spaces print, hash and draw alike.
+        ordered = {tower: self.towers[tower] for tower in TOWERS if tower in self.towers}
+        object.__setattr__(self, "towers", ordered)
+        return self
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that change when what can be chosen changes, not with the name.
+
+        The backbone counts by its model: the same lengths may be trained on other weights.
+        """
+        content = {
+            "model": self.backbone.model,
+            "towers": {
+                tower: [list(part.layers), list(part.lengths)]
+                for tower, part in self.towers.items()
+            },
+        }
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+    def labels(self) -> Iterator[tuple[str, Tower, int]]:
+        """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
+        for tower, part in self.towers.items():
+            for layer in part.layers:
+                yield f"{tower}/{layer}", tower, layer
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are."""
+        count = 1
+        for part in self.towers.values():
+            count *= len(part.lengths) ** len(part.layers)
+        return count
+
+    def architecture(self, lengths: Mapping[str, int]) -> Architecture:
+        """The architecture with ``lengths[label]`` context vectors at each label.
+
+        Raises
+        ------
+        ArchitectureError
+            If a label is missing or unknown, or a length is not in the space.
+        """
+        known = {label for label, _, _ in self.labels()}
+        if set(lengths) != known:
+            wrong = sorted(set(lengths) ^ known)
+            raise ArchitectureError(
+                f"space {self.name} has {len(known)} layers; missing or unknown here: "
+                f"{', '.join(wrong[:6])}"
+            )
+        architecture = Architecture(
+            space=self.name,
+            space_id=self.id,
+            layers={tower: part.layers for tower, part in self.towers.items()},
+            lengths={
+                tower: tuple(lengths[f"{tower}/{layer}"] for layer in part.layers)
+                for tower, part in self.towers.items()
+            },
+        )
+        self.check(architecture)
+        return architecture
+
+    def uniform(self, length: int) -> Architecture:
+        """The manual design: the same length at every layer.
+
+        Where a tower does not offer ``length``, its longest shorter one is taken.
+        """
+        chosen = {
+            tower: max((c for c in part.lengths if c <= length), default=part.lengths[0])
+            for tower, part in self.towers.items()
+        }
+        return self.architecture({label: chosen[tower] for label, tower, _ in self.labels()})
+
+    def check(self, architecture: Architecture) -> None:
+        """Complain unless ``architecture`` belongs to this space.
+
+        Raises
+        ------
+        ArchitectureError
+            If it was made for another space, or has a length that is not in this one.
+        """
+        if architecture.space_id != self.id:
+            raise ArchitectureError(
+                f"the architecture belongs to space {architecture.space} "
+                f"({architecture.space_id}), not to {self.name} ({self.id}): use the space that "
+                "it was found in"
+            )
+        for tower, part in self.towers.items():
+            for layer, length in zip(part.layers, architecture.lengths[tower], strict=True):
+                if length not in part.lengths:
+                    raise ArchitectureError(
+                        f"{tower}/{layer} has length {length}; space {self.name} offers "
+                        f"{', '.join(map(str, part.lengths))}"
+                    )
+
+
+class Architecture(Frozen):
+    """One context length for every searched layer.
+
+    Attributes
+    ----------
+    space, space_id
+        Name and :attr:`Space.id` of the space it belongs to.
+    layers
+        The searched layers of each tower.
+    lengths
+        For each tower, one context length a searched layer, in the order of ``layers``.
+    """
+
+    space: str
+    space_id: str
+    layers: dict[Tower, WholeNumbers]
+    lengths: dict[Tower, tuple[Annotated[int, Field(ge=0, strict=True)], ...]]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Architecture:
+        if {t: len(v) for t, v in self.layers.items()} != {
+            t: len(v) for t, v in self.lengths.items()
+        }:
+            raise ValueError("expected one length for each layer of each tower")
+        return self
+
+    @property
+    def vectors(self) -> int:
+        """Context vectors in all."""
+        return sum(sum(lengths) for lengths in self.lengths.values())
+
+    def items(self) -> Iterator[tuple[Tower, int, int]]:
+        """Tower, layer and length, one by one."""
+        for tower, layers in self.layers.items():
+            for layer, length in zip(layers, self.lengths[tower], strict=True):
+                yield tower, layer, length
+
+    def describe(self) -> str:
+        """One line: ``image 0 4 2 ... | text 6 0 1 ...``."""
+        return " | ".join(
+            f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in self.lengths.items()
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+
+def load_space(name_or_path: str | Path) -> Space:
+    """A packaged search space by name, or one from a YAML file.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such space or it is not valid.
+    """
+    path = preset_path("search_spaces", name_or_path, "space", SpaceError)
+    data = read_yaml(path, "space", SpaceError)
+    return validated(Space, {"name": path.stem, **data}, f"space {name_or_path}", SpaceError)
+
+
+def load_architecture(path: Path) -> Architecture:
+    """An architecture from the JSON that :meth:`Architecture.save` writes.
+
+    Raises
+    ------
+    ArchitectureError
+        If the file holds something else.
+    CheckpointError
+        If it is missing or not JSON.
+    """
+    return validated(Architecture, read_json(path), f"architecture {path}", ArchitectureError)

@@ -1,0 +1,47 @@
+"""The base of every configured value, and its problems told in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dpl_nas.errors import DplError
+
+__all__ = ["Frozen", "validated"]
+
+
+class Frozen(BaseModel):
+    """A configured value: immutable, and no key is accepted that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+Value = TypeVar("Value", bound=BaseModel)
+
+
+def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -> Value:
+    """``data`` as a ``model``.
+
+    Raises
+    ------
+    error
+        One sentence that names every problem, where it is and what was found.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as problem:
+        raise error(f"{what}: {_sentence(problem)}") from None
+
+
+def _sentence(problem: ValidationError) -> str:
+    parts = []
+    for item in problem.errors(include_url=False):
+        where = ".".join(str(part) for part in item["loc"]) or "the value"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown key {where}")
+            continue
+        message = item["msg"].removeprefix("Value error, ")
+        found = "" if item["type"] == "missing" else f" (found {item['input']!r:.60})"
+        parts.append(f"{where}: {message[:1].lower()}{message[1:]}{found}")
+    return "; ".join(parts)
