@@ -1,0 +1,18 @@
+"""Few-shot tasks: the embedded ``mini/<name>`` family and folders of images."""
+
+from __future__ import annotations
+
+from dpl_nas.tasks.fewshot import FewShotSplit, draw_shots, few_shot_split
+from dpl_nas.tasks.loading import load_task, task_descriptions
+from dpl_nas.tasks.task import Augmentation, ImageSet, Task
+
+__all__ = [
+    "Augmentation",
+    "FewShotSplit",
+    "ImageSet",
+    "Task",
+    "draw_shots",
+    "few_shot_split",
+    "load_task",
+    "task_descriptions",
+]

@@ -1,0 +1,123 @@
+"""Learned context vectors: what they are, what they fit, and their file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from dpl_nas.config import TextTemplate
+from dpl_nas.errors import CheckpointError
+from dpl_nas.files import atomic_path
+from dpl_nas.space import Architecture, Space
+from dpl_nas.validation import Frozen, validated
+
+if TYPE_CHECKING:
+    from dpl_nas.backbone import Backbone
+
+__all__ = ["PromptsMetadata", "TrainedPrompts", "load_prompts"]
+
+_FORMAT = "dpl_nas prompts 1"
+
+
+class PromptsMetadata(Frozen):
+    """What a set of prompts fits and how it was made.
+
+    ``fingerprint`` is the backbone's: prompts of other weights would load and be wrong.
+    """
+
+    architecture: Architecture
+    space: Space
+    fingerprint: str
+    task: str
+    class_names: tuple[str, ...]
+    template: str
+    templates: tuple[str, ...]
+    text_template: TextTemplate
+    shots: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainedPrompts:
+    """Context vectors by ``tower/layer`` (length, width), and what they fit.
+
+    Layers of length 0 have no entry.
+    """
+
+    metadata: PromptsMetadata
+    vectors: dict[str, Tensor]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The context length of each layer."""
+        return self.metadata.architecture
+
+    def check(self, backbone: Backbone) -> None:
+        """Complain unless the prompts were trained on this backbone's very weights.
+
+        Raises
+        ------
+        CheckpointError
+            If they were trained on others.
+        """
+        if backbone.fingerprint != self.metadata.fingerprint:
+            raise CheckpointError(
+                f"the prompts were trained on {self.metadata.space.backbone.model} weights "
+                f"{self.metadata.fingerprint}, but this backbone is {backbone.name} "
+                f"{backbone.fingerprint}: load the weights that they were trained on"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`."""
+        from safetensors.torch import save_file
+
+        header = {"format": _FORMAT, "dpl_nas": self.metadata.model_dump_json()}
+        vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
+        with atomic_path(path) as temporary:
+            save_file(vectors, temporary, metadata=header)
+
+
+def load_prompts(path: Path) -> TrainedPrompts:
+    """Prompts from a file, or from the ``prompts.safetensors`` of a run folder.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, foreign, or does not fit its own architecture.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = path / "prompts.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointError(f"there are no trained prompts at {file}")
+    try:
+        with safe_open(file, framework="pt") as stream:
+            header = stream.metadata() or {}
+            vectors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{file} is truncated or not a safetensors file: {error}") from error
+    if header.get("format") != _FORMAT:
+        raise CheckpointError(f"{file} holds no dpl_nas prompts: give the file that a run wrote")
+    metadata = validated(
+        PromptsMetadata, _json(header.get("dpl_nas", ""), file), str(file), CheckpointError
+    )
+    expected = {
+        f"{tower}/{layer}": length
+        for tower, layer, length in metadata.architecture.items()
+        if length
+    }
+    found = {name: value.shape[0] for name, value in vectors.items()}
+    if found != expected:
+        raise CheckpointError(f"{file} does not hold the vectors of its own architecture")
+    return TrainedPrompts(metadata, vectors)
+
+
+def _json(text: str, file: Path) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{file} has damaged metadata: {error}") from error
