@@ -1,0 +1,125 @@
+"""Weights of a CLIP from a file of either layout, checked against the model first."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from open_clip.model import convert_to_custom_text_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dpl_nas.errors import CheckpointError
+
+__all__ = ["Weights", "fill", "read_weights"]
+
+#: Sizes that OpenAI's archives carry beside the weights; no other layout has them.
+_OPENAI_SIZES = frozenset({"input_resolution", "context_length", "vocab_size"})
+
+#: How many wrong keys an error names before it stops.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Named tensors of one CLIP, and whether OpenAI's archive says so (then: QuickGELU)."""
+
+    tensors: dict[str, Tensor]
+    openai: bool
+
+
+def read_weights(path: Path) -> Weights:
+    """The weights in a ``.safetensors`` file, a ``.pt`` file or a TorchScript archive.
+
+    Nothing but tensors is unpickled.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, or holds something else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist or is not a file")
+    try:
+        content = _read(path)
+    except (
+        EOFError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        SafetensorError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise CheckpointError(
+            f"{path} is truncated or not a file of weights ({type(error).__name__})"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(f"{path} holds no weights by name")
+    tensors: dict[str, Tensor] = {}
+    for name, value in content.items():
+        # As saved from inside DistributedDataParallel.
+        key = str(name).removeprefix("module.")
+        if key in _OPENAI_SIZES:
+            continue
+        if not isinstance(value, Tensor):
+            raise CheckpointError(f"{path} holds {key}, which is not a tensor")
+        tensors[key] = value
+    return Weights(tensors, openai=_OPENAI_SIZES <= set(content))
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
+        if scripted:
+            return torch.jit.load(path, map_location="cpu").state_dict()
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def fill(model: nn.Module, weights: Weights, source: str, name: str) -> None:
+    """Put ``weights`` into ``model``, whose type they take on (half precision is widened).
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is missing, unknown, of another shape or not finite.
+    """
+    tensors = dict(weights.tensors)
+    expected = model.state_dict()
+    if "text.positional_embedding" in expected:
+        tensors = convert_to_custom_text_state_dict(tensors)
+    if "logit_bias" in tensors and "logit_bias" not in expected:
+        # A constant added to all logits changes no probability.
+        del tensors["logit_bias"]
+    for scalar in ("logit_scale", "logit_bias"):
+        # Saved with or without a dimension of 1.
+        if scalar in tensors and scalar in expected and tensors[scalar].numel() == 1:
+            tensors[scalar] = tensors[scalar].reshape(expected[scalar].shape)
+    wrong = sorted(set(tensors) ^ set(expected))
+    if wrong:
+        raise CheckpointError(
+            f"{source} does not hold a {name}: {len(wrong)} names are missing or unknown, such as "
+            f"{', '.join(wrong[:_NAMED])}"
+        )
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            raise CheckpointError(
+                f"{source} does not hold a {name}: {key} should be "
+                f"{tuple(expected[key].shape)}, found {tuple(tensor.shape)}"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{source} is damaged: {key} holds values that are not finite")
+    model.load_state_dict(tensors)

@@ -1,0 +1,234 @@
+"""A CLIP that is never trained, and what the rest needs to know of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from open_clip import CLIP, CustomTextCLIP
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL.Image import Image
+from torch import Tensor
+
+from dpl_nas.backbone.supported import objection
+from dpl_nas.backbone.text import TextInputs, mean_inputs
+from dpl_nas.backbone_config import Precision
+from dpl_nas.errors import BackboneError
+from dpl_nas.towers import Tower
+
+__all__ = ["Backbone"]
+
+Preprocess = Callable[[Image], Tensor]
+Tokenize = Callable[[list[str]], Tensor]
+
+
+class Backbone:
+    """A frozen CLIP in evaluation mode.
+
+    Not a module, so that a module which holds one neither lists its weights nor saves them.
+    A deep copy is the same backbone.
+
+    Attributes
+    ----------
+    model
+        The CLIP of open_clip; no parameter requires a gradient.
+    name
+        Of the model, for people.
+    precision
+        Of the weights and activations.
+    preprocess
+        The test-time transform of an image: ``(3, image_size, image_size)``.
+    image_size
+        Pixels a side.
+    mean, std
+        By which the channels of an image are normalised.
+    layers, widths
+        Of each tower.
+    """
+
+    def __init__(
+        self,
+        model: CLIP | CustomTextCLIP,
+        *,
+        name: str,
+        precision: Precision,
+        preprocess: Preprocess,
+        tokenize: Tokenize | None,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+    ) -> None:
+        reason = objection(model)
+        if reason is not None:
+            raise BackboneError(f"{name} cannot carry context vectors: {reason}")
+        height, width = model.visual.image_size
+        if height != width:
+            raise BackboneError(f"{name} takes images of {height} x {width}, not square ones")
+        self.model: Any = _frozen(model, precision)
+        self.name = name
+        self.precision = precision
+        self.preprocess = preprocess
+        self.image_size = int(height)
+        self.mean = mean
+        self.std = std
+        self.layers: dict[Tower, int] = {
+            "image": len(self.model.visual.transformer.resblocks),
+            "text": len(self.text_tower.transformer.resblocks),
+        }
+        self.widths: dict[Tower, int] = {
+            "image": int(self.model.visual.transformer.width),
+            "text": int(self.text_tower.transformer.width),
+        }
+        self._tokenize = tokenize
+        self._fingerprint: str | None = None
+
+    @classmethod
+    def from_model(
+        cls,
+        model: CLIP | CustomTextCLIP,
+        *,
+        name: str = "custom",
+        precision: Precision = "fp32",
+        transform: PreprocessCfg | None = None,
+        preprocess: Preprocess | None = None,
+        tokenize: Tokenize | None = None,
+    ) -> Backbone:
+        """A backbone of a model in memory, which is frozen in place.
+
+        Parameters
+        ----------
+        model
+            A CLIP of open_clip with transformer towers.
+        name
+            For messages.
+        precision
+            To convert it to; ``fp32`` leaves the weights as they are.
+        transform
+            How open_clip preprocesses its images; by default as for OpenAI's CLIP.
+        preprocess
+            Takes the place of open_clip's own transform, and must agree with the mean and
+            standard deviation of ``transform``.
+        tokenize
+            Captions to ``(n, context_length)`` tokens; without it, captions are refused.
+
+        Raises
+        ------
+        BackboneError
+            If a tower is of another kind.
+        """
+        chosen = transform or PreprocessCfg()
+        if preprocess is None:
+            size = getattr(getattr(model, "visual", None), "image_size", chosen.size)
+            preprocess = image_transform_v2(
+                PreprocessCfg(**{**vars(chosen), "size": size}), is_train=False
+            )
+        return cls(
+            model,
+            name=name,
+            precision=precision,
+            preprocess=preprocess,
+            tokenize=tokenize,
+            mean=_three(chosen.mean),
+            std=_three(chosen.std),
+        )
+
+    @property
+    def text_tower(self) -> Any:
+        """What holds the text tower's parts: the model itself or its ``text``."""
+        return getattr(self.model, "text", self.model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.logit_scale.device
+        return device
+
+    def to(self, device: str | torch.device) -> Backbone:
+        """Move the weights, for all that share this backbone; return it."""
+        if torch.device(device) != self.device:
+            self.model.to(device)
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of the SHA-256 of all weights: their names, types, shapes and bytes."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for name, tensor in sorted(self.model.state_dict().items()):
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+                digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy())
+            self._fingerprint = digest.hexdigest()[:16]
+        return self._fingerprint
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        """Tokens ``(captions, context_length)``, int64, on the CPU; long captions are cut.
+
+        Raises
+        ------
+        BackboneError
+            If the model was given without a tokenizer.
+        """
+        if self._tokenize is None:
+            raise BackboneError(f"{self.name} has no tokenizer: give its token ids instead")
+        return self._tokenize(list(captions)).long()
+
+    def text_inputs(self, captions: Sequence[str]) -> TextInputs:
+        """One caption a class, cut after the last end of text."""
+        return self.text_inputs_of(self.tokenize(captions))
+
+    def text_inputs_of(self, tokens: Tensor) -> TextInputs:
+        """The same of tokens ``(classes, context_length)``."""
+        return self._mean_inputs([tokens])
+
+    def mean_text_inputs(self, templates: Sequence[str], class_names: Sequence[str]) -> TextInputs:
+        """For each class, the mean of its captions' token embeddings over all templates.
+
+        The captions are averaged position by position, padding included. They end at
+        different positions, so the class's feature is the mean over templates of the final
+        hidden token at that template's own end of text.
+
+        Parameters
+        ----------
+        templates
+            Each with ``{}`` where the class name goes.
+        class_names
+            One a class.
+        """
+        return self._mean_inputs(
+            [
+                self.tokenize([template.replace("{}", name) for name in class_names])
+                for template in templates
+            ]
+        )
+
+    def _mean_inputs(self, tokens: Sequence[Tensor]) -> TextInputs:
+        tower = self.text_tower
+        return mean_inputs(
+            [batch.to(self.device) for batch in tokens],
+            tower.token_embedding.weight,
+            tower.positional_embedding,
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        """Itself: what never changes need not be held twice."""
+        return self
+
+    def __repr__(self) -> str:
+        """Name, precision and device."""
+        return f"Backbone({self.name}, {self.precision}, {self.device})"
+
+
+def _frozen(model: CLIP | CustomTextCLIP, precision: Precision) -> CLIP | CustomTextCLIP:
+    model = model.eval().requires_grad_(False)
+    if precision == "bf16":
+        scale = model.logit_scale.data
+        model.to(torch.bfloat16)
+        # One number, and an error in it would scale every logit.
+        model.logit_scale.data = scale
+    return model
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return float(red), float(green), float(blue)

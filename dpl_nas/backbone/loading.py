@@ -1,0 +1,129 @@
+"""From a configuration to a frozen CLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip import CLIP, CustomTextCLIP
+from open_clip.pretrained import (
+    download_pretrained,
+    get_pretrained_cfg,
+    list_pretrained_tags_by_model,
+)
+from open_clip.transform import PreprocessCfg
+
+from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
+from dpl_nas.backbone.frozen import Backbone
+from dpl_nas.backbone.supported import objection_to_config, supported_models
+from dpl_nas.backbone_config import BackboneConfig
+from dpl_nas.errors import BackboneError
+
+__all__ = ["load_backbone"]
+
+
+def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") -> Backbone:
+    """The frozen CLIP that ``config`` asks for.
+
+    Weights of a tag of open_clip are downloaded once and then found in its cache. QuickGELU is
+    used where the tag or the model's name says so, or where the file is OpenAI's own archive
+    (it carries ``input_resolution``); for other files choose a model called ``...-quickgelu``.
+
+    Raises
+    ------
+    BackboneError
+        If the model is unknown or of an unsupported kind, or its weights cannot be had.
+    CheckpointError
+        If a file of weights is truncated, foreign, or of another model.
+    """
+    if config.model == "mini-clip":
+        return _mini_clip(config).to(device)
+    # OpenAI writes ViT-B/16.
+    name = config.model.replace("/", "-")
+    model, transform = _open_clip(name, config)
+    return Backbone.from_model(
+        model,
+        name=name,
+        precision=config.precision,
+        transform=transform,
+        tokenize=open_clip.get_tokenizer(name),
+    ).to(device)
+
+
+def _mini_clip(config: BackboneConfig) -> Backbone:
+    from dpl_nas.mini.model import load_mini_clip, mini_preprocess, mini_tokenizer
+
+    return Backbone.from_model(
+        load_mini_clip(None if config.pretrained is None else Path(config.pretrained)),
+        name="mini-clip",
+        precision=config.precision,
+        preprocess=mini_preprocess(),
+        tokenize=mini_tokenizer(),
+    )
+
+
+def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP, PreprocessCfg]:
+    architecture = open_clip.get_model_config(name) if ":" not in name else None
+    reason = "it is not known" if architecture is None else objection_to_config(architecture)
+    if architecture is None or reason is not None:
+        raise BackboneError(
+            f"{config.model} cannot be the backbone: {reason}; these can: mini-clip, "
+            f"{', '.join(supported_models())}"
+        )
+    tags = list_pretrained_tags_by_model(name)
+    remedy = f"one of its tags ({', '.join(tags) or 'it has none'}), the path of a file, or random"
+    if config.pretrained is None:
+        raise BackboneError(f"{name} needs weights: set pretrained to {remedy}")
+
+    if config.pretrained == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            return _build(architecture), PreprocessCfg()
+
+    tag = get_pretrained_cfg(name, config.pretrained)
+    path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained)
+    if not tag and not path.is_file():
+        raise BackboneError(
+            f"{name} has no weights called {config.pretrained}, and no file is there: set "
+            f"pretrained to {remedy}"
+        )
+    weights = read_weights(path)
+    model = _build(architecture, quick_gelu=_quick_gelu(architecture, tag, weights))
+    fill(model, weights, str(path), name)
+    return model, _transform(tag)
+
+
+def _quick_gelu(architecture: Mapping[str, Any], tag: Mapping[str, Any], weights: Weights) -> bool:
+    # The tag knows its weights; a model's plain name can stand for either.
+    return bool(tag.get("quick_gelu") or architecture.get("quick_gelu") or weights.openai)
+
+
+def _build(
+    architecture: Mapping[str, Any], quick_gelu: bool | None = None
+) -> CLIP | CustomTextCLIP:
+    settings = dict(architecture)
+    kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
+    if quick_gelu is not None:
+        settings["quick_gelu"] = quick_gelu
+    return kind(**settings)
+
+
+def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
+    try:
+        return Path(download_pretrained(dict(tag)))
+    except Exception as error:
+        # Each transport (urllib, the hub's client, httpx) raises errors of its own.
+        raise BackboneError(
+            f"the weights {pretrained} of {name} could not be downloaded "
+            f"({type(error).__name__}): fetch them where there is a network and set pretrained "
+            "to the path of the file"
+        ) from error
+
+
+def _transform(tag: Mapping[str, Any]) -> PreprocessCfg:
+    known = {field.name for field in fields(PreprocessCfg)}
+    return PreprocessCfg(**{key: value for key, value in tag.items() if key in known})

@@ -1,0 +1,85 @@
+"""Which models of open_clip can carry context vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import open_clip
+from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
+
+__all__ = ["objection", "objection_to_config", "supported_models"]
+
+#: Settings of a tower that change attention away from the plain pre-norm block.
+_OTHER_ATTENTION = (
+    "qk_norm",
+    "scaled_cosine_attn",
+    "scale_heads",
+    "scale_attn_inner",
+    "scale_attn",
+    "scale_fc",
+)
+
+
+def supported_models() -> list[str]:
+    """The names of open_clip's models whose two towers can carry context vectors.
+
+    Decided by their configurations; no model is built.
+    """
+    return [
+        name
+        for name in open_clip.list_models()
+        if objection_to_config(open_clip.get_model_config(name)) is None
+    ]
+
+
+def objection_to_config(config: Mapping[str, Any]) -> str | None:
+    """Why a model with this configuration of open_clip is not supported, or ``None``."""
+    image, text = config["vision_cfg"], config["text_cfg"]
+    if "multimodal_cfg" in config:
+        return "it is a CoCa"
+    if image.get("timm_model_name"):
+        return f"its image tower is {image['timm_model_name']} of timm"
+    if not isinstance(image.get("layers", 12), int):
+        return "its image tower is a ResNet"
+    if image.get("attentional_pool"):
+        return "its image tower has an attentional pooler"
+    if image.get("pool_type", "tok") not in ("tok", "avg"):
+        return f"its image tower pools by {image['pool_type']}"
+    if text.get("hf_model_name"):
+        return f"its text tower is {text['hf_model_name']} of Hugging Face"
+    if text.get("no_causal_mask") or text.get("embed_cls"):
+        return "its text tower is not causal"
+    if text.get("pool_type", "argmax") != "argmax":
+        return f"its text tower pools by {text['pool_type']}, not at the end-of-text token"
+    if text.get("hf_tokenizer_name"):
+        return f"its tokenizer is {text['hf_tokenizer_name']} of Hugging Face"
+    for tower in (image, text):
+        if tower.get("block_type") == "custom" or any(tower.get(key) for key in _OTHER_ATTENTION):
+            return "its attention blocks are not plain ones"
+    return None
+
+
+def objection(model: Any) -> str | None:
+    """Why this model in memory is not supported, or ``None``."""
+    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
+    kind = type(model).__name__
+    if not isinstance(model, (open_clip.CLIP, open_clip.CustomTextCLIP)):
+        return f"it is a {kind}, not a CLIP of open_clip"
+    if not isinstance(visual, VisionTransformer):
+        return f"its image tower is a {type(visual).__name__}"
+    if visual.attn_pool is not None:
+        return "its image tower has an attentional pooler"
+    if visual.pool_type not in ("tok", "avg"):
+        return f"its image tower pools by {visual.pool_type}"
+    if text is not model and not isinstance(text, TextTransformer):
+        return f"its text tower is a {type(text).__name__}"
+    if text.attn_mask is None or getattr(text, "cls_emb", None) is not None:
+        return "its text tower is not causal"
+    pool = text.text_pool_type if text is model else text.pool_type
+    if pool != "argmax":
+        return f"its text tower pools by {pool}, not at the end-of-text token"
+    blocks = [*visual.transformer.resblocks, *text.transformer.resblocks]
+    if not all(type(block) is ResidualAttentionBlock for block in blocks):
+        return "its attention blocks are not plain ones"
+    return None

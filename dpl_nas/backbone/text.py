@@ -1,0 +1,65 @@
+"""Captions as the text tower's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["TextInputs", "mean_inputs"]
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """Captions, embedded and cut after the last end-of-text token of them all.
+
+    The cut is exact, for the tower is causal.
+
+    Attributes
+    ----------
+    embeddings
+        ``(classes, tokens, width)``, the positional embedding added.
+    pooling
+        ``(classes, tokens)``, rows summing to 1: how the final hidden tokens are averaged to
+        a class's feature. One-hot at the end of text for a plain caption.
+    """
+
+    embeddings: Tensor
+    pooling: Tensor
+
+    def __len__(self) -> int:
+        """How many classes."""
+        return len(self.embeddings)
+
+    def to(self, device: str | torch.device) -> TextInputs:
+        """The same on ``device``."""
+        return TextInputs(self.embeddings.to(device), self.pooling.to(device))
+
+
+@torch.no_grad()
+def mean_inputs(
+    tokens: Sequence[Tensor], token_embedding: Tensor, positional_embedding: Tensor
+) -> TextInputs:
+    """The mean over templates of token embeddings, and of their end-of-text positions.
+
+    Parameters
+    ----------
+    tokens
+        For each template, ``(classes, context_length)``; the end of text is the highest token.
+    token_embedding
+        ``(vocabulary, width)``.
+    positional_embedding
+        ``(context_length, width)``.
+    """
+    ends = [batch.argmax(dim=-1) for batch in tokens]
+    length = 1 + max(int(end.max()) for end in ends)
+    classes, width = len(tokens[0]), token_embedding.shape[1]
+    embeddings = token_embedding.new_zeros(classes, length, width)
+    pooling = token_embedding.new_zeros(classes, length)
+    rows = torch.arange(classes, device=embeddings.device)
+    for batch, end in zip(tokens, ends, strict=True):
+        embeddings += token_embedding[batch[:, :length]] / len(tokens)
+        pooling[rows, end] += 1 / len(tokens)
+    return TextInputs(embeddings + positional_embedding[:length], pooling)
