@@ -75,7 +75,7 @@ def read_weights(path: Path) -> Weights:
         if not isinstance(value, Tensor):
             raise CheckpointError(f"{path} holds {key}, which is not a tensor")
         tensors[key] = value
-    return Weights(tensors, openai=_OPENAI_SIZES <= set(content))
+    return Weights(tensors, openai=_OPENAI_SIZES.issubset(content))
 
 
 def _read(path: Path) -> Any:
@@ -85,7 +85,8 @@ def _read(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
         if scripted:
-            return torch.jit.load(path, map_location="cpu").state_dict()
+            scripted_model: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+            return scripted_model.state_dict()
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -35,9 +35,16 @@ def supported_models() -> list[str]:
 
 def objection_to_config(config: Mapping[str, Any]) -> str | None:
     """Why a model with this configuration of open_clip is not supported, or ``None``."""
-    image, text = config["vision_cfg"], config["text_cfg"]
     if "multimodal_cfg" in config:
         return "it is a CoCa"
+    image, text = config["vision_cfg"], config["text_cfg"]
+    for tower in (image, text):
+        if tower.get("block_type") == "custom" or any(tower.get(key) for key in _OTHER_ATTENTION):
+            return "its attention blocks are not plain ones"
+    return _objection_to_image(image) or _objection_to_text(text)
+
+
+def _objection_to_image(image: Mapping[str, Any]) -> str | None:
     if image.get("timm_model_name"):
         return f"its image tower is {image['timm_model_name']} of timm"
     if not isinstance(image.get("layers", 12), int):
@@ -46,6 +53,10 @@ def objection_to_config(config: Mapping[str, Any]) -> str | None:
         return "its image tower has an attentional pooler"
     if image.get("pool_type", "tok") not in ("tok", "avg"):
         return f"its image tower pools by {image['pool_type']}"
+    return None
+
+
+def _objection_to_text(text: Mapping[str, Any]) -> str | None:
     if text.get("hf_model_name"):
         return f"its text tower is {text['hf_model_name']} of Hugging Face"
     if text.get("no_causal_mask") or text.get("embed_cls"):
@@ -54,9 +65,6 @@ def objection_to_config(config: Mapping[str, Any]) -> str | None:
         return f"its text tower pools by {text['pool_type']}, not at the end-of-text token"
     if text.get("hf_tokenizer_name"):
         return f"its tokenizer is {text['hf_tokenizer_name']} of Hugging Face"
-    for tower in (image, text):
-        if tower.get("block_type") == "custom" or any(tower.get(key) for key in _OTHER_ATTENTION):
-            return "its attention blocks are not plain ones"
     return None
 
 

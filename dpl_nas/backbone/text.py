@@ -22,8 +22,8 @@ class TextInputs:
     embeddings
         ``(classes, tokens, width)``, the positional embedding added.
     pooling
-        ``(classes, tokens)``, rows summing to 1: how the final hidden tokens are averaged to
-        a class's feature. One-hot at the end of text for a plain caption.
+        ``(classes, tokens)``, at least float32, rows summing to 1: how the final hidden tokens
+        are averaged to a class's feature. One-hot at the end of text for a plain caption.
     """
 
     embeddings: Tensor
@@ -56,10 +56,13 @@ def mean_inputs(
     ends = [batch.argmax(dim=-1) for batch in tokens]
     length = 1 + max(int(end.max()) for end in ends)
     classes, width = len(tokens[0]), token_embedding.shape[1]
-    embeddings = token_embedding.new_zeros(classes, length, width)
-    pooling = token_embedding.new_zeros(classes, length)
+    # The sum over templates would lose digits in bfloat16.
+    wide = torch.promote_types(token_embedding.dtype, torch.float32)
+    embeddings = token_embedding.new_zeros(classes, length, width, dtype=wide)
+    pooling = torch.zeros_like(embeddings[..., 0])
     rows = torch.arange(classes, device=embeddings.device)
     for batch, end in zip(tokens, ends, strict=True):
         embeddings += token_embedding[batch[:, :length]] / len(tokens)
         pooling[rows, end] += 1 / len(tokens)
-    return TextInputs(embeddings + positional_embedding[:length], pooling)
+    embeddings += positional_embedding[:length]
+    return TextInputs(embeddings.to(token_embedding.dtype), pooling)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.text import TextInputs
@@ -112,7 +112,9 @@ class PromptedCLIP(nn.Module):
         tokens = x.shape[1]
         mask = torch.full((tokens, tokens), -torch.inf, dtype=x.dtype, device=x.device).triu(1)
         x = run_blocks(tower.transformer.resblocks, x, self._layers("text"), mask, self.path)
-        pooled = torch.einsum("nt,ntw->nw", text.pooling, tower.ln_final(x))
+        hidden = tower.ln_final(x)
+        pooled = torch.einsum("nt,ntw->nw", text.pooling, hidden.to(text.pooling.dtype))
+        pooled = pooled.to(hidden.dtype)
         projection = tower.text_projection
         if projection is None:
             return pooled
@@ -135,8 +137,8 @@ class PromptedCLIP(nn.Module):
             ``(batch, classes)``.
         """
         wide = torch.promote_types(image_features.dtype, torch.float32)
-        image = F.normalize(image_features.to(wide), dim=-1)
-        text = F.normalize(text_features.to(wide), dim=-1)
+        image = functional.normalize(image_features.to(wide), dim=-1)
+        text = functional.normalize(text_features.to(wide), dim=-1)
         scale: Tensor = self.backbone.model.logit_scale.exp()
         return scale * image @ text.T
 
@@ -147,14 +149,13 @@ class PromptedCLIP(nn.Module):
     def _layers(self, tower: Tower) -> dict[int, nn.Module]:
         if tower not in self.contexts:
             return {}
-        modules = self.contexts[tower]
-        assert isinstance(modules, nn.ModuleDict)
+        modules: Any = self.contexts[tower]
         return {int(layer): module for layer, module in modules.items()}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PromptedCLIP:
         # The hook under .to(), .cuda() and the like, also when a parent module is moved. Only
         # the device is followed: the backbone has its own precision.
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.backbone.to(fn(torch.empty(0, device=self.backbone.device)).device)
         return self
 

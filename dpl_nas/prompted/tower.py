@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from dpl_nas.kernels import KernelPath, candidate_attention
 from dpl_nas.prompted.contexts import ContextMixture
@@ -73,28 +73,26 @@ def _attention(
 ) -> Tensor:
     attention = block.attn
     weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    heads, width = attention.num_heads, x.shape[-1]
+    batch, tokens, width = x.shape
+    heads = attention.num_heads
 
-    # [b, t, 3 w] -> three of [b, h, t, d]
     q, k, v = (
-        part.unflatten(-1, (heads, -1)).transpose(1, 2)
-        for part in F.linear(block.ln_1(x), weight, bias).chunk(3, dim=-1)
+        part.view(batch, tokens, heads, -1).transpose(1, 2)  # [b, h, t, d]
+        for part in functional.linear(block.ln_1(x), weight, bias).chunk(3, dim=-1)
     )
-    # All candidates are projected together: [lengths, w] -> two of [h, lengths, d]
+    # The vectors of all candidates are projected together.
     lengths = [len(vectors) for vectors in mixture.candidates]
     vectors = block.ln_1(torch.cat(mixture.candidates).to(x.dtype))
     keys, values = (
-        part.unflatten(-1, (heads, -1)).transpose(0, 1)
-        for part in F.linear(vectors, weight[width:], None if bias is None else bias[width:]).chunk(
-            2, dim=-1
-        )
+        part.view(len(vectors), heads, -1).transpose(0, 1)  # [h, lengths, d]
+        for part in functional.linear(vectors, weight[width:], bias[width:]).chunk(2, dim=-1)
     )
     mixed = candidate_attention(
         q,
         k,
         v,
-        keys.split(lengths, dim=1),
-        values.split(lengths, dim=1),
+        torch.split(keys, lengths, dim=1),
+        torch.split(values, lengths, dim=1),
         mixture.weights,
         mask,
         path=path,
