@@ -1,0 +1,1 @@
+"""Everything that touches NNI: the model space, its supermodule, the engine, trials."""

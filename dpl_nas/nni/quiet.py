@@ -1,0 +1,30 @@
+"""NNI and Lightning without their chatter, which is not about the user's run."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet"]
+
+_LOGGERS = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let only errors of NNI and Lightning through, and put everything back afterwards.
+
+    NNI logs to stdout, where ``--json`` promises one JSON object and nothing else.
+    """
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    try:
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

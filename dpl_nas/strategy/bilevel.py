@@ -1,0 +1,105 @@
+"""The two levels of the search as Lightning sees them: paired batches, and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from nni.nas.evaluator.pytorch import LightningModule
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas.backbone import TextInputs
+from dpl_nas.config import DartsSettings
+from dpl_nas.seeds import derive_seed
+from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
+from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+
+if TYPE_CHECKING:
+    from dpl_nas.strategy.progress import SearchProgress
+
+__all__ = ["PromptModule", "SearchBatches"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+class SearchBatches:
+    """An epoch of ``{"train": batch, "val": batch}``: fresh shuffles on both sides.
+
+    Every training image comes once an epoch. Validation batches go round all validation
+    images in an order that is shuffled anew (the released code took the same first 16 images
+    at every step). ``epoch()`` decides the order, so that a resumed epoch is the same one.
+    """
+
+    def __init__(
+        self,
+        training: FewShotImages,
+        validation: FewShotImages,
+        settings: DartsSettings,
+        seed: int,
+        epoch: Callable[[], int],
+    ) -> None:
+        self._training = training
+        self._validation = validation
+        self._settings = settings
+        self._seed = derive_seed(seed, "search")
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self._training) // self._settings.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, Batch]]:
+        epoch = self._epoch()
+        batches = epoch_rows(len(self._training), self._settings.batch_size, self._seed, epoch)
+        validation = endless_rows(
+            len(self._validation),
+            self._settings.validation_batch_size,
+            derive_seed(self._seed, "validation"),
+            epoch,
+        )
+        for step, (rows, held_out) in enumerate(zip(batches, validation, strict=False)):
+            seed = derive_seed(self._seed, "augment", epoch, step)
+            yield {
+                "train": self._training.batch(rows, seed),
+                "val": self._validation.batch(held_out, seed),
+            }
+
+
+class PromptModule(LightningModule):  # type: ignore[misc]
+    """Cross-entropy of a prompted CLIP, and the optimizer of its context vectors.
+
+    NNI's DARTS calls :meth:`training_step` with a validation batch for the alphas, then with
+    a training batch for the prompts.
+    """
+
+    def __init__(
+        self, settings: DartsSettings, text: TextInputs, progress: SearchProgress
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._text = text
+        self._progress = progress
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss of one batch."""
+        images, labels = batch
+        loss = functional.cross_entropy(self.model(images, self._text), labels)
+        # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
+        self._progress.note_loss("train" if batch_idx % 2 else "validation", loss.detach())
+        return {"loss": loss}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Over all parameters: NNI takes the alphas out."""
+        return build_optimizer(self.model.parameters(), self._settings.prompts)
+
+    def on_train_epoch_start(self) -> None:
+        """The learning rate of the epoch."""
+        epoch = self._progress.done_before + self.trainer.current_epoch
+        rate = learning_rate(self._settings.prompts, epoch, self._settings.epochs)
+        for optimizer in self.trainer.optimizers:
+            if not getattr(optimizer, "is_arch_optimizer", False):
+                set_learning_rate(optimizer, rate)
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        """Nothing; NNI forwards the hook."""

@@ -1,0 +1,249 @@
+"""Measures, records and saves a differentiable search after every epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from dpl_nas.backbone import TextInputs
+from dpl_nas.config import DartsSettings
+from dpl_nas.errors import CheckpointError, ConfigError
+from dpl_nas.nni.supermodule import DifferentiableContexts
+from dpl_nas.observer import Observer
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.space import Space
+from dpl_nas.strategy.result import (
+    EpochRecord,
+    normalised_entropy,
+    read_records,
+    tied,
+    write_records,
+)
+from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.state import load_state, save_state
+
+__all__ = ["SearchProgress"]
+
+_STATE = "search.state"
+_RECORDS = "alphas.jsonl"
+_BATCH = 100
+
+
+class SearchProgress(pl.Callback):
+    """The callback that a search is watched, stopped, saved and resumed by.
+
+    Attributes
+    ----------
+    records
+        One an epoch, including those before a resume.
+    done_before
+        Epochs that were complete when this process began.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        settings: DartsSettings,
+        validation: FewShotImages,
+        text: TextInputs,
+        folder: Path | None,
+        observer: Observer,
+    ) -> None:
+        self._space = space
+        self._settings = settings
+        self._validation = validation
+        self._text = text
+        self._folder = folder
+        self._observer = observer
+        self._losses: dict[str, list[Tensor]] = defaultdict(list)
+        self._writer: Any = None
+        self._saved = load_state(folder / _STATE) if folder is not None else None
+        self.done_before = int(self._saved["epochs"]) if self._saved else 0
+        self.records: list[EpochRecord] = []
+        if folder is not None and self._saved:
+            # The records are written before the state, so there may be one too many.
+            self.records = read_records(folder / _RECORDS)[: self.done_before]
+            if len(self.records) < self.done_before:
+                raise CheckpointError(
+                    f"{folder / _RECORDS} has fewer epochs than {folder / _STATE}: remove both "
+                    "to search afresh"
+                )
+        self._seconds_before = float(self._saved["seconds"]) if self._saved else 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def done(self) -> int:
+        """Complete epochs."""
+        return len(self.records)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds, over all resumed parts."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    @property
+    def stable_epochs(self) -> int:
+        """For how many epochs, up to now, no layer has changed its choice."""
+        count = 0
+        for record in reversed(self.records):
+            if record.choice != self.records[-1].choice:
+                break
+            count += 1
+        return count
+
+    @property
+    def stopped_by(self) -> str:
+        """``early_stop`` or ``epochs``; an empty string while the search goes on."""
+        rule = self._settings.early_stop
+        if self.done >= self._settings.epochs:
+            return "epochs"
+        if (
+            rule is not None
+            and self.done >= max(rule.min_epochs, 1)
+            and self.stable_epochs > rule.patience
+            and self.records[-1].mean_entropy <= rule.max_entropy
+        ):
+            return "early_stop"
+        return ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to search."""
+        return bool(self.stopped_by)
+
+    def note_loss(self, level: Literal["train", "validation"], loss: Tensor) -> None:
+        """Keep the loss of a step, without waiting for the device."""
+        self._losses[level].append(loss)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Go on where the saved state ends: prompts, alphas and both optimizers."""
+        if self._saved is not None:
+            pl_module.model.load_state_dict(self._saved["model"])
+            for optimizer, state in zip(
+                trainer.optimizers, self._saved["optimizers"], strict=True
+            ):
+                optimizer.load_state_dict(state)
+            self._saved = None
+        if self._folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
+                str(self._folder / "tensorboard"), purge_step=self.done_before
+            )
+        self._observer.begin("search", self._settings.epochs, self.done_before)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Measure, record, save, tell, and stop when the rule says so."""
+        record = self._measure(pl_module.model.clip)
+        self.records.append(record)
+        if self._folder is not None:
+            self._log(record)
+            write_records(self._folder / _RECORDS, self.records)
+            save_state(
+                self._folder / _STATE,
+                {
+                    "model": pl_module.model.state_dict(),
+                    "optimizers": [each.state_dict() for each in trainer.optimizers],
+                    "epochs": self.done,
+                    "seconds": self.seconds,
+                },
+            )
+        self._observer.advance(
+            "search",
+            self.done,
+            {
+                "validation_accuracy": record.validation_accuracy,
+                "loss": record.train_loss,
+                "entropy": record.mean_entropy,
+            },
+            self._space.architecture(record.choice).describe(),
+        )
+        if self.complete:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Close what is open."""
+        if self._writer is not None:
+            self._writer.close()
+        self._observer.end("search")
+
+    def _measure(self, clip: PromptedCLIP) -> EpochRecord:
+        layers = _supermodules(clip)
+        alpha = {label: layer.alpha.detach().tolist() for label, layer in layers.items()}
+        means = {name: float(torch.stack(found).mean()) for name, found in self._losses.items()}
+        self._losses.clear()
+        for name, value in means.items():
+            if not math.isfinite(value):
+                raise ConfigError(
+                    f"the {name} loss became {value} in epoch {self.done} of the search: lower "
+                    "search.prompts.lr or search.alphas.lr"
+                )
+        entropy = {label: normalised_entropy(logits) for label, logits in alpha.items()}
+        return EpochRecord(
+            epoch=self.done,
+            train_loss=means["train"],
+            # There is no alpha step, so no validation loss, while the prompts warm up.
+            validation_loss=means.get("validation", means["train"]),
+            validation_accuracy=self._accuracy(_discretised(clip)),
+            supernet_accuracy=self._accuracy(clip),
+            mean_entropy=sum(entropy.values()) / len(entropy),
+            entropy=entropy,
+            choice={label: int(layer.chosen()) for label, layer in layers.items()},
+            ties=tied(alpha),
+            alpha=alpha,
+        )
+
+    @torch.no_grad()
+    def _accuracy(self, clip: PromptedCLIP) -> float:
+        features = clip.encode_text(self._text)
+        correct = 0
+        for start in range(0, len(self._validation), _BATCH):
+            rows = list(range(start, min(start + _BATCH, len(self._validation))))
+            images, labels = self._validation.batch(rows, seed=0)
+            logits = clip.logits(clip.encode_image(images), features)
+            correct += int((logits.argmax(dim=-1) == labels).sum())
+        return correct / len(self._validation)
+
+    def _log(self, record: EpochRecord) -> None:
+        for name in (
+            "train_loss",
+            "validation_loss",
+            "validation_accuracy",
+            "supernet_accuracy",
+            "mean_entropy",
+        ):
+            self._writer.add_scalar(f"search/{name}", getattr(record, name), record.epoch)
+        for label, value in record.entropy.items():
+            self._writer.add_scalar(f"entropy/{label}", value, record.epoch)
+        for label, logits in record.alpha.items():
+            for name, value in zip(self._lengths(label), logits, strict=True):
+                self._writer.add_scalar(f"alpha/{label}/{name}", value, record.epoch)
+        self._writer.flush()
+
+    def _lengths(self, label: str) -> tuple[int, ...]:
+        tower = "image" if label.startswith("image/") else "text"
+        return self._space.towers[tower].lengths  # type: ignore[index]
+
+
+def _supermodules(clip: PromptedCLIP) -> dict[str, DifferentiableContexts]:
+    return {
+        module.label: module
+        for module in clip.modules()
+        if isinstance(module, DifferentiableContexts)
+    }
+
+
+def _discretised(clip: PromptedCLIP) -> PromptedCLIP:
+    """The chosen lengths with the supernet's own vectors: what the choice is worth now."""
+    contexts: dict[Any, dict[int, Any]] = {}
+    for label, layer in _supermodules(clip).items():
+        tower, _, index = label.partition("/")
+        contexts.setdefault(tower, {})[int(index)] = layer[layer.chosen()]
+    return PromptedCLIP(clip.backbone, contexts)

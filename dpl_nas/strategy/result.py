@@ -1,0 +1,152 @@
+"""What a search says: the architecture, and how it came to it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dpl_nas.errors import CheckpointError
+from dpl_nas.files import write_text
+from dpl_nas.space import Architecture
+
+__all__ = [
+    "TIE_MARGIN",
+    "EpochRecord",
+    "SearchResult",
+    "normalised_entropy",
+    "read_records",
+    "softmax",
+    "tied",
+    "write_records",
+]
+
+#: A layer is called tied when the runner-up's probability is this close to the winner's.
+TIE_MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of a differentiable search; a line of ``alphas.jsonl``.
+
+    Losses are means over the epoch's steps; ``validation_accuracy`` is that of the chosen
+    lengths with the supernet's vectors, ``supernet_accuracy`` that of the mixture, both on
+    all validation images. Entropies are shares of log(candidates): 1 is undecided.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    supernet_accuracy: float
+    mean_entropy: float
+    entropy: dict[str, float]
+    choice: dict[str, int]
+    ties: list[str]
+    alpha: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The outcome of a search.
+
+    Attributes
+    ----------
+    architecture
+        The chosen lengths.
+    strategy, shots, seed
+        How it was searched.
+    records
+        One an epoch.
+    stopped_by
+        ``epochs`` or ``early_stop``.
+    seconds
+        Wall-clock time, over all resumed parts.
+    labels_seen
+        Labelled images that the search saw, for training and validation.
+    """
+
+    architecture: Architecture
+    strategy: str
+    shots: int
+    seed: int
+    records: tuple[EpochRecord, ...]
+    stopped_by: str
+    seconds: float
+    labels_seen: int
+
+    @property
+    def alphas(self) -> dict[str, list[float]]:
+        """The final logits by label."""
+        return self.records[-1].alpha
+
+    @property
+    def mean_entropy(self) -> float:
+        """Mean over layers of the final entropy, 0 decided to 1 undecided."""
+        return self.records[-1].mean_entropy
+
+    @property
+    def ties(self) -> list[str]:
+        """Layers whose runner-up is within :data:`TIE_MARGIN` of the winner."""
+        return self.records[-1].ties
+
+    def summary(self) -> dict[str, Any]:
+        """For ``result.json``."""
+        return {
+            "stopped_by": self.stopped_by,
+            "epochs": len(self.records),
+            "validation_accuracy": self.records[-1].validation_accuracy,
+            "mean_entropy": self.mean_entropy,
+            "ties": self.ties,
+            "labels_seen": self.labels_seen,
+        }
+
+
+def softmax(logits: Sequence[float]) -> list[float]:
+    """Probabilities of a few logits."""
+    peak = max(logits)
+    weights = [math.exp(value - peak) for value in logits]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def normalised_entropy(logits: Sequence[float]) -> float:
+    """Entropy of softmax(logits) over its maximum, log(candidates); 0 for one candidate."""
+    if len(logits) < 2:
+        return 0.0
+    entropy = -sum(p * math.log(p) for p in softmax(logits) if p > 0)
+    return entropy / math.log(len(logits))
+
+
+def tied(alphas: Mapping[str, Sequence[float]]) -> list[str]:
+    """Labels whose two most likely candidates are within :data:`TIE_MARGIN`."""
+    result = []
+    for label, logits in alphas.items():
+        best = sorted(softmax(logits), reverse=True)
+        if len(best) > 1 and best[0] - best[1] < TIE_MARGIN:
+            result.append(label)
+    return result
+
+
+def write_records(path: Path, records: Sequence[EpochRecord]) -> None:
+    """All records as JSON lines, atomically, so that a reader never sees half a line."""
+    write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
+
+
+def read_records(path: Path) -> list[EpochRecord]:
+    """The records that :func:`write_records` wrote; none if there is no file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds something else.
+    """
+    if not path.exists():
+        return []
+    try:
+        return [EpochRecord(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    except (json.JSONDecodeError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a record of a search: {error}") from error

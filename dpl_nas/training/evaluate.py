@@ -1,0 +1,145 @@
+"""Accuracy and macro-F1 on a full test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.errors import CheckpointError
+from dpl_nas.observer import Observer
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.tasks import ImageSet, Task
+from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
+from dpl_nas.training.prompts import TrainedPrompts
+
+__all__ = ["Classifier", "Metrics", "evaluate", "prompted", "score", "zero_shot"]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Shares in 0..1, over ``images`` test images."""
+
+    accuracy: float
+    macro_f1: float
+    images: int
+
+    def as_dict(self) -> dict[str, float | int]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A prompted CLIP and its class text features (classes, embed), computed once."""
+
+    model: PromptedCLIP
+    text_features: Tensor
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """Class index (batch,) of preprocessed images (batch, 3, S, S)."""
+        features = self.model.encode_image(images)
+        return self.model.logits(features, self.text_features).argmax(dim=-1)
+
+
+def prompted(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
+    """The classifier that ``prompts`` make of ``backbone``.
+
+    Raises
+    ------
+    CheckpointError
+        If they were trained on other weights.
+    """
+    prompts.check(backbone)
+    meta = prompts.metadata
+    model = fixed_model(backbone, prompts.architecture)
+    load_context_vectors(model, prompts.vectors)
+    text = class_captions(
+        backbone, meta.class_names, meta.template, meta.templates, meta.text_template
+    )
+    with torch.no_grad():
+        return Classifier(model, model.encode_text(text))
+
+
+def zero_shot(task: Task, backbone: Backbone) -> Classifier:
+    """The plain backbone with the task's own template."""
+    model = PromptedCLIP(backbone, {})
+    text = class_captions(backbone, task.class_names, task.template, (), "task")
+    with torch.no_grad():
+        return Classifier(model, model.encode_text(text))
+
+
+def score(
+    classifiers: Mapping[str, Classifier],
+    images: ImageSet,
+    classes: int,
+    *,
+    batch_size: int = 100,
+    observer: Observer | None = None,
+) -> dict[str, Metrics]:
+    """Metrics of several classifiers of one backbone, decoding every image once."""
+    observer = observer or Observer()
+    labels = list(images.labels)
+    predictions: dict[str, list[int]] = {name: [] for name in classifiers}
+    starts = range(0, len(labels), batch_size)
+    observer.begin("evaluate", len(starts))
+    for done, start in enumerate(starts, start=1):
+        rows = range(start, min(start + batch_size, len(labels)))
+        backbone = next(iter(classifiers.values())).model.backbone
+        batch = torch.stack([backbone.preprocess(images.image(row)) for row in rows])
+        batch = batch.to(backbone.device)
+        for name, classifier in classifiers.items():
+            predictions[name] += classifier.predict(batch).tolist()
+        observer.advance("evaluate", done, {"images": rows.stop})
+    observer.end("evaluate")
+    return {name: _metrics(labels, found, classes) for name, found in predictions.items()}
+
+
+def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) -> Metrics:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    return Metrics(
+        accuracy=float(accuracy_score(labels, predictions)),
+        macro_f1=float(
+            f1_score(
+                labels, predictions, average="macro", labels=range(classes), zero_division=0.0
+            )
+        ),
+        images=len(labels),
+    )
+
+
+def evaluate(
+    prompts: TrainedPrompts,
+    task: Task,
+    *,
+    backbone: Backbone | None = None,
+    batch_size: int = 100,
+    device: str = "cpu",
+    observer: Observer | None = None,
+) -> Metrics:
+    """Accuracy and macro-F1 of ``prompts`` on all test images of ``task``.
+
+    Raises
+    ------
+    CheckpointError
+        If the prompts were trained on other weights or for other classes.
+    """
+    if prompts.metadata.class_names != task.class_names:
+        raise CheckpointError(
+            f"the prompts were trained for the {len(prompts.metadata.class_names)} classes of "
+            f"{prompts.metadata.task}, not for those of {task.name}"
+        )
+    backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
+    found = score(
+        {"prompts": prompted(prompts, backbone)},
+        task.test,
+        len(task.class_names),
+        batch_size=batch_size,
+        observer=observer,
+    )
+    return found["prompts"]

@@ -1,0 +1,203 @@
+"""Few-shot training of the context vectors of one architecture."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import TrainSettings
+from dpl_nas.errors import ConfigError
+from dpl_nas.observer import Observer
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space
+from dpl_nas.tasks import Task, few_shot_split
+from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.model import (
+    class_captions,
+    context_vectors,
+    fixed_model,
+    initialise_contexts,
+)
+from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
+from dpl_nas.training.state import load_state, save_state
+from dpl_nas.training.teacher import ZeroShotTeacher, distillation_loss
+
+__all__ = ["train"]
+
+
+def train(
+    architecture: Architecture,
+    space: Space,
+    task: Task,
+    *,
+    shots: int = 16,
+    seed: int = 1,
+    settings: TrainSettings | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+    state: Path | None = None,
+    observer: Observer | None = None,
+    stage: str = "train",
+) -> TrainedPrompts:
+    """Learn the context vectors of ``architecture`` from ``shots`` images a class.
+
+    Parameters
+    ----------
+    settings
+        The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
+    backbone
+        Loaded from ``space.backbone`` if not given.
+    state
+        A file that is written after every epoch and, if it is there, gone on from; the
+        result is that of an uninterrupted training.
+    stage
+        What ``observer`` is told this is.
+
+    Returns
+    -------
+    TrainedPrompts
+        Of the last epoch: nothing is selected on any image.
+
+    Raises
+    ------
+    ArchitectureError
+        If the architecture belongs to another space.
+    TaskError
+        If a class has fewer than ``shots`` training images.
+    ConfigError
+        If the loss stops being a finite number.
+    """
+    space.check(architecture)
+    settings = settings or TrainSettings()
+    observer = observer or Observer()
+    backbone = backbone or load_backbone(space.backbone, device)
+    split = few_shot_split(task, shots, seed)
+    model = fixed_model(backbone, architecture)
+    initialise_contexts(model, settings.init, seed)
+    if architecture.vectors:
+        loop = _Loop(model, task, split.shots, seed, settings, observer, stage)
+        loop.run(state)
+    return TrainedPrompts(
+        PromptsMetadata(
+            architecture=architecture,
+            space=space,
+            fingerprint=backbone.fingerprint,
+            task=task.name,
+            class_names=task.class_names,
+            template=task.template,
+            templates=task.templates,
+            text_template=settings.template,
+            shots=shots,
+            seed=seed,
+        ),
+        context_vectors(model),
+    )
+
+
+class _Loop:
+    def __init__(
+        self,
+        model: PromptedCLIP,
+        task: Task,
+        indices: tuple[int, ...],
+        seed: int,
+        settings: TrainSettings,
+        observer: Observer,
+        stage: str,
+    ) -> None:
+        backbone = model.backbone
+        augmentation = (
+            task.augmentation if settings.augmentation == "task" else settings.augmentation
+        )
+        self._model = model
+        self._seed = seed
+        self._settings = settings
+        self._observer = observer
+        self._stage = stage
+        self._images = FewShotImages(task.train, indices, backbone, augmentation)
+        self._text = class_captions(
+            backbone, task.class_names, task.template, task.templates, settings.template
+        )
+        self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
+        # A weight of 0 must not cost a forward pass of the teacher.
+        self._teacher = (
+            ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
+            if settings.distillation.weight
+            else None
+        )
+
+    def run(self, state: Path | None) -> None:
+        epochs = self._settings.epochs
+        done = self._restore(state)
+        self._observer.begin(self._stage, epochs, done)
+        for epoch in range(done, epochs):
+            started = time.perf_counter()
+            loss, accuracy = self._epoch(epoch)
+            if not math.isfinite(loss):
+                raise ConfigError(
+                    f"the training loss became {loss} in epoch {epoch}: lower "
+                    "train.optimizer.lr"
+                )
+            if state is not None:
+                self._save(state, epoch + 1)
+            self._observer.advance(
+                self._stage,
+                epoch + 1,
+                {
+                    "loss": loss,
+                    "train_accuracy": accuracy,
+                    "seconds": time.perf_counter() - started,
+                },
+            )
+        self._observer.end(self._stage)
+
+    def _epoch(self, epoch: int) -> tuple[float, float]:
+        settings = self._settings
+        set_learning_rate(
+            self._optimizer, learning_rate(settings.optimizer, epoch, settings.epochs)
+        )
+        total = torch.zeros((), device=self._model.backbone.device)
+        correct = torch.zeros((), device=self._model.backbone.device)
+        batches = epoch_rows(len(self._images), settings.batch_size, self._seed, epoch)
+        for step, rows in enumerate(batches):
+            images, labels = self._images.batch(
+                rows, derive_seed(self._seed, "augment", epoch, step)
+            )
+            logits = self._model(images, self._text)
+            loss = functional.cross_entropy(logits, labels)
+            if self._teacher is not None:
+                loss = loss + settings.distillation.weight * distillation_loss(
+                    logits, self._teacher.logits(images), settings.distillation.temperature
+                )
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            total += loss.detach() * len(rows)
+            correct += (logits.detach().argmax(dim=-1) == labels).sum()
+        count = len(self._images)
+        return float(total) / count, float(correct) / count
+
+    def _restore(self, path: Path | None) -> int:
+        saved = load_state(path) if path is not None else None
+        if saved is None:
+            return 0
+        self._model.load_state_dict(saved["contexts"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        return int(saved["epochs"])
+
+    def _save(self, path: Path, epochs: int) -> None:
+        save_state(
+            path,
+            {
+                "contexts": self._model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "epochs": epochs,
+            },
+        )
