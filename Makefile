@@ -1,0 +1,48 @@
+# Everything needs only python3.11 (or python3 of a suitable version), git and make.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format nni clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+DEMO := runs/demo
+NNI_PORT ?= 8080
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+
+install: $(STAMP)  ## Make .venv with dpl_nas and everything to develop it
+
+# Made again only when the dependencies may have changed.
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no python3.11 or python3 on PATH" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afresh each time)
+	$(BIN)/dpl-nas run --task mini/digits --space mini_clip --strategy darts --shots 16 --seed 1 \
+		--out $(DEMO) --overwrite
+
+test: lint  ## Check style and types, then run all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(STAMP)  ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# NNI's server knows no password, so it is kept on this machine (README, "As an NNI experiment").
+nni: $(STAMP)  ## Start the NNI experiment dpl_darts.yml, its web page on 127.0.0.1
+	PATH="$(CURDIR)/$(BIN):$$PATH" NODE_OPTIONS="$$($(BIN)/dpl-nas nni preload)" \
+		nnictl create --config dpl_darts.yml --port $(NNI_PORT)
+
+clean:  ## Remove caches and builds; .venv and runs/ stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find dpl_nas tests -name __pycache__ -type d -prune -exec rm -rf {} +
