@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,8 +86,12 @@ def _read(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
         if scripted:
-            scripted_model: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-            return scripted_model.state_dict()
+            with warnings.catch_warnings():
+                # OpenAI publishes its weights so; that torch will drop the format is no news to
+                # who reads them.
+                warnings.simplefilter("ignore", FutureWarning)
+                model: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+            return model.state_dict()
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

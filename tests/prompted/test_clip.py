@@ -1,0 +1,298 @@
+"""The prompted CLIP against open_clip, and against a direct transcription of its definition."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.config import InitSettings
+from dpl_nas.errors import ArchitectureError
+from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
+from dpl_nas.towers import Tower
+
+CAPTIONS = ["a photo of a dog.", "a cat", "a rather long name of a thing of a kind"]
+
+
+def images(count: int = 2, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(count, 3, 24, 24, generator=torch.Generator().manual_seed(3)).to(dtype)
+
+
+def started(module: nn.Module, seed: int = 0, dtype: torch.dtype = torch.float64) -> Any:
+    module.to(dtype)
+    initialise(module, InitSettings(scale=1.0), torch.Generator().manual_seed(seed))
+    return module
+
+
+def defined_block(block: Any, x: Tensor, vectors: Tensor, causal: bool) -> Tensor:
+    """One layer as the paper defines it, with torch's own attention and a long mask."""
+    tokens, length = x.shape[1], len(vectors)
+    source = block.ln_1(torch.cat([x, vectors.expand(len(x), -1, -1)], dim=1))
+    mask = torch.zeros(tokens, tokens + length, dtype=x.dtype)
+    if causal:
+        mask[:, :tokens] = torch.full((tokens, tokens), -torch.inf).triu(1)
+    attended: tuple[Tensor, None] = block.attn(
+        block.ln_1(x), source, source, need_weights=False, attn_mask=mask
+    )
+    return attended[0]
+
+
+def defined_image(
+    model: Any, pictures: Tensor, layers: Mapping[int, list[tuple[float, Tensor]]]
+) -> Tensor:
+    x = model.visual._embeds(pictures)
+    for i, block in enumerate(model.visual.transformer.resblocks):
+        choice = layers.get(i, [(1.0, x.new_zeros(0, x.shape[-1]))])
+        mixed = sum(w * defined_block(block, x, vectors, causal=False) for w, vectors in choice)
+        h = x + block.ls_1(mixed)
+        x = h + block.ls_2(block.mlp(block.ln_2(h)))
+    pooled, _ = model.visual._pool(x)
+    result: Tensor = pooled @ model.visual.proj
+    return result
+
+
+def defined_text(
+    tower: Any, tokens: Tensor, layers: Mapping[int, list[tuple[float, Tensor]]]
+) -> Tensor:
+    """Over the whole context length, not cut."""
+    x = tower.token_embedding(tokens) + tower.positional_embedding
+    for i, block in enumerate(tower.transformer.resblocks):
+        choice = layers.get(i, [(1.0, x.new_zeros(0, x.shape[-1]))])
+        mixed = sum(w * defined_block(block, x, vectors, causal=True) for w, vectors in choice)
+        h = x + block.ls_1(mixed)
+        x = h + block.ls_2(block.mlp(block.ln_2(h)))
+    pooled = tower.ln_final(x)[torch.arange(len(x)), tokens.argmax(-1)]
+    projection = tower.text_projection
+    result: Tensor = projection(pooled) if callable(projection) else pooled @ projection
+    return result
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "quick_gelu": {"quick_gelu": True},
+    "custom_text": {"custom_text": True},
+    "layer_scale": {"vision": {"ls_init_value": 0.5}, "text": {"ls_init_value": 0.5}},
+    "average": {"vision": {"pool_type": "avg"}},
+    "average_then_norm": {"vision": {"pool_type": "avg", "final_ln_after_pool": True}},
+    "token_then_norm": {"vision": {"final_ln_after_pool": True}},
+    "no_pre_norm": {"vision": {"no_ln_pre": True}},
+    "projection_bias": {"custom_text": True, "text": {"proj_bias": True}},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("contexts", ["none", "length 0"])
+def test_without_vectors_it_is_open_clip(
+    make_backbone: Callable[..., Backbone], variant: str, contexts: str
+) -> None:
+    backbone = make_backbone(**VARIANTS[variant])
+    chosen: dict[Tower, dict[int, nn.Module]] = {}
+    if contexts == "length 0":
+        chosen = {
+            "image": {0: Context(0, 32), 2: ContextCandidates.separate([0], 32)},
+            "text": {1: Context(0, 16)},
+        }
+    model = PromptedCLIP(backbone, chosen)
+    with torch.no_grad():
+        expected = backbone.model.encode_image(images())
+        torch.testing.assert_close(model.encode_image(images()), expected, rtol=1e-10, atol=1e-10)
+        found = model.encode_text(backbone.text_inputs(CAPTIONS))
+        expected = backbone.model.encode_text(backbone.tokenize(CAPTIONS))
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_contexts_are_as_defined(make_backbone: Callable[..., Backbone], variant: str) -> None:
+    backbone = make_backbone(**VARIANTS[variant])
+    image = started(ContextCandidates.separate([0, 2, 3], 32), 1)
+    image.alpha.data.normal_(generator=torch.Generator().manual_seed(4))
+    fixed = started(Context(4, 32), 2)
+    text = started(ContextCandidates.nested([0, 1, 5], 16), 3)
+    model = PromptedCLIP(backbone, {"image": {0: image, 2: fixed}, "text": {1: text}})
+
+    mix = {
+        module: list(zip(module().weights, module().candidates, strict=True))
+        for module in (image, text)
+    }
+    expected_image = defined_image(
+        backbone.model, images(), {0: mix[image], 2: [(1.0, fixed.vectors)]}
+    )
+    expected_text = defined_text(backbone.text_tower, backbone.tokenize(CAPTIONS), {1: mix[text]})
+    found_image = model.encode_image(images())
+    found_text = model.encode_text(backbone.text_inputs(CAPTIONS))
+    torch.testing.assert_close(found_image, expected_image, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found_text, expected_text, rtol=1e-9, atol=1e-9)
+    parameters = list(model.parameters())
+    for a, b in zip(
+        torch.autograd.grad(found_image.sin().sum() + found_text.sin().sum(), parameters),
+        torch.autograd.grad(expected_image.sin().sum() + expected_text.sin().sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8)
+
+
+def test_blocks_may_put_tokens_first(make_backbone: Callable[..., Backbone]) -> None:
+    backbone = make_backbone()
+    context = started(Context(2, 32))
+    expected = PromptedCLIP(backbone, {"image": {1: context}}).encode_image(images())
+    for block in backbone.model.visual.transformer.resblocks:
+        block.attn.batch_first = False
+    found = PromptedCLIP(backbone, {"image": {1: context}}).encode_image(images())
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_logits_are_scaled_cosines(backbone: Backbone) -> None:
+    model = PromptedCLIP(backbone, {})
+    text = backbone.text_inputs(CAPTIONS)
+    logits = model(images(), text)
+    assert logits.shape == (2, 3)
+    image_features, text_features = model.encode_image(images()), model.encode_text(text)
+    cosines = nn.functional.cosine_similarity(image_features[:, None], text_features, dim=-1)
+    scale = backbone.model.logit_scale.exp()
+    torch.testing.assert_close(logits, scale * cosines, rtol=1e-9, atol=1e-9)
+
+
+def test_only_contexts_are_parameters_and_state(backbone: Backbone) -> None:
+    model = PromptedCLIP(
+        backbone,
+        {"image": {1: Context(2, 32), 0: Context(0, 32)}, "text": {1: Context(3, 16)}},
+    )
+    names = ["contexts.image.1.vectors", "contexts.text.1.vectors"]
+    assert [name for name, _ in model.named_parameters()] == names
+    assert list(model.state_dict()) == names
+    assert len(list(model.buffers())) == 1
+
+
+def test_the_backbone_gets_no_gradient(backbone: Backbone) -> None:
+    context = started(Context(2, 32))
+    model = PromptedCLIP(backbone, {"image": {1: context}})
+    model.train()
+    assert not backbone.model.training
+    model(images(), backbone.text_inputs(CAPTIONS)).sum().backward()
+    assert context.vectors.grad is not None
+    assert all(p.grad is None and not p.requires_grad for p in backbone.model.parameters())
+
+
+def test_nothing_is_kept_for_backward_below_the_first_context(backbone: Backbone) -> None:
+    model = PromptedCLIP(backbone, {"image": {2: started(Context(2, 32))}})
+    assert not model.encode_text(backbone.text_inputs(CAPTIONS)).requires_grad
+    assert model.encode_image(images()).requires_grad
+
+
+def test_deep_copies_share_the_backbone(backbone: Backbone) -> None:
+    model = PromptedCLIP(backbone, {"image": {1: Context(2, 32)}})
+    copied = copy.deepcopy(model)
+    assert copied.backbone is backbone
+    assert copied.contexts["image"]["1"].vectors is not model.contexts["image"]["1"].vectors  # type: ignore[index]
+
+
+def test_the_backbone_follows_to_the_device(make_backbone: Callable[..., Backbone]) -> None:
+    backbone = make_backbone()
+    parent = nn.Sequential(PromptedCLIP(backbone, {"image": {1: Context(2, 32)}}))
+    parent.double()
+    assert backbone.device.type == "cpu"
+    parent.to("meta")
+    assert backbone.device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu(make_backbone: Callable[..., Backbone]) -> None:
+    backbone = make_backbone()
+    model = PromptedCLIP(
+        backbone,
+        {
+            "image": {0: started(ContextCandidates.separate([0, 2], 32)), 1: Context(0, 32)},
+            "text": {1: started(Context(2, 16))},
+        },
+    )
+    expected = model(images(), backbone.text_inputs(CAPTIONS)).detach()
+    model.to("cuda")
+    found = model(images().cuda(), backbone.text_inputs(CAPTIONS))
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_bfloat16_is_near_float32(make_backbone: Callable[..., Backbone]) -> None:
+    exact, low = make_backbone(double=False), make_backbone(double=False, precision="bf16")
+    context = started(Context(2, 32), dtype=torch.float32)
+    features = []
+    for backbone in (exact, low):
+        model = PromptedCLIP(backbone, {"image": {1: context}, "text": {}})
+        logits = model(images(dtype=torch.float32), backbone.text_inputs(CAPTIONS))
+        assert logits.dtype == torch.float32
+        features.append(model.encode_image(images(dtype=torch.float32)).float())
+    assert low.model.logit_scale.dtype == torch.float32
+    assert nn.functional.cosine_similarity(features[0], features[1]).min() > 0.999
+    torch.autograd.backward(features[1].sum())
+    assert context.vectors.grad is not None
+    assert context.vectors.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("contexts", "message"),
+    [
+        ({"image": {3: Context(1, 32)}}, "tiny has the image layers 0 to 2, found 3"),
+        ({"text": {-1: Context(1, 16)}}, "tiny has the text layers 0 to 1, found -1"),
+        (
+            {"text": {0: Context(1, 32)}},
+            "text/0 of tiny needs context vectors of width 16, found 32",
+        ),
+        ({"audio": {}}, "expected the towers image and text, found audio"),
+    ],
+)
+def test_misplaced_contexts_are_refused(
+    backbone: Backbone, contexts: dict[Tower, dict[int, nn.Module]], message: str
+) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        PromptedCLIP(backbone, contexts)
+
+
+# Class captions.
+
+
+def test_captions_are_cut_at_the_last_end(backbone: Backbone) -> None:
+    text = backbone.text_inputs(CAPTIONS)
+    tokens = backbone.tokenize(CAPTIONS)
+    ends = tokens.argmax(-1)
+    assert text.embeddings.shape == (3, int(ends.max()) + 1, 16)
+    assert len(text) == 3
+    assert text.pooling.argmax(-1).tolist() == ends.tolist()
+    assert (text.pooling.sum(-1) == 1).all()
+    assert not text.embeddings.requires_grad
+    assert isinstance(text.to("meta"), TextInputs)
+
+
+def test_every_template_pools_at_its_own_end(backbone: Backbone) -> None:
+    templates, names = ["a {}", "a much longer photo of a {}.", "{}"], ["dog", "sea lion"]
+    text = backbone.mean_text_inputs(templates, names)
+    ends = torch.stack(
+        [backbone.tokenize([t.format(name) for name in names]).argmax(-1) for t in templates], dim=1
+    )
+    assert len(set(ends[0].tolist())) == 3
+    for row, positions in zip(text.pooling, ends, strict=True):
+        expected = torch.zeros_like(row)
+        expected[positions] = 1 / 3
+        torch.testing.assert_close(row, expected)
+
+
+def test_the_mean_of_templates_as_defined(backbone: Backbone) -> None:
+    templates, names = ["a {}", "a much longer photo of a {}."], ["dog", "sea lion"]
+    found = PromptedCLIP(backbone, {}).encode_text(backbone.mean_text_inputs(templates, names))
+    tower = backbone.text_tower
+    tokens = [backbone.tokenize([t.format(name) for name in names]) for t in templates]
+    x = torch.stack([tower.token_embedding(batch) for batch in tokens]).mean(0)
+    x = tower.transformer(x + tower.positional_embedding, attn_mask=tower.attn_mask)
+    hidden = tower.ln_final(x)
+    rows = torch.arange(2)
+    pooled = torch.stack([hidden[rows, batch.argmax(-1)] for batch in tokens]).mean(0)
+    torch.testing.assert_close(found, pooled @ tower.text_projection, rtol=1e-9, atol=1e-9)
+
+
+def test_one_template_is_a_plain_caption(backbone: Backbone) -> None:
+    mean = backbone.mean_text_inputs(["a photo of a {}."], ["dog", "cat"])
+    plain = backbone.text_inputs(["a photo of a dog.", "a photo of a cat."])
+    assert torch.equal(mean.embeddings, plain.embeddings)
+    assert torch.equal(mean.pooling, plain.pooling)
