@@ -163,14 +163,16 @@ def evaluate(
             expected = golden[f"{net}.grad.alpha_{tower}"]
             found = [gradients[f"contexts.{tower}.{i}.alpha"] for i in range(len(expected))]
             errors[f"grad.alpha_{tower}"] = error(found, list(expected))
-        prefix = f"{net}.grad.context.{tower}."
-        names = list(golden.names(prefix))
+        prefix = f"{net}.context.{tower}."
+        names = [name.removeprefix(prefix) for name in golden.names(prefix)]
         found = []
         for name in names:
-            layer, _, length = name.removeprefix(prefix).partition(".")
+            layer, _, length = name.partition(".")
             middle = f".candidates.{length}" if length else ""
             found.append(gradients[f"contexts.{tower}.{layer}{middle}.vectors"])
-        errors[f"grad.context_{tower}"] = error(found, [golden[name] for name in names])
+        errors[f"grad.context_{tower}"] = error(
+            found, [golden[f"{net}.grad.context.{tower}.{name}"] for name in names]
+        )
     return errors
 
 
@@ -216,7 +218,16 @@ def compare(path: Path) -> dict[str, Any]:
             for net, build in (("supernet", supernet), ("subnet", subnet))
             for group, value in evaluate(golden, clip, net, build).items()
         }
-    except (DplError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as problem:
+    except (
+        AssertionError,
+        AttributeError,
+        DplError,
+        IndexError,
+        KeyError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise GoldenFileError(
             f"{path} is not a golden file that fits its configuration: "

@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,30 @@ def has_quick_gelu(backbone: Backbone) -> bool:
     }
     assert len(kinds) == 1
     return kinds == {"QuickGELU"}
+
+
+def test_mini_clip_brings_its_own_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def load(path: Path | None) -> torch.nn.Module:
+        asked.append(path)
+        return load_backbone(config(pretrained="random")).model  # type: ignore[no-any-return]
+
+    transform = open_clip.image_transform(
+        24, is_train=False, mean=(0.5, 0.4, 0.3), std=(0.1, 0.2, 0.3)
+    )
+    mini = types.ModuleType("dpl_nas.mini.model")
+    mini.load_mini_clip = load  # type: ignore[attr-defined]
+    mini.mini_preprocess = lambda: transform  # type: ignore[attr-defined]
+    mini.mini_tokenizer = lambda: open_clip.SimpleTokenizer(context_length=20)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "dpl_nas.mini.model", mini)
+    backbone = load_backbone(BackboneConfig(precision="bf16"))
+    load_backbone(BackboneConfig(pretrained="weights.pt"))
+    assert asked == [None, Path("weights.pt")]
+    assert (backbone.name, backbone.precision) == ("mini-clip", "bf16")
+    assert backbone.mean == (0.5, 0.4, 0.3)
+    assert backbone.std == (0.1, 0.2, 0.3)
+    assert len(backbone.text_inputs(["a dog"])) == 1
 
 
 def test_what_a_backbone_tells() -> None:

@@ -90,7 +90,7 @@ def _read(path: Path) -> Any:
                 # OpenAI publishes its weights so; that torch will drop the format is no news to
                 # who reads them.
                 warnings.simplefilter("ignore", FutureWarning)
-                model: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+                model: Any = torch.jit.load(path, map_location="cpu")
             return model.state_dict()
     return torch.load(path, map_location="cpu", weights_only=True)
 

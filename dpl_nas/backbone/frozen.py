@@ -10,6 +10,7 @@ import torch
 from open_clip import CLIP, CustomTextCLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL.Image import Image
+from PIL.Image import new as new_image
 from torch import Tensor
 
 from dpl_nas.backbone.supported import objection
@@ -20,6 +21,8 @@ from dpl_nas.towers import Tower
 
 __all__ = ["Backbone"]
 
+#: One number a channel.
+RGB = tuple[float, float, float]
 Preprocess = Callable[[Image], Tensor]
 Tokenize = Callable[[list[str]], Tensor]
 
@@ -56,8 +59,8 @@ class Backbone:
         precision: Precision,
         preprocess: Preprocess,
         tokenize: Tokenize | None,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
+        mean: RGB,
+        std: RGB,
     ) -> None:
         reason = objection(model)
         if reason is not None:
@@ -107,8 +110,8 @@ class Backbone:
         transform
             How open_clip preprocesses its images; by default as for OpenAI's CLIP.
         preprocess
-            Takes the place of open_clip's own transform, and must agree with the mean and
-            standard deviation of ``transform``.
+            Takes the place of open_clip's own transform; ``mean`` and ``std`` are then read off
+            a black and a white image.
         tokenize
             Captions to ``(n, context_length)`` tokens; without it, captions are refused.
 
@@ -123,14 +126,17 @@ class Backbone:
             preprocess = image_transform_v2(
                 PreprocessCfg(**{**vars(chosen), "size": size}), is_train=False
             )
+            mean, std = _three(chosen.mean), _three(chosen.std)
+        else:
+            mean, std = _normalisation(preprocess)
         return cls(
             model,
             name=name,
             precision=precision,
             preprocess=preprocess,
             tokenize=tokenize,
-            mean=_three(chosen.mean),
-            std=_three(chosen.std),
+            mean=mean,
+            std=std,
         )
 
     @property
@@ -229,6 +235,19 @@ def _frozen(model: CLIP | CustomTextCLIP, precision: Precision) -> CLIP | Custom
     return model
 
 
-def _three(values: Sequence[float]) -> tuple[float, float, float]:
+def _normalisation(preprocess: Preprocess) -> tuple[RGB, RGB]:
+    """Mean and standard deviation of a transform that ends with ``(x - mean) / std``."""
+    size = (64, 64)
+    black, white = (
+        preprocess(new_image("RGB", size, color)).flatten(1).mean(dim=1).double()
+        for color in ("black", "white")
+    )
+    std = 1 / (white - black)
+    # Six digits are all that float32 pixels tell.
+    mean = [round(value, 6) for value in (-black * std).tolist()]
+    return _three(mean), _three([round(value, 6) for value in std.tolist()])
+
+
+def _three(values: Sequence[float]) -> RGB:
     red, green, blue = values
     return float(red), float(green), float(blue)

@@ -57,8 +57,9 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
 def _mini_clip(config: BackboneConfig) -> Backbone:
     from dpl_nas.mini.model import load_mini_clip, mini_preprocess, mini_tokenizer
 
+    path = None if config.pretrained is None else Path(config.pretrained).expanduser()
     return Backbone.from_model(
-        load_mini_clip(None if config.pretrained is None else Path(config.pretrained)),
+        load_mini_clip(path),
         name="mini-clip",
         precision=config.precision,
         preprocess=mini_preprocess(),
@@ -85,7 +86,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
             return _build(architecture), PreprocessCfg()
 
     tag = get_pretrained_cfg(name, config.pretrained)
-    path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained)
+    path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained).expanduser()
     if not tag and not path.is_file():
         raise BackboneError(
             f"{name} has no weights called {config.pretrained}, and no file is there: set "

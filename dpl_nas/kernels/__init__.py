@@ -17,7 +17,7 @@ __all__ = ["KernelPath", "candidate_attention"]
 KernelPath = Literal["reference"]
 
 
-def candidate_attention(  # noqa: PLR0917 - attention is called as q, k, v, ...
+def candidate_attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,

@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["candidate_attention"]
 
 
-def candidate_attention(  # noqa: PLR0917 - attention is called as q, k, v, ...
+def candidate_attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,

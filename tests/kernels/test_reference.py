@@ -11,7 +11,7 @@ from torch import Tensor
 from dpl_nas.kernels import candidate_attention
 
 
-def brute_force(  # noqa: PLR0917 - as the function under test
+def brute_force(
     q: Tensor,
     k: Tensor,
     v: Tensor,
