@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dpl_nas.errors import DplError
 
-__all__ = ["Frozen", "validated"]
+__all__ = ["Frozen", "problems_of", "validated"]
 
 
 class Frozen(BaseModel):
@@ -31,10 +31,11 @@ def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        raise error(f"{what}: {_sentence(problem)}") from None
+        raise error(f"{what}: {'; '.join(problems_of(problem))}") from None
 
 
-def _sentence(problem: ValidationError) -> str:
+def problems_of(problem: ValidationError) -> list[str]:
+    """Each problem: where it is, what was expected and what was found."""
     parts = []
     for item in problem.errors(include_url=False):
         where = ".".join(str(part) for part in item["loc"]) or "the value"
@@ -44,4 +45,4 @@ def _sentence(problem: ValidationError) -> str:
         message = item["msg"].removeprefix("Value error, ")
         found = "" if item["type"] == "missing" else f" (found {item['input']!r:.60})"
         parts.append(f"{where}: {message[:1].lower()}{message[1:]}{found}")
-    return "; ".join(parts)
+    return parts

@@ -1,0 +1,66 @@
+"""Searches the context length of every layer of a frozen CLIP with DARTS on NNI.
+
+>>> import dpl_nas
+>>> space = dpl_nas.load_space("mini_clip")
+>>> task = dpl_nas.load_task("mini/digits")
+>>> found = dpl_nas.strategy.DARTS(epochs=40).search(space, task, shots=16, seed=1)
+>>> prompts = dpl_nas.train(found.architecture, task, space, shots=16, seed=1)
+>>> dpl_nas.evaluate(prompts, task).accuracy  # doctest: +SKIP
+
+Importing the package is quick: torch and NNI wait until something needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpl_nas import strategy
+    from dpl_nas.config import load_strategy
+    from dpl_nas.runs import run
+    from dpl_nas.space import Architecture, Space, load_architecture, load_space
+    from dpl_nas.tasks import Task, load_task
+    from dpl_nas.training import evaluate, train
+
+__all__ = [
+    "Architecture",
+    "Space",
+    "Task",
+    "__version__",
+    "evaluate",
+    "load_architecture",
+    "load_space",
+    "load_strategy",
+    "load_task",
+    "run",
+    "strategy",
+    "train",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Architecture": "dpl_nas.space",
+    "Space": "dpl_nas.space",
+    "Task": "dpl_nas.tasks",
+    "evaluate": "dpl_nas.training",
+    "load_architecture": "dpl_nas.space",
+    "load_space": "dpl_nas.space",
+    "load_strategy": "dpl_nas.config",
+    "load_task": "dpl_nas.tasks",
+    "run": "dpl_nas.runs",
+    "train": "dpl_nas.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "strategy":
+        return import_module("dpl_nas.strategy")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

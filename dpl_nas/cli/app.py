@@ -1,0 +1,93 @@
+"""The program: its subcommands, and how it ends."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from dpl_nas import __version__
+from dpl_nas.cli import evaluate, mini, nni, run, search, space, tasks, train
+from dpl_nas.errors import DplError
+
+__all__ = ["app", "main"]
+
+#: Troubles with files that the user can mend: no disk, no permission, a wrong path.
+_USERS_ERRNOS = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+
+app = typer.Typer(
+    name="dpl-nas",
+    help="Search the context length of every layer of a frozen CLIP with DARTS on NNI.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dpl-nas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Search the context length of every layer of a frozen CLIP with DARTS on NNI."""
+
+
+app.command("run")(run.run)
+app.command("search")(search.search)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(space.app, name="space")
+app.command("tasks")(tasks.tasks)
+app.add_typer(mini.app, name="mini")
+app.add_typer(nni.app, name="nni")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit: 0, 2 for bad input, or 130 if interrupted.
+
+    Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
+    """
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="dpl-nas")
+    except DplError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in _USERS_ERRNOS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror}")
+    sys.exit(0)
+
+
+def _fail(sentence: str) -> NoReturn:
+    sys.stderr.write(f"error: {' '.join(sentence.split())}\n")
+    sys.exit(2)

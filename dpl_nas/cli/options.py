@@ -1,0 +1,58 @@
+"""Options that several subcommands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "DeviceOption",
+    "JsonOption",
+    "OutOption",
+    "Overrides",
+    "OverwriteOption",
+    "QuietOption",
+    "ResumeOption",
+    "SeedOption",
+    "ShotsOption",
+    "SpaceOption",
+    "StrategyOption",
+    "TaskOption",
+]
+
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        metavar="TASK", help="mini/<name> (see dpl-nas tasks), or a folder with train/ and test/."
+    ),
+]
+SpaceOption = Annotated[
+    str, typer.Option(metavar="SPACE", help="A packaged search space, or a path to a YAML file.")
+]
+StrategyOption = Annotated[
+    str, typer.Option(metavar="STRATEGY", help="A packaged strategy, or a path to a YAML file.")
+]
+ShotsOption = Annotated[int, typer.Option(help="Labelled images a class, validation included.")]
+SeedOption = Annotated[int, typer.Option(help="Of the few-shot draw, the search and training.")]
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the run.")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Remove the run that is in --out first.")
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        show_default=False,
+        help="Settings to override, such as search.epochs=60 or train.optimizer.lr=0.01.",
+    ),
+]

@@ -1,0 +1,136 @@
+"""Stages of a job at the terminal: bars with the time left, and the best choice so far."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from dpl_nas.observer import Observer
+
+__all__ = ["ConsoleObserver"]
+
+#: Where stderr is a file, a line at most this often.
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass
+class _Stage:
+    total: int
+    done_before: int
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds_left(self, done: int) -> float | None:
+        fresh = done - self.done_before
+        if fresh <= 0:
+            return None
+        return (time.monotonic() - self.started) / fresh * (self.total - done)
+
+
+class ConsoleObserver(Observer):
+    """Draws on stderr: live bars at a terminal, now and then a line elsewhere."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr)
+        self._stages: dict[str, _Stage] = {}
+        self._bars: dict[str, TaskID] = {}
+        self._status = Text("", overflow="ellipsis", no_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description:<14}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}", style="dim"),
+            console=self._console,
+            speed_estimate_period=300,
+        )
+        self._live = Live(
+            Group(self._progress, self._status), console=self._console, refresh_per_second=4
+        )
+        self._last_line = float("-inf")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._status.plain = ""
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """Show a bar for the stage."""
+        self._stages[stage] = _Stage(total, done)
+        if stage not in self._bars:
+            self._bars[stage] = self._progress.add_task(stage, metrics="")
+        self._progress.reset(self._bars[stage], total=total, completed=done)
+        if done and not self._console.is_terminal:
+            self._line(f"{stage}: goes on after {done} of {total}")
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        """Move the bar, and show numbers and the best choice so far."""
+        known = self._stages.setdefault(stage, _Stage(done, 0))
+        numbers = "  ".join(f"{_short(name)} {value:.4g}" for name, value in metrics.items())
+        if stage in self._bars:
+            self._progress.update(self._bars[stage], completed=done, metrics=numbers)
+        if status:
+            self._status.plain = f"{'best so far':<14} {status}"
+        now = time.monotonic()
+        if self._console.is_terminal or (
+            now - self._last_line < SECONDS_BETWEEN_LINES and done < known.total
+        ):
+            return
+        left = known.seconds_left(done)
+        parts = [f"{stage}: {done}/{known.total}"]
+        if left is not None and done < known.total:
+            parts.append(f"{_clock(left)} left")
+        parts += [part for part in (numbers, status) if part]
+        self._line(", ".join(parts))
+
+    def end(self, stage: str) -> None:
+        """Complete the bar, also where the stage stopped early by its own rule."""
+        bar = self._bars.get(stage)
+        if bar is not None:
+            total = self._progress.tasks[self._progress.task_ids.index(bar)].completed
+            self._progress.update(bar, total=max(total, 1), completed=max(total, 1))
+        self._status.plain = ""
+
+    def _line(self, text: str) -> None:
+        self._last_line = time.monotonic()
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _short(name: str) -> str:
+    return name.replace("validation_", "val ").replace("_", " ")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,59 @@
+"""``dpl-nas run``: search, train, evaluate."""
+
+from __future__ import annotations
+
+from dpl_nas.cli.folders import clear_run
+from dpl_nas.cli.options import (
+    DeviceOption,
+    JsonOption,
+    OutOption,
+    Overrides,
+    OverwriteOption,
+    QuietOption,
+    ResumeOption,
+    SeedOption,
+    ShotsOption,
+    SpaceOption,
+    StrategyOption,
+    TaskOption,
+)
+from dpl_nas.cli.session import console, job, print_json
+from dpl_nas.cli.tables import show_files, show_result
+
+__all__ = ["run"]
+
+
+def run(
+    task: TaskOption,
+    out: OutOption,
+    space: SpaceOption = "mini_clip",
+    strategy: StrategyOption = "darts",
+    shots: ShotsOption = 16,
+    seed: SeedOption = 1,
+    device: DeviceOption = "cpu",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    overrides: Overrides = None,
+) -> None:
+    """Search the context lengths, train the found ones, test them on the full test set.
+
+    Beside them, with the same budget: the same length everywhere, and zero-shot CLIP.
+    """
+    from dpl_nas.config import resolve
+
+    config = resolve(
+        task, space, strategy, overrides or (), shots=shots, seed=seed, device=device
+    )
+    with job(quiet=quiet, folder=out) as observer:
+        if overwrite and not resume:
+            clear_run(out)
+        from dpl_nas.runs import run as run_job
+
+        result = run_job(config, out, resume=resume, observer=observer)
+    if json:
+        print_json(result)
+    else:
+        show_result(console(), result)
+        show_files(console(), out)

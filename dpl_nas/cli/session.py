@@ -1,0 +1,85 @@
+"""A job at the terminal: its progress on stderr, its result on stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from dpl_nas.cli.progress import ConsoleObserver
+from dpl_nas.observer import Observer
+
+__all__ = ["console", "job", "print_json"]
+
+#: Libraries whose remarks are not about the user's run.
+_CHATTER = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch", "matplotlib", "torch")
+
+
+def console() -> Console:
+    """For results; wide enough for tables where stdout is a file."""
+    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=120, soft_wrap=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def job(*, quiet: bool = False, folder: Path | None = None) -> Iterator[Observer]:
+    """Watch a long piece of work; nothing that it prints reaches stdout.
+
+    Yields the observer to hand to the work. After Ctrl-C the program exits with code 130 and
+    says how the run in ``folder`` goes on.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_stdout_kept_clean())
+        stack.enter_context(_libraries_silenced())
+        observer = Observer() if quiet else stack.enter_context(ConsoleObserver())
+        try:
+            yield observer
+        except KeyboardInterrupt:
+            stack.close()
+            hint = f"; the same command with --resume goes on with {folder}" if folder else ""
+            sys.stderr.write(f"interrupted{hint}\n")
+            raise typer.Exit(130) from None
+
+
+@contextmanager
+def _stdout_kept_clean() -> Iterator[None]:
+    """Send what Python, its children and C libraries write to stdout to stderr instead."""
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(sys.stderr))
+        with suppress(OSError, ValueError):  # under test, or started without a stdout
+            sys.__stdout__ and sys.__stdout__.flush()
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 1)
+            os.dup2(2, 1)
+        yield
+
+
+@contextmanager
+def _libraries_silenced() -> Iterator[None]:
+    """Keep warnings and remarks of libraries out, unless Python was told to warn (-W)."""
+    levels = {name: logging.getLogger(name).level for name in _CHATTER}
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+            for name in _CHATTER:
+                logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

@@ -1,0 +1,113 @@
+"""``dpl-nas space``: look at search spaces, and check one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dpl_nas.cli.options import JsonOption
+from dpl_nas.cli.session import console, print_json
+from dpl_nas.cli.tables import table
+from dpl_nas.errors import DplError
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Look at search spaces, and check one's own.")
+
+
+@app.command("show")
+def show(
+    space: Annotated[
+        str | None, typer.Argument(help="A packaged space or a path; without it, all are listed.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show towers, layers and lengths, and how many architectures there are."""
+    from dpl_nas.presets import preset_names
+    from dpl_nas.space import load_space
+
+    if space is None:
+        names = preset_names("search_spaces")
+        if json:
+            print_json({name: _described(name) for name in names})
+            return
+        listed = table("space", "backbone", "architectures")
+        for name in names:
+            found = load_space(name)
+            listed.add_row(name, _backbone(found), f"{found.size:.2e}")
+        console().print(listed)
+        return
+    found = load_space(space)
+    if json:
+        print_json(_described(space))
+        return
+    shown = table("tower", "layers", "lengths", title=f"{found.name} ({found.id})")
+    for tower, part in found.towers.items():
+        shown.add_row(tower, _ranges(part.layers), ", ".join(map(str, part.lengths)))
+    console().print(shown)
+    layers = sum(1 for _ in found.labels())
+    console().print(
+        f"backbone {_backbone(found)}; {layers} choices, {found.size:.3g} architectures; "
+        f"candidates {'share' if found.shared_vectors else 'have their own'} vectors",
+        highlight=False,
+    )
+
+
+@app.command("validate")
+def validate(
+    files: Annotated[list[str], typer.Argument(help="YAML files, or names of packaged spaces.")],
+    json: JsonOption = False,
+) -> None:
+    """Check search spaces and report every problem at once; exit with 2 if there is one."""
+    reports = {file: _problems(file) for file in files}
+    if json:
+        print_json({file: {"valid": not found, "problems": found} for file, found in reports.items()})
+    else:
+        for file, found in reports.items():
+            if not found:
+                typer.echo(f"{file}: valid")
+            for problem in found:
+                typer.echo(f"{file}: {problem}", err=True)
+    if any(reports.values()):
+        raise typer.Exit(2)
+
+
+def _problems(file: str) -> list[str]:
+    from dpl_nas.space import space_problems
+
+    try:
+        return space_problems(file)
+    except DplError as error:
+        return [str(error)]
+
+
+def _described(name: str | Path) -> dict[str, Any]:
+    from dpl_nas.space import load_space
+
+    space = load_space(name)
+    return {
+        **space.model_dump(mode="json"),
+        "id": space.id,
+        "choices": sum(1 for _ in space.labels()),
+        "size": space.size,
+    }
+
+
+def _backbone(space: Any) -> str:
+    weights = space.backbone.pretrained
+    return f"{space.backbone.model} ({weights})" if weights else str(space.backbone.model)
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """``0-3, 7``: runs of whole numbers."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(
+        str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs
+    )

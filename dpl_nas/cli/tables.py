@@ -1,0 +1,87 @@
+"""Results as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["show_files", "show_lengths", "show_metrics", "show_result", "table"]
+
+_DESIGNS = {"found": "found", "uniform": "same length everywhere", "zero_shot": "zero-shot"}
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table in the style of all of them; columns after the first are numbers."""
+    result = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for index, name in enumerate(columns):
+        result.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
+    return result
+
+
+def show_result(console: Console, result: Mapping[str, Any]) -> None:
+    """Found lengths, and their test beside the manual design and zero-shot."""
+    shown = table(
+        "design",
+        "accuracy",
+        "macro-F1",
+        "vectors",
+        title=f"{result['task']}, {result['shots']} shots, seed {result['seed']}",
+    )
+    for key, name in _DESIGNS.items():
+        test = result.get("test", {}).get(key)
+        if test is None:
+            continue
+        if "length" in test:
+            name = f"{test['length']} everywhere"
+        vectors = test.get("vectors", {"found": result.get("vectors"), "zero_shot": 0}.get(key))
+        shown.add_row(
+            name,
+            f"{test['accuracy']:.1%}",
+            f"{test['macro_f1']:.1%}" if "macro_f1" in test else "",
+            "" if vectors is None else str(vectors),
+        )
+    console.print(shown)
+    for tower, lengths in result.get("lengths", {}).items():
+        console.print(f"{tower:<6} {' '.join(map(str, lengths))}", highlight=False)
+    search = result.get("search", {})
+    if search.get("ties"):
+        console.print(f"undecided layers (tied): {', '.join(search['ties'])}", highlight=False)
+    seconds = result.get("seconds", {})
+    if seconds:
+        times = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
+        console.print(f"time   {times}", highlight=False)
+
+
+def show_files(console: Console, folder: Path) -> None:
+    """Where the run is, and its pictures."""
+    console.print(f"run    {folder}", highlight=False)
+    for picture in sorted(folder.glob("*.png")):
+        console.print(f"       {picture}", highlight=False)
+
+
+def show_lengths(console: Console, result: Mapping[str, Any]) -> None:
+    """The lengths of each tower, and single numbers beside them."""
+    for tower, lengths in result.get("lengths", {}).items():
+        console.print(f"{tower:<6} {' '.join(map(str, lengths))}", highlight=False)
+    search = result.get("search", {})
+    if search.get("ties"):
+        console.print(f"undecided layers (tied): {', '.join(search['ties'])}", highlight=False)
+    for stage, value in result.get("seconds", {}).items():
+        console.print(f"time   {stage} {value:.0f} s", highlight=False)
+
+
+def show_metrics(console: Console, result: Mapping[str, Any]) -> None:
+    """Accuracy and macro-F1 of one set of prompts."""
+    shown = table("task", "accuracy", "macro-F1", "test images")
+    shown.add_row(
+        str(result["task"]),
+        f"{result['accuracy']:.1%}",
+        f"{result['macro_f1']:.1%}",
+        str(result.get("images", "")),
+    )
+    console.print(shown)

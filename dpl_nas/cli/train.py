@@ -1,0 +1,82 @@
+"""``dpl-nas train``: train the context vectors of given lengths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpl_nas.cli.folders import clear_run
+from dpl_nas.cli.options import (
+    DeviceOption,
+    JsonOption,
+    OutOption,
+    Overrides,
+    OverwriteOption,
+    QuietOption,
+    ResumeOption,
+    SeedOption,
+    ShotsOption,
+    SpaceOption,
+    StrategyOption,
+    TaskOption,
+)
+from dpl_nas.cli.session import console, job, print_json
+from dpl_nas.cli.tables import show_files, show_lengths
+from dpl_nas.errors import ConfigError
+
+__all__ = ["train"]
+
+
+def train(
+    task: TaskOption,
+    out: OutOption,
+    architecture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An architecture.json, or the folder of a search that has one."
+        ),
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(help="Instead: this length at every layer (the manual design).")
+    ] = None,
+    space: SpaceOption = "mini_clip",
+    strategy: StrategyOption = "darts",
+    shots: ShotsOption = 16,
+    seed: SeedOption = 1,
+    device: DeviceOption = "cpu",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    overrides: Overrides = None,
+) -> None:
+    """Train the context vectors of an architecture; DIR/prompts.safetensors is the result."""
+    from dpl_nas.config import resolve
+    from dpl_nas.space import load_architecture
+
+    if (architecture is None) == (length is None):
+        raise ConfigError("give either --architecture FILE or --length N")
+    config = resolve(
+        task, space, strategy, overrides or (), shots=shots, seed=seed, device=device
+    )
+    if architecture is not None:
+        file = architecture / "architecture.json" if architecture.is_dir() else architecture
+        chosen = load_architecture(file)
+        config.space.check(chosen)
+    else:
+        if length is None or length < 0:
+            raise ConfigError(f"--length must be a whole number of 0 or more, found {length}")
+        chosen = config.space.uniform(length)
+    with job(quiet=quiet, folder=out) as observer:
+        if overwrite and not resume:
+            clear_run(out)
+        from dpl_nas.runs import train as train_job
+
+        result = train_job(config, chosen, out, resume=resume, observer=observer)
+    if json:
+        print_json(result)
+    else:
+        show_lengths(console(), result)
+        show_files(console(), out)

@@ -1,0 +1,154 @@
+"""What the embedded CLIP can do zero-shot on renders that pre-training never drew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from open_clip.model import CLIP
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas.mini.captions import DIGIT_NAMES, NUMBER_NAMES, plural
+from dpl_nas.mini.model import IMAGE_MEAN, IMAGE_STD, mini_tokenizer
+from dpl_nas.mini.render import COLOURS, TEXTURES
+from dpl_nas.mini.scenes import (
+    GLYPH_VARIETY,
+    Variety,
+    counted,
+    glyphs,
+    pairs,
+    painted,
+    singles,
+)
+from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, RARE_SHAPES, SHAPES
+
+__all__ = ["GATES", "GateReport", "measure_gates", "normalized", "zero_shot_accuracies"]
+
+#: Least zero-shot accuracy of a model that may be shipped.
+GATES: Mapping[str, float] = MappingProxyType({"basic shapes": 0.75, "rare shapes": 0.50})
+#: Beyond every seed of pre-training, whose batches are numbered from zero.
+_SEED = 2**40
+
+EncodeText = Callable[[Sequence[str]], Tensor]
+EncodeImage = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Zero-shot accuracies by probe, and whether those with a gate reach it.
+
+    Attributes
+    ----------
+    accuracies
+        Share of right answers, 0..1.
+    chance
+        The same for guessing.
+    gates
+        The least accuracy asked for, where one is.
+    """
+
+    accuracies: Mapping[str, float]
+    chance: Mapping[str, float]
+    gates: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate is reached."""
+        return all(self.accuracies[name] >= gate for name, gate in self.gates.items())
+
+
+def normalized(images: Tensor) -> Tensor:
+    """What `mini_preprocess` makes of images ``(b, 3, h, w)`` in 0..1 of the right size."""
+    mean = torch.tensor(IMAGE_MEAN).view(3, 1, 1)
+    return (images - mean) / torch.tensor(IMAGE_STD).view(3, 1, 1)
+
+
+_Probe = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def _probes() -> dict[str, tuple[list[str], _Probe]]:
+    """Captions of the classes, and the renderer of labels, of every probe."""
+    photo = "a photo of a {}."
+
+    def shapes(names: Sequence[str]) -> tuple[list[str], _Probe]:
+        captions = [photo.format(name) for name in names]
+        return captions, lambda y, g: singles(y, Variety(), g, names)
+
+    def count(y: Tensor, g: torch.Generator) -> Tensor:
+        shape = torch.full_like(y, SHAPES.index("circle"))
+        return counted(y + 1, shape, Variety(textured=0.15, styles=(1.0, 0.0, 0.0)), g)
+
+    def relation(y: Tensor, g: torch.Generator) -> Tensor:
+        star, ring = SHAPES.index("star"), SHAPES.index("square")
+        swap = y % 2 == 1
+        first, second = torch.where(swap, ring, star), torch.where(swap, star, ring)
+        return pairs(first, second, y // 2, Variety(textured=0.25, styles=(1.0, 0.0, 0.0)), g)
+
+    relations = [
+        "a photo of a star above a square.",
+        "a photo of a star below a square.",
+        "a photo of a star left of a square.",
+        "a photo of a star right of a square.",
+    ]
+    counts = [f"a photo of {n} {plural('circle') if i else 'circle'}."
+              for i, n in enumerate(NUMBER_NAMES)]
+    return {
+        "basic shapes": shapes(BASIC_SHAPES),
+        "rare shapes": shapes(RARE_SHAPES),
+        "all shapes": shapes(SHAPES),
+        "digits": (
+            [f"a photo of the digit {name}." for name in DIGIT_NAMES],
+            lambda y, g: glyphs(y, DIGITS, GLYPH_VARIETY, g),
+        ),
+        "counts": (counts, count),
+        "relations": (relations, relation),
+        "textures": (
+            [f"a photo of a {name} object." for name in TEXTURES],
+            lambda y, g: painted(g, textures=y),
+        ),
+        "colours": (
+            [f"a photo of a {name} object." for name in COLOURS],
+            lambda y, g: painted(g, colours=y),
+        ),
+    }
+
+
+@torch.no_grad()
+def zero_shot_accuracies(
+    encode_image: EncodeImage, encode_text: EncodeText, images: int = 512
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Accuracy and chance of every probe.
+
+    Parameters
+    ----------
+    encode_image
+        From images ``(b, 3, 32, 32)`` in 0..1 to features ``(b, d)``.
+    encode_text
+        From captions to features ``(m, d)``.
+    images
+        Images a probe, the same ones at every call.
+    """
+    accuracies, chance = {}, {}
+    for offset, (name, (captions, draw)) in enumerate(_probes().items()):
+        generator = torch.Generator().manual_seed(_SEED + offset)
+        labels = torch.arange(images) % len(captions)
+        text = functional.normalize(encode_text(captions), dim=-1)
+        image = functional.normalize(encode_image(draw(labels, generator)), dim=-1)
+        hits = (image @ text.T).argmax(dim=1) == labels
+        accuracies[name] = hits.float().mean().item()
+        chance[name] = 1 / len(captions)
+    return accuracies, chance
+
+
+def measure_gates(model: CLIP, images: int = 1024) -> GateReport:
+    """Zero-shot accuracies of ``model`` on ``images`` held-out renders a probe."""
+    tokens = mini_tokenizer()
+    accuracies, chance = zero_shot_accuracies(
+        lambda pixels: model.encode_image(normalized(pixels)),
+        lambda captions: model.encode_text(tokens(list(captions))),
+        images,
+    )
+    return GateReport(accuracies, chance, GATES)

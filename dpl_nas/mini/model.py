@@ -1,0 +1,152 @@
+"""The embedded CLIP: its architecture, its shipped weights, its transform and tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+from open_clip import image_transform
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dpl_nas.errors import CheckpointError
+from dpl_nas.files import atomic_path
+from dpl_nas.mini.render import IMAGE_SIZE
+from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer, used_tokens
+
+__all__ = [
+    "IMAGE_MEAN",
+    "IMAGE_STD",
+    "MINI_CONFIG",
+    "MiniConfig",
+    "build_mini_clip",
+    "load_mini_clip",
+    "mini_preprocess",
+    "mini_tokenizer",
+    "save_mini_clip",
+]
+
+IMAGE_MEAN = (0.5, 0.5, 0.5)
+IMAGE_STD = (0.3, 0.3, 0.3)
+WEIGHTS = Path(__file__).with_name("mini_clip.safetensors")
+_FORMAT = "dpl_nas mini clip 1"
+_TABLE = "token_embedding.weight"
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """Sizes of the embedded CLIP; depths as in ViT-B/16.
+
+    Attributes
+    ----------
+    width, head_width, layers
+        Of both towers.
+    patch_size
+        Pixels; the image is ``IMAGE_SIZE`` wide.
+    embed_dim
+        Size of the joint space.
+    """
+
+    width: int = 96
+    head_width: int = 32
+    layers: int = 12
+    patch_size: int = 8
+    embed_dim: int = 96
+
+
+MINI_CONFIG = MiniConfig()
+
+
+def build_mini_clip(
+    config: MiniConfig = MINI_CONFIG, vocabulary_size: int = VOCABULARY_SIZE
+) -> CLIP:
+    """The architecture with random weights (from torch's global generator)."""
+    return CLIP(
+        embed_dim=config.embed_dim,
+        vision_cfg=CLIPVisionCfg(
+            layers=config.layers,
+            width=config.width,
+            head_width=config.head_width,
+            patch_size=config.patch_size,
+            image_size=IMAGE_SIZE,
+        ),
+        text_cfg=CLIPTextCfg(
+            context_length=CONTEXT_LENGTH,
+            vocab_size=vocabulary_size,
+            width=config.width,
+            heads=config.width // config.head_width,
+            layers=config.layers,
+        ),
+    )
+
+
+def save_mini_clip(path: Path, state: dict[str, Tensor]) -> None:
+    """Write a state dict with the compact token table, in half precision."""
+    halves = {name: value.detach().half().contiguous() for name, value in state.items()}
+    with atomic_path(path) as temporary:
+        save_file(halves, str(temporary), metadata={"format": _FORMAT})
+
+
+def load_mini_clip(path: Path | None = None) -> CLIP:
+    """The pre-trained model in float32, in evaluation mode.
+
+    Parameters
+    ----------
+    path
+        A file of :func:`save_mini_clip`; the shipped weights by default.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, or not of this model.
+    """
+    file = path or WEIGHTS
+    state = _read(file)
+    ids = torch.tensor(used_tokens())
+    rows = state.get(_TABLE)
+    if rows is None or rows.shape != (len(ids), MINI_CONFIG.width):
+        raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+    # A word that pre-training never saw says nothing: it is the mean of those it saw.
+    table = rows.mean(dim=0).repeat(VOCABULARY_SIZE, 1)
+    table[ids] = rows
+    state[_TABLE] = table
+    # Building draws random weights; the caller's generator must not notice.
+    with torch.random.fork_rng(devices=[]):
+        model = build_mini_clip()
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    found = {name: value.shape for name, value in state.items()}
+    if expected != found:
+        raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise CheckpointError(f"{file} does not exist")
+    try:
+        with safetensors.safe_open(str(file), framework="pt") as stream:
+            metadata = stream.metadata() or {}
+        if metadata.get("format") != _FORMAT:
+            raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+        return {name: value.float() for name, value in load_file(str(file)).items()}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} is truncated or not a safetensors file: {error}") from error
+
+
+def mini_preprocess() -> Callable[..., Tensor]:
+    """open_clip's evaluation transform for this model: PIL image to ``(3, 32, 32)``."""
+    transform: Callable[..., Tensor] = image_transform(
+        IMAGE_SIZE, is_train=False, mean=IMAGE_MEAN, std=IMAGE_STD
+    )
+    return transform
+
+
+def mini_tokenizer() -> SimpleTokenizer:
+    """open_clip's tokenizer at this model's context length (24)."""
+    return tokenizer()

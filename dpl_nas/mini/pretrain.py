@@ -1,0 +1,279 @@
+"""Pre-trains the embedded CLIP from rendered scenes: seeded, resumable, on the CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from open_clip.model import CLIP
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dpl_nas.errors import CheckpointError
+from dpl_nas.files import atomic_path
+from dpl_nas.mini.evaluate import normalized, zero_shot_accuracies
+from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
+from dpl_nas.mini.scenes import Batch, sample_batch
+from dpl_nas.mini.vocabulary import tokenizer, used_tokens
+
+__all__ = ["PretrainProgress", "PretrainSettings", "pretrain"]
+
+
+class PretrainSettings(BaseModel):
+    """How the embedded CLIP is pre-trained.
+
+    Attributes
+    ----------
+    steps, batch_size
+        Optimizer steps, and image-caption pairs in each.
+    matrix_lr, other_lr
+        Peak learning rates of Muon (hidden matrices) and of AdamW (all else).
+    weight_decay
+        Of both, decoupled.
+    warmup, decay
+        Shares of the steps in which the rate rises and falls linearly.
+    easing
+        Share of the steps in which scenes grow to full difficulty.
+    seed
+        Of the weights and of every batch.
+    evaluate_every, save_every
+        Steps between zero-shot measurements, and between writing the state.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=6000, ge=1)
+    batch_size: int = Field(default=256, ge=2)
+    matrix_lr: float = Field(default=3e-3, gt=0)
+    other_lr: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warmup: float = Field(default=0.02, ge=0, le=1)
+    decay: float = Field(default=0.3, ge=0, le=1)
+    easing: float = Field(default=0.15, ge=0, le=1)
+    seed: int = Field(default=0, ge=0)
+    evaluate_every: int = Field(default=300, ge=1)
+    save_every: int = Field(default=300, ge=1)
+
+
+@dataclass(frozen=True)
+class PretrainProgress:
+    """A measurement on the way.
+
+    Attributes
+    ----------
+    step
+        Steps done.
+    loss
+        Mean loss since the last measurement, nats.
+    seconds
+        Wall time since this process began to train.
+    accuracies
+        Zero-shot accuracies by probe, 0..1.
+    """
+
+    step: int
+    loss: float
+    seconds: float
+    accuracies: dict[str, float]
+
+
+class _Trainer:
+    def __init__(self, settings: PretrainSettings) -> None:
+        self.settings = settings
+        self.step = 0
+        self._place = {token: place for place, token in enumerate(used_tokens())}
+        self._encoded: dict[str, list[int]] = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.model = build_mini_clip(vocabulary_size=len(self._place))
+            _initialise(self.model)
+        matrices, others, plain = _grouped(self.model)
+        self._optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(
+                matrices,
+                lr=settings.matrix_lr,
+                weight_decay=settings.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            ),
+            torch.optim.AdamW(
+                [
+                    {"params": others, "weight_decay": settings.weight_decay},
+                    {"params": plain, "weight_decay": 0.0},
+                ],
+                lr=settings.other_lr,
+                betas=(0.9, 0.98),
+            ),
+        ]
+        self._peaks = (settings.matrix_lr, settings.other_lr)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "settings": self.settings.model_dump_json(),
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.step = int(state["step"])
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+    def encode_text(self, captions: Sequence[str]) -> Tensor:
+        """Features ``(m, d)``; the text is cut at the longest caption, which is exact."""
+        ids = [self._tokens(caption) for caption in captions]
+        longest = max(len(row) for row in ids)
+        padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+        ends = torch.tensor([len(row) - 1 for row in ids])
+        model = self.model
+        x = model.token_embedding(padded) + model.positional_embedding[:longest]
+        x = model.transformer(x, attn_mask=model.attn_mask[:longest, :longest])
+        x = model.ln_final(x[torch.arange(len(ids)), ends])
+        features: Tensor = x @ model.text_projection
+        return features
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Features ``(b, d)`` of images in 0..1."""
+        features: Tensor = self.model.visual(normalized(images))
+        return features
+
+    def _tokens(self, caption: str) -> list[int]:
+        if caption not in self._encoded:
+            codec = tokenizer()
+            ids = [codec.sot_token_id, *codec.encode(caption), codec.eot_token_id]
+            self._encoded[caption] = [self._place[token] for token in ids]
+        return self._encoded[caption]
+
+    def advance(self) -> float:
+        """One optimizer step; returns the loss."""
+        settings = self.settings
+        progress = self.step / settings.steps
+        difficulty = min(1.0, progress / settings.easing) if settings.easing else 1.0
+        seed = settings.seed * 2**32 + self.step
+        batch = sample_batch(settings.batch_size, seed, difficulty)
+        rate = _rate(self.step, settings)
+        for optimizer, peak in zip(self._optimizers, self._peaks, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate
+        loss = self._loss(batch)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self._optimizers:
+            optimizer.step()
+        with torch.no_grad():
+            # CLIP's own ceiling: the temperature stays above 0.01.
+            self.model.logit_scale.clamp_(max=4.6052)
+        self.step += 1
+        return loss.item()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        image = functional.normalize(self.encode_image(batch.images), dim=-1)
+        text = functional.normalize(self.encode_text(batch.captions), dim=-1)
+        logits = self.model.logit_scale.exp() * image @ text.T  # [b, m]
+        to_text = functional.cross_entropy(logits, batch.targets)
+        # A caption's images share its probability: duplicates are no negatives.
+        owners = functional.one_hot(batch.targets, len(batch.captions)).T.float()
+        owners = owners / owners.sum(dim=1, keepdim=True)
+        to_image = functional.cross_entropy(logits.T, owners)
+        # Even a perfect model pays the entropy of the duplicates: it is taken off.
+        floor = -(owners * owners.clamp(min=1e-9).log()).sum(dim=1).mean()
+        return 0.5 * (to_text + to_image - floor)
+
+
+def _initialise(model: CLIP) -> None:
+    for name, value in model.named_parameters():
+        if value.ndim >= 2 and "resblocks" in name:
+            gain = (2 * MINI_CONFIG.layers) ** -0.5 if "proj.weight" in name else 1.0
+            fan_in = value.shape[1]
+            nn.init.normal_(value, std=gain * fan_in**-0.5)
+        elif value.ndim == 1 and name.endswith("bias"):
+            nn.init.zeros_(value)
+    nn.init.normal_(model.visual.class_embedding, std=0.02)
+    nn.init.normal_(model.visual.positional_embedding, std=0.02)
+    nn.init.normal_(model.token_embedding.weight, std=0.02)
+
+
+def _grouped(model: CLIP) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Hidden matrices, other tensors that decay, and gains and biases that do not."""
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
+    plain: list[Tensor] = []
+    for name, value in model.named_parameters():
+        if value.ndim == 2 and "resblocks" in name:
+            matrices.append(value)
+        elif value.ndim >= 2:
+            others.append(value)
+        else:
+            plain.append(value)
+    return matrices, others, plain
+
+
+def _rate(step: int, settings: PretrainSettings) -> float:
+    rise = (step + 1) / max(1.0, settings.warmup * settings.steps)
+    fall = (settings.steps - step) / max(1.0, settings.decay * settings.steps)
+    return min(1.0, rise, fall)
+
+
+def pretrain(
+    settings: PretrainSettings,
+    folder: Path,
+    progress: Callable[[PretrainProgress], None] | None = None,
+) -> Path:
+    """Pre-train, or continue an interrupted run, in ``folder``.
+
+    The state is written to ``folder/state.pt`` every ``save_every`` steps; a run that
+    finds it there goes on from it and ends with the very weights of an uninterrupted one.
+
+    Returns
+    -------
+    Path
+        The weights, for :func:`dpl_nas.mini.model.load_mini_clip`.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds the state of a run with other settings, or a broken one.
+    """
+    trainer = _Trainer(settings)
+    file = folder / "state.pt"
+    if file.exists():
+        trainer.restore(_saved_state(file, settings))
+    began = time.monotonic()
+    losses: list[float] = []
+    trainer.model.train()
+    while trainer.step < settings.steps:
+        losses.append(trainer.advance())
+        last = trainer.step == settings.steps
+        if last or trainer.step % settings.save_every == 0:
+            with atomic_path(file) as temporary:
+                torch.save(trainer.state(), temporary)
+        if progress and (last or trainer.step % settings.evaluate_every == 0):
+            accuracies, _ = zero_shot_accuracies(trainer.encode_image, trainer.encode_text)
+            mean = sum(losses) / len(losses)
+            progress(PretrainProgress(trainer.step, mean, time.monotonic() - began, accuracies))
+            losses.clear()
+    weights = folder / "mini_clip.safetensors"
+    save_mini_clip(weights, trainer.model.state_dict())
+    return weights
+
+
+def _saved_state(file: Path, settings: PretrainSettings) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+        saved = state["settings"]
+    except Exception as error:
+        # A damaged archive surfaces as one of many kinds of error.
+        raise CheckpointError(f"{file} is not a state of pre-training: {error}") from error
+    if saved != settings.model_dump_json():
+        raise CheckpointError(
+            f"{file} belongs to a run with other settings: choose another folder or remove it"
+        )
+    return state

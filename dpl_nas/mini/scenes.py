@@ -1,0 +1,516 @@
+"""Samples scenes and their captions, in batches that are hard by construction.
+
+Every batch names one set of attributes in all its captions, so that a caption is right
+for exactly the images that carry it, and nothing unnamed can tell the images apart.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dpl_nas.mini.captions import (
+    PLACES,
+    count_caption,
+    glyph_caption,
+    object_caption,
+    relation_caption,
+)
+from dpl_nas.mini.render import COLOURS, FILLED, IMAGE_SIZE, TEXTURES, Light, Scene, render
+from dpl_nas.mini.silhouettes import (
+    BASIC_SHAPES,
+    DIGITS,
+    LETTERS,
+    SHAPES,
+    glyph_atlas,
+    shape_atlas,
+)
+
+__all__ = [
+    "GLYPH_VARIETY",
+    "Batch",
+    "Variety",
+    "counted",
+    "glyphs",
+    "painted",
+    "pairs",
+    "sample_batch",
+    "singles",
+]
+
+_MIN_CONTRAST = 0.45
+#: Shares of (attributes, shape, glyph, count, relation) batches.
+_MIX = {"shape": 0.26, "attributes": 0.24, "glyph": 0.24, "count": 0.13, "relation": 0.13}
+
+
+@dataclass(frozen=True)
+class Variety:
+    """What varies besides the label: the probabilities and ranges of a scene.
+
+    Attributes
+    ----------
+    radius
+        Range of a single object's radius, pixels.
+    styles
+        Probabilities of `FILLED`, `OUTLINE` and `SKETCH`.
+    textured, busy
+        Probability of a texture other than plain, and of a background with two tones.
+    turn
+        Largest rotation, radians.
+    weight, bend
+        Largest change of the stroke's width (pixels) and largest elastic distortion.
+    light
+        Disturbances of the finished image.
+    """
+
+    radius: tuple[float, float] = (6.5, 13.5)
+    styles: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    textured: float = 0.4
+    busy: float = 0.5
+    turn: float = 0.35
+    weight: float = 0.5
+    bend: float = 0.06
+    light: Light = Light()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images with distinct captions.
+
+    Attributes
+    ----------
+    images
+        ``(b, 3, IMAGE_SIZE, IMAGE_SIZE)`` in 0..1.
+    captions
+        ``m`` captions of different meaning.
+    targets
+        Index of each image's caption, ``(b,)``.
+    """
+
+    images: Tensor
+    captions: list[str]
+    targets: Tensor
+
+
+@dataclass
+class _Palette:
+    colours: Tensor  # (c,) indices into COLOURS an object may have
+    grounds: Tensor
+
+
+def _uniform(shape: Sequence[int], low: float, high: float, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(*shape, generator=generator)
+
+
+def _integers(shape: Sequence[int], high: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(high, tuple(shape), generator=generator)
+
+
+def _table() -> Tensor:
+    return torch.tensor(list(COLOURS.values()))
+
+
+def _contrasts() -> Tensor:
+    table = _table()
+    return torch.cdist(table, table) > _MIN_CONTRAST
+
+
+def _scene(
+    tiles: Tensor,
+    present: Tensor,
+    variety: Variety,
+    generator: torch.Generator,
+    palette: Sequence[int] | None = None,
+    *,
+    alike: bool = False,
+) -> tuple[Scene, Tensor, Tensor]:
+    """A scene of centred objects with random looks, and its colour indices.
+
+    With ``alike`` the objects of an image share colour, texture and style.
+    """
+    b, k = present.shape
+    allowed = _contrasts()
+    colour = _integers((b, k), len(COLOURS), generator)
+    if palette is not None:
+        choice = torch.tensor(list(palette))
+        colour = choice[_integers((b, k), len(palette), generator)]
+    if alike:
+        colour = colour[:, :1].expand(b, k)
+    usable = allowed[colour].all(dim=1).float()
+    # With many objects no colour may be far from all of them: any is better than none.
+    usable = torch.where(usable.sum(dim=1, keepdim=True) > 0, usable, torch.ones_like(usable))
+    ground = torch.multinomial(usable, 1, generator=generator)[:, 0]
+    table = _table()
+    tone = table[colour] + 0.05 * torch.randn(b, k, 3, generator=generator)
+    ground_tone = table[ground] + 0.05 * torch.randn(b, 3, generator=generator)
+    # A second tone is lighter or darker than the first, never another colour.
+    dark = (table[colour].mean(dim=-1, keepdim=True) < 0.3).float()
+    shade = (table[colour].mean(dim=-1, keepdim=True) > 0.6).float()
+    up = ((torch.rand(b, k, 1, generator=generator) < 0.5).float() + dark - shade).clamp(0, 1)
+    second = tone * 0.3 + 0.7 * up
+    lift = _uniform((b, 1), -0.3, 0.3, generator)
+    textured = torch.rand(b, k, generator=generator) < variety.textured
+    kinds = 1 + _integers((b, k), len(TEXTURES) - 1, generator)
+    weights = torch.tensor(variety.styles).expand(b * k, 3)
+    style = torch.multinomial(weights, 1, generator=generator).view(b, k)
+    if alike:
+        textured, kinds, style = (v[:, :1].expand(b, k) for v in (textured, kinds, style))
+        tone, second = (v[:, :1].expand(b, k, 3) for v in (tone, second))
+    busy = torch.rand(b, generator=generator) < variety.busy
+    scene = Scene(
+        tiles=tiles,
+        present=present,
+        centre=torch.full((b, k, 2), IMAGE_SIZE / 2),
+        radius=_uniform((b, k), *variety.radius, generator),
+        angle=_uniform((b, k), -variety.turn, variety.turn, generator),
+        aspect=_uniform((b, k), 0.85, 1.18, generator),
+        colour=tone.clamp(0, 1),
+        second=second.clamp(0, 1),
+        texture=torch.where(textured, kinds, torch.zeros_like(kinds)),
+        style=style,
+        weight=_uniform((b, k), -variety.weight, variety.weight, generator),
+        bend=_uniform((b, k), 0, max(variety.bend, 1e-6), generator),
+        ground=ground_tone.clamp(0, 1),
+        ground_second=(ground_tone + lift).clamp(0, 1),
+        ground_kind=torch.where(busy, 1 + _integers((b,), 3, generator), torch.zeros(b).long()),
+        light=variety.light,
+    )
+    return scene, colour, ground
+
+
+def _place_anywhere(scene: Scene, generator: torch.Generator) -> None:
+    room = (IMAGE_SIZE / 2 - scene.radius - 0.5).clamp(min=0).unsqueeze(-1)
+    shift = _uniform(scene.centre.shape, -1, 1, generator)
+    scene.centre = IMAGE_SIZE / 2 + shift * room
+
+
+def singles(
+    labels: Tensor, variety: Variety, generator: torch.Generator, names: Sequence[str] = SHAPES
+) -> Tensor:
+    """Images of one shape each, anywhere, of any colour and texture.
+
+    Parameters
+    ----------
+    labels
+        Indices into ``names``, ``(b,)``.
+
+    Returns
+    -------
+    Tensor
+        ``(b, 3, IMAGE_SIZE, IMAGE_SIZE)`` in 0..1.
+    """
+    scene = _single_scene(labels, variety, generator, names)[0]
+    return render(scene, generator)
+
+
+def _single_scene(
+    labels: Tensor,
+    variety: Variety,
+    generator: torch.Generator,
+    names: Sequence[str] = SHAPES,
+    palette: Sequence[int] | None = None,
+) -> tuple[Scene, Tensor, Tensor]:
+    rows = torch.tensor([SHAPES.index(name) for name in names])
+    tiles = shape_atlas()[rows[labels]].unsqueeze(1)
+    present = torch.ones(len(labels), 1, dtype=torch.bool)
+    scene, colour, ground = _scene(tiles, present, variety, generator, palette)
+    _place_anywhere(scene, generator)
+    return scene, colour[:, 0], ground
+
+
+def painted(
+    generator: torch.Generator,
+    *,
+    colours: Tensor | None = None,
+    textures: Tensor | None = None,
+    variety: Variety | None = None,
+) -> Tensor:
+    """Images of one filled shape each, of the given colours or textures, ``(b,)`` indices."""
+    given = colours if colours is not None else textures
+    if given is None:
+        raise ValueError("expected colours or textures, got neither")
+    variety = variety or Variety(styles=(1.0, 0.0, 0.0))
+    labels = _integers((len(given),), len(SHAPES), generator)
+    scene, _, _ = _single_scene(labels, variety, generator)
+    if textures is not None:
+        scene.texture = textures.view(-1, 1)
+    if colours is not None:
+        tone = _table()[colours] + 0.05 * torch.randn(len(given), 3, generator=generator)
+        scene.colour = tone.clamp(0, 1).unsqueeze(1)
+        scene.second = 0.5 * scene.colour
+        usable = _contrasts()[colours].float()
+        ground = torch.multinomial(usable, 1, generator=generator)[:, 0]
+        scene.ground = scene.ground_second = _table()[ground]
+    return render(scene, generator)
+
+
+def counted(
+    numbers: Tensor, shapes: Tensor, variety: Variety, generator: torch.Generator
+) -> Tensor:
+    """Images of ``numbers`` (1..6, ``(b,)``) equal objects of ``shapes`` (into `SHAPES`)."""
+    b, k = len(numbers), 6
+    tiles = shape_atlas()[shapes].unsqueeze(1).expand(b, k, -1, -1)
+    present = torch.arange(k).expand(b, k) < numbers.unsqueeze(1)
+    scene, _, _ = _scene(tiles, present, variety, generator, alike=True)
+    cells = torch.rand(b, 9, generator=generator).argsort(dim=1)[:, :k]
+    grid = torch.stack((cells % 3, cells // 3), dim=-1).float()
+    centre = (grid + 0.5) * IMAGE_SIZE / 3
+    scene.centre = centre + _uniform((b, k, 2), -0.8, 0.8, generator)
+    radius = _uniform((b, 1), 3.6, 5.0, generator)
+    scene.radius = radius * _uniform((b, k), 0.9, 1.1, generator)
+    return render(scene, generator)
+
+
+def pairs(
+    first: Tensor, second: Tensor, relation: Tensor, variety: Variety, generator: torch.Generator
+) -> Tensor:
+    """Images of two shapes; ``relation`` 0: first above second, 1: first left of second."""
+    b = len(first)
+    tiles = shape_atlas()[torch.stack((first, second), dim=1)]
+    present = torch.ones(b, 2, dtype=torch.bool)
+    scene, _, _ = _scene(tiles, present, variety, generator)
+    offset = _uniform((b,), 7.0, 9.0, generator)
+    across = _uniform((b,), -3.5, 3.5, generator)
+    above = relation == 0
+    dx = torch.where(above, across, offset)
+    dy = torch.where(above, offset, across)
+    step = torch.stack((dx, dy), dim=-1)
+    middle = IMAGE_SIZE / 2 + _uniform((b, 2), -1.0, 1.0, generator)
+    scene.centre = torch.stack((middle - step, middle + step), dim=1)
+    scene.radius = _uniform((b, 2), 5.0, 7.0, generator)
+    return render(scene, generator)
+
+
+def glyphs(
+    labels: Tensor,
+    characters: tuple[str, ...],
+    variety: Variety,
+    generator: torch.Generator,
+    *,
+    framed: float = 0.6,
+) -> Tensor:
+    """Images of one character each, in any face.
+
+    Parameters
+    ----------
+    labels
+        Indices into ``characters``, ``(b,)``.
+    framed
+        Probability that the character fills the image, light on dark or dark on light.
+    """
+    atlas = glyph_atlas(characters)
+    b = len(labels)
+    faces = _integers((b,), atlas.shape[0], generator)
+    tiles = atlas[faces, labels].unsqueeze(1)
+    present = torch.ones(b, 1, dtype=torch.bool)
+    scene, _, _ = _scene(tiles, present, variety, generator)
+    scene.radius = _uniform((b, 1), 9.0, 15.0, generator)
+    fills = torch.rand(b, 1, generator=generator) < framed
+    scene.radius = torch.where(fills, _uniform((b, 1), 14.0, 17.0, generator), scene.radius)
+    _place_anywhere(scene, generator)
+    scene.aspect = _uniform((b, 1), 0.7, 1.35, generator)
+    plain = fills[:, 0] & (torch.rand(b, generator=generator) < 0.7)
+    light = _uniform((b, 1), 0.65, 1.0, generator).expand(b, 3)
+    dark = _uniform((b, 1), 0.0, 0.12, generator).expand(b, 3)
+    swap = torch.rand(b, 1, generator=generator) < 0.35
+    ink, paper = torch.where(swap, dark, light), torch.where(swap, light, dark)
+    scene.colour = torch.where(plain.view(b, 1, 1), ink.unsqueeze(1), scene.colour)
+    scene.ground = torch.where(plain.view(b, 1), paper, scene.ground)
+    scene.texture = torch.where(plain.view(b, 1), 0, scene.texture)
+    scene.ground_kind = torch.where(plain, 0, scene.ground_kind)
+    return render(scene, generator)
+
+
+GLYPH_VARIETY = Variety(
+    styles=(0.92, 0.08, 0.0),
+    textured=0.15,
+    busy=0.25,
+    turn=0.3,
+    weight=1.3,
+    bend=0.13,
+    light=Light(coarse=0.6),
+)
+
+
+def _unique(meanings: Sequence[tuple[object, ...]]) -> tuple[list[int], Tensor]:
+    """Where each distinct meaning first occurs, and the index of every one."""
+    seen: dict[tuple[object, ...], int] = {}
+    first: list[int] = []
+    targets = []
+    for index, meaning in enumerate(meanings):
+        if meaning not in seen:
+            seen[meaning] = len(seen)
+            first.append(index)
+        targets.append(seen[meaning])
+    return first, torch.tensor(targets)
+
+
+def _eased(variety: Variety, difficulty: float) -> Variety:
+    light = variety.light
+    return replace(
+        variety,
+        radius=(variety.radius[1] - difficulty * (variety.radius[1] - variety.radius[0]),)
+        + (variety.radius[1],),
+        textured=variety.textured * difficulty,
+        busy=variety.busy * difficulty,
+        turn=variety.turn * difficulty,
+        light=replace(light, noise=light.noise * difficulty, dim=light.dim * difficulty),
+    )
+
+
+def _shape_weights(names: Sequence[str]) -> Tensor:
+    return torch.tensor([1.0 if name in BASIC_SHAPES else 0.5 for name in names])
+
+
+def _shape_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
+    labels = torch.multinomial(_shape_weights(SHAPES), b, replacement=True, generator=g)
+    images = singles(labels, _eased(Variety(), ease), g)
+    first, targets = _unique([(SHAPES[i],) for i in labels.tolist()])
+    captions = [object_caption(rng, shape=SHAPES[labels[i]]) for i in first]
+    return Batch(images, captions, targets)
+
+
+def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
+    named = set(rng.sample(("colour", "texture", "size", "place", "ground", "style"), 2))
+    named |= {"shape"} if rng.random() < 0.7 else set()
+    if rng.random() < 0.35:
+        named |= {"texture"}
+    variety = _eased(Variety(), ease)
+    if "texture" in named:
+        variety = replace(variety, textured=0.83, styles=(1.0, 0.0, 0.0))
+    if "style" in named:
+        variety = replace(variety, styles=(0.34, 0.33, 0.33))
+    if "texture" in named and "style" in named:
+        named.discard("style")
+        variety = replace(variety, styles=(1.0, 0.0, 0.0))
+    if "size" in named or "place" in named:
+        variety = replace(variety, radius=(5.0, 13.5))
+    # Few shapes and colours a batch: then each pair of captions is told apart by one word.
+    names = rng.sample(SHAPES, rng.choice((4, 8)))
+    palette = rng.sample(range(len(COLOURS)), rng.choice((2, 4, 12)))
+    weights = _shape_weights(names)
+    labels = torch.multinomial(weights, b, replacement=True, generator=g)
+    scene, colour, ground = _single_scene(labels, variety, g, names, palette)
+    large = torch.rand(b, generator=g) < 0.5
+    if "size" in named:
+        radius = torch.where(large, _uniform((b,), 10.5, 13.5, g), _uniform((b,), 5.0, 7.0, g))
+        scene.radius = radius.unsqueeze(1)
+        _place_anywhere(scene, g)
+    place = _integers((b,), len(PLACES), g)
+    if "place" in named:
+        scene.radius = _uniform((b, 1), 5.0, 7.0, g)
+        steps = torch.tensor([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0)]).float()[place]
+        jitter = _uniform((b, 2), -2.0, 2.0, g)
+        scene.centre = (IMAGE_SIZE / 2 + 8.5 * steps + jitter).unsqueeze(1)
+        named.discard("size")
+    images = render(scene, g)
+    hues = list(COLOURS)
+    texture, style = scene.texture[:, 0].tolist(), scene.style[:, 0].tolist()
+
+    def told(i: int) -> tuple[str | None, str | None, str | None, str | None, str | None, int]:
+        return (
+            names[int(labels[i])] if "shape" in named else None,
+            hues[int(colour[i])] if "colour" in named else None,
+            TEXTURES[texture[i]] if "texture" in named else None,
+            ("large" if large[i] else "small") if "size" in named else None,
+            PLACES[int(place[i])] if "place" in named else None,
+            style[i] if "style" in named else FILLED,
+        )
+
+    grounds = [hues[i] if "ground" in named else None for i in ground.tolist()]
+    meanings = [(*told(i), grounds[i]) for i in range(b)]
+    first, targets = _unique(meanings)
+    captions = []
+    for i in first:
+        shape, hue, weave, size, spot, look = told(i)
+        captions.append(
+            object_caption(
+                rng,
+                shape=shape,
+                colour=hue,
+                texture=weave,
+                size=size,
+                place=spot,
+                ground=grounds[i],
+                style=look,
+            )
+        )
+    return Batch(images, captions, targets)
+
+
+def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
+    kind = rng.random()
+    lower = LETTERS
+    characters = DIGITS
+    if kind >= 0.6:
+        characters = lower if rng.random() < 0.5 else tuple(c.upper() for c in lower)
+    labels = _integers((b,), len(characters), g)
+    variety = GLYPH_VARIETY
+    light = replace(variety.light, coarse=variety.light.coarse * ease)
+    images = glyphs(labels, characters, replace(_eased(variety, ease), light=light), g)
+    first, targets = _unique([(i,) for i in labels.tolist()])
+    captions = [glyph_caption(rng, characters[labels[i]].lower()) for i in first]
+    return Batch(images, captions, targets)
+
+
+def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
+    numbers = 1 + _integers((b,), 6, g)
+    chosen = torch.tensor(rng.sample(range(len(BASIC_SHAPES)), rng.choice((1, 3, 6))))
+    shapes = chosen[_integers((b,), len(chosen), g)]
+    variety = _eased(replace(Variety(), textured=0.15, styles=(0.85, 0.15, 0.0)), ease)
+    images = counted(numbers, shapes, variety, g)
+    named = rng.random() < 0.7
+    pairs_ = list(zip(numbers.tolist(), shapes.tolist(), strict=True))
+    meanings: list[tuple[object, ...]] = [(n, s if named else None) for n, s in pairs_]
+    first, targets = _unique(meanings)
+    captions = [
+        count_caption(rng, pairs_[i][0], SHAPES[pairs_[i][1]] if named else None) for i in first
+    ]
+    return Batch(images, captions, targets)
+
+
+def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
+    size = rng.choice((3, 4, 5))
+    chosen = torch.tensor(rng.sample(range(len(SHAPES)), size))
+    first_shape = _integers((b,), size, g)
+    second_shape = (first_shape + 1 + _integers((b,), size - 1, g)) % size
+    relation = _integers((b,), 2, g)
+    one, two = chosen[first_shape], chosen[second_shape]
+    variety = _eased(replace(Variety(), textured=0.25, styles=(0.85, 0.15, 0.0)), ease)
+    images = pairs(one, two, relation, variety, g)
+    triples = list(zip(relation.tolist(), one.tolist(), two.tolist(), strict=True))
+    first, targets = _unique(triples)
+    captions = [
+        relation_caption(rng, ("above", "left")[r], SHAPES[s], SHAPES[t])
+        for r, s, t in (triples[i] for i in first)
+    ]
+    return Batch(images, captions, targets)
+
+
+_BATCHES = {
+    "shape": _shape_batch,
+    "attributes": _attribute_batch,
+    "glyph": _glyph_batch,
+    "count": _count_batch,
+    "relation": _relation_batch,
+}
+
+
+def sample_batch(size: int, seed: int, difficulty: float = 1.0) -> Batch:
+    """A batch of ``size`` images, of a kind drawn at random.
+
+    Parameters
+    ----------
+    seed
+        Decides everything, so that an interrupted run continues without stored state.
+    difficulty
+        From 0 (large, plain, clean) to 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rng = random.Random(seed)
+    kind = rng.choices(list(_MIX), weights=list(_MIX.values()))[0]
+    return _BATCHES[kind](size, rng, generator, difficulty)
