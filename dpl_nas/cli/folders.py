@@ -26,7 +26,9 @@ def clear_run(folder: Path) -> None:
     if not folder.is_dir():
         raise OutputError(f"{folder} is a file: give a folder")
     if any(folder.iterdir()) and not any((folder / mark).is_file() for mark in _MARKS):
-        raise OutputError(f"{folder} holds something that is not a run: --overwrite leaves it alone")
+        raise OutputError(
+            f"{folder} holds something that is not a run: --overwrite leaves it alone"
+        )
     if folder.is_symlink():
         raise OutputError(f"{folder} is a link: give the folder itself to overwrite it")
     shutil.rmtree(folder)

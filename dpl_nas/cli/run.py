@@ -43,9 +43,7 @@ def run(
     """
     from dpl_nas.config import resolve
 
-    config = resolve(
-        task, space, strategy, overrides or (), shots=shots, seed=seed, device=device
-    )
+    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
     with job(quiet=quiet, folder=out) as observer:
         if overwrite and not resume:
             clear_run(out)

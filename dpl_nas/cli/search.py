@@ -40,9 +40,7 @@ def search(
     """Search the context lengths; DIR/architecture.json is the result."""
     from dpl_nas.config import resolve
 
-    config = resolve(
-        task, space, strategy, overrides or (), shots=shots, seed=seed, device=device
-    )
+    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
     with job(quiet=quiet, folder=out) as observer:
         if overwrite and not resume:
             clear_run(out)

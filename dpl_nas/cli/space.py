@@ -63,7 +63,9 @@ def validate(
     """Check search spaces and report every problem at once; exit with 2 if there is one."""
     reports = {file: _problems(file) for file in files}
     if json:
-        print_json({file: {"valid": not found, "problems": found} for file, found in reports.items()})
+        print_json(
+            {file: {"valid": not found, "problems": found} for file, found in reports.items()}
+        )
     else:
         for file, found in reports.items():
             if not found:
@@ -108,6 +110,4 @@ def _ranges(numbers: tuple[int, ...]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return ", ".join(
-        str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs
-    )
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -58,9 +58,7 @@ def train(
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
-    config = resolve(
-        task, space, strategy, overrides or (), shots=shots, seed=seed, device=device
-    )
+    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
     if architecture is not None:
         file = architecture / "architecture.json" if architecture.is_dir() else architecture
         chosen = load_architecture(file)

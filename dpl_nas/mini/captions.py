@@ -53,7 +53,11 @@ _GLYPH_TEMPLATES = (
     "an image of the {kind} {name}.",
     "a blurry photo of the {kind} {name}.",
 )
-_STYLES = (("{}",), ("outline of a {}", "line drawing of a {}"), ("sketch of a {}", "doodle of a {}"))
+_STYLES = (
+    ("{}",),
+    ("outline of a {}", "line drawing of a {}"),
+    ("sketch of a {}", "doodle of a {}"),
+)
 PLACES = ("center", "top", "bottom", "left", "right")
 _NOUNS = ("shape", "object", "thing")
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

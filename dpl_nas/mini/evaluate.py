@@ -19,8 +19,8 @@ from dpl_nas.mini.scenes import (
     Variety,
     counted,
     glyphs,
-    pairs,
     painted,
+    pairs,
     singles,
 )
 from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, RARE_SHAPES, SHAPES
@@ -93,8 +93,9 @@ def _probes() -> dict[str, tuple[list[str], _Probe]]:
         "a photo of a star left of a square.",
         "a photo of a star right of a square.",
     ]
-    counts = [f"a photo of {n} {plural('circle') if i else 'circle'}."
-              for i, n in enumerate(NUMBER_NAMES)]
+    counts = [
+        f"a photo of {n} {plural('circle') if i else 'circle'}." for i, n in enumerate(NUMBER_NAMES)
+    ]
     return {
         "basic shapes": shapes(BASIC_SHAPES),
         "rare shapes": shapes(RARE_SHAPES),

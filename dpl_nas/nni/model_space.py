@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from nni.mutable.utils import label as label_parts
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from torch import Tensor, nn
 
@@ -69,7 +70,9 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
             candidates = _candidates(
                 space.towers[tower].lengths, backbone.widths[tower], space.shared_vectors
             )
-            contexts[tower][layer] = ContextChoice(candidates, label=label)
+            contexts[tower][layer] = ContextChoice(
+                candidates, label=label_parts([tower, str(layer)])
+            )
         self.clip = PromptedCLIP(backbone, contexts)
         initialise_contexts(self.clip, init, seed)
 

@@ -73,9 +73,7 @@ class PromptModule(LightningModule):  # type: ignore[misc]
     a training batch for the prompts.
     """
 
-    def __init__(
-        self, settings: DartsSettings, text: TextInputs, progress: SearchProgress
-    ) -> None:
+    def __init__(self, settings: DartsSettings, text: TextInputs, progress: SearchProgress) -> None:
         super().__init__()
         self._settings = settings
         self._text = text

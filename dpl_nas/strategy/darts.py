@@ -91,9 +91,7 @@ class DARTS(NniDarts):  # type: ignore[misc]
         """
         settings = self.settings
         backbone = backbone or load_backbone(space.backbone, device)
-        split = few_shot_split(
-            task, shots, seed, settings.validation, settings.validation_shots
-        )
+        split = few_shot_split(task, shots, seed, settings.validation, settings.validation_shots)
         augmentation = (
             task.augmentation if settings.augmentation == "task" else settings.augmentation
         )
@@ -128,7 +126,9 @@ class DARTS(NniDarts):  # type: ignore[misc]
                 epoch=lambda: progress.done_before + trainer.current_epoch,
             )
             module = PromptModule(settings, text, progress)
-            evaluator = Lightning(module, trainer, train_dataloaders=batches, val_dataloaders=batches)
+            evaluator = Lightning(
+                module, trainer, train_dataloaders=batches, val_dataloaders=batches
+            )
             run = _Run(settings, seed, progress.done)
             if not progress.complete:
                 run(RawFormatModelSpace(model, evaluator), InProcessEngine())
@@ -184,7 +184,9 @@ class _Run(DARTS):
 class AlphaModule(DartsLightningModule):  # type: ignore[misc]
     """NNI's first-order DARTS step with configurable Adam on the alphas."""
 
-    def __init__(self, training_module: Any, *, settings: AlphaSettings, warmup_epochs: int) -> None:
+    def __init__(
+        self, training_module: Any, *, settings: AlphaSettings, warmup_epochs: int
+    ) -> None:
         super().__init__(
             training_module, arc_learning_rate=settings.lr, warmup_epochs=warmup_epochs
         )

@@ -126,9 +126,7 @@ class SearchProgress(pl.Callback):
         """Go on where the saved state ends: prompts, alphas and both optimizers."""
         if self._saved is not None:
             pl_module.model.load_state_dict(self._saved["model"])
-            for optimizer, state in zip(
-                trainer.optimizers, self._saved["optimizers"], strict=True
-            ):
+            for optimizer, state in zip(trainer.optimizers, self._saved["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
             self._saved = None
         if self._folder is not None:

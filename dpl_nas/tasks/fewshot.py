@@ -29,9 +29,7 @@ class FewShotSplit:
     validation: tuple[int, ...]
 
 
-def draw_shots(
-    labels: Sequence[int], shots: int, generator: random.Random
-) -> dict[int, list[int]]:
+def draw_shots(labels: Sequence[int], shots: int, generator: random.Random) -> dict[int, list[int]]:
     """``shots`` indices a class, drawn as CoOp draws them.
 
     Items are grouped by label in order of first appearance and each class is

@@ -82,9 +82,7 @@ class FewShotImages:
         # torchvision draws from the global generator; leave it as it was found.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return torch.stack(
-                [transform(self._images.image(self._indices[row])) for row in rows]
-            )
+            return torch.stack([transform(self._images.image(self._indices[row])) for row in rows])
 
 
 def epoch_rows(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

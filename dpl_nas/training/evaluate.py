@@ -105,9 +105,7 @@ def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) ->
     return Metrics(
         accuracy=float(accuracy_score(labels, predictions)),
         macro_f1=float(
-            f1_score(
-                labels, predictions, average="macro", labels=range(classes), zero_division=0.0
-            )
+            f1_score(labels, predictions, average="macro", labels=range(classes), zero_division=0.0)
         ),
         images=len(labels),
     )

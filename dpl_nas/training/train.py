@@ -142,8 +142,7 @@ class _Loop:
             loss, accuracy = self._epoch(epoch)
             if not math.isfinite(loss):
                 raise ConfigError(
-                    f"the training loss became {loss} in epoch {epoch}: lower "
-                    "train.optimizer.lr"
+                    f"the training loss became {loss} in epoch {epoch}: lower train.optimizer.lr"
                 )
             if state is not None:
                 self._save(state, epoch + 1)
