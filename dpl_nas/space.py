@@ -8,16 +8,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, SpaceError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.towers import TOWERS, Tower
-from dpl_nas.validation import Frozen, validated
+from dpl_nas.validation import Frozen, problems_of, validated
 
-__all__ = ["Architecture", "Space", "TowerSpace", "load_architecture", "load_space"]
+__all__ = [
+    "Architecture",
+    "Space",
+    "TowerSpace",
+    "load_architecture",
+    "load_space",
+    "space_problems",
+]
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -29,10 +36,14 @@ def _whole_numbers(value: Any) -> Any:
         return tuple(range(int(first), int(last) + 1))
     if not isinstance(value, (list, tuple)):
         raise ValueError("expected a list of whole numbers or a range such as 0-11")
-    for item in value:
-        # bool is an int to Python, and 2.0 would pass pydantic's lax mode.
-        if isinstance(item, bool) or not isinstance(item, int) or item < 0:
-            raise ValueError(f"expected whole numbers of 0 or more, found {item!r}")
+    # bool is an int to Python, and 2.0 would pass pydantic's lax mode.
+    wrong = [
+        item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 0
+    ]
+    if wrong:
+        raise ValueError(
+            f"expected whole numbers of 0 or more, not {', '.join(map(repr, wrong))}"
+        )
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))
@@ -230,9 +241,27 @@ def load_space(name_or_path: str | Path) -> Space:
     SpaceError
         If there is no such space or it is not valid.
     """
+    return validated(Space, _read(name_or_path), f"space {name_or_path}", SpaceError)
+
+
+def space_problems(name_or_path: str | Path) -> list[str]:
+    """Every problem of a search space, one sentence each; none if it is valid.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such file, or it is not YAML.
+    """
+    try:
+        Space.model_validate(_read(name_or_path))
+    except ValidationError as problem:
+        return problems_of(problem)
+    return []
+
+
+def _read(name_or_path: str | Path) -> dict[str, Any]:
     path = preset_path("search_spaces", name_or_path, "space", SpaceError)
-    data = read_yaml(path, "space", SpaceError)
-    return validated(Space, {"name": path.stem, **data}, f"space {name_or_path}", SpaceError)
+    return {"name": path.stem, **read_yaml(path, "space", SpaceError)}
 
 
 def load_architecture(path: Path) -> Architecture:

@@ -48,7 +48,12 @@ def job(*, quiet: bool = False, folder: Path | None = None) -> Iterator[Observer
         observer = Observer() if quiet else stack.enter_context(ConsoleObserver())
         try:
             yield observer
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # Lightning turns Ctrl-C into sys.exit(1).
+            if not isinstance(stop, KeyboardInterrupt) and not isinstance(
+                stop.__context__, KeyboardInterrupt
+            ):
+                raise
             stack.close()
             hint = f"; the same command with --resume goes on with {folder}" if folder else ""
             sys.stderr.write(f"interrupted{hint}\n")
@@ -61,7 +66,8 @@ def _stdout_kept_clean() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))
         with suppress(OSError, ValueError):  # under test, or started without a stdout
-            sys.__stdout__ and sys.__stdout__.flush()
+            if sys.__stdout__ is not None:
+                sys.__stdout__.flush()
             kept = os.dup(1)
             stack.callback(os.close, kept)
             stack.callback(os.dup2, kept, 1)
