@@ -28,6 +28,7 @@ __all__ = [
     "StrategyConfig",
     "TrainSettings",
     "load_strategy",
+    "parse_overrides",
     "resolve",
 ]
 
@@ -211,16 +212,29 @@ def resolve(
         "strategy": chosen,
         **settings,
     }
+    for key, value in parse_overrides(overrides).items():
+        _put(data, key, value)
+    return validated(RunConfig, data, "configuration", ConfigError)
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Values by key from ``KEY=VALUE`` texts, whose values are YAML.
+
+    Raises
+    ------
+    ConfigError
+        If one is malformed.
+    """
+    values = {}
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"expected KEY=VALUE, found '{override}'")
         try:
-            value = yaml.safe_load(text)
+            values[key] = yaml.safe_load(text)
         except yaml.YAMLError as problem:
             raise ConfigError(f"the value of {key} is not valid YAML: {text!r}") from problem
-        _put(data, key, value)
-    return validated(RunConfig, data, "configuration", ConfigError)
+    return values
 
 
 def _put(data: dict[str, Any], key: str, value: Any) -> None:

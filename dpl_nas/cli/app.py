@@ -72,10 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
     """
+    code = 0
     try:
-        app(args=list(arguments) if arguments is not None else None, prog_name="dpl-nas")
+        code = app(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="dpl-nas",
+            standalone_mode=False,
+        )
     except DplError as error:
         _fail(str(error))
+    except typer.Abort:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         sys.stderr.close()
@@ -85,7 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror}")
-    sys.exit(0)
+    except Exception as error:
+        # Typer's usage errors are click's, which newer versions of it carry along privately.
+        tell = getattr(error, "format_message", None)
+        if tell is None:
+            raise
+        sentence = tell().rstrip(".")
+        if not sentence:  # no subcommand was given: its help has been printed
+            sys.exit(2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "dpl-nas")
+        _fail(f"{sentence} (see {command} --help)")
+    sys.exit(code or 0)
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def clear_run(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If the folder holds anything but a run: it may be somebody's work.
+        If a run still works in the folder, or it holds anything but a run: it may be
+        somebody's work.
     """
     if not folder.exists():
         return
@@ -31,4 +33,13 @@ def clear_run(folder: Path) -> None:
         )
     if folder.is_symlink():
         raise OutputError(f"{folder} is a link: give the folder itself to overwrite it")
+    lock = folder / ".lock"
+    if lock.exists():
+        with lock.open("w") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(
+                    f"{folder} is in use by a run that is still going: wait, or use another folder"
+                ) from None
     shutil.rmtree(folder)

@@ -1,6 +1,100 @@
-"""placeholder"""
+"""``dpl-nas mini``: the embedded CLIP, made again or measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
-app = typer.Typer(no_args_is_help=True, help="The embedded CLIP.")
-@app.callback()
-def _group() -> None:
-    """The embedded CLIP."""
+
+from dpl_nas.cli.options import JsonOption, OutOption, Overrides, QuietOption
+from dpl_nas.cli.session import console, job, print_json
+from dpl_nas.cli.tables import table
+from dpl_nas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dpl_nas.mini.pretrain import PretrainProgress
+
+__all__ = ["app"]
+
+_STAGE = "pre-train"
+
+app = typer.Typer(no_args_is_help=True, help="The embedded CLIP: make it again, or measure it.")
+
+
+@app.command("pretrain")
+def pretrain(
+    out: OutOption,
+    seed: Annotated[int, typer.Option(help="Of the weights and of every image.")] = 0,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    overrides: Overrides = None,
+) -> None:
+    """Pre-train the embedded CLIP from rendered images and captions, on the CPU.
+
+    An interrupted pre-training in --out goes on. KEY=VALUE sets steps, batch_size and so on.
+    """
+    from dpl_nas.config import parse_overrides
+    from dpl_nas.validation import validated
+
+    with job(quiet=quiet) as observer:
+        from dpl_nas.mini.pretrain import PretrainSettings
+        from dpl_nas.mini.pretrain import pretrain as pretrain_model
+
+        settings = validated(
+            PretrainSettings,
+            {"seed": seed, **parse_overrides(overrides or ())},
+            "pre-training",
+            ConfigError,
+        )
+        observer.begin(_STAGE, settings.steps)
+
+        def tell(progress: PretrainProgress) -> None:
+            accuracies = {name: progress.accuracies[name] for name in sorted(progress.accuracies)}
+            observer.advance(_STAGE, progress.step, {"loss": progress.loss, **accuracies})
+
+        weights = pretrain_model(settings, out, tell)
+        observer.end(_STAGE)
+    if json:
+        print_json({"weights": str(weights), "settings": settings.model_dump(mode="json")})
+    else:
+        console().print(f"weights {weights}", highlight=False)
+
+
+@app.command("gates")
+def gates(
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Other weights than those that dpl_nas brings along."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Renders a probe.")] = 1024,
+    json: JsonOption = False,
+) -> None:
+    """Measure the zero-shot accuracies that a shipped model must reach; exit with 1 if not."""
+    with job(quiet=True):
+        from dpl_nas.mini.evaluate import measure_gates
+        from dpl_nas.mini.model import load_mini_clip
+
+        report = measure_gates(load_mini_clip(weights), images)
+    if json:
+        print_json(
+            {
+                "passed": report.passed,
+                "accuracies": dict(report.accuracies),
+                "chance": dict(report.chance),
+                "gates": dict(report.gates),
+            }
+        )
+    else:
+        shown = table("probe", "zero-shot", "chance", "gate")
+        for name, accuracy in report.accuracies.items():
+            gate = report.gates.get(name)
+            shown.add_row(
+                name,
+                f"{accuracy:.1%}",
+                f"{report.chance[name]:.1%}",
+                "" if gate is None else f"{gate:.0%} {'reached' if accuracy >= gate else 'missed'}",
+            )
+        console().print(shown)
+    if not report.passed:
+        raise typer.Exit(1)

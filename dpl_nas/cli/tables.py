@@ -32,25 +32,23 @@ def show_result(console: Console, result: Mapping[str, Any]) -> None:
         "vectors",
         title=f"{result['task']}, {result['shots']} shots, seed {result['seed']}",
     )
-    for key, name in _DESIGNS.items():
+    for key, design in _DESIGNS.items():
         test = result.get("test", {}).get(key)
         if test is None:
             continue
-        if "length" in test:
-            name = f"{test['length']} everywhere"
-        vectors = test.get("vectors", {"found": result.get("vectors"), "zero_shot": 0}.get(key))
+        name = design
+        lengths = {"found": result["lengths"], "zero_shot": {}}.get(key, test.get("lengths", {}))
+        different = {length for tower in lengths.values() for length in tower}
+        if key == "uniform" and len(different) == 1:
+            name = f"{different.pop()} everywhere"
         shown.add_row(
             name,
             f"{test['accuracy']:.1%}",
             f"{test['macro_f1']:.1%}" if "macro_f1" in test else "",
-            "" if vectors is None else str(vectors),
+            str(sum(sum(tower) for tower in lengths.values())),
         )
     console.print(shown)
-    for tower, lengths in result.get("lengths", {}).items():
-        console.print(f"{tower:<6} {' '.join(map(str, lengths))}", highlight=False)
-    search = result.get("search", {})
-    if search.get("ties"):
-        console.print(f"undecided layers (tied): {', '.join(search['ties'])}", highlight=False)
+    show_lengths(console, result)
     seconds = result.get("seconds", {})
     if seconds:
         times = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
@@ -65,23 +63,22 @@ def show_files(console: Console, folder: Path) -> None:
 
 
 def show_lengths(console: Console, result: Mapping[str, Any]) -> None:
-    """The lengths of each tower, and single numbers beside them."""
+    """The lengths of each tower, and which of them were a close call."""
     for tower, lengths in result.get("lengths", {}).items():
         console.print(f"{tower:<6} {' '.join(map(str, lengths))}", highlight=False)
     search = result.get("search", {})
     if search.get("ties"):
         console.print(f"undecided layers (tied): {', '.join(search['ties'])}", highlight=False)
-    for stage, value in result.get("seconds", {}).items():
-        console.print(f"time   {stage} {value:.0f} s", highlight=False)
 
 
 def show_metrics(console: Console, result: Mapping[str, Any]) -> None:
     """Accuracy and macro-F1 of one set of prompts."""
     shown = table("task", "accuracy", "macro-F1", "test images")
+    found = result["test"]["found"]
     shown.add_row(
         str(result["task"]),
-        f"{result['accuracy']:.1%}",
-        f"{result['macro_f1']:.1%}",
-        str(result.get("images", "")),
+        f"{found['accuracy']:.1%}",
+        f"{found['macro_f1']:.1%}",
+        str(found.get("images", "")),
     )
     console.print(shown)

@@ -1,0 +1,120 @@
+"""One trial of an NNI experiment: a whole run, its settings drawn by NNI's tuner.
+
+``python -m dpl_nas.nni.trial --space mini_clip --strategy darts`` is the command of a trial.
+NNI's parameters are ``task``, ``seed``, ``shots``, ``space``, ``strategy``, ``device`` or any
+key of the configuration, such as ``search.epochs``. Intermediate results are the validation
+accuracy after each epoch of the search; the final result is the test accuracy, with the found
+lengths beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nni
+
+from dpl_nas.errors import DplError
+from dpl_nas.observer import Observer
+
+__all__ = ["TrialObserver", "final_result", "main"]
+
+_NAMED = ("task", "space", "strategy", "shots", "seed", "device")
+
+
+class TrialObserver(Observer):
+    """Reports the validation accuracy of each epoch of the search to NNI."""
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        """Report an epoch of the search; the other stages have no intermediate results."""
+        del done, status
+        if stage == "search" and "validation_accuracy" in metrics:
+            nni.report_intermediate_result(metrics["validation_accuracy"])
+
+
+def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What NNI's web page shows of a run: ``default`` is what tuners maximise."""
+    test = result["test"]
+    return {
+        "default": test["found"]["accuracy"],
+        "macro_f1": test["found"]["macro_f1"],
+        "uniform": test["uniform"]["accuracy"],
+        "zero_shot": test["zero_shot"]["accuracy"],
+        "lengths": " | ".join(
+            f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result["lengths"].items()
+        ),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the trial; returns the exit code, 2 for bad input."""
+    options = _options(arguments)
+    parameters: dict[str, Any] = nni.get_next_parameter() or {}
+    # Heavy imports wait until NNI has been asked: a wrong experiment fails at once.
+    from dpl_nas.config import resolve
+
+    try:
+        named = {
+            name: parameters.pop(name, getattr(options, name))
+            for name in _NAMED
+            if name in parameters or getattr(options, name) is not None
+        }
+        overrides = [f"{key}={json.dumps(value)}" for key, value in parameters.items()]
+        config = resolve(
+            named.pop("task"),
+            named.pop("space"),
+            named.pop("strategy"),
+            [*options.overrides, *overrides],
+            **named,
+        )
+        folder = _folder(options.out)
+        from dpl_nas.runs import run
+
+        result = run(config, folder, observer=TrialObserver())
+    except DplError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    nni.report_final_result(final_result(result))
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dpl_nas.nni.trial",
+        description="One trial of an NNI experiment; NNI's parameters replace these options.",
+    )
+    parser.add_argument("--task", default="mini/digits")
+    parser.add_argument("--space", default="mini_clip")
+    parser.add_argument("--strategy", default="darts")
+    parser.add_argument("--shots", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--device")
+    parser.add_argument(
+        "--out",
+        help="folder of the run, where {experiment} and {trial} stand for NNI's ids; by default "
+        "run/ in the trial's own output folder",
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    return parser.parse_intermixed_args(arguments)
+
+
+def _folder(template: str | None) -> Path:
+    if template is None:
+        # Set by NNI; without it, this is a dry run of the command at a terminal.
+        return Path(os.environ.get("NNI_OUTPUT_DIR", "runs/trial")) / "run"
+    return Path(
+        template.replace("{experiment}", str(nni.get_experiment_id())).replace(
+            "{trial}", str(nni.get_trial_id())
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
