@@ -57,7 +57,7 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     """
 
     def __init__(
-        self, space: Space, backbone: Backbone, init: PromptInit = PromptInit(), seed: int = 1
+        self, space: Space, backbone: Backbone, init: PromptInit | None = None, seed: int = 1
     ) -> None:
         super().__init__()
         contexts: dict[Tower, dict[int, nn.Module]] = {tower: {} for tower in space.towers}
@@ -74,7 +74,7 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
                 candidates, label=label_parts([tower, str(layer)])
             )
         self.clip = PromptedCLIP(backbone, contexts)
-        initialise_contexts(self.clip, init, seed)
+        initialise_contexts(self.clip, init or PromptInit(), seed)
 
     def forward(self, images: Tensor, text: TextInputs) -> Tensor:
         """Logits (batch, classes) of images (batch, 3, S, S)."""
@@ -82,7 +82,9 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
         return logits
 
     @staticmethod
-    def extra_oneshot_hooks(strategy: Any) -> list[Callable[..., Any]]:
+    def extra_oneshot_hooks(
+        strategy: Any,  # noqa: ARG004 - NNI's signature
+    ) -> list[Callable[..., Any]]:
         """The fused supermodule, for differentiable strategies."""
         return [DifferentiableContexts.mutate]
 

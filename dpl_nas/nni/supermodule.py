@@ -22,7 +22,11 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
 
     @classmethod
     def mutate(
-        cls, module: nn.Module, name: str, memo: dict[str, Any], mutate_kwargs: dict[str, Any]
+        cls,
+        module: nn.Module,
+        name: str,  # noqa: ARG003 - NNI's signature
+        memo: dict[str, Any],
+        mutate_kwargs: dict[str, Any],
     ) -> DifferentiableContexts | None:
         """NNI's mutation hook: replace a choice of contexts, and nothing else."""
         if not isinstance(module, LayerChoice) or isinstance(module, DifferentiableMixedLayer):

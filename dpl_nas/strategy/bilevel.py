@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class SearchBatches:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self._training) // self._settings.batch_size)
+        return math.ceil(len(self._training) / self._settings.batch_size)
 
     def __iter__(self) -> Iterator[dict[str, Batch]]:
         epoch = self._epoch()

@@ -26,6 +26,7 @@ from dpl_nas.strategy.result import (
     tied,
     write_records,
 )
+from dpl_nas.towers import Tower
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.state import load_state, save_state
 
@@ -132,7 +133,7 @@ class SearchProgress(pl.Callback):
         if self._folder is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(
                 str(self._folder / "tensorboard"), purge_step=self.done_before
             )
         self._observer.begin("search", self._settings.epochs, self.done_before)
@@ -166,7 +167,7 @@ class SearchProgress(pl.Callback):
         if self.complete:
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+    def on_train_end(self, *_: Any) -> None:
         """Close what is open."""
         if self._writer is not None:
             self._writer.close()
@@ -226,8 +227,8 @@ class SearchProgress(pl.Callback):
         self._writer.flush()
 
     def _lengths(self, label: str) -> tuple[int, ...]:
-        tower = "image" if label.startswith("image/") else "text"
-        return self._space.towers[tower].lengths  # type: ignore[index]
+        tower: Tower = "image" if label.startswith("image/") else "text"
+        return self._space.towers[tower].lengths
 
 
 def _supermodules(clip: PromptedCLIP) -> dict[str, DifferentiableContexts]:

@@ -20,8 +20,8 @@ PUBLISHED_VALIDATION_SHOTS = 4
 class FewShotSplit:
     """Indices into a task's training images.
 
-    Grouped by class. ``train`` and ``validation`` are what a search sees; ``shots`` is the whole stated draw
-    that the found prompts are trained on.
+    Grouped by class. ``train`` and ``validation`` are what a search sees; ``shots`` is the
+    whole stated draw that the found prompts are trained on.
     """
 
     shots: tuple[int, ...]
@@ -70,8 +70,9 @@ def few_shot_split(
     Parameters
     ----------
     validation
-        ``none``: every shot trains. ``split``: validation images come out of the ``shots``. ``extra``: they are drawn on
-        top of them from the images left over, with the same generator, as published.
+        ``none``: every shot trains. ``split``: validation images come out of the ``shots``.
+        ``extra``: they are drawn on top of them from the images left over, with the same
+        generator, as published.
     validation_shots
         Images a class; by default half the shots, or min(shots, 4) with ``extra``.
 

@@ -62,10 +62,10 @@ class FolderImages:
         TaskError
             If the file is not a readable image.
         """
-        from PIL import Image as pil
+        from PIL import Image as Pillow
 
         try:
-            with pil.open(self._paths[index]) as image:
+            with Pillow.open(self._paths[index]) as image:
                 return image.convert("RGB")
         except OSError as error:
             raise TaskError(

@@ -176,7 +176,7 @@ class _Loop:
                     logits, self._teacher.logits(images), settings.distillation.temperature
                 )
             self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._optimizer.step()
             total += loss.detach() * len(rows)
             correct += (logits.detach().argmax(dim=-1) == labels).sum()

@@ -1,0 +1,98 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpl_nas import runs
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import ArchitectureError, OutputError
+from dpl_nas.observer import Observer
+from dpl_nas.space import Architecture, load_architecture
+
+
+class Killed(BaseException):
+    pass
+
+
+class KillAt(Observer):
+    def __init__(self, stage: str, done: int) -> None:
+        self.moment = (stage, done)
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        if (stage, done) == self.moment:
+            raise Killed
+
+
+def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def finished(
+    small_space: Any, image_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return tmp_path_factory.mktemp("finished") / "run"
+
+
+def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
+    result = runs.run(run_config, finished)
+    assert json.loads((finished / "result.json").read_text()) == result
+    assert set(result["test"]) == {"found", "uniform", "zero_shot"}
+    for part in result["test"].values():
+        assert 0 <= part["accuracy"] <= 1
+        assert 0 <= part["macro_f1"] <= 1
+    assert set(result["seconds"]) == {"search", "train", "evaluate"}
+    assert result["test"]["uniform"]["lengths"] == {"image": [4, 4], "text": [2, 2]}
+    architecture = load_architecture(finished / "architecture.json")
+    assert result["lengths"] == {t: list(v) for t, v in architecture.lengths.items()}
+    for name in ("config.yml", "versions.json", "alphas.jsonl", "prompts.safetensors"):
+        assert (finished / name).stat().st_size
+    assert list((finished / "tensorboard").iterdir())
+    if architecture.vectors:
+        tested = runs.evaluate(finished)
+        assert tested["test"]["found"] == result["test"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "done"),
+    [("search", 2), ("search", 4), ("train found", 1), ("train uniform", 2), ("evaluate", 1)],
+)
+def test_resume_ends_in_the_same_result(
+    run_config: RunConfig, finished: Path, tmp_path: Path, stage: str, done: int
+) -> None:
+    if not (finished / "result.json").exists():
+        runs.run(run_config, finished)
+    whole = json.loads((finished / "result.json").read_text())
+    folder = tmp_path / "run"
+    with pytest.raises(Killed):
+        runs.run(run_config, folder, observer=KillAt(stage, done))
+    assert not (folder / "result.json").exists()
+    resumed = runs.run(run_config, folder, resume=True)
+    assert without_seconds(resumed) == without_seconds(whole)
+
+
+def test_a_folder_in_use(run_config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "something").write_text("mine")
+    with pytest.raises(OutputError, match="not empty"):
+        runs.run(run_config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["something"]
+
+
+def test_another_configuration(run_config: RunConfig, finished: Path) -> None:
+    if not (finished / "result.json").exists():
+        runs.run(run_config, finished)
+    other = run_config.model_copy(update={"seed": 9})
+    with pytest.raises(OutputError, match="another seed"):
+        runs.run(other, finished, resume=True)
+
+
+def test_an_architecture_of_another_space(run_config: RunConfig, tmp_path: Path) -> None:
+    foreign = Architecture(
+        space="other", space_id="0" * 12, layers={"image": (0,)}, lengths={"image": (2,)}
+    )
+    with pytest.raises(ArchitectureError, match="belongs to space other"):
+        runs.train(run_config, foreign, tmp_path / "run")
