@@ -58,7 +58,8 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
         )
         if saved != config:
             different = [
-                name for name in RunConfig.model_fields
+                name
+                for name in RunConfig.model_fields
                 if getattr(saved, name) != getattr(config, name)
             ]
             raise OutputError(
@@ -68,9 +69,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
         return
     # A killed run may have left nothing but temporary files of its first write.
     if any(not name.endswith(".tmp") for name in held) and not (resume and not file.exists()):
-        raise OutputError(
-            f"{folder} is not empty: go on with --resume, or use another folder"
-        )
+        raise OutputError(f"{folder} is not empty: go on with --resume, or use another folder")
     write_json(folder / "versions.json", _versions())
     write_text(file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 

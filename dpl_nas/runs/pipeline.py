@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dpl_nas.files import read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.space import Architecture, load_architecture
+from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import Task, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
@@ -157,10 +159,19 @@ def _searched(
         folder=folder,
         observer=observer,
     )
+    _draw(config, result, folder)
     summary = {**result.summary(), "seconds": result.seconds}
     write_json(folder / _SEARCH, summary)
     result.architecture.save(folder / _ARCHITECTURE)
     return result.architecture, summary
+
+
+def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
+    from dpl_nas.report.plots import plot_alphas, plot_architecture
+
+    plot_architecture(result.architecture, folder / "architecture.png")
+    lengths = {tower: part.lengths for tower, part in config.space.towers.items()}
+    plot_alphas([asdict(record) for record in result.records], lengths, folder / "alphas.png")
 
 
 def _trained(

@@ -222,8 +222,8 @@ class SearchProgress(pl.Callback):
         for label, value in record.entropy.items():
             self._writer.add_scalar(f"entropy/{label}", value, record.epoch)
         for label, logits in record.alpha.items():
-            for name, value in zip(self._lengths(label), logits, strict=True):
-                self._writer.add_scalar(f"alpha/{label}/{name}", value, record.epoch)
+            for length, logit in zip(self._lengths(label), logits, strict=True):
+                self._writer.add_scalar(f"alpha/{label}/{length}", logit, record.epoch)
         self._writer.flush()
 
     def _lengths(self, label: str) -> tuple[int, ...]:

@@ -49,7 +49,8 @@ def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
     assert result["test"]["uniform"]["lengths"] == {"image": [4, 4], "text": [2, 2]}
     architecture = load_architecture(finished / "architecture.json")
     assert result["lengths"] == {t: list(v) for t, v in architecture.lengths.items()}
-    for name in ("config.yml", "versions.json", "alphas.jsonl", "prompts.safetensors"):
+    files = ("config.yml", "versions.json", "alphas.jsonl", "architecture.png", "alphas.png")
+    for name in (*files, "prompts.safetensors"):
         assert (finished / name).stat().st_size
     assert list((finished / "tensorboard").iterdir())
     if architecture.vectors:
