@@ -47,10 +47,10 @@ class PretrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=6000, ge=1)
-    batch_size: int = Field(default=256, ge=2)
-    matrix_lr: float = Field(default=3e-3, gt=0)
-    other_lr: float = Field(default=2e-3, gt=0)
+    steps: int = Field(default=4000, ge=1)
+    batch_size: int = Field(default=128, ge=2)
+    matrix_lr: float = Field(default=8e-3, gt=0)
+    other_lr: float = Field(default=4e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     warmup: float = Field(default=0.02, ge=0, le=1)
     decay: float = Field(default=0.3, ge=0, le=1)

@@ -44,7 +44,7 @@ __all__ = [
 
 _MIN_CONTRAST = 0.45
 #: Shares of (attributes, shape, glyph, count, relation) batches.
-_MIX = {"shape": 0.26, "attributes": 0.24, "glyph": 0.24, "count": 0.13, "relation": 0.13}
+_MIX = {"shape": 0.34, "attributes": 0.2, "glyph": 0.24, "count": 0.11, "relation": 0.11}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,200 @@
+"""Few-shot tasks for the embedded CLIP: real handwritten digits and shifted renders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from dpl_nas.errors import TaskError
+from dpl_nas.mini.captions import DIGIT_NAMES, NUMBER_NAMES, SYNONYMS
+from dpl_nas.mini.render import TEXTURES, Light
+from dpl_nas.mini.scenes import Variety, counted, glyphs, painted, pairs, singles
+from dpl_nas.mini.silhouettes import BASIC_SHAPES, LETTERS, RARE_SHAPES, SHAPES
+from dpl_nas.tasks.task import Augmentation, Task
+
+__all__ = ["MINI_TASKS", "MemoryImages", "load_mini_task"]
+
+_PHOTO = "a photo of a {}."
+_TRAIN_PER_CLASS = 60
+_TEST_IMAGES = 2000
+_DIGITS_TRAIN = 500
+
+
+class MemoryImages:
+    """Images held as ``(n, h, w, 3)`` uint8."""
+
+    def __init__(self, pixels: NDArray[np.uint8], labels: Sequence[int]) -> None:
+        self._pixels = pixels
+        self._labels = tuple(labels)
+
+    @property
+    def labels(self) -> Sequence[int]:
+        """Class index of each image."""
+        return self._labels
+
+    def image(self, index: int) -> Image.Image:
+        """The RGB image at ``index``."""
+        return Image.fromarray(self._pixels[index])
+
+
+_Draw = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """A rendered task: ``draw`` makes images ``(b, 3, h, w)`` in 0..1 of labels ``(b,)``."""
+
+    about: str
+    class_names: tuple[str, ...]
+    draw: _Draw
+    seed: int
+    template: str = _PHOTO
+    augmentation: Augmentation = "none"
+
+
+def _tinted(labels: Tensor, generator: torch.Generator) -> Tensor:
+    light = Light(dim=0.75, gradient=0.9, tint=0.7, noise=0.22, blur=0.3)
+    return singles(labels, Variety(light=light), generator, BASIC_SHAPES)
+
+
+def _sketched(labels: Tensor, generator: torch.Generator) -> Tensor:
+    variety = Variety(
+        radius=(8.0, 13.5), styles=(0.0, 0.0, 1.0), textured=0.0, busy=0.7, bend=0.16, weight=0.2
+    )
+    return singles(labels, variety, generator, RARE_SHAPES)
+
+
+_RENAMED = tuple(shape for shape in BASIC_SHAPES if shape in SYNONYMS)
+
+
+def _renamed(labels: Tensor, generator: torch.Generator) -> Tensor:
+    variety = Variety(light=Light(dim=0.5, noise=0.14, blur=0.3))
+    return singles(labels, variety, generator, _RENAMED)
+
+
+def _counts(labels: Tensor, generator: torch.Generator) -> Tensor:
+    shapes = torch.randint(len(SHAPES), labels.shape, generator=generator)
+    variety = Variety(textured=0.6, styles=(0.5, 0.25, 0.25), busy=0.9)
+    return counted(labels + 1, shapes, variety, generator)
+
+
+_SCENES = tuple(
+    f"{first} {relation} a {second}"
+    for first, second in (("star", "square"), ("heart", "circle"))
+    for relation in ("above", "below", "left of", "right of")
+)
+
+
+def _relations(labels: Tensor, generator: torch.Generator) -> Tensor:
+    shapes = torch.tensor([SHAPES.index(name) for name in ("star", "square", "heart", "circle")])
+    pair, relation = labels // 4, labels % 4
+    one, two = shapes[2 * pair], shapes[2 * pair + 1]
+    converse = relation % 2 == 1
+    first, second = torch.where(converse, two, one), torch.where(converse, one, two)
+    variety = Variety(textured=0.6, styles=(0.5, 0.25, 0.25), busy=0.8)
+    return pairs(first, second, relation // 2, variety, generator)
+
+
+def _letters(labels: Tensor, generator: torch.Generator) -> Tensor:
+    light = Light(dim=0.4, noise=0.12, coarse=0.8)
+    variety = Variety(turn=0.45, weight=1.4, bend=0.25, textured=0.0, busy=0.3, light=light)
+    capitals = tuple(letter.upper() for letter in LETTERS)
+    return glyphs(labels, capitals, variety, generator)
+
+
+def _textures(labels: Tensor, generator: torch.Generator) -> Tensor:
+    light = Light(dim=0.6, gradient=0.7, tint=0.5, noise=0.15, blur=0.5)
+    variety = Variety(radius=(9.0, 14.0), styles=(1.0, 0.0, 0.0), busy=0.9, light=light)
+    return painted(generator, textures=labels, variety=variety)
+
+
+_RECIPES: dict[str, _Recipe] = {
+    "tint": _Recipe(
+        "16 shapes in strongly coloured, uneven and noisy light", BASIC_SHAPES, _tinted, 11
+    ),
+    "sketch": _Recipe("sketches of 10 rarely seen shapes, distorted", RARE_SHAPES, _sketched, 12),
+    "renamed": _Recipe(
+        "shapes under names that pre-training seldom used",
+        tuple(SYNONYMS[shape] for shape in _RENAMED),
+        _renamed,
+        13,
+    ),
+    "count": _Recipe(
+        "one to six objects, of any shape and style", NUMBER_NAMES, _counts, 14,
+        template="a photo of {} objects.",
+    ),
+    "relation": _Recipe("which of two shapes is where", _SCENES, _relations, 15),
+    "letters": _Recipe(
+        "capital letters, distorted and coarse", LETTERS, _letters, 16,
+        template="a photo of the letter {}.",
+    ),
+    "texture": _Recipe(
+        "6 textures in coloured, uneven and blurred light", TEXTURES, _textures, 17,
+        template="a photo of a {} object.",
+    ),
+}
+
+#: One line about each task, by name (without ``mini/``).
+MINI_TASKS: Mapping[str, str] = MappingProxyType(
+    {"digits": "real handwritten digits of 8x8 pixels (scikit-learn's)"}
+    | {name: recipe.about for name, recipe in _RECIPES.items()}
+)
+
+
+def load_mini_task(name: str) -> Task:
+    """An embedded task, the same images at every call.
+
+    Raises
+    ------
+    TaskError
+        If there is no such task.
+    """
+    if name == "digits":
+        return _digits()
+    if name not in _RECIPES:
+        raise TaskError(f"unknown task 'mini/{name}': known are {', '.join(MINI_TASKS)}")
+    recipe = _RECIPES[name]
+    classes = len(recipe.class_names)
+    return Task(
+        name=f"mini/{name}",
+        class_names=recipe.class_names,
+        template=recipe.template,
+        train=_drawn(recipe, _TRAIN_PER_CLASS * classes, 2 * recipe.seed),
+        # Whole rounds of the classes, so that all are equally frequent.
+        test=_drawn(recipe, -(-_TEST_IMAGES // classes) * classes, 2 * recipe.seed + 1),
+        augmentation=recipe.augmentation,
+    )
+
+
+def _drawn(recipe: _Recipe, count: int, seed: int) -> MemoryImages:
+    # Large and odd, so that it meets no seed of pre-training or of its measurements.
+    generator = torch.Generator().manual_seed(3**30 + seed)
+    labels = torch.arange(count) % len(recipe.class_names)
+    parts = [recipe.draw(part, generator) for part in labels.split(512)]
+    pixels = (torch.cat(parts) * 255).round().to(torch.uint8)
+    return MemoryImages(pixels.permute(0, 2, 3, 1).contiguous().numpy(), labels.tolist())
+
+
+def _digits() -> Task:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    labels = np.asarray(bunch.target)
+    ink = np.asarray(bunch.images) / 16 * 255
+    pixels = np.repeat(ink.round().astype(np.uint8)[..., None], 3, axis=3)
+    order = np.random.default_rng(1797).permutation(len(labels))
+    train, test = order[:_DIGITS_TRAIN], order[_DIGITS_TRAIN:]
+    return Task(
+        name="mini/digits",
+        class_names=DIGIT_NAMES,
+        template="a photo of the digit {}.",
+        train=MemoryImages(pixels[train], labels[train].tolist()),
+        test=MemoryImages(pixels[test], labels[test].tolist()),
+    )
