@@ -41,9 +41,7 @@ def _whole_numbers(value: Any) -> Any:
         item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 0
     ]
     if wrong:
-        raise ValueError(
-            f"expected whole numbers of 0 or more, not {', '.join(map(repr, wrong))}"
-        )
+        raise ValueError(f"expected whole numbers of 0 or more, not {', '.join(map(repr, wrong))}")
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ class Variety:
     turn: float = 0.35
     weight: float = 0.5
     bend: float = 0.06
-    light: Light = Light()
+    light: Light = field(default_factory=Light)
 
 
 @dataclass(frozen=True)
@@ -353,8 +353,10 @@ def _eased(variety: Variety, difficulty: float) -> Variety:
     light = variety.light
     return replace(
         variety,
-        radius=(variety.radius[1] - difficulty * (variety.radius[1] - variety.radius[0]),)
-        + (variety.radius[1],),
+        radius=(
+            variety.radius[1] - difficulty * (variety.radius[1] - variety.radius[0]),
+            variety.radius[1],
+        ),
         textured=variety.textured * difficulty,
         busy=variety.busy * difficulty,
         turn=variety.turn * difficulty,

@@ -127,16 +127,25 @@ _RECIPES: dict[str, _Recipe] = {
         13,
     ),
     "count": _Recipe(
-        "one to six objects, of any shape and style", NUMBER_NAMES, _counts, 14,
+        "one to six objects, of any shape and style",
+        NUMBER_NAMES,
+        _counts,
+        14,
         template="a photo of {} objects.",
     ),
     "relation": _Recipe("which of two shapes is where", _SCENES, _relations, 15),
     "letters": _Recipe(
-        "capital letters, distorted and coarse", LETTERS, _letters, 16,
+        "capital letters, distorted and coarse",
+        LETTERS,
+        _letters,
+        16,
         template="a photo of the letter {}.",
     ),
     "texture": _Recipe(
-        "6 textures in coloured, uneven and blurred light", TEXTURES, _textures, 17,
+        "6 textures in coloured, uneven and blurred light",
+        TEXTURES,
+        _textures,
+        17,
         template="a photo of a {} object.",
     ),
 }

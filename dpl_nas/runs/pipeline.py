@@ -170,7 +170,9 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     from dpl_nas.report.plots import plot_alphas, plot_architecture
 
     plot_architecture(result.architecture, folder / "architecture.png")
-    lengths = {tower: part.lengths for tower, part in config.space.towers.items()}
+    lengths: dict[str, tuple[int, ...]] = {
+        tower: part.lengths for tower, part in config.space.towers.items()
+    }
     plot_alphas([asdict(record) for record in result.records], lengths, folder / "alphas.png")
 
 
