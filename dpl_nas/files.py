@@ -32,7 +32,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Unlike tempfile's private files, this one is as readable as any other result.
         temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
         yield temporary
+        # Some writers (safetensors) put a private file of their own in its place.
+        temporary.chmod(mode)
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)

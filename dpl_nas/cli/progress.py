@@ -96,7 +96,9 @@ class ConsoleObserver(Observer):
     ) -> None:
         """Move the bar, and show numbers and the best choice so far."""
         known = self._stages.setdefault(stage, _Stage(done, 0))
-        numbers = "  ".join(f"{_short(name)} {value:.4g}" for name, value in metrics.items())
+        numbers = "  ".join(
+            f"{_short(name)} {value:.4g}" for name, value in metrics.items() if name != "seconds"
+        )
         if stage in self._bars:
             self._progress.update(self._bars[stage], completed=done, metrics=numbers)
         if status:

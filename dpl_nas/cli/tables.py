@@ -12,6 +12,8 @@ from rich.table import Table
 
 __all__ = ["show_files", "show_lengths", "show_metrics", "show_result", "table"]
 
+#: More tied layers than this are counted, not named.
+_NAMED_TIES = 6
 _DESIGNS = {"found": "found", "uniform": "same length everywhere", "zero_shot": "zero-shot"}
 
 
@@ -67,8 +69,13 @@ def show_lengths(console: Console, result: Mapping[str, Any]) -> None:
     for tower, lengths in result.get("lengths", {}).items():
         console.print(f"{tower:<6} {' '.join(map(str, lengths))}", highlight=False)
     search = result.get("search", {})
-    if search.get("ties"):
-        console.print(f"undecided layers (tied): {', '.join(search['ties'])}", highlight=False)
+    ties = search.get("ties", [])
+    if ties:
+        layers = sum(len(lengths) for lengths in result["lengths"].values())
+        named = f": {', '.join(ties)}" if len(ties) <= _NAMED_TIES else ""
+        console.print(
+            f"ties   {len(ties)} of {layers} layers were a close call{named}", highlight=False
+        )
 
 
 def show_metrics(console: Console, result: Mapping[str, Any]) -> None:
