@@ -1,0 +1,211 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpl_nas.errors import ArchitectureError, CheckpointError, SpaceError
+from dpl_nas.space import (
+    Architecture,
+    Space,
+    TowerSpace,
+    load_architecture,
+    load_space,
+    space_problems,
+)
+
+numbers = st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True)
+towers = st.dictionaries(
+    st.sampled_from(["image", "text"]),
+    st.builds(lambda layers, lengths: {"layers": layers, "lengths": lengths}, numbers, numbers),
+    min_size=1,
+)
+spaces = st.builds(
+    lambda towers, shared: Space.model_validate(
+        {"name": "drawn", "towers": towers, "shared_vectors": shared}
+    ),
+    towers,
+    st.booleans(),
+)
+
+
+def small(**changes: Any) -> Space:
+    data = {
+        "name": "small",
+        "towers": {
+            "text": {"layers": [1, 0], "lengths": [4, 0, 2]},
+            "image": {"layers": [0, 2, 5], "lengths": "1-3"},
+        },
+    }
+    return Space.model_validate({**data, **changes})
+
+
+def write(path: Path, data: Any) -> Path:
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+@given(spaces, st.data())
+def test_architectures_round_trip(space: Space, data: st.DataObject) -> None:
+    lengths = {
+        label: data.draw(st.sampled_from(space.towers[tower].lengths))
+        for label, tower, _ in space.labels()
+    }
+    architecture = space.architecture(lengths)
+    again = Architecture.model_validate_json(architecture.model_dump_json())
+    assert again == architecture
+    space.check(again)
+    assert {f"{tower}/{layer}": length for tower, layer, length in again.items()} == lengths
+    assert again.vectors == sum(lengths.values())
+
+
+@given(spaces)
+def test_spaces_round_trip(space: Space) -> None:
+    again = Space.model_validate(yaml.safe_load(yaml.safe_dump(space.model_dump(mode="json"))))
+    assert again == space
+    assert again.id == space.id
+    assert again.size == math.prod(
+        len(part.lengths) ** len(part.layers) for part in space.towers.values()
+    )
+
+
+def test_order_does_not_matter() -> None:
+    space = small()
+    assert list(space.towers) == ["image", "text"]
+    assert space.towers["text"] == TowerSpace(layers=(0, 1), lengths=(0, 2, 4))
+    assert [label for label, _, _ in space.labels()] == [
+        "image/0",
+        "image/2",
+        "image/5",
+        "text/0",
+        "text/1",
+    ]
+
+
+def test_the_id_tells_choices_apart_not_names_or_weights() -> None:
+    space = small()
+    assert space.id == small(name="other").id
+    assert space.id == small(backbone={"model": "mini-clip", "pretrained": "file"}).id
+    assert space.id != small(backbone={"model": "ViT-B-16"}).id
+    assert space.id != small(towers={"text": {"layers": [0, 1], "lengths": [0, 2, 4]}}).id
+
+
+def test_saved_architectures(tmp_path: Path) -> None:
+    space = small()
+    architecture = space.uniform(2)
+    architecture.save(tmp_path / "architecture.json")
+    assert load_architecture(tmp_path / "architecture.json") == architecture
+    assert architecture.describe() == "image 2 2 2 | text 2 2"
+    assert json.loads((tmp_path / "architecture.json").read_text())["space"] == "small"
+
+
+def test_uniform_takes_the_longest_that_fits() -> None:
+    assert small().uniform(3).lengths == {"image": (3, 3, 3), "text": (2, 2)}
+    assert small().uniform(9).lengths == {"image": (3, 3, 3), "text": (4, 4)}
+    assert small().uniform(0).lengths == {"image": (1, 1, 1), "text": (0, 0)}
+
+
+def test_architectures_of_another_space() -> None:
+    other = small(towers={"text": {"layers": [0, 1], "lengths": [0, 2, 4]}})
+    with pytest.raises(ArchitectureError, match=r"belongs to space small .*use the space"):
+        other.check(small().uniform(2))
+
+
+def test_lengths_that_the_space_does_not_offer() -> None:
+    lengths = {"image/0": 1, "image/2": 2, "image/5": 3, "text/0": 0, "text/1": 3}
+    with pytest.raises(ArchitectureError, match="text/1 has length 3; space small offers 0, 2, 4"):
+        small().architecture(lengths)
+    with pytest.raises(ArchitectureError, match="missing or unknown here: image/1, text/1"):
+        small().architecture({**{k: lengths[k] for k in list(lengths)[:4]}, "image/1": 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"lengths": {"image": [1, -1, 1], "text": [0, 0]}}, "greater than or equal to 0"),
+        ({"lengths": {"image": [1, 2.0, 1], "text": [0, 0]}}, "valid integer"),
+        ({"lengths": {"image": [1, True, 1], "text": [0, 0]}}, "valid integer"),
+        ({"lengths": {"image": [1, 1], "text": [0, 0]}}, "one length for each layer"),
+        ({"lengths": {"image": [1, 1, 1]}}, "one length for each layer"),
+        ({"lengths": {"image": [1, 1, 1], "sound": [0]}}, "'image' or 'text'"),
+        ({"extra": 1}, "unknown key extra"),
+        ({"space_id": None}, "space_id"),
+    ],
+)
+def test_malformed_architectures(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    data = {**small().uniform(2).model_dump(mode="json"), **change}
+    path = tmp_path / "architecture.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(ArchitectureError, match=complaint):
+        load_architecture(path)
+
+
+def test_files_that_are_no_architecture(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_architecture(tmp_path / "none.json")
+    (tmp_path / "list.json").write_text("[1, 2]")
+    with pytest.raises(ArchitectureError, match="valid dictionary"):
+        load_architecture(tmp_path / "list.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "complaint"),
+    [
+        ("lengths", [0, -2], "whole numbers of 0 or more, not -2"),
+        ("lengths", [0, 1.5], "whole numbers of 0 or more, not 1.5"),
+        ("lengths", [0, 2.0], "not 2.0"),
+        ("lengths", [0, True], "not True"),
+        ("lengths", ["a"], "not 'a'"),
+        ("lengths", [-1, 2, "a"], "not -1, 'a'"),
+        ("lengths", [1, 1], "each number once"),
+        ("lengths", [], "at least 1 item"),
+        ("lengths", "5-1", "at least 1 item"),
+        ("lengths", "all", "a range such as 0-11"),
+        ("lengths", 4, "a range such as 0-11"),
+        ("layers", "0-", "a range such as 0-11"),
+        ("layers", [-1], "not -1"),
+    ],
+)
+def test_bad_numbers(tmp_path: Path, part: str, value: Any, complaint: str) -> None:
+    tower = {"layers": "0-2", "lengths": "0-2", part: value}
+    path = write(tmp_path / "space.yml", {"towers": {"image": tower}})
+    with pytest.raises(SpaceError, match=complaint) as caught:
+        load_space(path)
+    assert f"towers.image.{part}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ({}, "towers: field required"),
+        ({"towers": {}}, "at least 1 item"),
+        ({"towers": {"sound": {"layers": [0], "lengths": [0]}}}, "'image' or 'text'"),
+        ({"towers": {"image": {"layers": [0]}}}, "towers.image.lengths: field required"),
+        ({"towers": {"image": {"layers": [0], "lengths": [0], "depth": 1}}}, "unknown key"),
+        ({"tower": {}}, "unknown key tower"),
+    ],
+)
+def test_bad_spaces(tmp_path: Path, data: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpaceError, match=complaint):
+        load_space(write(tmp_path / "space.yml", data))
+
+
+def test_every_problem_at_once(tmp_path: Path) -> None:
+    data = {
+        "towers": {"image": {"layers": [-1], "lengths": [1.5]}, "text": {"layers": [0]}},
+        "shared": True,
+        "backbone": {"model": "", "precision": "fp16"},
+    }
+    problems = space_problems(write(tmp_path / "space.yml", data))
+    assert len(problems) == 6
+    assert space_problems("mini_clip") == []
+
+
+def test_the_name_is_the_files_unless_it_says_otherwise(tmp_path: Path) -> None:
+    data: dict[str, Any] = {"towers": {"image": {"layers": [0], "lengths": [0, 1]}}}
+    assert load_space(write(tmp_path / "mine.yml", data)).name == "mine"
+    assert load_space(write(tmp_path / "mine.yml", {**data, "name": "ours"})).name == "ours"
