@@ -44,11 +44,12 @@ def run(
         For any bad input; nothing half-written is left behind.
     """
     observer = observer or Observer()
+    # Before the folder is touched: bad input leaves nothing behind.
+    task, backbone = _parts(config)
     with open_folder(folder, config, resume):
         if (folder / _RESULT).exists():
             finished: dict[str, Any] = read_json(folder / _RESULT)
             return finished
-        task, backbone = _parts(config)
         clock = _Clock(folder)
         found, summary = _searched(config, task, backbone, folder, observer)
         uniform = config.space.uniform(config.evaluate.uniform_length)
@@ -80,8 +81,8 @@ def search(
     config: RunConfig, folder: Path, *, resume: bool = False, observer: Observer | None = None
 ) -> dict[str, Any]:
     """Only the search; returns the architecture and how it was found."""
+    task, backbone = _parts(config)
     with open_folder(folder, config, resume):
-        task, backbone = _parts(config)
         found, summary = _searched(config, task, backbone, folder, observer or Observer())
         return {**_head(config, found), "search": summary}
 
@@ -96,8 +97,8 @@ def train(
 ) -> dict[str, Any]:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
     config.space.check(architecture)
+    task, backbone = _parts(config)
     with open_folder(folder, config, resume):
-        task, backbone = _parts(config)
         _trained(config, architecture, task, backbone, folder, observer or Observer(), "found")
         architecture.save(folder / _ARCHITECTURE)
         return {**_head(config, architecture), "prompts": str(folder / _PROMPTS)}
