@@ -1,0 +1,100 @@
+import json
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import dpl_nas
+
+REPOSITORY = Path(__file__).parents[1]
+IMPORT_SECONDS = 0.3
+MEGABYTE = 1 << 20
+
+
+def python(script: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("module", ["dpl_nas", "dpl_nas.cli", "dpl_nas.config", "dpl_nas.space"])
+def test_imports_are_light(module: str) -> None:
+    loaded = json.loads(
+        python(f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))")
+    )
+    assert not {"torch", "nni", "matplotlib", "open_clip", "pytorch_lightning"} & set(loaded)
+
+
+def test_import_is_quick() -> None:
+    script = (
+        "import time; start = time.process_time(); import dpl_nas; "
+        "print(time.process_time() - start)"
+    )
+    assert min(float(python(script)) for _ in range(3)) < IMPORT_SECONDS
+
+
+def test_the_public_surface() -> None:
+    assert set(dpl_nas.__all__) == {
+        "Architecture",
+        "Space",
+        "Task",
+        "__version__",
+        "evaluate",
+        "load_architecture",
+        "load_space",
+        "load_strategy",
+        "load_task",
+        "run",
+        "strategy",
+        "train",
+    }
+    for name in dpl_nas.__all__:
+        assert getattr(dpl_nas, name) is not None
+    assert dir(dpl_nas) == sorted(dpl_nas.__all__)
+    assert dpl_nas.strategy.DARTS.__name__ == "DARTS"
+    with pytest.raises(AttributeError, match="module dpl_nas has no attribute nothing"):
+        dpl_nas.nothing  # noqa: B018 (reading it is the test)
+
+
+def test_the_changelog_knows_the_version() -> None:
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text()
+    assert f"[{dpl_nas.__version__}]" in changelog or "[Unreleased]" in changelog
+
+
+def test_bounds_hold_nni_together() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert {"nni==3.0", "setuptools<81"} <= set(project["dependencies"])
+
+
+def test_the_wheel(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            sys.executable,
+            *("-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)),
+            str(REPOSITORY),
+        ],
+        capture_output=True,
+        timeout=300,
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = next(name for name in names if name.endswith("dist-info/METADATA"))
+        text = archive.read(metadata).decode()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"dpl_nas"}
+    carried = {
+        "dpl_nas/py.typed",
+        "dpl_nas/nni/loopback.cjs",
+        "dpl_nas/mini/mini_clip.safetensors",
+        *(f"dpl_nas/search_spaces/{p.name}" for p in (REPOSITORY / "search_spaces").iterdir()),
+        *(f"dpl_nas/strategies/{p.name}" for p in (REPOSITORY / "strategies").iterdir()),
+        *(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "dpl_nas").rglob("*.py")),
+    }
+    assert carried <= names
+    assert f"Version: {dpl_nas.__version__}" in text
+    assert wheel.stat().st_size < 12 * MEGABYTE
