@@ -349,6 +349,22 @@ def _unique(meanings: Sequence[tuple[object, ...]]) -> tuple[list[int], Tensor]:
     return first, torch.tensor(targets)
 
 
+class _Voice:
+    """Hands out what captions draw their words from.
+
+    In most batches all captions are worded alike: a template that differs from caption to
+    caption is noise, against which a fresh model defends itself by ignoring its input.
+    """
+
+    def __init__(self, rng: random.Random, ease: float) -> None:
+        self._rng = rng
+        self._alike = rng.random() < 1 - 0.5 * ease
+        self._seed = rng.getrandbits(32)
+
+    def __call__(self) -> random.Random:
+        return random.Random(self._seed) if self._alike else self._rng
+
+
 def _eased(variety: Variety, difficulty: float) -> Variety:
     light = variety.light
     return replace(
@@ -371,13 +387,16 @@ def _shape_weights(names: Sequence[str]) -> Tensor:
 def _shape_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
     labels = torch.multinomial(_shape_weights(SHAPES), b, replacement=True, generator=g)
     images = singles(labels, _eased(Variety(), ease), g)
+    voice = _Voice(rng, ease)
     first, targets = _unique([(SHAPES[i],) for i in labels.tolist()])
-    captions = [object_caption(rng, shape=SHAPES[labels[i]]) for i in first]
+    captions = [object_caption(voice(), shape=SHAPES[labels[i]]) for i in first]
     return Batch(images, captions, targets)
 
 
 def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
     named = set(rng.sample(("colour", "texture", "size", "place", "ground", "style"), 2))
+    # Colours are learnt at once; with them a fresh model finds that captions matter.
+    named |= {"colour"} if rng.random() > ease else set()
     named |= {"shape"} if rng.random() < 0.7 else set()
     if rng.random() < 0.35:
         named |= {"texture"}
@@ -425,13 +444,14 @@ def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float
 
     grounds = [hues[i] if "ground" in named else None for i in ground.tolist()]
     meanings = [(*told(i), grounds[i]) for i in range(b)]
+    voice = _Voice(rng, ease)
     first, targets = _unique(meanings)
     captions = []
     for i in first:
         shape, hue, weave, size, spot, look = told(i)
         captions.append(
             object_caption(
-                rng,
+                voice(),
                 shape=shape,
                 colour=hue,
                 texture=weave,
@@ -454,8 +474,9 @@ def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     variety = GLYPH_VARIETY
     light = replace(variety.light, coarse=variety.light.coarse * ease)
     images = glyphs(labels, characters, replace(_eased(variety, ease), light=light), g)
+    voice = _Voice(rng, ease)
     first, targets = _unique([(i,) for i in labels.tolist()])
-    captions = [glyph_caption(rng, characters[labels[i]].lower()) for i in first]
+    captions = [glyph_caption(voice(), characters[labels[i]].lower()) for i in first]
     return Batch(images, captions, targets)
 
 
@@ -468,9 +489,10 @@ def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     named = rng.random() < 0.7
     pairs_ = list(zip(numbers.tolist(), shapes.tolist(), strict=True))
     meanings: list[tuple[object, ...]] = [(n, s if named else None) for n, s in pairs_]
+    voice = _Voice(rng, ease)
     first, targets = _unique(meanings)
     captions = [
-        count_caption(rng, pairs_[i][0], SHAPES[pairs_[i][1]] if named else None) for i in first
+        count_caption(voice(), pairs_[i][0], SHAPES[pairs_[i][1]] if named else None) for i in first
     ]
     return Batch(images, captions, targets)
 
@@ -485,9 +507,10 @@ def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float)
     variety = _eased(replace(Variety(), textured=0.25, styles=(0.85, 0.15, 0.0)), ease)
     images = pairs(one, two, relation, variety, g)
     triples = list(zip(relation.tolist(), one.tolist(), two.tolist(), strict=True))
+    voice = _Voice(rng, ease)
     first, targets = _unique(triples)
     captions = [
-        relation_caption(rng, ("above", "left")[r], SHAPES[s], SHAPES[t])
+        relation_caption(voice(), ("above", "left")[r], SHAPES[s], SHAPES[t])
         for r, s, t in (triples[i] for i in first)
     ]
     return Batch(images, captions, targets)
@@ -515,4 +538,6 @@ def sample_batch(size: int, seed: int, difficulty: float = 1.0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     rng = random.Random(seed)
     kind = rng.choices(list(_MIX), weights=list(_MIX.values()))[0]
+    if rng.random() > difficulty:
+        kind = "attributes"
     return _BATCHES[kind](size, rng, generator, difficulty)
