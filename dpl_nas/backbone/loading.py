@@ -36,10 +36,12 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
     Raises
     ------
     BackboneError
-        If the model is unknown or of an unsupported kind, or its weights cannot be had.
+        If the model is unknown or of an unsupported kind, or its weights or the device cannot
+        be had.
     CheckpointError
         If a file of weights is truncated, foreign, or of another model.
     """
+    device = _usable(device)
     if config.model == "mini-clip":
         return _mini_clip(config).to(device)
     # OpenAI writes ViT-B/16.
@@ -52,6 +54,19 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
         transform=transform,
         tokenize=open_clip.get_tokenizer(name),
     ).to(device)
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # torch says which devices exist, or that there is no driver, at some length.
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise BackboneError(
+            f"device {device} cannot be used ({reason}): set it to cpu, cuda or cuda:N"
+        ) from error
+    return found
 
 
 def _mini_clip(config: BackboneConfig) -> Backbone:

@@ -40,7 +40,7 @@ def test_batches_follow_their_seed_and_caption_every_image(seed: int) -> None:
     assert one.captions == two.captions
     assert torch.equal(one.targets, two.targets)
     assert one.images.shape == (16, 3, IMAGE_SIZE, IMAGE_SIZE)
-    assert 0 <= one.images.min()
+    assert one.images.min() >= 0
     assert one.images.max() <= 1
     assert sorted(set(one.targets.tolist())) == list(range(len(one.captions)))
     assert len(set(one.captions)) == len(one.captions)
