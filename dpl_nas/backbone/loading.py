@@ -59,7 +59,7 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
 def _usable(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
+        torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         # torch says which devices exist, or that there is no driver, at some length.
         reason = str(error).splitlines()[0].split(". ")[0]

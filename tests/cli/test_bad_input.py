@@ -1,0 +1,126 @@
+"""Bad input: one sentence on stderr, nothing on stdout, exit code 2."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dpl_nas.space import load_space
+
+RUN = ("run", "--out", "OUT")
+OK = ("--task", "mini/digits")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((*RUN, "--task", "mini/digts"), "unknown task 'mini/digts'"),
+        ((*RUN, "--task", "no/folder"), "unknown task 'no/folder'"),
+        ((*RUN, *OK, "--space", "mini_clpi"), "unknown space 'mini_clpi'"),
+        ((*RUN, *OK, "--space", "no/such.yml"), "does not exist"),
+        ((*RUN, *OK, "--strategy", "dart"), "unknown strategy 'dart'"),
+        ((*RUN, *OK, "search.epochz=1"), "unknown key strategy.search.epochz"),
+        ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
+        ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
+        ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
+        ((*RUN, *OK, "--shots", "0"), "shots: input should be greater than or equal to 1"),
+        ((*RUN, *OK, "--shots", "1.5"), "Invalid value for '--shots'"),
+        ((*RUN, *OK, "--shots", "100000"), "100000 shots a class were asked for"),
+        ((*RUN, *OK, "--seed", "-1"), "seed"),
+        ((*RUN, *OK, "space.towers.image.lengths=[-2]"), "whole numbers of 0 or more, not -2"),
+        ((*RUN, *OK, "space.backbone.model=ViT-Z"), "ViT-Z cannot be the backbone"),
+        ((*RUN, *OK, "space.backbone.model=RN50"), "its image tower is a ResNet"),
+        ((*RUN, *OK, "space.backbone.pretrained=no.safetensors"), "no.safetensors"),
+        ((*RUN, *OK, "--device", "abacus"), "device abacus cannot be used"),
+        (("run", *OK), "Missing option '--out'"),
+        (("run", "--out", "OUT"), "Missing option '--task'"),
+        (("bogus",), "No such command 'bogus'"),
+        (("run", "--bogus"), "No such option"),
+        (("evaluate", "no/run"), "no trained prompts at no/run"),
+        (("train", "--out", "OUT", *OK), "either --architecture FILE or --length N"),
+        (("train", "--out", "OUT", *OK, "--length", "-4"), "0 or more, found -4"),
+        (("train", "--out", "OUT", *OK, "--architecture", "no.json"), "no.json does not exist"),
+        (("mini", "pretrain", "--out", "OUT", "stepz=3"), "unknown key stepz"),
+        (("mini", "gates", "--weights", "no.safetensors"), "no.safetensors"),
+    ],
+)
+def test_one_sentence(
+    call, tmp_path: Path, weights: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    filled = [str(tmp_path / "out") if each == "OUT" else each for each in arguments]
+    if "--out" in arguments and not any("backbone" in each for each in arguments):
+        filled += [] if arguments[0] == "mini" else [f"space.backbone.pretrained={weights}"]
+    outcome = call(*filled)
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.startswith("error: ")
+    assert complaint in outcome.err
+    assert outcome.code == 2
+
+
+def test_a_folder_in_use(call, quick: list[str], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for extra in ((), ("--overwrite",)):
+        outcome = call("run", *quick, "--out", tmp_path, *extra)
+        assert outcome.code == 2
+        assert outcome.out == ""
+        assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_is_still_going(call, quick: list[str], tmp_path: Path) -> None:
+    import fcntl
+
+    (tmp_path / "config.yml").touch()
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for extra in ("--resume", "--overwrite"):
+            outcome = call("run", *quick, "--out", tmp_path, extra)
+            assert outcome.code == 2
+            assert "in use by a run that is still going" in outcome.err
+    assert (tmp_path / "config.yml").exists()
+
+
+def test_an_architecture_of_another_space(call, quick: list[str], tmp_path: Path) -> None:
+    load_space("clip_vit_b16_paper").uniform(2).save(tmp_path / "architecture.json")
+    outcome = call("train", *quick, "--out", tmp_path / "out", "--architecture", tmp_path)
+    assert outcome.code == 2
+    assert "belongs to space clip_vit_b16_paper" in outcome.err
+
+
+def test_truncated_weights(call, quick: list[str], weights: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(weights.read_bytes()[:100_000])
+    outcome = call("run", *quick, "--out", tmp_path / "out", f"space.backbone.pretrained={half}")
+    assert outcome.code == 2
+    assert str(half) in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"text"])
+def test_prompts_that_are_none(call, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "prompts.safetensors"
+    file.write_bytes(content)
+    outcome = call("evaluate", file)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert str(file) in outcome.err
+
+
+def test_no_disk(call, quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    outcome = call("run", *quick, "--out", tmp_path / "out", "--quiet")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "No space left on device" in outcome.err
+
+
+def test_json_stays_silent_on_stdout(call, tmp_path: Path) -> None:
+    outcome = call("run", *OK, "--out", tmp_path / "out", "--space", "nope", "--json")
+    assert (outcome.code, outcome.out) == (2, "")
+    with pytest.raises(json.JSONDecodeError):
+        _ = outcome.json

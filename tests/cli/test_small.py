@@ -1,0 +1,92 @@
+"""Subcommands that only look."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import dpl_nas
+from dpl_nas.nni.loopback import node_options
+
+
+def test_version(call) -> None:
+    assert call("--version") == (0, f"dpl-nas {dpl_nas.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("run",),
+        ("search",),
+        ("train",),
+        ("evaluate",),
+        ("space",),
+        ("space", "show"),
+        ("space", "validate"),
+        ("tasks",),
+        ("mini",),
+        ("mini", "pretrain"),
+        ("mini", "gates"),
+        ("nni", "preload"),
+    ],
+)
+def test_help(call, arguments: tuple[str, ...]) -> None:
+    for flag in ("--help", "-h"):
+        outcome = call(*arguments, flag)
+        assert outcome.code == 0
+        assert "Usage: dpl-nas" in outcome.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("space",), ("mini",)])
+def test_without_a_subcommand_the_help(call, arguments: tuple[str, ...]) -> None:
+    outcome = call(*arguments)
+    assert outcome.code == 2
+    assert "Usage: dpl-nas" in outcome.out + outcome.err
+
+
+def test_tasks(call) -> None:
+    assert "mini/digits" in call("tasks").out
+    known = call("tasks", "--json").json
+    assert len(known) >= 6
+    assert all(name.startswith("mini/") and text for name, text in known.items())
+
+
+def test_spaces(call) -> None:
+    assert "mini_clip" in call("space", "show").out
+    assert set(call("space", "show", "--json").json) >= {"mini_clip", "clip_vit_b16"}
+
+
+def test_a_space(call) -> None:
+    shown = call("space", "show", "mini_clip")
+    assert shown.code == 0
+    assert "24 choices" in shown.out
+    told = call("space", "show", "clip_vit_b16_paper", "--json").json
+    assert told["towers"]["image"]["lengths"] == [0, 2, 4, 6]
+    assert told["size"] == 4**24
+    assert told["choices"] == 24
+
+
+def test_valid_spaces(call) -> None:
+    outcome = call("space", "validate", "mini_clip", "clip_vit_b16")
+    assert outcome == (0, "mini_clip: valid\nclip_vit_b16: valid\n", "")
+
+
+def test_every_problem_of_a_space_at_once(call, tmp_path: Path) -> None:
+    data = {"towers": {"image": {"layers": [-1], "lengths": [1.5]}}, "shared": True}
+    file = tmp_path / "mine.yml"
+    file.write_text(yaml.safe_dump(data))
+    outcome = call("space", "validate", file, "mini_clip")
+    assert outcome.code == 2
+    assert outcome.out == "mini_clip: valid\n"
+    problems = outcome.err.splitlines()
+    assert len(problems) == 3
+    assert all(line.startswith(f"{file}: ") for line in problems)
+    told = call("space", "validate", file, "mini_clip", "no/such.yml", "--json")
+    assert told.code == 2
+    assert [report["valid"] for report in told.json.values()] == [False, True, False]
+    assert len(told.json[str(file)]["problems"]) == 3
+
+
+def test_preload(call) -> None:
+    assert call("nni", "preload") == (0, f"{node_options()}\n", "")
