@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import pytest
+import torch
 from open_clip import factory
 from PIL import Image
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
+from dpl_nas.mini.model import build_mini_clip, save_mini_clip
+from dpl_nas.mini.vocabulary import used_tokens
 from dpl_nas.space import Space
 
 with warnings.catch_warnings():
@@ -73,6 +76,17 @@ def small_space(small_model: str) -> Space:
 @pytest.fixture(scope="session")
 def small_backbone(small_space: Space) -> Backbone:
     return load_backbone(small_space.backbone)
+
+
+@pytest.fixture(scope="session")
+def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights for the embedded CLIP: the same paths, known everywhere."""
+    path = tmp_path_factory.mktemp("weights") / "mini.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_mini_clip(vocabulary_size=len(used_tokens()))
+    save_mini_clip(path, model.state_dict())
+    return path
 
 
 @pytest.fixture

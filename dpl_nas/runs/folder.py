@@ -20,6 +20,10 @@ from dpl_nas.validation import validated
 __all__ = ["open_folder"]
 
 _CONFIG = "config.yml"
+_VERSIONS = "versions.json"
+_LOCK = ".lock"
+#: What is written when a folder is claimed; with nothing else there, nothing was done yet.
+_CLAIM = {_CONFIG, _VERSIONS}
 _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "nni", "pytorch-lightning")
 
 
@@ -35,7 +39,7 @@ def open_folder(folder: Path, config: RunConfig, resume: bool) -> Iterator[Path]
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / _LOCK).open("w")
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
     with lock:
@@ -51,26 +55,28 @@ def open_folder(folder: Path, config: RunConfig, resume: bool) -> Iterator[Path]
 
 def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
     file = folder / _CONFIG
-    held = [path.name for path in folder.iterdir() if path.name != ".lock"]
-    if file.exists() and resume:
+    # A killed run may have left temporary files.
+    held = {path.name for path in folder.iterdir() if path.suffix != ".tmp"} - {_LOCK}
+    # As when a setting turned out to be wrong: nothing was done yet, so it starts afresh.
+    untouched = held <= _CLAIM
+    if file.exists() and (resume or untouched):
         saved = validated(
             RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
         )
-        if saved != config:
-            different = [
-                name
-                for name in RunConfig.model_fields
-                if getattr(saved, name) != getattr(config, name)
-            ]
+        different = [
+            name for name in RunConfig.model_fields if getattr(saved, name) != getattr(config, name)
+        ]
+        if different and not untouched:
             raise OutputError(
                 f"{folder} holds a run with another {', '.join(different)}: resume it with the "
                 "same settings, or use another folder"
             )
-        return
-    # A killed run may have left nothing but temporary files of its first write.
-    if any(not name.endswith(".tmp") for name in held) and not (resume and not file.exists()):
-        raise OutputError(f"{folder} is not empty: go on with --resume, or use another folder")
-    write_json(folder / "versions.json", _versions())
+        if not different:
+            return
+    if not untouched:
+        hint = "go on with --resume, or use another folder" if file.exists() else "use another one"
+        raise OutputError(f"{folder} is not empty: {hint}")
+    write_json(folder / _VERSIONS, _versions())
     write_text(file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 

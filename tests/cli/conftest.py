@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 
 from dpl_nas.cli import main
-from dpl_nas.mini.model import build_mini_clip, save_mini_clip
-from dpl_nas.mini.vocabulary import used_tokens
 
 
 class Outcome(NamedTuple):
@@ -26,24 +23,14 @@ class Outcome(NamedTuple):
         return json.loads(self.out)
 
 
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "mini.safetensors"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = build_mini_clip(vocabulary_size=len(used_tokens()))
-    save_mini_clip(path, model.state_dict())
-    return path
-
-
 @pytest.fixture
-def quick(weights: Path, image_folder: Path) -> list[str]:
+def quick(mini_weights: Path, image_folder: Path) -> list[str]:
     """Options of a run of a few seconds."""
     return [
         *("--task", str(image_folder), "--space", "mini_clip", "--strategy", "darts"),
         *("--shots", "4", "--seed", "1"),
         *("search.epochs=2", "train.epochs=2", "search.early_stop=null"),
-        f"space.backbone.pretrained={weights}",
+        f"space.backbone.pretrained={mini_weights}",
     ]
 
 

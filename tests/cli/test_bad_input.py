@@ -47,11 +47,11 @@ OK = ("--task", "mini/digits")
     ],
 )
 def test_one_sentence(
-    call, tmp_path: Path, weights: Path, arguments: tuple[str, ...], complaint: str
+    call, tmp_path: Path, mini_weights: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
     filled = [str(tmp_path / "out") if each == "OUT" else each for each in arguments]
     if "--out" in arguments and not any("backbone" in each for each in arguments):
-        filled += [] if arguments[0] == "mini" else [f"space.backbone.pretrained={weights}"]
+        filled += [] if arguments[0] == "mini" else [f"space.backbone.pretrained={mini_weights}"]
     outcome = call(*filled)
     assert outcome.out == ""
     assert outcome.err.count("\n") == 1, outcome.err
@@ -89,9 +89,9 @@ def test_an_architecture_of_another_space(call, quick: list[str], tmp_path: Path
     assert "belongs to space clip_vit_b16_paper" in outcome.err
 
 
-def test_truncated_weights(call, quick: list[str], weights: Path, tmp_path: Path) -> None:
+def test_truncated_weights(call, quick: list[str], mini_weights: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
-    half.write_bytes(weights.read_bytes()[:100_000])
+    half.write_bytes(mini_weights.read_bytes()[:100_000])
     outcome = call("run", *quick, "--out", tmp_path / "out", f"space.backbone.pretrained={half}")
     assert outcome.code == 2
     assert str(half) in outcome.err

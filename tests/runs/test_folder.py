@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import ConfigError, OutputError
+from dpl_nas.runs.folder import open_folder
+
+
+def changed(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"seed": config.seed + 1})
+
+
+def test_a_new_folder_is_claimed(run_config: RunConfig, tmp_path: Path) -> None:
+    with open_folder(tmp_path / "run", run_config, resume=False) as folder:
+        assert {"config.yml", "versions.json"} <= {path.name for path in folder.iterdir()}
+
+
+def test_one_process_at_a_time(run_config: RunConfig, tmp_path: Path) -> None:
+    with (
+        open_folder(tmp_path, run_config, resume=False),
+        pytest.raises(OutputError, match="in use by a run that is still going"),
+        open_folder(tmp_path, run_config, resume=True),
+    ):
+        pass
+
+
+def test_a_run_goes_on_with_its_own_settings_only(run_config: RunConfig, tmp_path: Path) -> None:
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / "alphas.jsonl").touch()
+    with open_folder(tmp_path, run_config, resume=True):
+        pass
+    with (
+        pytest.raises(OutputError, match="holds a run with another seed"),
+        open_folder(tmp_path, changed(run_config), resume=True),
+    ):
+        pass
+    with (
+        pytest.raises(OutputError, match="is not empty: go on with --resume"),
+        open_folder(tmp_path, run_config, resume=False),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_where_nothing_was_done_takes_new_settings(
+    run_config: RunConfig, tmp_path: Path, resume: bool
+) -> None:
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / ".config.yml.12345678.tmp").touch()
+    before = (tmp_path / "config.yml").read_text()
+    with open_folder(tmp_path, changed(run_config), resume=resume):
+        assert (tmp_path / "config.yml").read_text() != before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_somebody_elses_folder_is_left_alone(
+    run_config: RunConfig, tmp_path: Path, resume: bool
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    with (
+        pytest.raises(OutputError, match="is not empty"),
+        open_folder(tmp_path, run_config, resume=resume),
+    ):
+        pass
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "config.yml").write_text("somebody: else")
+    with (
+        pytest.raises(ConfigError, match="unknown key somebody"),
+        open_folder(tmp_path, run_config, resume=resume),
+    ):
+        pass
+    assert (tmp_path / "config.yml").read_text() == "somebody: else"
