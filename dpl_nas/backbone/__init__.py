@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.loading import load_backbone
-from dpl_nas.backbone.supported import supported_models
+from dpl_nas.backbone.supported import supported_models, tower_depths
 from dpl_nas.backbone.text import TextInputs
 
-__all__ = ["Backbone", "TextInputs", "load_backbone", "supported_models"]
+__all__ = ["Backbone", "TextInputs", "load_backbone", "supported_models", "tower_depths"]

@@ -19,7 +19,7 @@ from open_clip.transform import PreprocessCfg
 
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone
-from dpl_nas.backbone.supported import objection_to_config, supported_models
+from dpl_nas.backbone.supported import model_config
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import BackboneError
 
@@ -83,13 +83,7 @@ def _mini_clip(config: BackboneConfig) -> Backbone:
 
 
 def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP, PreprocessCfg]:
-    architecture = open_clip.get_model_config(name) if ":" not in name else None
-    reason = "it is not known" if architecture is None else objection_to_config(architecture)
-    if architecture is None or reason is not None:
-        raise BackboneError(
-            f"{config.model} cannot be the backbone: {reason}; these can: mini-clip, "
-            f"{', '.join(supported_models())}"
-        )
+    architecture = model_config(config.model)
     tags = list_pretrained_tags_by_model(name)
     remedy = f"one of its tags ({', '.join(tags) or 'it has none'}), the path of a file, or random"
     if config.pretrained is None:

@@ -8,7 +8,16 @@ from typing import Any
 import open_clip
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 
-__all__ = ["objection", "objection_to_config", "supported_models"]
+from dpl_nas.errors import BackboneError
+from dpl_nas.towers import TOWERS, Tower
+
+__all__ = [
+    "model_config",
+    "objection",
+    "objection_to_config",
+    "supported_models",
+    "tower_depths",
+]
 
 #: Settings of a tower that change attention away from the plain pre-norm block.
 _OTHER_ATTENTION = (
@@ -31,6 +40,45 @@ def supported_models() -> list[str]:
         for name in open_clip.list_models()
         if objection_to_config(open_clip.get_model_config(name)) is None
     ]
+
+
+def model_config(model: str) -> dict[str, Any]:
+    """open_clip's configuration of a supported model.
+
+    Raises
+    ------
+    BackboneError
+        If the model is unknown or of an unsupported kind; with the list of what works.
+    """
+    # OpenAI writes ViT-B/16; a colon would make open_clip look elsewhere.
+    config = open_clip.get_model_config(model.replace("/", "-")) if ":" not in model else None
+    reason = "it is not known" if config is None else objection_to_config(config)
+    if config is None or reason is not None:
+        raise BackboneError(
+            f"{model} cannot be the backbone: {reason}; these can: mini-clip, "
+            f"{', '.join(supported_models())}"
+        )
+    return dict(config)
+
+
+def tower_depths(model: str) -> dict[Tower, int]:
+    """How many layers each tower of a model has, without its weights.
+
+    Raises
+    ------
+    BackboneError
+        If the model is unknown or of an unsupported kind.
+    """
+    if model == "mini-clip":
+        from dpl_nas.mini.model import MINI_CONFIG
+
+        return dict.fromkeys(TOWERS, MINI_CONFIG.layers)
+    config = model_config(model)
+    # open_clip's own default depth.
+    return {
+        "image": int(config["vision_cfg"].get("layers", 12)),
+        "text": int(config["text_cfg"].get("layers", 12)),
+    }
 
 
 def objection_to_config(config: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +34,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class _Stage:
     total: int
     done_before: int
-    started: float = field(default_factory=time.monotonic)
+    started: float
 
     def seconds_left(self, done: int) -> float | None:
         fresh = done - self.done_before
@@ -84,7 +84,7 @@ class ConsoleObserver(Observer):
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """Show a bar for the stage."""
-        self._stages[stage] = _Stage(total, done)
+        self._stages[stage] = _Stage(total, done, time.monotonic())
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, metrics="")
         self._progress.reset(self._bars[stage], total=total, completed=done)
@@ -95,7 +95,7 @@ class ConsoleObserver(Observer):
         self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
     ) -> None:
         """Move the bar, and show numbers and the best choice so far."""
-        known = self._stages.setdefault(stage, _Stage(done, 0))
+        known = self._stages.setdefault(stage, _Stage(done, 0, time.monotonic()))
         numbers = "  ".join(
             f"{_short(name)} {value:.4g}" for name, value in metrics.items() if name != "seconds"
         )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dpl_nas.cli.options import JsonOption
-from dpl_nas.cli.session import console, print_json
+from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
 from dpl_nas.errors import DplError
+
+if TYPE_CHECKING:
+    from dpl_nas.space import Space
 
 __all__ = ["app"]
 
@@ -77,12 +80,26 @@ def validate(
 
 
 def _problems(file: str) -> list[str]:
-    from dpl_nas.space import space_problems
+    from dpl_nas.space import load_space, space_problems
 
     try:
-        return space_problems(file)
+        return space_problems(file) or _misfits(load_space(file))
     except DplError as error:
         return [str(error)]
+
+
+def _misfits(space: Space) -> list[str]:
+    """Layers that the backbone does not have; its weights are not needed for that."""
+    with job(quiet=True):
+        from dpl_nas.backbone import tower_depths
+
+        depths = tower_depths(space.backbone.model)
+    return [
+        f"towers.{tower}.layers: {space.backbone.model} has {depths[tower]} layers there, "
+        f"counted from 0 (found {_ranges(beyond)})"
+        for tower, part in space.towers.items()
+        if (beyond := tuple(layer for layer in part.layers if layer >= depths[tower]))
+    ]
 
 
 def _described(name: str | Path) -> dict[str, Any]:
@@ -97,9 +114,9 @@ def _described(name: str | Path) -> dict[str, Any]:
     }
 
 
-def _backbone(space: Any) -> str:
+def _backbone(space: Space) -> str:
     weights = space.backbone.pretrained
-    return f"{space.backbone.model} ({weights})" if weights else str(space.backbone.model)
+    return f"{space.backbone.model} ({weights})" if weights else space.backbone.model
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:

@@ -90,3 +90,25 @@ def test_every_problem_of_a_space_at_once(call, tmp_path: Path) -> None:
 
 def test_preload(call) -> None:
     assert call("nni", "preload") == (0, f"{node_options()}\n", "")
+
+
+def test_layers_that_the_backbone_does_not_have(call, tmp_path: Path) -> None:
+    file = tmp_path / "deep.yml"
+    file.write_text(
+        "towers:\n  image: {layers: 0-13, lengths: 0-6}\n  text: {layers: [0, 12], lengths: 0-1}\n"
+    )
+    outcome = call("space", "validate", file)
+    assert outcome.code == 2
+    has = "mini-clip has 12 layers there, counted from 0"
+    assert outcome.err == (
+        f"{file}: towers.image.layers: {has} (found 12-13)\n"
+        f"{file}: towers.text.layers: {has} (found 12)\n"
+    )
+
+
+def test_a_backbone_that_does_not_work(call, tmp_path: Path) -> None:
+    file = tmp_path / "resnet.yml"
+    file.write_text("backbone: {model: RN50}\ntowers: {text: {layers: [0], lengths: [0, 1]}}\n")
+    outcome = call("space", "validate", file)
+    assert outcome.code == 2
+    assert "RN50 cannot be the backbone: its image tower is a ResNet" in outcome.err

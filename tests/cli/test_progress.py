@@ -1,0 +1,54 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from dpl_nas.cli.progress import ConsoleObserver
+
+
+def watched(console: Console) -> None:
+    with ConsoleObserver(console) as observer:
+        observer.begin("search", 4, done=1)
+        observer.advance("search", 2, {"loss": 1.25, "validation_accuracy": 0.5}, "image 0 4")
+        observer.advance("search", 3, {"loss": 1.0})
+        observer.end("search")
+        observer.begin("evaluate", 2)
+        observer.advance("evaluate", 2, {"images": 200.0})
+        observer.end("evaluate")
+
+
+def test_lines_where_there_is_no_terminal() -> None:
+    stream = io.StringIO()
+    watched(Console(file=stream, width=40))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "search: goes on after 1 of 4"
+    # The next ones come too soon after it; the end of a stage is always told.
+    assert lines[-1] == "evaluate: 2/2, images 200"
+    assert len(lines) == 2
+
+
+def test_a_line_with_the_time_left_and_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    stream = io.StringIO()
+    observer = ConsoleObserver(Console(file=stream, width=200))
+    observer.begin("search", 100)
+    now = 120.0
+    observer.advance("search", 2, {"validation_accuracy": 0.5}, "image 0 4")
+    assert stream.getvalue() == "search: 2/100, 1:38:00 left, val accuracy 0.5, image 0 4\n"
+
+
+def test_bars_at_a_terminal() -> None:
+    stream = io.StringIO()
+    watched(Console(file=stream, width=120, force_terminal=True, color_system=None))
+    shown = stream.getvalue()
+    for text in ("search", "3/3", "left", "loss 1", "evaluate", "2/2", "images 200"):
+        assert text in shown
+
+
+def test_what_is_shown_survives_unknown_stages() -> None:
+    stream = io.StringIO()
+    with ConsoleObserver(Console(file=stream)) as observer:
+        observer.advance("surprise", 1, {})
+        observer.end("surprise")
+    assert stream.getvalue() == "surprise: 1/1\n"
