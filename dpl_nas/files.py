@@ -12,7 +12,7 @@ from typing import Any
 
 from dpl_nas.errors import CheckpointError, OutputError
 
-__all__ = ["atomic_path", "read_json", "write_json", "write_text"]
+__all__ = ["atomic_path", "read_json", "write_bytes", "write_json", "write_text"]
 
 
 @contextmanager
@@ -53,6 +53,16 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically.
+
+    For what torch and safetensors make: when they write files themselves, a full disk surfaces
+    as an error that does not say so.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.files import atomic_path, read_json, write_json, write_text
+from dpl_nas.files import atomic_path, read_json, write_bytes, write_json, write_text
 
 
 def test_json_round_trip(tmp_path: Path) -> None:
@@ -58,6 +58,11 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OutputError, match="No space left on device"):
         write_text(tmp_path / "file", "text")
     assert not list(tmp_path.iterdir())
+
+
+def test_bytes(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"\x00\x01")
+    assert (tmp_path / "file").read_bytes() == b"\x00\x01"
 
 
 def test_unreadable_json(tmp_path: Path) -> None:

@@ -77,13 +77,16 @@ def _stdout_kept_clean() -> Iterator[None]:
 
 @contextmanager
 def _libraries_silenced() -> Iterator[None]:
-    """Keep warnings and remarks of libraries out, unless Python was told to warn (-W)."""
+    """Keep warnings and remarks of libraries out, unless Python was told to warn (-W).
+
+    Their errors reach us as exceptions.
+    """
     levels = {name: logging.getLogger(name).level for name in _CHATTER}
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
             for name in _CHATTER:
-                logging.getLogger(name).setLevel(logging.ERROR)
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             yield
         finally:

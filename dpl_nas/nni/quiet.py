@@ -14,14 +14,15 @@ _LOGGERS = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let only errors of NNI and Lightning through, and put everything back afterwards.
+    """Keep remarks of NNI and Lightning back, and put everything back afterwards.
 
-    NNI logs to stdout, where ``--json`` promises one JSON object and nothing else.
+    Their errors reach the caller as exceptions, which say more. NNI logs to stdout, where
+    ``--json`` promises one JSON object and nothing else.
     """
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     try:
         for name in _LOGGERS:
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield

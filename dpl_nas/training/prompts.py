@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dpl_nas.config import TextTemplate
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import atomic_path
+from dpl_nas.files import write_bytes
 from dpl_nas.space import Architecture, Space
 from dpl_nas.validation import Frozen, validated
 
@@ -73,12 +73,11 @@ class TrainedPrompts:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         header = {"format": _FORMAT, "dpl_nas": self.metadata.model_dump_json()}
         vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
-        with atomic_path(path) as temporary:
-            save_file(vectors, temporary, metadata=header)
+        write_bytes(path, save(vectors, metadata=header))
 
 
 def load_prompts(path: Path) -> TrainedPrompts:

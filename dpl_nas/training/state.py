@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import atomic_path
+from dpl_nas.files import write_bytes
 
 __all__ = ["load_state", "save_state"]
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    write_bytes(path, stream.getvalue())
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
