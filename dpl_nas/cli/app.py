@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -72,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
     """
+    # Read when torch is loaded, later: threads that spin while they wait make small models ten
+    # times slower wherever another process wants the cores, too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     code = 0
     try:
         code = app(
