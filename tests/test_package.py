@@ -90,10 +90,14 @@ def test_the_wheel(tmp_path: Path) -> None:
     carried = {
         "dpl_nas/py.typed",
         "dpl_nas/nni/loopback.cjs",
-        "dpl_nas/mini/mini_clip.safetensors",
         *(f"dpl_nas/search_spaces/{p.name}" for p in (REPOSITORY / "search_spaces").iterdir()),
         *(f"dpl_nas/strategies/{p.name}" for p in (REPOSITORY / "strategies").iterdir()),
         *(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "dpl_nas").rglob("*.py")),
+        # The weights of the embedded CLIP.
+        *(
+            str(path.relative_to(REPOSITORY))
+            for path in (REPOSITORY / "dpl_nas").rglob("*.safetensors")
+        ),
     }
     assert carried <= names
     assert f"Version: {dpl_nas.__version__}" in text
