@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from open_clip.model import CLIP
@@ -19,7 +19,7 @@ from dpl_nas.errors import CheckpointError
 from dpl_nas.files import atomic_path
 from dpl_nas.mini.evaluate import normalized, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
-from dpl_nas.mini.scenes import Batch, sample_batch
+from dpl_nas.mini.scenes import FACTS, Batch, sample_batch
 from dpl_nas.mini.vocabulary import tokenizer, used_tokens
 
 __all__ = ["PretrainProgress", "PretrainSettings", "pretrain"]
@@ -27,6 +27,8 @@ __all__ = ["PretrainProgress", "PretrainSettings", "pretrain"]
 #: Of the logits: at CLIP's 1/0.07 a fresh model's noise costs more than guessing.
 _FIRST_SCALE = 6.0
 _PROGRESS_IMAGES = 256
+_REWARM = 60
+_ANCHOR_SCALE = 12.0
 
 
 class PretrainSettings(BaseModel):
@@ -44,8 +46,11 @@ class PretrainSettings(BaseModel):
         Shares of the steps in which the rate rises and falls linearly.
     easing
         Share of the steps in which scenes grow to full difficulty.
-    centring
-        Share of the steps over which the batch's mean is taken off the features, ever less.
+    shallow_layers, grow_at
+        Depth of both towers at first, and the share of the steps after which they get all
+        their layers: most is learnt at a third of the price.
+    anchoring
+        Weight of the loss that reads facts off single images and captions.
     seed
         Of the weights and of every batch.
     evaluate_every, save_every
@@ -54,15 +59,17 @@ class PretrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=4000, ge=1)
+    steps: int = Field(default=4500, ge=1)
     batch_size: int = Field(default=128, ge=2)
     matrix_lr: float = Field(default=4e-3, gt=0)
     other_lr: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     warmup: float = Field(default=0.02, ge=0, le=1)
     decay: float = Field(default=0.3, ge=0, le=1)
-    easing: float = Field(default=0.15, ge=0, le=1)
-    centring: float = Field(default=0.2, gt=0, le=1)
+    easing: float = Field(default=0.1, ge=0, le=1)
+    anchoring: float = Field(default=1.0, ge=0)
+    shallow_layers: int = Field(default=4, ge=1, le=MINI_CONFIG.layers)
+    grow_at: float = Field(default=0.65, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
     evaluate_every: int = Field(default=300, ge=1)
     save_every: int = Field(default=300, ge=1)
@@ -98,8 +105,19 @@ class _Trainer:
         self._encoded: dict[str, list[int]] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.model = build_mini_clip(vocabulary_size=len(self._place))
-            _initialise(self.model)
+            heads = {n: nn.Linear(MINI_CONFIG.embed_dim, k, bias=False) for n, k in FACTS.items()}
+        self.heads = nn.ModuleDict(heads)
+        self._peaks = (settings.matrix_lr, settings.other_lr)
+        self.layers = _depth(0, settings)
+        self._build()
+
+    def _build(self) -> None:
+        settings = self.settings
+        config = replace(MINI_CONFIG, layers=self.layers)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.model = build_mini_clip(config, vocabulary_size=len(self._place))
+            _initialise(self.model, self.layers)
         matrices, others, plain = _grouped(self.model)
         self._optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(
@@ -111,25 +129,47 @@ class _Trainer:
             torch.optim.AdamW(
                 [
                     {"params": others, "weight_decay": settings.weight_decay},
-                    {"params": plain, "weight_decay": 0.0},
+                    {"params": [*plain, *self.heads.parameters()], "weight_decay": 0.0},
                 ],
                 lr=settings.other_lr,
                 betas=(0.9, 0.98),
             ),
         ]
-        self._peaks = (settings.matrix_lr, settings.other_lr)
+
+    def grow(self, layers: int) -> None:
+        """Deepen both towers; the new blocks start as identities, so no feature changes."""
+        shallow, kept = self.model.state_dict(), self.layers
+        self.layers = layers
+        self._build()
+        positions = [(index + 1) * layers // kept - 1 for index in range(kept)]
+        state = self.model.state_dict()
+        for name, value in state.items():
+            if "resblocks." not in name:
+                value.copy_(shallow[name])
+                continue
+            head, _, tail = name.partition("resblocks.")
+            number, _, rest = tail.partition(".")
+            if int(number) in positions:
+                value.copy_(shallow[f"{head}resblocks.{positions.index(int(number))}.{rest}"])
+            elif "out_proj" in rest or "c_proj" in rest:
+                value.zero_()
 
     def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "settings": self.settings.model_dump_json(),
             "model": self.model.state_dict(),
+            "heads": self.heads.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.step = int(state["step"])
+        # Saved before the step that deepens: the depth is that of the last step done.
+        self.layers = _depth(max(0, self.step - 1), self.settings)
+        self._build()
         self.model.load_state_dict(state["model"])
+        self.heads.load_state_dict(state["heads"])
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
@@ -162,6 +202,9 @@ class _Trainer:
         """One optimizer step; returns the loss."""
         settings = self.settings
         progress = self.step / settings.steps
+        depth = _depth(self.step, settings)
+        if depth != self.layers:
+            self.grow(depth)
         difficulty = min(1.0, progress / settings.easing) if settings.easing else 1.0
         seed = settings.seed * 2**32 + self.step
         batch = sample_batch(settings.batch_size, seed, difficulty)
@@ -169,7 +212,7 @@ class _Trainer:
         for optimizer, peak in zip(self._optimizers, self._peaks, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate
-        loss = self._loss(batch, centring=max(0.0, 1 - progress / settings.centring))
+        loss = self._loss(batch)
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -182,12 +225,27 @@ class _Trainer:
         self.step += 1
         return loss.item()
 
-    def _loss(self, batch: Batch, centring: float = 0.0) -> Tensor:
-        image, text = self.encode_image(batch.images), self.encode_text(batch.captions)
-        # While a tower says little, the loss falls fastest by saying the same of everything,
-        # and no gradient leads out of that. Features without their mean cannot go there.
-        image = functional.normalize(image - centring * image.mean(dim=0), dim=-1)
-        text = functional.normalize(text - centring * text.mean(dim=0), dim=-1)
+    def _loss(self, batch: Batch) -> Tensor:
+        image = functional.normalize(self.encode_image(batch.images), dim=-1)
+        text = functional.normalize(self.encode_text(batch.captions), dim=-1)
+        pairs = self._contrast(batch, image, text)
+        return pairs + self.settings.anchoring * self._anchored(batch, image, text)
+
+    def _anchored(self, batch: Batch, image: Tensor, text: Tensor) -> Tensor:
+        """Cross-entropy of the facts, read from images and captions by the same heads.
+
+        An image shows many facts and its caption tells few, so this teaches a fresh model
+        many times faster than the pairs do. The heads are thrown away in the end.
+        """
+        losses = []
+        for name, values in batch.facts.items():
+            head = _ANCHOR_SCALE * cast("nn.Linear", self.heads[name]).weight.T
+            losses.append(functional.cross_entropy(image @ head, values))
+            if name in batch.named:
+                losses.append(functional.cross_entropy(text @ head, values[batch.first]))
+        return torch.stack(losses).mean()
+
+    def _contrast(self, batch: Batch, image: Tensor, text: Tensor) -> Tensor:
         logits = self.model.logit_scale.exp() * image @ text.T  # [b, m]
         to_text = functional.cross_entropy(logits, batch.targets)
         # A caption's images share its probability: duplicates are no negatives.
@@ -199,10 +257,10 @@ class _Trainer:
         return 0.5 * (to_text + to_image - floor)
 
 
-def _initialise(model: CLIP) -> None:
+def _initialise(model: CLIP, layers: int) -> None:
     for name, value in model.named_parameters():
         if value.ndim >= 2 and "resblocks" in name:
-            gain = (2 * MINI_CONFIG.layers) ** -0.5 if "proj.weight" in name else 1.0
+            gain = (2 * layers) ** -0.5 if "proj.weight" in name else 1.0
             fan_in = value.shape[1]
             nn.init.normal_(value, std=gain * fan_in**-0.5)
         elif value.ndim == 1 and name.endswith("bias"):
@@ -232,7 +290,17 @@ def _grouped(model: CLIP) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
 def _rate(step: int, settings: PretrainSettings) -> float:
     rise = (step + 1) / max(1.0, settings.warmup * settings.steps)
     fall = (settings.steps - step) / max(1.0, settings.decay * settings.steps)
-    return min(1.0, rise, fall)
+    # Deepening starts the optimizers afresh.
+    again = (step + 1 - _growth_step(settings)) / _REWARM
+    return min(1.0, rise, fall, again if again > 0 else 1.0)
+
+
+def _growth_step(settings: PretrainSettings) -> int:
+    return round(settings.grow_at * settings.steps)
+
+
+def _depth(step: int, settings: PretrainSettings) -> int:
+    return settings.shallow_layers if step < _growth_step(settings) else MINI_CONFIG.layers
 
 
 def pretrain(
@@ -275,6 +343,8 @@ def pretrain(
             mean = sum(losses) / len(losses)
             progress(PretrainProgress(trainer.step, mean, time.monotonic() - began, accuracies))
             losses.clear()
+    if trainer.layers != MINI_CONFIG.layers:
+        trainer.grow(MINI_CONFIG.layers)
     weights = folder / "mini_clip.safetensors"
     save_mini_clip(weights, trainer.model.state_dict())
     return weights

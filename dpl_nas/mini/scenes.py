@@ -7,8 +7,9 @@ for exactly the images that carry it, and nothing unnamed can tell the images ap
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ from dpl_nas.mini.silhouettes import (
 )
 
 __all__ = [
+    "FACTS",
     "GLYPH_VARIETY",
     "Batch",
     "Variety",
@@ -45,6 +47,25 @@ __all__ = [
 _MIN_CONTRAST = 0.45
 #: Shares of (attributes, shape, glyph, count, relation) batches.
 _MIX = {"shape": 0.34, "attributes": 0.2, "glyph": 0.24, "count": 0.11, "relation": 0.11}
+
+
+#: Facts of a scene and the number of their values.
+FACTS: Mapping[str, int] = MappingProxyType(
+    {
+        "shape": len(SHAPES),
+        "colour": len(COLOURS),
+        "ground": len(COLOURS),
+        "texture": len(TEXTURES),
+        "style": 3,
+        "size": 2,
+        "place": len(PLACES),
+        "glyph": len(DIGITS) + len(LETTERS),
+        "count": 6,
+        "relation": 2,
+        "first": len(SHAPES),
+        "second": len(SHAPES),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -89,11 +110,20 @@ class Batch:
         ``m`` captions of different meaning.
     targets
         Index of each image's caption, ``(b,)``.
+    first
+        The image that each caption was written for, ``(m,)``.
+    facts
+        What is known of the images: an index into the values of each of `FACTS`, ``(b,)``.
+    named
+        The facts that the captions tell.
     """
 
     images: Tensor
     captions: list[str]
     targets: Tensor
+    first: list[int]
+    facts: dict[str, Tensor]
+    named: frozenset[str]
 
 
 @dataclass
@@ -386,11 +416,17 @@ def _shape_weights(names: Sequence[str]) -> Tensor:
 
 def _shape_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
     labels = torch.multinomial(_shape_weights(SHAPES), b, replacement=True, generator=g)
-    images = singles(labels, _eased(Variety(), ease), g)
+    scene, colour, ground = _single_scene(labels, _eased(Variety(), ease), g)
     voice = _Voice(rng, ease)
-    first, targets = _unique([(SHAPES[i],) for i in labels.tolist()])
+    first, targets = _unique([(i,) for i in labels.tolist()])
     captions = [object_caption(voice(), shape=SHAPES[labels[i]]) for i in first]
-    return Batch(images, captions, targets)
+    facts = {"shape": labels, **_looks(scene, colour, ground)}
+    return Batch(render(scene, g), captions, targets, first, facts, frozenset({"shape"}))
+
+
+def _looks(scene: Scene, colour: Tensor, ground: Tensor) -> dict[str, Tensor]:
+    facts = {"colour": colour, "ground": ground}
+    return facts | {"texture": scene.texture[:, 0], "style": scene.style[:, 0]}
 
 
 def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -461,7 +497,11 @@ def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float
                 style=look,
             )
         )
-    return Batch(images, captions, targets)
+    rows = torch.tensor([SHAPES.index(name) for name in names])
+    facts = {"shape": rows[labels], **_looks(scene, colour, ground)}
+    facts |= {"size": large.long()} if "size" in named else {}
+    facts |= {"place": place} if "place" in named else {}
+    return Batch(images, captions, targets, first, facts, frozenset(named))
 
 
 def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -477,7 +517,9 @@ def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     voice = _Voice(rng, ease)
     first, targets = _unique([(i,) for i in labels.tolist()])
     captions = [glyph_caption(voice(), characters[labels[i]].lower()) for i in first]
-    return Batch(images, captions, targets)
+    offset = 0 if characters is DIGITS else len(DIGITS)
+    facts = {"glyph": labels + offset}
+    return Batch(images, captions, targets, first, facts, frozenset(facts))
 
 
 def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -494,7 +536,9 @@ def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     captions = [
         count_caption(voice(), pairs_[i][0], SHAPES[pairs_[i][1]] if named else None) for i in first
     ]
-    return Batch(images, captions, targets)
+    told = frozenset({"count", "shape"} if named else {"count"})
+    facts = {"count": numbers - 1, "shape": shapes}
+    return Batch(images, captions, targets, first, facts, told)
 
 
 def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -513,7 +557,8 @@ def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float)
         relation_caption(voice(), ("above", "left")[r], SHAPES[s], SHAPES[t])
         for r, s, t in (triples[i] for i in first)
     ]
-    return Batch(images, captions, targets)
+    facts = {"relation": relation, "first": one, "second": two}
+    return Batch(images, captions, targets, first, facts, frozenset(facts))
 
 
 _BATCHES = {

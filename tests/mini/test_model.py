@@ -1,0 +1,95 @@
+"""The shipped model: loading, tokens, its gates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from open_clip.model import CLIP
+from PIL import Image
+
+from dpl_nas.errors import CheckpointError
+from dpl_nas.mini.evaluate import measure_gates, normalized
+from dpl_nas.mini.model import (
+    MINI_CONFIG,
+    WEIGHTS,
+    build_mini_clip,
+    load_mini_clip,
+    mini_preprocess,
+    mini_tokenizer,
+    save_mini_clip,
+)
+from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, used_tokens
+
+
+@pytest.fixture(scope="module")
+def shipped() -> CLIP:
+    return load_mini_clip()
+
+
+def test_it_is_an_open_clip_of_the_stated_sizes(shipped: CLIP) -> None:
+    assert type(shipped) is CLIP
+    assert not shipped.training
+    assert shipped.token_embedding.weight.shape == (VOCABULARY_SIZE, MINI_CONFIG.width)
+    assert len(shipped.visual.transformer.resblocks) == MINI_CONFIG.layers
+    assert len(shipped.transformer.resblocks) == MINI_CONFIG.layers
+    assert {value.dtype for value in shipped.parameters()} == {torch.float32}
+
+
+def test_the_file_is_small() -> None:
+    assert WEIGHTS.stat().st_size <= 9_500_000
+
+
+def test_scattered_vocabulary_equals_the_compact_one(tmp_path: Path) -> None:
+    compact = build_mini_clip(vocabulary_size=len(used_tokens())).half().float().eval()
+    save_mini_clip(tmp_path / "weights.safetensors", compact.state_dict())
+    whole = load_mini_clip(tmp_path / "weights.safetensors")
+    ids = mini_tokenizer()(["a photo of a red star.", "three circles."])
+    place = {token: index for index, token in enumerate(used_tokens())}
+    small = torch.tensor([[place[int(token)] for token in row] for row in ids])
+    with torch.no_grad():
+        assert torch.allclose(whole.encode_text(ids), compact.encode_text(small), atol=1e-6)
+
+
+def test_loading_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    load_mini_clip()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("keep", [0, 100, 20_000])
+def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "short.safetensors"
+    path.write_bytes(WEIGHTS.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"short\.safetensors is truncated"):
+        load_mini_clip(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_mini_clip(tmp_path / "nowhere.safetensors")
+
+
+def test_foreign_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_mini_clip(path, {"weight": torch.zeros(3)})
+    with pytest.raises(CheckpointError, match="does not hold the weights of mini-clip"):
+        load_mini_clip(path)
+
+
+def test_preprocessing_is_the_normalisation_of_pre_training() -> None:
+    pixels = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8)
+    image = mini_preprocess()(Image.fromarray(pixels.numpy()))
+    expected = normalized(pixels.permute(2, 0, 1).unsqueeze(0) / 255)[0]
+    assert torch.allclose(image, expected, atol=1e-6)
+    assert mini_preprocess()(Image.new("RGB", (8, 8))).shape == (3, 32, 32)
+
+
+def test_tokens_have_the_models_context() -> None:
+    assert mini_tokenizer()(["a circle"]).shape == (1, CONTEXT_LENGTH)
+
+
+def test_the_shipped_model_reaches_its_gates(shipped: CLIP) -> None:
+    report = measure_gates(shipped, images=400)
+    assert report.passed, report
