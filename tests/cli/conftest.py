@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,10 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
     return run
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def program() -> Callable[..., "subprocess.Popen[str]"]:
     """The program as a process of its own."""
@@ -61,6 +66,8 @@ def program() -> Callable[..., "subprocess.Popen[str]"]:
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("dpl-nas")), *map(str, arguments)],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads are started before
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
