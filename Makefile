@@ -10,6 +10,7 @@ DEMO := runs/demo
 NNI_PORT ?= 8080
 # Threads that spin while they wait make small models ten times slower on busy cores.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 2000
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16

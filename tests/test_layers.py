@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 
 #: From the bottom up; modules in one row do not know each other. The longest prefix counts.
 LAYERS = (
-    ("errors", "towers", "seeds"),
+    ("errors", "towers", "seeds", "threads"),
     ("files", "presets", "validation", "observer"),
     ("backbone_config",),
     ("space",),

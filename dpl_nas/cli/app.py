@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -13,6 +12,7 @@ import typer
 from dpl_nas import __version__
 from dpl_nas.cli import evaluate, mini, nni, run, search, space, tasks, train
 from dpl_nas.errors import DplError
+from dpl_nas.threads import share_cores
 
 __all__ = ["app", "main"]
 
@@ -73,9 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
     """
-    # Read when torch is loaded, later: threads that spin while they wait make small models ten
-    # times slower wherever another process wants the cores, too.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    share_cores()
     code = 0
     try:
         code = app(

@@ -21,6 +21,7 @@ import nni
 
 from dpl_nas.errors import DplError
 from dpl_nas.observer import Observer
+from dpl_nas.threads import share_cores
 
 __all__ = ["TrialObserver", "final_result", "main"]
 
@@ -55,8 +56,7 @@ def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trial; returns the exit code, 2 for bad input."""
-    # As at the command line: it must be set before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    share_cores()
     options = _options(arguments)
     parameters: dict[str, Any] = nni.get_next_parameter() or {}
     # Heavy imports wait until NNI has been asked: a wrong experiment fails at once.
