@@ -13,10 +13,19 @@ from PIL import Image
 from torch import Tensor
 
 from dpl_nas.errors import TaskError
-from dpl_nas.mini.captions import DIGIT_NAMES, NUMBER_NAMES, SYNONYMS
-from dpl_nas.mini.render import TEXTURES, Light
-from dpl_nas.mini.scenes import Variety, counted, glyphs, painted, pairs, singles
-from dpl_nas.mini.silhouettes import BASIC_SHAPES, LETTERS, RARE_SHAPES, SHAPES
+from dpl_nas.mini.captions import DIGIT_NAMES
+from dpl_nas.mini.render import COLOURS
+from dpl_nas.mini.scenes import Variety, glyphs, painted, pairs, singles
+from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, LETTERS, RARE_SHAPES, SHAPES
+from dpl_nas.mini.warps import (
+    filtered,
+    halves_swapped,
+    mirrored,
+    squeezed,
+    tiled,
+    tilted,
+    upside_down,
+)
 from dpl_nas.tasks.task import Augmentation, Task
 
 __all__ = ["MINI_TASKS", "MemoryImages", "load_mini_task"]
@@ -59,30 +68,13 @@ class _Recipe:
     augmentation: Augmentation = "none"
 
 
-def _tinted(labels: Tensor, generator: torch.Generator) -> Tensor:
-    light = Light(dim=0.75, gradient=0.9, tint=0.7, noise=0.22, blur=0.3)
-    return singles(labels, Variety(light=light), generator, BASIC_SHAPES)
+#: What varies within a task, besides its warp.
+_CALM = Variety(textured=0.2, styles=(0.8, 0.2, 0.0))
+_WRITTEN = Variety(turn=0.15, textured=0.0, busy=0.3)
 
 
-def _sketched(labels: Tensor, generator: torch.Generator) -> Tensor:
-    variety = Variety(
-        radius=(8.0, 13.5), styles=(0.0, 0.0, 1.0), textured=0.0, busy=0.7, bend=0.16, weight=0.2
-    )
-    return singles(labels, variety, generator, RARE_SHAPES)
-
-
-_RENAMED = tuple(shape for shape in BASIC_SHAPES if shape in SYNONYMS)
-
-
-def _renamed(labels: Tensor, generator: torch.Generator) -> Tensor:
-    variety = Variety(light=Light(dim=0.5, noise=0.14, blur=0.3))
-    return singles(labels, variety, generator, _RENAMED)
-
-
-def _counts(labels: Tensor, generator: torch.Generator) -> Tensor:
-    shapes = torch.randint(len(SHAPES), labels.shape, generator=generator)
-    variety = Variety(textured=0.6, styles=(0.5, 0.25, 0.25), busy=0.9)
-    return counted(labels + 1, shapes, variety, generator)
+def _colours(labels: Tensor, generator: torch.Generator) -> Tensor:
+    return filtered(painted(generator, colours=labels))
 
 
 _SCENES = tuple(
@@ -99,55 +91,53 @@ def _relations(labels: Tensor, generator: torch.Generator) -> Tensor:
     converse = relation % 2 == 1
     first, second = torch.where(converse, two, one), torch.where(converse, one, two)
     variety = Variety(textured=0.6, styles=(0.5, 0.25, 0.25), busy=0.8)
-    return pairs(first, second, relation // 2, variety, generator)
+    return tilted(pairs(first, second, relation // 2, variety, generator), -35)
 
 
 def _letters(labels: Tensor, generator: torch.Generator) -> Tensor:
-    light = Light(dim=0.4, noise=0.12, coarse=0.8)
-    variety = Variety(turn=0.45, weight=1.4, bend=0.25, textured=0.0, busy=0.3, light=light)
-    capitals = tuple(letter.upper() for letter in LETTERS)
-    return glyphs(labels, capitals, variety, generator)
+    return upside_down(glyphs(labels, LETTERS, _WRITTEN, generator))
 
 
-def _textures(labels: Tensor, generator: torch.Generator) -> Tensor:
-    light = Light(dim=0.6, gradient=0.7, tint=0.5, noise=0.15, blur=0.5)
-    variety = Variety(radius=(9.0, 14.0), styles=(1.0, 0.0, 0.0), busy=0.9, light=light)
-    return painted(generator, textures=labels, variety=variety)
+def _mirrored(labels: Tensor, generator: torch.Generator) -> Tensor:
+    return mirrored(glyphs(labels, DIGITS, _WRITTEN, generator))
+
+
+def _squeezed(labels: Tensor, generator: torch.Generator) -> Tensor:
+    return squeezed(singles(labels, _CALM, generator, BASIC_SHAPES), 0.35)
+
+
+def _tiled(labels: Tensor, generator: torch.Generator) -> Tensor:
+    return tiled(singles(labels, _CALM, generator, BASIC_SHAPES))
+
+
+def _halves(labels: Tensor, generator: torch.Generator) -> Tensor:
+    return halves_swapped(singles(labels, _CALM, generator, RARE_SHAPES))
 
 
 _RECIPES: dict[str, _Recipe] = {
-    "tint": _Recipe(
-        "16 shapes in strongly coloured, uneven and noisy light", BASIC_SHAPES, _tinted, 11
-    ),
-    "sketch": _Recipe("sketches of 10 rarely seen shapes, distorted", RARE_SHAPES, _sketched, 12),
-    "renamed": _Recipe(
-        "shapes under names that pre-training seldom used",
-        tuple(SYNONYMS[shape] for shape in _RENAMED),
-        _renamed,
-        13,
-    ),
-    "count": _Recipe(
-        "one to six objects, of any shape and style",
-        NUMBER_NAMES,
-        _counts,
-        14,
-        template="a photo of {} objects.",
-    ),
-    "relation": _Recipe("which of two shapes is where", _SCENES, _relations, 15),
-    "letters": _Recipe(
-        "capital letters, distorted and coarse",
-        LETTERS,
-        _letters,
-        16,
-        template="a photo of the letter {}.",
-    ),
-    "texture": _Recipe(
-        "6 textures in coloured, uneven and blurred light",
-        TEXTURES,
-        _textures,
-        17,
+    "colours": _Recipe(
+        "12 colours, seen through a filter that exchanges the primary ones",
+        tuple(COLOURS),
+        _colours,
+        31,
         template="a photo of a {} object.",
     ),
+    "halves": _Recipe(
+        "10 rare shapes, cut in two and put together wrongly", RARE_SHAPES, _halves, 32
+    ),
+    "letters": _Recipe(
+        "letters, upside down", LETTERS, _letters, 33, template="a photo of the letter {}."
+    ),
+    "mirror": _Recipe(
+        "printed digits in a mirror",
+        DIGIT_NAMES,
+        _mirrored,
+        34,
+        template="a photo of the digit {}.",
+    ),
+    "relation": _Recipe("which of two shapes is where, tilted", _SCENES, _relations, 35),
+    "squeezed": _Recipe("16 shapes at a third of their width", BASIC_SHAPES, _squeezed, 36),
+    "tiled": _Recipe("four small copies of one of 16 shapes", BASIC_SHAPES, _tiled, 37),
 }
 
 #: One line about each task, by name (without ``mini/``).

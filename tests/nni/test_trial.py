@@ -62,14 +62,14 @@ def test_parameters_of_nni_replace_options(
     monkeypatch.setattr(
         nni,
         "get_next_parameter",
-        lambda: {"task": "mini/count", "seed": 7, "search.epochs": 3, "search.alphas.lr": 0.5},
+        lambda: {"task": "mini/relation", "seed": 7, "search.epochs": 3, "search.alphas.lr": 0.5},
     )
     code = trial.main(
         ["--task", "mini/digits", "train.epochs=2", "--seed", "1", "--out", f"{tmp_path}/{{trial}}"]
     )
     assert code == 0
     config = seen["config"]
-    assert (config.task, config.seed) == ("mini/count", 7)
+    assert (config.task, config.seed) == ("mini/relation", 7)
     assert config.strategy.search.epochs == 3
     assert config.strategy.search.alphas.lr == 0.5
     assert config.strategy.train.epochs == 2
