@@ -1,0 +1,176 @@
+"""One step as published against ours: seconds, peak memory, and the floor.
+
+    python -m benchmarks.step                               every row; takes hours
+    python -m benchmarks.step --only 'vit_b16,search,100,6'  MODEL,PHASE,CLASSES,LENGTH
+    python -m benchmarks.step --only 'mini_clip,*,10,*' --only '*,train,10,6' --json
+    python -m benchmarks.step --paths                       our kernels' paths, mini CLIP
+
+A search step is an alpha step on 16 images and a prompt step on 4, with the candidates 0 to
+LENGTH at every layer; a train step is one on 4 images, with LENGTH vectors at every layer; an
+evaluate step is a test batch of 100 images. Forward and backward, without the optimizer. In a
+test, our class text features serve 25 batches, so a 25th of their time counts; as published
+they are computed for every batch. Captions are "a photo of a NAME." with made-up names.
+
+Both sides take turns, and the medians of their seconds are compared. Where the published step
+is too large, a slice of it is timed and scaled, as benchmarks/slices.py tells. The floor is the
+time of our step's matrix products alone, at the best rate measured meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from dpl_nas.threads import share_cores
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from benchmarks.measure import PathRow, Row
+    from benchmarks.workload import Case
+
+__all__ = ["main", "picked"]
+
+
+def picked(patterns: Sequence[str]) -> list[Case]:
+    """The cases that a pattern fits; all without any.
+
+    Raises
+    ------
+    ValueError
+        If a pattern fits none.
+    """
+    from benchmarks.workload import CASES
+
+    for pattern in patterns:
+        if not any(_fits(case, pattern) for case in CASES):
+            raise ValueError(
+                f"expected MODEL,PHASE,CLASSES,LENGTH of a row, such as {CASES[0]}, each perhaps "
+                f"*; found {pattern}"
+            )
+    return [c for c in CASES if not patterns or any(_fits(c, pattern) for pattern in patterns)]
+
+
+def _fits(case: Case, pattern: str) -> bool:
+    found, wanted = str(case).split(","), [part.strip() for part in pattern.split(",")]
+    return len(found) == len(wanted) and all(map(fnmatchcase, found, wanted))
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """For people."""
+    from rich.table import Table
+
+    found = Table(
+        title="A step as published and ours",
+        caption="*: scaled from a slice of so many layers / classes; GB: peaks of whole processes",
+    )
+    for heading in ("model", "phase"):
+        found.add_column(heading)
+    for heading in (
+        "classes",
+        "length",
+        "published s",
+        "ours s",
+        "ratio",
+        "floor s",
+        "ours/floor",
+        "published GB",
+        "ours GB",
+        "slice",
+    ):
+        found.add_column(heading, justify="right")
+    for row in rows:
+        scaled = row.scaled_from_layers is not None or row.scaled_from_classes is not None
+        parts = (row.scaled_from_layers, row.scaled_from_classes)
+        found.add_row(
+            row.model,
+            row.phase,
+            str(row.classes),
+            str(row.max_length),
+            _number(row.published_s, "*" if scaled else ""),
+            _number(row.ours_s),
+            _number(row.ratio),
+            _number(row.floor_s),
+            _number(row.floor_ratio),
+            _number(row.published_gb, "*" if row.memory_scaled else ""),
+            _number(row.ours_gb),
+            " / ".join("all" if part is None else str(part) for part in parts) if scaled else "",
+        )
+    return found
+
+
+def path_table(rows: Sequence[PathRow]) -> Table:
+    """For people."""
+    from rich.table import Table
+
+    found = Table(title="A search step of the mini CLIP by path (batches of 32 and 16)")
+    for heading in ("path", "seconds", "times faster than reference"):
+        found.add_column(heading)
+    for row in rows:
+        found.add_row(row.path, _number(row.seconds), _number(row.times_faster_than_reference))
+    return found
+
+
+def _number(value: float | None, mark: str = "") -> str:
+    return "" if value is None else f"{value:.3g}{mark}"
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.step",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="ROW")
+    parser.add_argument("--paths", action="store_true", help="compare the paths of our kernels")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of both sides")
+    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--no-memory", action="store_true", help="leave peak memory out: quicker")
+    options = parser.parse_args(arguments)
+    if options.repeats < 1 or (options.threads is not None and options.threads < 1):
+        parser.error("--repeats and --threads are at least 1")
+    try:
+        options.cases = picked(options.only)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    # Before torch is loaded.
+    share_cores()
+    options = _options(arguments)
+    import torch
+    from rich.console import Console
+
+    from benchmarks.measure import measure, measure_paths
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    if options.paths:
+        paths = measure_paths(options.repeats)
+        found, shown = {"paths": [asdict(row) for row in paths]}, path_table(paths)
+    else:
+        rows = []
+        for case in options.cases:
+            rows.append(measure(case, repeats=options.repeats, memory=not options.no_memory))
+            # Hours of work should not be lost with the last row.
+            sys.stderr.write(f"{json.dumps(asdict(rows[-1]))}\n")
+        found, shown = {"rows": [asdict(row) for row in rows]}, table(rows)
+    if options.json:
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        # Not cut where the output is no terminal.
+        console = Console()
+        Console(width=None if console.is_terminal else 160).print(shown)
+
+
+if __name__ == "__main__":
+    main()
