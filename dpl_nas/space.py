@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dpl_nas.backbone_config import BackboneConfig
-from dpl_nas.errors import ArchitectureError, SpaceError
+from dpl_nas.cost import flops_per_vector, image_tower_size
+from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.towers import TOWERS, Tower
@@ -19,6 +28,7 @@ from dpl_nas.validation import Frozen, problems_of, validated
 
 __all__ = [
     "Architecture",
+    "Limit",
     "Space",
     "TowerSpace",
     "load_architecture",
@@ -65,8 +75,54 @@ class TowerSpace(Frozen):
     lengths: WholeNumbers
 
 
+LimitKey = Literal["max_context_vectors", "max_flops"]
+
+_UNITS: dict[LimitKey, str] = {
+    "max_context_vectors": "context vectors",
+    "max_flops": "FLOPs an image",
+}
+
+
+class Limit(Frozen):
+    """A part of a budget: how much the context vectors of all layers may cost together.
+
+    Attributes
+    ----------
+    key
+        The setting of the space that it comes from.
+    most
+        The largest cost that fits.
+    per_vector
+        What one context vector costs, wherever it is in a tower.
+    """
+
+    key: LimitKey
+    most: int
+    per_vector: dict[Tower, int]
+
+    @property
+    def unit(self) -> str:
+        """What is counted, for people."""
+        return _UNITS[self.key]
+
+    def cost(self, lengths: Mapping[Tower, Iterable[int]]) -> int:
+        """What all context vectors cost together."""
+        return sum(self.per_vector[tower] * sum(part) for tower, part in lengths.items())
+
+
+def _limit(key: LimitKey, most: float, backbone: BackboneConfig, towers: Iterable[Tower]) -> Limit:
+    per_vector = dict.fromkeys(towers, 1)
+    if key == "max_flops":
+        per_vector = {
+            # The text tower runs once for all images.
+            tower: flops_per_vector(image_tower_size(backbone.model)) if tower == "image" else 0
+            for tower in per_vector
+        }
+    return Limit(key=key, most=math.floor(most), per_vector=per_vector)
+
+
 class Space(Frozen):
-    """Context lengths by layer and tower, of one backbone.
+    """Context lengths by layer and tower, of one backbone, perhaps under a budget.
 
     Attributes
     ----------
@@ -79,12 +135,42 @@ class Space(Frozen):
     shared_vectors
         Whether, in a supernet, a candidate of length c uses the first c vectors of the
         longest one (nested), rather than c vectors of its own as published.
+    max_context_vectors
+        How many context vectors all layers of both towers may have together.
+    max_flops
+        FLOPs that the context vectors may add to classifying one image, with all that depends
+        on no image computed once: class features, and keys and values of context vectors. So a
+        vector of the image tower costs ``4 * tokens * width``
+        (:func:`dpl_nas.cost.flops_per_vector`), one of the text tower nothing.
     """
 
     name: str = Field(min_length=1)
     backbone: BackboneConfig = BackboneConfig()
     towers: dict[Tower, TowerSpace] = Field(min_length=1)
     shared_vectors: bool = False
+    max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
+    max_flops: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    @field_validator("max_context_vectors", "max_flops")
+    @classmethod
+    def _met_by_some(cls, most: float | None, info: ValidationInfo) -> float | None:
+        # Other keys that are not valid are absent here, and complained of themselves.
+        if most is None or not {"backbone", "towers"} <= set(info.data):
+            return most
+        towers: dict[Tower, TowerSpace] = info.data["towers"]
+        key: Any = info.field_name
+        try:
+            limit = _limit(key, most, info.data["backbone"], towers)
+        except BackboneError as error:
+            raise ValueError(str(error)) from None
+        # Every cost grows with the length, so the shortest lengths cost the least.
+        least = limit.cost({t: part.lengths[:1] * len(part.layers) for t, part in towers.items()})
+        if least > limit.most:
+            raise ValueError(
+                f"no architecture takes fewer than {least:,} {limit.unit}: allow as many, or offer "
+                "shorter lengths"
+            )
+        return most
 
     @model_validator(mode="after")
     def _ordered(self) -> Space:
@@ -95,9 +181,11 @@ class Space(Frozen):
 
     @property
     def id(self) -> str:
-        """12 hex digits that change when what can be chosen changes, not with the name.
+        """12 hex digits that change when layers or lengths on offer change, not with the name.
 
-        The backbone counts by its model: the same lengths may be trained on other weights.
+        The backbone counts by its model: the same lengths may be trained on other weights. The
+        budget does not count: an architecture is the same under any, and :meth:`check` tells
+        whether it fits.
         """
         content = {
             "model": self.backbone.model,
@@ -108,6 +196,19 @@ class Space(Frozen):
         }
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The budget: none, one or two limits, each of which must hold."""
+        settings: tuple[tuple[LimitKey, float | None], ...] = (
+            ("max_context_vectors", self.max_context_vectors),
+            ("max_flops", self.max_flops),
+        )
+        return tuple(
+            _limit(key, most, self.backbone, self.towers)
+            for key, most in settings
+            if most is not None
+        )
+
     def labels(self) -> Iterator[tuple[str, Tower, int]]:
         """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
         for tower, part in self.towers.items():
@@ -116,7 +217,10 @@ class Space(Frozen):
 
     @property
     def size(self) -> int:
-        """How many architectures there are."""
+        """How many architectures there are, whether or not they fit the budget.
+
+        :func:`dpl_nas.budget.count` counts those that do.
+        """
         count = 1
         for part in self.towers.values():
             count *= len(part.lengths) ** len(part.layers)
@@ -128,7 +232,8 @@ class Space(Frozen):
         Raises
         ------
         ArchitectureError
-            If a label is missing or unknown, or a length is not in the space.
+            If a label is missing or unknown, a length is not in the space, or the budget is
+            exceeded.
         """
         known = {label for label, _, _ in self.labels()}
         if set(lengths) != known:
@@ -152,12 +257,21 @@ class Space(Frozen):
     def uniform(self, length: int) -> Architecture:
         """The manual design: the same length at every layer.
 
-        Where a tower does not offer ``length``, its longest shorter one is taken.
+        Where a tower does not offer ``length``, its longest shorter one is taken. Where the
+        budget does not allow it, the longest is taken that fits everywhere;
+        :func:`dpl_nas.budget.uniform_designs` has the designs that leave layers out.
         """
-        chosen = {
-            tower: max((c for c in part.lengths if c <= length), default=part.lengths[0])
-            for tower, part in self.towers.items()
-        }
+        limits = self.limits
+        offered = {c for part in self.towers.values() for c in part.lengths if c <= length}
+        # 0 stands for the shortest of each tower, which always fits.
+        for longest in sorted(offered | {0}, reverse=True):
+            chosen = {
+                tower: max((c for c in part.lengths if c <= longest), default=part.lengths[0])
+                for tower, part in self.towers.items()
+            }
+            lengths = {t: (chosen[t],) * len(part.layers) for t, part in self.towers.items()}
+            if all(limit.cost(lengths) <= limit.most for limit in limits):
+                break
         return self.architecture({label: chosen[tower] for label, tower, _ in self.labels()})
 
     def check(self, architecture: Architecture) -> None:
@@ -166,7 +280,8 @@ class Space(Frozen):
         Raises
         ------
         ArchitectureError
-            If it was made for another space, or has a length that is not in this one.
+            If it was made for another space, has a length that is not in this one, or exceeds
+            the budget.
         """
         if architecture.space_id != self.id:
             raise ArchitectureError(
@@ -181,6 +296,12 @@ class Space(Frozen):
                         f"{tower}/{layer} has length {length}; space {self.name} offers "
                         f"{', '.join(map(str, part.lengths))}"
                     )
+        for limit in self.limits:
+            if (cost := limit.cost(architecture.lengths)) > limit.most:
+                raise ArchitectureError(
+                    f"the architecture takes {cost:,} {limit.unit}, space {self.name} allows "
+                    f"{limit.most:,}: shorten it, or raise {limit.key}"
+                )
 
 
 class Architecture(Frozen):

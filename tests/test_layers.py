@@ -9,9 +9,9 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 LAYERS = (
     ("errors", "towers", "seeds", "threads"),
     ("files", "presets", "validation", "observer"),
-    ("backbone_config",),
+    ("backbone_config", "cost"),
     ("space",),
-    ("tasks.task",),
+    ("budget", "tasks.task"),
     ("config",),
     ("kernels",),
     ("mini",),

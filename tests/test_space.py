@@ -109,6 +109,67 @@ def test_uniform_takes_the_longest_that_fits() -> None:
     assert small().uniform(0).lengths == {"image": (1, 1, 1), "text": (0, 0)}
 
 
+def test_uniform_stays_within_the_budget() -> None:
+    assert small(max_context_vectors=9).uniform(9).lengths == {"image": (1, 1, 1), "text": (0, 0)}
+    assert small(max_context_vectors=10).uniform(9).lengths == {"image": (2, 2, 2), "text": (2, 2)}
+
+
+def test_the_budget_changes_neither_id_nor_size() -> None:
+    space, free = small(max_context_vectors=5, max_flops=1e6), small()
+    assert (space.id, space.size) == (free.id, free.size)
+    space.check(free.uniform(1))
+
+
+def test_architectures_over_the_budget() -> None:
+    with pytest.raises(
+        ArchitectureError,
+        match=r"takes 13 context vectors, space small allows 12: shorten it, or raise max_context",
+    ):
+        small(max_context_vectors=12).check(small().uniform(3))
+    # An image of mini-clip has 17 tokens of width 96; the text tower runs once for all.
+    vector = 4 * 17 * 96
+    small(max_flops=9 * vector).check(small().uniform(3))
+    with pytest.raises(
+        ArchitectureError,
+        match=r"takes 58,752 FLOPs an image, space small allows 58,751: .* max_flops",
+    ):
+        small(max_flops=9 * vector - 0.5).check(small().uniform(3))
+
+
+def test_flops_of_the_text_tower_are_not_those_of_an_image() -> None:
+    text = small().model_dump(mode="json")["towers"]["text"]
+    space = small(towers={"text": text}, max_flops=0)
+    space.check(space.uniform(4))
+
+
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        (
+            {"max_context_vectors": 2},
+            r"no architecture takes fewer than 3 context vectors: .*found 2",
+        ),
+        ({"max_flops": 19583}, r"no architecture takes fewer than 19,584 FLOPs an image"),
+        ({"max_context_vectors": -1}, "greater than or equal to 0"),
+        ({"max_context_vectors": 6.0}, "valid integer"),
+        ({"max_context_vectors": True}, "valid integer"),
+        ({"max_flops": math.inf}, "finite number"),
+        ({"max_flops": "many"}, "valid number"),
+        ({"max_flops": 1, "backbone": {"model": "RN50"}}, "to count FLOPs, found RN50"),
+    ],
+)
+def test_bad_budgets(tmp_path: Path, limits: dict[str, Any], complaint: str) -> None:
+    data = {**small().model_dump(mode="json"), **limits}
+    with pytest.raises(SpaceError, match=f"max_(context_vectors|flops): .*{complaint}"):
+        load_space(write(tmp_path / "space.yml", data))
+
+
+def test_a_budget_of_an_otherwise_bad_space(tmp_path: Path) -> None:
+    data = {"towers": {"image": {"layers": [0], "lengths": []}}, "max_context_vectors": 0}
+    (problem,) = space_problems(write(tmp_path / "space.yml", data))
+    assert problem.startswith("towers.image.lengths")
+
+
 def test_architectures_of_another_space() -> None:
     other = small(towers={"text": {"layers": [0, 1], "lengths": [0, 2, 4]}})
     with pytest.raises(ArchitectureError, match=r"belongs to space small .*use the space"):
