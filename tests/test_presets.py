@@ -11,7 +11,9 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def test_names_are_the_files_of_the_repository() -> None:
-    assert preset_names("search_spaces") == ["clip_vit_b16", "clip_vit_b16_paper", "mini_clip"]
+    parents = ("clip_vit_b16", "mini_clip")
+    budgets = [f"{parent}_budget{most}" for parent in parents for most in (6, 12, 24)]
+    assert preset_names("search_spaces") == sorted([*parents, *budgets, "clip_vit_b16_paper"])
     assert {"darts", "darts_released"} <= set(preset_names("strategies"))
 
 
@@ -36,6 +38,16 @@ def test_spaces_hold_what_the_publication_searched() -> None:
         for part in load_space(name).towers.values():
             assert part.lengths == tuple(range(7))
             assert part.layers == tuple(range(12))
+
+
+@pytest.mark.parametrize("parent", ["clip_vit_b16", "mini_clip"])
+@pytest.mark.parametrize("most", [6, 12, 24])
+def test_budgets_change_nothing_else(parent: str, most: int) -> None:
+    space = load_space(f"{parent}_budget{most}")
+    assert space.max_context_vectors == most
+    assert space.id == load_space(parent).id
+    unlimited = space.model_copy(update={"name": parent, "max_context_vectors": None})
+    assert unlimited == load_space(parent)
 
 
 @pytest.mark.parametrize("collection", ["search_spaces", "strategies"])

@@ -27,7 +27,8 @@ def show(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show towers, layers and lengths, and how many architectures there are."""
+    """Show towers, layers, lengths and budget, and how many architectures there are."""
+    from dpl_nas.budget import count
     from dpl_nas.presets import preset_names
     from dpl_nas.space import load_space
 
@@ -36,10 +37,16 @@ def show(
         if json:
             print_json({name: _described(name) for name in names})
             return
-        listed = table("space", "backbone", "architectures")
+        listed = table("space", "backbone", "context vectors", "architectures")
         for name in names:
             found = load_space(name)
-            listed.add_row(name, _backbone(found), f"{found.size:.2e}")
+            most = found.max_context_vectors
+            listed.add_row(
+                name,
+                _backbone(found),
+                "any" if most is None else f"at most {most:,}",
+                f"{count(found):.2e}",
+            )
         console().print(listed)
         return
     found = load_space(space)
@@ -56,6 +63,8 @@ def show(
         f"candidates {'share' if found.shared_vectors else 'have their own'} vectors",
         highlight=False,
     )
+    if found.limits:
+        console().print(_budget(found), highlight=False)
 
 
 @app.command("validate")
@@ -70,9 +79,12 @@ def validate(
             {file: {"valid": not found, "problems": found} for file, found in reports.items()}
         )
     else:
+        from dpl_nas.space import load_space
+
         for file, found in reports.items():
             if not found:
-                typer.echo(f"{file}: valid")
+                space = load_space(file)
+                typer.echo(f"{file}: valid{f'; {_budget(space)}' if space.limits else ''}")
             for problem in found:
                 typer.echo(f"{file}: {problem}", err=True)
     if any(reports.values()):
@@ -102,7 +114,23 @@ def _misfits(space: Space) -> list[str]:
     ]
 
 
+def _budget(space: Space) -> str:
+    """The limits, and how many architectures keep to them."""
+    from dpl_nas.budget import count
+
+    limits = " and ".join(f"at most {limit.most:,} {limit.unit}" for limit in space.limits)
+    if space.max_flops is not None and "image" in space.towers:
+        from dpl_nas.cost import image_tower_size, plain_flops
+
+        plain = plain_flops(image_tower_size(space.backbone.model))
+        limits += f" ({space.max_flops / plain:.2g} of the image tower's own)"
+    fitting = count(space)
+    share = fitting / space.size
+    return f"budget of {limits}: {fitting:,} architectures fit, {share:.3g} of the space"
+
+
 def _described(name: str | Path) -> dict[str, Any]:
+    from dpl_nas.budget import count
     from dpl_nas.space import load_space
 
     space = load_space(name)
@@ -111,6 +139,8 @@ def _described(name: str | Path) -> dict[str, Any]:
         "id": space.id,
         "choices": sum(1 for _ in space.labels()),
         "size": space.size,
+        "within_budget": (fitting := count(space)),
+        "share": fitting / space.size,
     }
 
 

@@ -67,6 +67,25 @@ def test_a_space(call) -> None:
     assert told["choices"] == 24
 
 
+def test_a_budget(call, tmp_path: Path) -> None:
+    told = "budget of at most 6 context vectors: 593,775 architectures fit, 3.1e-15 of the space"
+    assert told in call("space", "show", "mini_clip_budget6").out
+    assert (
+        call("space", "validate", "mini_clip_budget6").out == f"mini_clip_budget6: valid; {told}\n"
+    )
+    data = call("space", "show", "mini_clip_budget6", "--json").json
+    assert (data["max_context_vectors"], data["within_budget"]) == (6, 593775)
+    assert data["share"] == data["within_budget"] / data["size"]
+    assert call("space", "show", "mini_clip", "--json").json["share"] == 1
+    file = tmp_path / "flops.yml"
+    file.write_text("towers: {image: {layers: 0-11, lengths: 0-6}}\nmax_flops: 7e3\n")
+    # One vector of the 12 layers, or none.
+    assert (
+        "at most 7,000 FLOPs an image (0.00015 of the image tower's own): 13 arch"
+        in call("space", "show", file).out
+    )
+
+
 def test_valid_spaces(call) -> None:
     outcome = call("space", "validate", "mini_clip", "clip_vit_b16")
     assert outcome == (0, "mini_clip: valid\nclip_vit_b16: valid\n", "")
