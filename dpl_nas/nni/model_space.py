@@ -2,24 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
 from typing import Any
 
 import torch
+from nni.mutable import Categorical, SampleValidationError
+from nni.mutable.exception import ConstraintViolation
 from nni.mutable.utils import label as label_parts
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace
+from numpy.random import RandomState
 from torch import Tensor, nn
 
+from dpl_nas import budget
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import PromptInit
-from dpl_nas.errors import SpaceError
+from dpl_nas.errors import ArchitectureError, SpaceError
 from dpl_nas.nni.supermodule import DifferentiableContexts
 from dpl_nas.prompted import Context, ContextMixture, NestedContext, PromptedCLIP
 from dpl_nas.space import Architecture, Space
 from dpl_nas.towers import Tower
 from dpl_nas.training.model import initialise_contexts
 
-__all__ = ["ContextChoice", "PromptSpace", "sample_of"]
+__all__ = ["ContextChoice", "LengthChoice", "PromptSpace", "sample_of"]
+
+
+class LengthChoice(Categorical):  # type: ignore[misc]
+    """A Categorical of length names that heeds the budget of the whole space.
+
+    NNI's own constraints are of no use here: its one-shot strategies and tuners refuse a space
+    that has one, and the others draw freely and reject, where under a budget of 6 vectors on 24
+    layers one draw in 10 ** 14 fits. Instead, each choice looks at what the sample holds
+    already. So whatever NNI draws or enumerates choice by choice fits, and is uniform over all
+    that fits; and what it changes afterwards, such as a mutation of its
+    ``RegularizedEvolution``, is refused where it exceeds the budget.
+
+    Parameters
+    ----------
+    names
+        The lengths on offer, as texts.
+    space
+        Whose limits hold for all choices together.
+    label
+        Of this choice, such as ``image/0``.
+    """
+
+    def __init__(self, names: Sequence[str], space: Space, *, label: str) -> None:
+        super().__init__(names, label=label)
+        self.space = space
+
+    def check_contains(self, sample: Mapping[str, Any]) -> SampleValidationError | None:
+        """Why ``sample`` lacks this choice, or what it holds cannot fit; otherwise ``None``."""
+        error = super().check_contains(sample)
+        if error is not None:
+            return error
+        lengths = {
+            tower: [
+                # Choices that are open can still become the shortest.
+                int(sample.get(f"{tower}/{layer}", part.lengths[0]))
+                for layer in part.layers
+            ]
+            for tower, part in self.space.towers.items()
+        }
+        for limit in self.space.limits:
+            if (cost := limit.cost(lengths)) > limit.most:
+                return ConstraintViolation(
+                    f"expected at most {limit.most:,} {limit.unit}, found {cost:,}"
+                )
+        return None
+
+    def random(
+        self, memo: dict[str, Any] | None = None, random_state: RandomState | None = None
+    ) -> str:
+        """A length, as probable as it is among all that fits and agrees with ``memo``.
+
+        The lengths of all other choices are drawn with it and left in ``memo``, where these find
+        them.
+
+        Raises
+        ------
+        nni.mutable.exception.ConstraintViolation
+            If nothing that fits agrees with ``memo``.
+        """
+        memo = {} if memo is None else memo
+        if self.label not in memo and self.space.limits:
+            state = RandomState() if random_state is None else random_state
+            fixed = {
+                label: int(memo[label]) for label, _, _ in self.space.labels() if label in memo
+            }
+            try:
+                drawn = budget.sample(
+                    self.space, Random(int.from_bytes(state.bytes(8), "big")), fixed
+                )
+            except ArchitectureError as error:
+                raise ConstraintViolation(str(error)) from None
+            memo.update(sample_of(drawn))
+        name: str = super().random(memo, random_state)
+        return name
+
+    def grid(
+        self, memo: dict[str, Any] | None = None, granularity: int | None = None
+    ) -> Iterator[str]:
+        """Every length with which something fits that agrees with ``memo``."""
+        memo = {} if memo is None else memo
+        if self.label in memo:
+            yield from super().grid(memo, granularity)
+            return
+        for name in self.values:
+            memo[self.label] = name
+            if self.contains(memo):
+                yield name
+        memo.pop(self.label)
 
 
 class ContextChoice(LayerChoice):  # type: ignore[misc]
@@ -27,7 +120,36 @@ class ContextChoice(LayerChoice):  # type: ignore[misc]
 
     Candidates are named by their length (``"0"``, ``"2"``, ...), so a sample of NNI reads
     ``{"image/0": "4"}``.
+
+    Parameters
+    ----------
+    candidates
+        Contexts by the names of their lengths.
+    label
+        Such as ``image/0``.
+    space
+        Whose limits hold.
     """
+
+    def __init__(self, candidates: dict[str, nn.Module], *, label: str, space: Space) -> None:
+        # NNI's own __init__ makes the choice.
+        self._space = space
+        super().__init__(candidates, label=label)
+
+    def _inner_choice(
+        self,
+        names: list[str],
+        weights: Any,  # noqa: ARG002 - NNI's signature
+        label: str,
+    ) -> LengthChoice:
+        return LengthChoice(names, self._space, label=label)
+
+    @classmethod
+    def create_fixed_module(
+        cls, sample: dict[str, Any], candidates: dict[str, nn.Module], *, label: str, space: Space
+    ) -> nn.Module:
+        """The context that ``sample`` chooses: what NNI makes inside ``model_context``."""
+        return candidates[LengthChoice(list(candidates), space, label=label).freeze(sample)]
 
     def forward(self) -> ContextMixture:
         """The mixture of the candidate that NNI's dry run chose."""
@@ -39,7 +161,9 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     """A prompted CLIP whose context lengths are open.
 
     ``simplify``, ``freeze``, ``random`` and ``model_context`` of NNI work on it; one-shot
-    strategies turn it into a supernet by the hooks it brings along.
+    strategies turn it into a supernet by the hooks it brings along. Under a budget, samples keep
+    to it as :class:`LengthChoice` says; a supernet has all lengths, and what is chosen from it
+    must be projected (:func:`dpl_nas.budget.project`).
 
     Parameters
     ----------
@@ -71,7 +195,7 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
                 space.towers[tower].lengths, backbone.widths[tower], space.shared_vectors
             )
             contexts[tower][layer] = ContextChoice(
-                candidates, label=label_parts([tower, str(layer)])
+                candidates, label=label_parts([tower, str(layer)]), space=space
             )
         self.clip = PromptedCLIP(backbone, contexts)
         initialise_contexts(self.clip, init or PromptInit(), seed)

@@ -1,7 +1,14 @@
+from collections import Counter
+
 import pytest
 import torch
-from nni.nas.space import model_context
+from nni.mutable.exception import ConstraintViolation
+from nni.nas.space import RawFormatModelSpace, model_context
+from nni.nas.strategy import DARTS
+from numpy.random import RandomState
+from scipy.stats import chisquare
 
+from dpl_nas import budget
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import SpaceError
 from dpl_nas.nni.model_space import PromptSpace, sample_of
@@ -54,3 +61,60 @@ def test_a_layer_that_is_not_there(small_space: Space, small_backbone: Backbone)
     data["towers"]["text"]["layers"] = [0, 2]
     with pytest.raises(SpaceError, match=r"text/2, but the text tower .* has 2 layers"):
         PromptSpace(Space.model_validate(data), small_backbone)
+
+
+@pytest.fixture
+def limited(small_space: Space) -> Space:
+    return Space.model_validate({**small_space.model_dump(mode="json"), "max_context_vectors": 3})
+
+
+def test_samples_within_the_budget(limited: Space, small_backbone: Backbone) -> None:
+    choices = PromptSpace(limited, small_backbone).simplify().values()
+    state = RandomState(0)
+    seen: Counter[tuple[str, ...]] = Counter()
+    for _ in range(1000):
+        sample: dict[str, str] = {}
+        for choice in choices:
+            choice.random(sample, state)
+        assert set(sample) == LABELS
+        seen[tuple(sample[choice.label] for choice in choices)] += 1
+    assert len(seen) == budget.count(limited)
+    assert chisquare(list(seen.values())).pvalue > 0.01
+
+
+def test_samples_with_lengths_that_are_given(limited: Space, small_backbone: Backbone) -> None:
+    model = PromptSpace(limited, small_backbone)
+    sample = {"image/2": "2", "text/1": "1"}
+    model.random(sample)
+    assert sample == {"image/0": "0", "image/2": "2", "text/0": "0", "text/1": "1"}
+    with pytest.raises(
+        ConstraintViolation, match="no architecture of space small has 4 at image/2"
+    ):
+        model.random({"image/2": "4"})
+
+
+def test_the_grid_within_the_budget(limited: Space, small_backbone: Backbone) -> None:
+    space = RawFormatModelSpace(PromptSpace(limited, small_backbone), None)
+    samples = [dict(model.sample) for model in map(copied, space.grid())]
+    assert samples == [sample_of(each) for each in budget.enumerate_all(limited)]
+
+
+def copied(model: RawFormatModelSpace) -> RawFormatModelSpace:
+    """NNI's grid goes on with one and the same sample."""
+    model.sample = dict(model.sample)
+    return model
+
+
+def test_samples_over_the_budget(limited: Space, small_backbone: Backbone) -> None:
+    model = PromptSpace(limited, small_backbone)
+    over = sample_of(limited.model_copy(update={"max_context_vectors": None}).uniform(1))
+    assert model.contains(over)
+    over["image/0"] = "2"
+    assert not model.contains(over)
+    with pytest.raises(ConstraintViolation, match="at most 3 context vectors, found 4"):
+        model.freeze(over)
+
+
+def test_a_supernet_has_all_lengths(limited: Space, small_backbone: Backbone) -> None:
+    supernet = DARTS().mutate_model(PromptSpace(limited, small_backbone))
+    assert len(supernet.clip.contexts["image"]["0"].alpha) == 3
