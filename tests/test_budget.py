@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -68,6 +68,7 @@ randoms = st.integers(0, 2**32).map(Random)
 values = st.sampled_from([-math.inf, -1.0, -0.1, 0.0, 0.1, 0.2, 0.3, 1e30, -1e-30])
 
 
+@settings(deadline=None, max_examples=60)
 @given(spaces(), st.data())
 def test_enumeration(space: Space, data: st.DataObject) -> None:
     listed = list(budget.enumerate_all(space))
@@ -77,6 +78,7 @@ def test_enumeration(space: Space, data: st.DataObject) -> None:
     assert budget.nth(space, index) == listed[index]
 
 
+@settings(deadline=None, max_examples=60)
 @given(spaces(), st.data())
 def test_projection_is_brute_force(space: Space, data: st.DataObject) -> None:
     scores = {
@@ -132,6 +134,7 @@ def test_bad_scores(change: dict[str, list[float]], complaint: str) -> None:
         budget.project(space_of((1, [0, 1]), None), {"image/0": [0.0, 1.0], **change})
 
 
+@settings(deadline=None, max_examples=60)
 @given(spaces(), randoms)
 def test_samples_fit(space: Space, rng: Random) -> None:
     drawn = budget.sample(space, rng)
@@ -156,6 +159,7 @@ def test_lengths_that_cannot_be_fixed() -> None:
             budget.sample(space, Random(0), fixed)
 
 
+@settings(deadline=None, max_examples=60)
 @given(spaces(), randoms, st.integers(1, 4))
 def test_mutations_fit_and_differ(space: Space, rng: Random, layers: int) -> None:
     parent = budget.sample(space, rng)
@@ -199,6 +203,7 @@ def test_mutations_change_two_layers_as_a_rule() -> None:
         budget.mutate(space, parent, rng, 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(spaces(), randoms)
 def test_children_fit_and_take_from_their_parents(space: Space, rng: Random) -> None:
     a, b = budget.sample(space, rng), budget.sample(space, rng)
@@ -231,6 +236,7 @@ def test_indices_that_are_not_there() -> None:
         budget.nth(space_of((2, [0, 1]), None), 4)
 
 
+@settings(deadline=None, max_examples=60)
 @given(spaces())
 def test_uniform_designs_are_all_that_are_uniform(space: Space) -> None:
     designs = budget.uniform_designs(space)
