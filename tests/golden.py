@@ -9,13 +9,14 @@ agrees, 1 if one does not, 2 if a file cannot be read or is not a golden file.
 # ruff: noqa: T201 - a script prints its result
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import open_clip
 import torch
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import DplError
+from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP
 from dpl_nas.towers import TOWERS, Tower
 
@@ -139,10 +141,14 @@ def _context(length: int, vectors: Tensor | None, config: dict[str, Any], tower:
 
 
 def evaluate(
-    golden: Golden, clip: Backbone, net: str, build: Callable[[Golden], Contexts]
+    golden: Golden,
+    clip: Backbone,
+    net: str,
+    build: Callable[[Golden], Contexts],
+    path: KernelPath,
 ) -> dict[str, float]:
     """The error of each group of outputs and gradients of one net."""
-    model = PromptedCLIP(clip, build(golden))
+    model = PromptedCLIP(clip, build(golden), path)
     text_features = model.encode_text(clip.text_inputs_of(golden["tokens"]))
     image_features = model.encode_image(golden["images"])
     logits = model.logits(image_features, text_features)
@@ -202,7 +208,7 @@ def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     return difference / largest if largest >= _SMALLEST else difference
 
 
-def compare(path: Path) -> dict[str, Any]:
+def compare(path: Path, kernels: KernelPath = "fast") -> dict[str, Any]:
     """The errors of one file, by group.
 
     Raises
@@ -216,7 +222,7 @@ def compare(path: Path) -> dict[str, Any]:
         errors = {
             f"{net}.{group}": value
             for net, build in (("supernet", supernet), ("subnet", subnet))
-            for group, value in evaluate(golden, clip, net, build).items()
+            for group, value in evaluate(golden, clip, net, build, kernels).items()
         }
     except (
         AssertionError,
@@ -238,13 +244,14 @@ def compare(path: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Compare each file; print one JSON object each."""
-    if not arguments:
-        print("expected golden files: python tests/golden.py FILE...", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(description="Compare golden files with dpl_nas.")
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path)
+    parser.add_argument("--path", choices=get_args(KernelPath), default="fast")
+    chosen = parser.parse_args(arguments)
     worst = 0.0
-    for argument in arguments:
+    for file in chosen.files:
         try:
-            result = compare(Path(argument))
+            result = compare(file, chosen.path)
         except GoldenFileError as problem:
             print(problem, file=sys.stderr)
             return 2

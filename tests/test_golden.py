@@ -128,7 +128,7 @@ def test_the_error_of_a_group(golden: ModuleType) -> None:
     assert golden.error([one[:1]], [one]) == float("inf")
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "text", "foreign", "shape", "no files"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "text", "foreign", "shape"])
 def test_unreadable_and_foreign_files(
     golden: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
@@ -143,9 +143,15 @@ def test_unreadable_and_foreign_files(
         tensors, metadata = content()
         tensors["clip.ln_final.weight"] = torch.ones(65)
         save_file(tensors, path, metadata)
-    assert golden.main([] if damage == "no files" else [str(path)]) == 2
+    assert golden.main([str(path)]) == 2
     captured = capsys.readouterr()
     assert not captured.out
     assert len(captured.err.splitlines()) == 1
-    if damage != "no files":
-        assert str(path) in captured.err
+    assert str(path) in captured.err
+
+
+@pytest.mark.parametrize("arguments", [[], [str(SMALL), "--path", "other"]])
+def test_unfit_arguments(golden: ModuleType, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        golden.main(arguments)
+    assert end.value.code == 2

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpl_nas.backbone.packing import TextPlan, plan_text
+
 __all__ = ["TextInputs", "mean_inputs"]
+
+#: What a backward pass keeps of a token in a layer, in units of its width: inputs of both layer
+#: norms, queries, keys and values as they are and on the grid, attention's result, hidden units.
+_KEPT = 16
+
+#: What the classes of one chunk may keep for the backward pass.
+_CHUNK_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,11 @@ class TextInputs:
     def __len__(self) -> int:
         """How many classes."""
         return len(self.embeddings)
+
+    def plan(self, layers: int) -> TextPlan:
+        """How a tower of so many layers computes the captions without waste."""
+        token = _KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
+        return plan_text(self.embeddings, self.pooling, max(1, _CHUNK_BYTES // token))
 
     def to(self, device: str | torch.device) -> TextInputs:
         """The same on ``device``."""

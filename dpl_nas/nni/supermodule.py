@@ -8,7 +8,7 @@ from nni.nas.nn.pytorch import LayerChoice
 from nni.nas.oneshot.pytorch.supermodule.differentiable import DifferentiableMixedLayer
 from torch import Tensor, nn
 
-from dpl_nas.prompted import ContextMixture
+from dpl_nas.prompted import ContextMixture, mix
 
 __all__ = ["DifferentiableContexts"]
 
@@ -42,9 +42,8 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
 
     def forward(self) -> ContextMixture:
         """All candidates, with their weights."""
-        mixtures = [self[name]() for name in self.names]
-        vectors = tuple(mixture.candidates[0] for mixture in mixtures)
-        return ContextMixture(vectors, self._softmax(self._arch_alpha))
+        contexts = [self[name] for name in self.names]
+        return mix(contexts, self._softmax(self._arch_alpha))
 
     def chosen(self) -> str:
         """The name of the largest alpha's candidate; of equal ones the first, the shortest."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dpl_nas.prompted.clip import PromptedCLIP, TextInputs
+from dpl_nas.prompted.clip import ImageStates, PromptedCLIP, TextInputs
 from dpl_nas.prompted.contexts import (
     Context,
     ContextCandidates,
     ContextMixture,
     NestedContext,
     initialise,
+    mix,
 )
 
 __all__ = [
     "Context",
     "ContextCandidates",
     "ContextMixture",
+    "ImageStates",
     "NestedContext",
     "PromptedCLIP",
     "TextInputs",
     "initialise",
+    "mix",
 ]

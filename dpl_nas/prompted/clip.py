@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,10 +14,26 @@ from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.errors import ArchitectureError
 from dpl_nas.kernels import KernelPath
-from dpl_nas.prompted.tower import run_blocks
+from dpl_nas.prompted import image_tower, text_tower
+from dpl_nas.prompted.block import LayerContext, layer_context
+from dpl_nas.prompted.contexts import ContextMixture
+from dpl_nas.prompted.plain import run_blocks
+from dpl_nas.prompted.text_tower import TextStates
 from dpl_nas.towers import TOWERS, Tower
 
-__all__ = ["PromptedCLIP", "TextInputs"]
+__all__ = ["ImageStates", "PromptedCLIP", "TextInputs"]
+
+
+@dataclass(frozen=True)
+class ImageStates:
+    """Hidden tokens ``hidden`` (batch, tokens, width) of images, before layer ``layer``."""
+
+    layer: int
+    hidden: Tensor
+
+    def __getitem__(self, rows: slice | Tensor) -> ImageStates:
+        """Those of some of the images."""
+        return ImageStates(self.layer, self.hidden[rows])
 
 
 class PromptedCLIP(nn.Module):
@@ -35,7 +52,8 @@ class PromptedCLIP(nn.Module):
         :class:`~dpl_nas.prompted.contexts.ContextMixture` when called without arguments.
         Other layers are plain.
     path
-        How attention is computed.
+        How attention is computed. ``reference`` also runs both towers as published: all tokens
+        of every class and image, through every layer.
 
     Raises
     ------
@@ -48,7 +66,7 @@ class PromptedCLIP(nn.Module):
         self,
         backbone: Backbone,
         contexts: Mapping[Tower, Mapping[int, nn.Module]],
-        path: KernelPath = "reference",
+        path: KernelPath = "fast",
     ) -> None:
         super().__init__()
         _check(backbone, contexts)
@@ -63,14 +81,55 @@ class PromptedCLIP(nn.Module):
                 if tower in contexts
             }
         )
+        self._prepared: tuple[TextInputs, TextStates] | None = None
+        self._constant: tuple[TextInputs, Tensor] | None = None
+        self._folded: dict[Tower, dict[int, LayerContext]] | None = None
 
-    def encode_image(self, images: Tensor) -> Tensor:
+    def first_layer(self, tower: Tower) -> int:
+        """The first layer with contexts; the number of layers where there is none.
+
+        Hidden states before it are constants of the backbone.
+        """
+        layers = self._modules_of(tower)
+        return min(layers) if layers else self.backbone.layers[tower]
+
+    def fold(self) -> PromptedCLIP:
+        """Project all contexts to keys and values now, once; return the model.
+
+        For models that are trained no more: later changes of the vectors have no effect.
+        """
+        with torch.no_grad():
+            self._folded = {tower: self._layer_contexts(tower) for tower in TOWERS}
+        return self
+
+    @torch.no_grad()
+    def image_states(self, images: Tensor, layer: int | None = None) -> ImageStates:
+        """Hidden tokens of images (batch, 3, size, size) before ``layer``.
+
+        By default before the first layer with contexts, so that they are computed once for
+        images that come again. Models of one backbone can share them up to the smallest of
+        their first layers.
+
+        Raises
+        ------
+        ValueError
+            If ``layer`` is after the first layer with contexts.
+        """
+        first = self.first_layer("image")
+        layer = first if layer is None else layer
+        if layer > first:
+            raise ValueError(f"expected a layer up to {first}, found {layer}")
+        visual: Any = self.backbone.model.visual
+        x = image_tower.embed_patches(visual, images)
+        return ImageStates(layer, image_tower.run_layers(visual, x, {}, range(layer), self.path))
+
+    def encode_image(self, images: Tensor | ImageStates) -> Tensor:
         """Image features before normalisation.
 
         Parameters
         ----------
         images
-            ``(batch, 3, size, size)``, preprocessed.
+            ``(batch, 3, size, size)``, preprocessed, or their hidden tokens.
 
         Returns
         -------
@@ -78,20 +137,17 @@ class PromptedCLIP(nn.Module):
             ``(batch, embed)``.
         """
         visual: Any = self.backbone.model.visual
-        x = visual.conv1(images.to(visual.conv1.weight.dtype))  # [b, w, grid, grid]
-        x = x.flatten(2).transpose(1, 2)
-        x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
-        x = visual.ln_pre(x + visual.positional_embedding)
-        x = run_blocks(visual.transformer.resblocks, x, self._layers("image"), None, self.path)
-        # LN acts on each token alone, so only what is pooled afterwards needs it.
-        if visual.pool_type == "tok":
-            x = visual.ln_post(x[:, 0])
-        elif visual.final_ln_after_pool:
-            x = visual.ln_post(x[:, 1:].mean(dim=1))
+        if isinstance(images, ImageStates):
+            start, x = images.layer, images.hidden
         else:
-            x = visual.ln_post(x[:, 1:]).mean(dim=1)
-        features: Tensor = x if visual.proj is None else x @ visual.proj
-        return features
+            start, x = 0, image_tower.embed_patches(visual, images)
+        if self.path == "reference" and start == 0:
+            x = run_blocks(visual.transformer.resblocks, x, self._mixtures("image"), None)
+        else:
+            layers = range(start, self.backbone.layers["image"])
+            contexts = self._layer_contexts("image")
+            x = image_tower.run_layers(visual, x, contexts, layers, self.path)
+        return image_tower.pool(visual, x)
 
     def encode_text(self, text: TextInputs) -> Tensor:
         """Text features before normalisation.
@@ -100,7 +156,8 @@ class PromptedCLIP(nn.Module):
         ----------
         text
             Of ``classes`` captions, from :meth:`Backbone.text_inputs` or
-            :meth:`Backbone.mean_text_inputs`.
+            :meth:`Backbone.mean_text_inputs`. What does not depend on the contexts is kept
+            for the next call with the same object.
 
         Returns
         -------
@@ -108,13 +165,14 @@ class PromptedCLIP(nn.Module):
             ``(classes, embed)``.
         """
         tower: Any = self.backbone.text_tower
-        x = text.embeddings
-        tokens = x.shape[1]
-        mask = torch.full((tokens, tokens), -torch.inf, dtype=x.dtype, device=x.device).triu(1)
-        x = run_blocks(tower.transformer.resblocks, x, self._layers("text"), mask, self.path)
-        hidden = tower.ln_final(x)
-        pooled = torch.einsum("nt,ntw->nw", text.pooling, hidden.to(text.pooling.dtype))
-        pooled = pooled.to(hidden.dtype)
+        if self.path == "reference":
+            pooled = self._plain_text(text)
+        elif not self._modules_of("text"):
+            pooled = self._constant_text(text)
+        else:
+            states = self._text_states(text)
+            contexts = self._layer_contexts("text")
+            pooled = text_tower.class_features(tower, states, contexts, self.path)
         projection = tower.text_projection
         if projection is None:
             return pooled
@@ -142,20 +200,63 @@ class PromptedCLIP(nn.Module):
         scale: Tensor = self.backbone.model.logit_scale.exp()
         return scale * image @ text.T
 
-    def forward(self, images: Tensor, text: TextInputs) -> Tensor:
+    def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
         """Logits ``(batch, classes)`` of ``images`` against the captions of ``text``."""
         return self.logits(self.encode_image(images), self.encode_text(text))
 
-    def _layers(self, tower: Tower) -> dict[int, nn.Module]:
+    def _plain_text(self, text: TextInputs) -> Tensor:
+        tower: Any = self.backbone.text_tower
+        x = text.embeddings
+        mask = text_tower.causal_mask(x.shape[1], x)
+        x = run_blocks(tower.transformer.resblocks, x, self._mixtures("text"), mask)
+        hidden = tower.ln_final(x)
+        pooled = torch.einsum("nt,ntw->nw", text.pooling, hidden.to(text.pooling.dtype))
+        return pooled.to(hidden.dtype)
+
+    def _text_states(self, text: TextInputs) -> TextStates:
+        if self._prepared is None or self._prepared[0] is not text:
+            tower: Any = self.backbone.text_tower
+            # The last layer is where tokens that nobody reads are left out.
+            last = self.backbone.layers["text"] - 1
+            states = text_tower.first_states(text.plan(self.backbone.layers["text"]))
+            first = min(self.first_layer("text"), last)
+            self._prepared = (text, text_tower.run_to(tower, states, first, self.path))
+        return self._prepared[1]
+
+    @torch.no_grad()
+    def _constant_text(self, text: TextInputs) -> Tensor:
+        """Pooled hidden tokens of a tower without contexts, computed once."""
+        if self._constant is None or self._constant[0] is not text:
+            states = self._text_states(text)
+            features = text_tower.class_features(self.backbone.text_tower, states, {}, self.path)
+            self._constant = (text, features)
+        return self._constant[1]
+
+    def _modules_of(self, tower: Tower) -> dict[int, nn.Module]:
         if tower not in self.contexts:
             return {}
         modules: Any = self.contexts[tower]
         return {int(layer): module for layer, module in modules.items()}
 
+    def _mixtures(self, tower: Tower) -> dict[int, ContextMixture]:
+        mixtures = {layer: module() for layer, module in self._modules_of(tower).items()}
+        return {layer: mixture for layer, mixture in mixtures.items() if not mixture.empty}
+
+    def _layer_contexts(self, tower: Tower) -> dict[int, LayerContext]:
+        if self._folded is not None:
+            return self._folded[tower]
+        part: Any = self.backbone.model.visual if tower == "image" else self.backbone.text_tower
+        blocks = part.transformer.resblocks
+        return {
+            layer: layer_context(blocks[layer], mixture)
+            for layer, mixture in self._mixtures(tower).items()
+        }
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PromptedCLIP:
         # The hook under .to(), .cuda() and the like, also when a parent module is moved. Only
         # the device is followed: the backbone has its own precision.
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._prepared = self._constant = self._folded = None
         self.backbone.to(fn(torch.empty(0, device=self.backbone.device)).device)
         return self
 

@@ -13,8 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from dpl_nas.config import InitSettings
+from dpl_nas.kernels import CandidateLayout
 
-__all__ = ["Context", "ContextCandidates", "ContextMixture", "NestedContext", "initialise"]
+__all__ = [
+    "Context",
+    "ContextCandidates",
+    "ContextMixture",
+    "NestedContext",
+    "initialise",
+    "mix",
+]
 
 
 @dataclass(frozen=True)
@@ -23,19 +31,29 @@ class ContextMixture:
 
     Attributes
     ----------
-    candidates
-        One ``(length, width)`` tensor each; lengths may be 0.
+    vectors
+        ``(layout.total, width)``, those of all candidates.
+    layout
+        Which of them each candidate is.
     weights
         ``(candidates,)``, summing to 1; ``None`` for a single candidate.
     """
 
-    candidates: tuple[Tensor, ...]
+    vectors: Tensor
+    layout: CandidateLayout
     weights: Tensor | None = None
+
+    @property
+    def candidates(self) -> tuple[Tensor, ...]:
+        """The vectors of each candidate, ``(length, width)``."""
+        return tuple(
+            self.vectors[self.layout.rows(index)] for index in range(len(self.layout.lengths))
+        )
 
     @property
     def empty(self) -> bool:
         """Whether there is no vector in it, so that the layer is a plain one."""
-        return all(len(vectors) == 0 for vectors in self.candidates)
+        return self.layout.total == 0
 
 
 class Context(nn.Module):
@@ -58,7 +76,7 @@ class Context(nn.Module):
 
     def forward(self) -> ContextMixture:
         """The vectors, as the only candidate."""
-        return ContextMixture((self.vectors,))
+        return ContextMixture(self.vectors, CandidateLayout((self.length,)))
 
     def extra_repr(self) -> str:
         """Shown by ``repr``."""
@@ -86,7 +104,7 @@ class NestedContext(nn.Module):
 
     def forward(self) -> ContextMixture:
         """The first rows, as the only candidate."""
-        return ContextMixture((self.vectors[: self.length],))
+        return ContextMixture(self.vectors[: self.length], CandidateLayout((self.length,)))
 
     def extra_repr(self) -> str:
         """Shown by ``repr``."""
@@ -127,10 +145,22 @@ class ContextCandidates(nn.Module):
 
     def forward(self) -> ContextMixture:
         """All candidates, with the weights ``softmax(alpha)``."""
-        candidates = tuple(
-            vectors for context in self.candidates for vectors in context().candidates
-        )
-        return ContextMixture(candidates, self.alpha.softmax(dim=0))
+        return mix(list(self.candidates), self.alpha.softmax(dim=0))
+
+
+def mix(contexts: Sequence[nn.Module], weights: Tensor) -> ContextMixture:
+    """Contexts of one layer as candidates with ``weights`` (candidates,).
+
+    Those that share a parameter are taken as such, so that its vectors are held once.
+    """
+    nested = [context for context in contexts if isinstance(context, NestedContext)]
+    if len(nested) == len(contexts) and len({id(context.vectors) for context in nested}) == 1:
+        layout = CandidateLayout(tuple(context.length for context in nested), shared=True)
+        return ContextMixture(nested[0].vectors[: layout.total], layout, weights)
+    mixtures: list[ContextMixture] = [context() for context in contexts]
+    lengths = tuple(length for mixture in mixtures for length in mixture.layout.lengths)
+    vectors = torch.cat([mixture.vectors for mixture in mixtures])
+    return ContextMixture(vectors, CandidateLayout(lengths), weights)
 
 
 @torch.no_grad()

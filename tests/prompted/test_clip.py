@@ -8,10 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone import Backbone, TextInputs, packing
 from dpl_nas.config import InitSettings
 from dpl_nas.errors import ArchitectureError
-from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
+from dpl_nas.kernels import KernelPath
+from dpl_nas.prompted import (
+    Context,
+    ContextCandidates,
+    ImageStates,
+    PromptedCLIP,
+    initialise,
+)
 from dpl_nas.towers import Tower
 
 CAPTIONS = ["a photo of a dog.", "a cat", "a rather long name of a thing of a kind"]
@@ -104,14 +111,17 @@ def test_without_vectors_it_is_open_clip(
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("path", ["fast", "portable", "reference"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_contexts_are_as_defined(make_backbone: Callable[..., Backbone], variant: str) -> None:
+def test_contexts_are_as_defined(
+    make_backbone: Callable[..., Backbone], variant: str, path: KernelPath
+) -> None:
     backbone = make_backbone(**VARIANTS[variant])
     image = started(ContextCandidates.separate([0, 2, 3], 32), 1)
     image.alpha.data.normal_(generator=torch.Generator().manual_seed(4))
     fixed = started(Context(4, 32), 2)
     text = started(ContextCandidates.nested([0, 1, 5], 16), 3)
-    model = PromptedCLIP(backbone, {"image": {0: image, 2: fixed}, "text": {1: text}})
+    model = PromptedCLIP(backbone, {"image": {0: image, 2: fixed}, "text": {1: text}}, path)
 
     mix = {
         module: list(zip(module().weights, module().candidates, strict=True))
@@ -132,6 +142,119 @@ def test_contexts_are_as_defined(make_backbone: Callable[..., Backbone], variant
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8)
+
+
+def both_towers(backbone: Backbone, path: KernelPath, first: int = 0) -> PromptedCLIP:
+    """A supernet from layer ``first`` on, the same for every path."""
+    contexts: dict[Tower, dict[int, nn.Module]] = {"image": {}, "text": {}}
+    for tower in ("image", "text"):
+        for layer in range(first, backbone.layers[tower]):
+            width = backbone.widths[tower]
+            candidates = ContextCandidates.separate([0, 1, 3], width)
+            contexts[tower][layer] = started(candidates, layer)
+            candidates.alpha.data.normal_(generator=torch.Generator().manual_seed(layer))
+    return PromptedCLIP(backbone, contexts, path)
+
+
+def outcome(model: PromptedCLIP, inputs: Tensor | ImageStates, text: TextInputs) -> list[Tensor]:
+    """Logits, and the gradients of a function of them."""
+    logits = model(inputs, text)
+    return [logits.detach(), *torch.autograd.grad(logits.sin().sum(), list(model.parameters()))]
+
+
+def assert_equal_outcomes(found: list[Tensor], expected: list[Tensor]) -> None:
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+
+
+TEXTS = {
+    "one template": lambda backbone: backbone.text_inputs(CAPTIONS),
+    "one class": lambda backbone: backbone.text_inputs(CAPTIONS[:1]),
+    "the same class twice": lambda backbone: backbone.text_inputs(CAPTIONS[:1] * 2),
+    "a template each": lambda backbone: backbone.text_inputs(
+        ["a dog outside.", "photo of some blue cats", "red"]
+    ),
+    "mean of templates": lambda backbone: backbone.mean_text_inputs(
+        ["a photo of a {}.", "a {}", "one big {} there"], ["dog", "black cat", "sky lark egg"]
+    ),
+    "mean with a shared start": lambda backbone: backbone.mean_text_inputs(
+        ["a photo of a {}.", "a photo of the {}"], ["dog", "black cat", "sky lark egg"]
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ["fast", "portable"])
+@pytest.mark.parametrize("captions", TEXTS)
+@pytest.mark.parametrize("way", ["packed", "dense", "chunks"])
+def test_every_plan_of_the_text_is_exact(
+    backbone: Backbone,
+    monkeypatch: pytest.MonkeyPatch,
+    path: KernelPath,
+    captions: str,
+    way: str,
+) -> None:
+    monkeypatch.setattr(packing, "_WORTHWHILE", 1 << 60 if way == "dense" else 0)
+    if way == "chunks":
+        monkeypatch.setattr("dpl_nas.backbone.text._CHUNK_BYTES", 1)
+    text = TEXTS[captions](backbone)
+    plan = text.plan(backbone.layers["text"])
+    assert (len(plan.prefix) == 0) == (way == "dense")
+    assert sum(each.classes for each in plan.classes) == len(text)
+    assert len(plan.classes) == (len(text) if way == "chunks" else 1)
+    expected = outcome(both_towers(backbone, "reference"), images(), text)
+    assert_equal_outcomes(outcome(both_towers(backbone, path), images(), text), expected)
+
+
+@pytest.mark.parametrize("path", ["fast", "portable"])
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_states_before_the_first_context_are_constants(
+    make_backbone: Callable[..., Backbone],
+    monkeypatch: pytest.MonkeyPatch,
+    variant: str,
+    path: KernelPath,
+    packed: bool,
+) -> None:
+    if packed:
+        monkeypatch.setattr(packing, "_WORTHWHILE", 0)
+    backbone = make_backbone(**VARIANTS[variant])
+    text = backbone.text_inputs(CAPTIONS)
+    expected = outcome(both_towers(backbone, "reference", first=1), images(), text)
+    model = both_towers(backbone, path, first=1)
+    assert model.first_layer("image") == 1
+    states = model.image_states(images())
+    assert states.layer == 1
+    assert not states.hidden.requires_grad
+    assert_equal_outcomes(outcome(model, states, text), expected)
+    assert_equal_outcomes(outcome(model, model.image_states(images(), 0), text), expected)
+    with pytest.raises(ValueError, match="expected a layer up to 1, found 2"):
+        model.image_states(images(), 2)
+
+
+def test_without_contexts_the_states_are_the_last(backbone: Backbone) -> None:
+    model = PromptedCLIP(backbone, {})
+    states = model.image_states(images())
+    assert states.layer == 3
+    assert states.hidden.shape == (len(images()), 1, 32)
+    torch.testing.assert_close(model.encode_image(states), model.encode_image(images()))
+    torch.testing.assert_close(model.encode_image(states[1:]), model.encode_image(images()[1:]))
+
+
+def test_other_captions_or_another_device_are_prepared_anew(backbone: Backbone) -> None:
+    model = both_towers(backbone, "fast")
+    first = model.encode_text(backbone.text_inputs(CAPTIONS))
+    other = model.encode_text(backbone.text_inputs(CAPTIONS[::-1]))
+    torch.testing.assert_close(first, other.flip(0), rtol=1e-9, atol=1e-9)
+
+
+def test_folded_contexts_are_constants(backbone: Backbone) -> None:
+    text = backbone.text_inputs(CAPTIONS)
+    model = both_towers(backbone, "fast")
+    expected = model(images(), text).detach()
+    assert model.fold() is model
+    found = model(images(), text)
+    assert not found.requires_grad
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_blocks_may_put_tokens_first(make_backbone: Callable[..., Backbone]) -> None:

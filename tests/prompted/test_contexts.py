@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from dpl_nas.config import InitSettings
-from dpl_nas.prompted import Context, ContextCandidates, ContextMixture, NestedContext, initialise
+from dpl_nas.kernels import CandidateLayout
+from dpl_nas.prompted import (
+    Context,
+    ContextCandidates,
+    ContextMixture,
+    NestedContext,
+    initialise,
+    mix,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -15,7 +23,7 @@ def test_a_context_has_one_parameter() -> None:
     context = Context(3, 8)
     assert {name: tuple(p.shape) for name, p in context.named_parameters()} == {"vectors": (3, 8)}
     mixture = context()
-    assert mixture.candidates[0] is context.vectors
+    assert mixture.vectors is context.vectors
     assert mixture.weights is None
     assert not mixture.empty
 
@@ -99,5 +107,17 @@ def test_the_start_depends_on_the_generator_alone() -> None:
 
 
 def test_a_mixture_is_empty_only_without_any_vector() -> None:
-    assert ContextMixture((torch.zeros(0, 4), torch.zeros(0, 4)), torch.ones(2) / 2).empty
-    assert not ContextMixture((torch.zeros(0, 4), torch.zeros(1, 4)), torch.ones(2) / 2).empty
+    halves = torch.ones(2) / 2
+    assert ContextMixture(torch.zeros(0, 4), CandidateLayout((0, 0)), halves).empty
+    assert not ContextMixture(torch.zeros(1, 4), CandidateLayout((0, 1)), halves).empty
+
+
+def test_a_shared_parameter_is_held_once_and_mixed_kinds_side_by_side() -> None:
+    vectors = torch.nn.Parameter(torch.randn(5, 4))
+    nested = [NestedContext(vectors, length) for length in (1, 3)]
+    mixture = mix(nested, torch.ones(2) / 2)
+    assert mixture.layout == CandidateLayout((1, 3), shared=True)
+    assert torch.equal(mixture.vectors, vectors[:3])
+    mixture = mix([*nested, Context(2, 4)], torch.ones(3) / 3)
+    assert mixture.layout == CandidateLayout((1, 3, 2))
+    assert [len(each) for each in mixture.candidates] == [1, 3, 2]

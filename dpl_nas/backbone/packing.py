@@ -1,0 +1,148 @@
+"""Captions without what they share and without padding: which tokens have to be computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["PackedClasses", "TextPlan", "plan_text"]
+
+
+@dataclass(frozen=True)
+class PackedClasses:
+    """Some classes' own tokens: those after the shared prefix, up to the last one that is read.
+
+    Kept tokens of all these classes stand one after the other. For attention they are put on
+    a grid of (classes, tokens after the prefix), where padding repeats the first kept token
+    and is seen by nothing that is read.
+
+    Attributes
+    ----------
+    classes, tokens
+        The grid's size.
+    embeddings
+        ``(kept, width)``.
+    grid
+        ``(classes, tokens)``: which kept token stands there; ``None`` where the grid is full.
+    places
+        ``(kept,)``: where each kept token stands on the flattened grid; ``None`` likewise.
+    read
+        ``(reads,)``: the kept tokens that the classes' features are made of.
+    read_places
+        The same, on the flattened grid.
+    pooling
+        ``(classes, reads)`` weights, or ``None`` where it is one token a class, in order.
+    """
+
+    classes: int
+    tokens: int
+    embeddings: Tensor
+    grid: Tensor | None
+    places: Tensor | None
+    read: Tensor
+    read_places: Tensor
+    pooling: Tensor | None
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """How a causal tower computes captions exactly, and each token once.
+
+    Attributes
+    ----------
+    prefix
+        ``(shared, width)``: the embeddings that all classes begin with. Nothing before a
+        class's name sees it, so their hidden states are the same for every class.
+    classes
+        All classes, in chunks.
+    """
+
+    prefix: Tensor
+    classes: tuple[PackedClasses, ...]
+
+
+#: Tokens times width squared that have to be saved before it pays to share a prefix and to pack:
+#: both take more operations, and below this an operation costs more than its arithmetic.
+_WORTHWHILE = 1_000_000
+
+
+@torch.no_grad()
+def plan_text(embeddings: Tensor, pooling: Tensor, chunk_tokens: int) -> TextPlan:
+    """The plan of captions whose features are ``pooling`` of their hidden tokens.
+
+    The prefix is found by comparing embeddings, so any mix of templates has its exact plan; it
+    ends before the first token that is read, for that is a class's own.
+
+    Parameters
+    ----------
+    embeddings
+        ``(classes, tokens, width)``.
+    pooling
+        ``(classes, tokens)``.
+    chunk_tokens
+        The most kept tokens of a chunk, unless one class has more.
+    """
+    embeddings_at, pooling_at = embeddings.device, pooling.cpu()
+    reads = pooling_at != 0
+    tokens = reads.shape[1]
+    same = (embeddings == embeddings[:1]).all(dim=-1).all(dim=0).cpu()
+    before = ~reads.any(dim=0)
+    prefix = int((same & before).long().cumprod(dim=0).sum())
+    # The last token that is read, for each class; what follows it changes nothing.
+    last = (reads * torch.arange(1, tokens + 1)).amax(dim=1) - 1
+    own = last - prefix + 1
+    if (reads.numel() - prefix - int(own.sum())) * embeddings.shape[-1] ** 2 < _WORTHWHILE:
+        # All tokens up to the end are kept: what padding computes is read by nothing.
+        prefix, own = 0, torch.full_like(own, tokens)
+    chunks = []
+    start = 0
+    for size in _chunk_sizes(own.tolist(), chunk_tokens):
+        rows = slice(start, start + size)
+        chunks.append(_pack(embeddings[rows, prefix:], pooling_at[rows, prefix:], own[rows]))
+        start += size
+    return TextPlan(embeddings[0, :prefix].to(embeddings_at), tuple(chunks))
+
+
+def _chunk_sizes(own: list[int], limit: int) -> list[int]:
+    """Classes a chunk, so that none keeps more than ``limit`` tokens and they are even."""
+    chunks = max(1, -(-sum(own) // limit))
+    target = sum(own) / chunks
+    sizes: list[int] = []
+    kept = size = 0
+    for count in own:
+        if size and (kept + count > limit or kept >= target):
+            sizes.append(size)
+            kept = size = 0
+        kept += count
+        size += 1
+    return [*sizes, size]
+
+
+def _pack(embeddings: Tensor, pooling: Tensor, own: Tensor) -> PackedClasses:
+    device = embeddings.device
+    tokens = int(own.max())
+    kept = torch.arange(tokens) < own[:, None]  # [classes, tokens]
+    places = kept.flatten().nonzero().flatten()
+    number = kept.flatten().long().cumsum(dim=0) - 1
+    pooling = pooling[:, :tokens]
+    read_places = (pooling != 0).flatten().nonzero().flatten()
+    plain = len(read_places) == len(own) and bool((pooling.sum(dim=1) == 1).all())
+    weights = None
+    if not plain:
+        weights = torch.zeros(len(own), len(read_places), dtype=pooling.dtype)
+        numbers = torch.arange(len(read_places))
+        weights[read_places // tokens, numbers] = pooling.flatten()[read_places]
+        weights = weights.to(device)
+    dense = bool(kept.all())
+    return PackedClasses(
+        classes=len(own),
+        tokens=tokens,
+        embeddings=embeddings[:, :tokens].flatten(0, 1)[places.to(device)],
+        grid=None if dense else torch.where(kept, number.view_as(kept), 0).to(device),
+        places=None if dense else places.to(device),
+        read=number[read_places].to(device),
+        read_places=read_places.to(device),
+        pooling=weights,
+    )

@@ -1,0 +1,153 @@
+"""Layers with frozen weights: gradients of the input alone, and nothing kept for others."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+__all__ = ["Activation", "frozen_linear", "frozen_mlp"]
+
+Activation = Literal["silu", "gelu"]
+
+#: oneDNN's matrix product, faster than the BLAS behind torch.nn.functional.linear on some CPUs
+#: (docs/performance.md) and equal to it in float32.
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+#: Multiply-adds below which a call of oneDNN costs more than it saves.
+_SMALL = 1 << 22
+
+#: Rows whose hidden units are held at once: so many that matrix products run at full rate, so
+#: few that they stay in the cache between products.
+_ROWS = 1024
+
+
+def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``x @ weight.T + bias`` where ``weight`` and ``bias`` are constants.
+
+    Parameters
+    ----------
+    x
+        ``(..., in_features)``.
+    weight, bias
+        ``(out_features, in_features)`` and ``(out_features,)``.
+
+    Returns
+    -------
+    Tensor
+        ``(..., out_features)``.
+    """
+    if not _by_onednn(x, weight):
+        return functional.linear(x, weight, bias)
+    result: Tensor = _Linear.apply(x, weight, bias)
+    return result
+
+
+def frozen_mlp(
+    x: Tensor,
+    weight_in: Tensor,
+    bias_in: Tensor,
+    weight_out: Tensor,
+    bias_out: Tensor,
+    activation: Activation,
+    scale: float = 1.0,
+) -> Tensor:
+    """``act(x @ weight_in.T + bias_in) / scale @ weight_out.T + bias_out``, all constants but x.
+
+    QuickGELU is ``u * sigmoid(s u) = silu(s u) / s`` with ``s = 1.702`` (Hendrycks and Gimpel
+    2016): give ``s x`` and ``s bias_in`` with ``scale=s``, and no pass over the hidden units is
+    needed beyond the activation's own.
+
+    Parameters
+    ----------
+    x
+        ``(..., width)``.
+    weight_in, bias_in
+        ``(hidden, width)`` and ``(hidden,)``.
+    weight_out, bias_out
+        ``(width, hidden)`` and ``(width,)``.
+
+    Returns
+    -------
+    Tensor
+        ``(..., width)``.
+    """
+    result: Tensor = _Mlp.apply(x, weight_in, bias_in, weight_out, bias_out, activation, scale)
+    return result
+
+
+def _by_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        _ONEDNN is not None
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and x.numel() * weight.shape[0] >= _SMALL
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weight.T + bias`` without a graph."""
+    if _by_onednn(x, weight):
+        result: Tensor = _ONEDNN(x, weight, bias, "none", [], "")  # type: ignore[misc]
+        return result
+    return functional.linear(x, weight, bias)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
+        (weight,) = ctx.saved_tensors
+        return _product(gradient, weight.T), None, None
+
+
+class _Mlp(torch.autograd.Function):
+    """Keeps the hidden units before the activation, and nothing else."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight_in: Tensor,
+        bias_in: Tensor,
+        weight_out: Tensor,
+        bias_out: Tensor,
+        activation: Activation,
+        scale: float,
+    ) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        result = torch.empty_like(rows)
+        hidden = []
+        for part, out in zip(rows.split(_ROWS), result.split(_ROWS), strict=True):
+            units = _product(part, weight_in, bias_in)
+            active = functional.silu(units) if activation == "silu" else functional.gelu(units)
+            torch.add(bias_out, _product(active, weight_out), alpha=1 / scale, out=out)
+            hidden.append(units)
+        ctx.save_for_backward(weight_in, weight_out, *hidden)
+        ctx.activation, ctx.scale = activation, scale
+        return result.view(x.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        weight_in, weight_out, *hidden = ctx.saved_tensors
+        activated = (
+            torch.ops.aten.silu_backward
+            if ctx.activation == "silu"
+            else torch.ops.aten.gelu_backward
+        )
+        rows = gradient.reshape(-1, gradient.shape[-1])
+        result = torch.empty_like(rows)
+        for part, units, out in zip(rows.split(_ROWS), hidden, result.split(_ROWS), strict=True):
+            inner = _product(part, weight_out.T)
+            torch.mul(_product(activated(inner, units), weight_in.T), 1 / ctx.scale, out=out)
+        return result.view(gradient.shape), *(None,) * 6

@@ -1,0 +1,154 @@
+"""The text tower on a plan: the shared prefix once, then every class's own tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from dpl_nas.backbone.packing import PackedClasses, TextPlan
+from dpl_nas.kernels import KernelPath
+from dpl_nas.prompted.block import LayerContext, attend, feed_forward, project, split_heads
+
+__all__ = ["TextStates", "causal_mask", "class_features", "first_states", "run_to"]
+
+Contexts = Mapping[int, LayerContext]
+
+
+@dataclass(frozen=True)
+class TextStates:
+    """Hidden tokens of a plan before layer ``layer``.
+
+    Attributes
+    ----------
+    plan
+        Of the captions.
+    layer
+        The next one to run.
+    prefix
+        ``(1, shared, width)``.
+    own
+        ``(kept, width)`` for each chunk of classes.
+    """
+
+    plan: TextPlan
+    layer: int
+    prefix: Tensor
+    own: tuple[Tensor, ...]
+
+
+def first_states(plan: TextPlan) -> TextStates:
+    """Those before the first layer: the embeddings."""
+    return TextStates(plan, 0, plan.prefix[None], tuple(each.embeddings for each in plan.classes))
+
+
+def causal_mask(tokens: int, like: Tensor) -> Tensor:
+    """Additive, ``(tokens, tokens)``."""
+    mask = torch.full((tokens, tokens), -torch.inf, dtype=like.dtype, device=like.device)
+    return mask.triu(1)
+
+
+@torch.no_grad()
+def run_to(tower: Any, states: TextStates, layer: int, path: KernelPath) -> TextStates:
+    """States before a later layer, through layers without contexts."""
+    blocks = tower.transformer.resblocks
+    prefix, shared = _run_prefix(blocks, states, {}, range(states.layer, layer), path)
+    own = list(states.own)
+    for chunk, packed in enumerate(states.plan.classes):
+        for block, (keys, values) in zip(blocks[states.layer : layer], shared, strict=True):
+            own[chunk] = _own_layer(block, own[chunk], packed, keys, values, None, path, last=False)
+    return TextStates(states.plan, layer, prefix, tuple(own))
+
+
+def class_features(tower: Any, states: TextStates, contexts: Contexts, path: KernelPath) -> Tensor:
+    """Pooled hidden tokens ``(classes, width)`` after all layers and the final layer norm.
+
+    With several chunks of classes and a graph, a chunk's inner results are computed anew in
+    the backward pass, so that memory is bounded by one chunk's.
+    """
+    blocks = tower.transformer.resblocks
+    layers = range(states.layer, len(blocks))
+    _, shared = _run_prefix(blocks, states, contexts, layers, path)
+    features = []
+    for x, packed in zip(states.own, states.plan.classes, strict=True):
+        arguments = (tower, x, packed, shared, contexts, layers, path)
+        if len(states.own) > 1 and torch.is_grad_enabled():
+            features.append(checkpoint(_run_own, *arguments, use_reentrant=False))
+        else:
+            features.append(_run_own(*arguments))
+    return torch.cat(features)
+
+
+def _run_prefix(
+    blocks: nn.ModuleList, states: TextStates, contexts: Contexts, layers: range, path: KernelPath
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """The prefix's hidden tokens after the layers, and its keys and values at each of them."""
+    x = states.prefix
+    tokens = x.shape[1]
+    if not tokens:
+        return x, [(x[None], x[None])] * len(layers)
+    mask = causal_mask(tokens, x)
+    shared = []
+    for layer in layers:
+        block: Any = blocks[layer]
+        q, k, v = split_heads(block, project(block, x))
+        shared.append((k, v))
+        # After the last layer only names are read.
+        if layer < len(blocks) - 1:
+            x = feed_forward(block, x, attend(q, k, v, contexts.get(layer), mask, path))
+    return x, shared
+
+
+def _run_own(
+    tower: Any,
+    x: Tensor,
+    packed: PackedClasses,
+    shared: list[tuple[Tensor, Tensor]],
+    contexts: Contexts,
+    layers: range,
+    path: KernelPath,
+) -> Tensor:
+    blocks = tower.transformer.resblocks
+    for layer, (keys, values) in zip(layers, shared, strict=True):
+        last = layer == len(blocks) - 1
+        x = _own_layer(blocks[layer], x, packed, keys, values, contexts.get(layer), path, last=last)
+    hidden: Tensor = tower.ln_final(x)
+    if packed.pooling is None:
+        return hidden
+    return (packed.pooling @ hidden.to(packed.pooling.dtype)).to(hidden.dtype)
+
+
+def _own_layer(
+    block: Any,
+    x: Tensor,
+    packed: PackedClasses,
+    keys: Tensor,
+    values: Tensor,
+    context: LayerContext | None,
+    path: KernelPath,
+    *,
+    last: bool,
+) -> Tensor:
+    """A layer of the kept tokens ``(kept, width)``; the last one leaves those that are read."""
+    projected = project(block, x)
+    if packed.grid is None:
+        projected = projected.view(packed.classes, packed.tokens, -1)
+    else:
+        projected = projected[packed.grid]
+    q, k, v = split_heads(block, projected)
+    mask = causal_mask(packed.tokens, x)
+    shared = keys.shape[2]
+    if shared:
+        # Every token sees the whole prefix, and of its own class those before it.
+        everyone = (packed.classes, -1, -1, -1)
+        k = torch.cat([keys.expand(everyone), k], dim=2)
+        v = torch.cat([values.expand(everyone), v], dim=2)
+        mask = nn.functional.pad(mask, (shared, 0))
+    attended = attend(q, k, v, context, mask, path).flatten(0, 1)
+    if last:
+        return feed_forward(block, x[packed.read], attended[packed.read_places])
+    return feed_forward(block, x, attended if packed.places is None else attended[packed.places])
