@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,12 +60,16 @@ class SearchBatches:
             derive_seed(self._seed, "validation"),
             epoch,
         )
-        for step, (rows, held_out) in enumerate(zip(batches, validation, strict=False)):
-            seed = derive_seed(self._seed, "augment", epoch, step)
-            yield {
-                "train": self._training.batch(rows, seed),
-                "val": self._validation.batch(held_out, seed),
-            }
+        steps = [
+            (rows, held_out, derive_seed(self._seed, "augment", epoch, step))
+            for step, (rows, held_out) in enumerate(zip(batches, validation, strict=False))
+        ]
+        with (
+            closing(self._training.batches((rows, seed) for rows, _, seed in steps)) as train,
+            closing(self._validation.batches((rows, seed) for _, rows, seed in steps)) as val,
+        ):
+            for trained, validated in zip(train, val, strict=True):
+                yield {"train": trained, "val": validated}
 
 
 class PromptModule(LightningModule):  # type: ignore[misc]
