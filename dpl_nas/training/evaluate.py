@@ -11,7 +11,7 @@ from torch import Tensor
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError
 from dpl_nas.observer import Observer
-from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prompts import TrainedPrompts
@@ -40,8 +40,8 @@ class Classifier:
     text_features: Tensor
 
     @torch.no_grad()
-    def predict(self, images: Tensor) -> Tensor:
-        """Class index (batch,) of preprocessed images (batch, 3, S, S)."""
+    def predict(self, images: Tensor | ImageStates) -> Tensor:
+        """Class index (batch,) of preprocessed images (batch, 3, S, S), or of their states."""
         features = self.model.encode_image(images)
         return self.model.logits(features, self.text_features).argmax(dim=-1)
 
@@ -62,7 +62,7 @@ def prompted(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
         backbone, meta.class_names, meta.template, meta.templates, meta.text_template
     )
     with torch.no_grad():
-        return Classifier(model, model.encode_text(text))
+        return Classifier(model.fold(), model.encode_text(text))
 
 
 def zero_shot(task: Task, backbone: Backbone) -> Classifier:
@@ -81,19 +81,24 @@ def score(
     batch_size: int = 100,
     observer: Observer | None = None,
 ) -> dict[str, Metrics]:
-    """Metrics of several classifiers of one backbone, decoding every image once."""
+    """Metrics of several classifiers of one backbone.
+
+    Every image is decoded once, and runs once through the layers before all their contexts.
+    """
     observer = observer or Observer()
     labels = list(images.labels)
     predictions: dict[str, list[int]] = {name: [] for name in classifiers}
+    models = [classifier.model for classifier in classifiers.values()]
+    first = min(model.first_layer("image") for model in models)
     starts = range(0, len(labels), batch_size)
     observer.begin("evaluate", len(starts))
     for done, start in enumerate(starts, start=1):
         rows = range(start, min(start + batch_size, len(labels)))
-        backbone = next(iter(classifiers.values())).model.backbone
+        backbone = models[0].backbone
         batch = torch.stack([backbone.preprocess(images.image(row)) for row in rows])
-        batch = batch.to(backbone.device)
+        states = models[0].image_states(batch.to(backbone.device), first)
         for name, classifier in classifiers.items():
-            predictions[name] += classifier.predict(batch).tolist()
+            predictions[name] += classifier.predict(states).tolist()
         observer.advance("evaluate", done, {"images": rows.stop})
     observer.end("evaluate")
     return {name: _metrics(labels, found, classes) for name, found in predictions.items()}

@@ -18,6 +18,7 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split
 from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.model import (
     class_captions,
     context_vectors,
@@ -121,17 +122,18 @@ class _Loop:
         self._settings = settings
         self._observer = observer
         self._stage = stage
-        self._images = FewShotImages(task.train, indices, backbone, augmentation)
         self._text = class_captions(
             backbone, task.class_names, task.template, task.templates, settings.template
         )
         self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
         # A weight of 0 must not cost a forward pass of the teacher.
-        self._teacher = (
+        teacher = (
             ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
             if settings.distillation.weight
             else None
         )
+        images = FewShotImages(task.train, indices, backbone, augmentation)
+        self._inputs = TrainingInputs(images, model, teacher, constant=augmentation == "none")
 
     def run(self, state: Path | None) -> None:
         epochs = self._settings.epochs
@@ -164,23 +166,24 @@ class _Loop:
         )
         total = torch.zeros((), device=self._model.backbone.device)
         correct = torch.zeros((), device=self._model.backbone.device)
-        batches = epoch_rows(len(self._images), settings.batch_size, self._seed, epoch)
-        for step, rows in enumerate(batches):
-            images, labels = self._images.batch(
-                rows, derive_seed(self._seed, "augment", epoch, step)
-            )
-            logits = self._model(images, self._text)
+        order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
+        jobs = [
+            (rows, derive_seed(self._seed, "augment", epoch, step))
+            for step, rows in enumerate(order)
+        ]
+        for inputs, labels, opinions in self._inputs.batches(jobs):
+            logits = self._model(inputs, self._text)
             loss = functional.cross_entropy(logits, labels)
-            if self._teacher is not None:
+            if opinions is not None:
                 loss = loss + settings.distillation.weight * distillation_loss(
-                    logits, self._teacher.logits(images), settings.distillation.temperature
+                    logits, opinions, settings.distillation.temperature
                 )
             self._optimizer.zero_grad()
             loss.backward()
             self._optimizer.step()
-            total += loss.detach() * len(rows)
+            total += loss.detach() * len(labels)
             correct += (logits.detach().argmax(dim=-1) == labels).sum()
-        count = len(self._images)
+        count = len(self._inputs)
         return float(total) / count, float(correct) / count
 
     def _restore(self, path: Path | None) -> int:

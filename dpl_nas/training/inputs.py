@@ -1,0 +1,83 @@
+"""What the training of one architecture sees of its images: hidden states where they stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from dpl_nas.prompted import ImageStates, PromptedCLIP
+from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.teacher import ZeroShotTeacher
+
+__all__ = ["TrainingInputs"]
+
+#: Hidden states that are kept instead of being computed anew for every batch, at most.
+_KEPT_BYTES = 1 << 30
+_BATCH = 64
+
+Batch = tuple["Tensor | ImageStates", Tensor, "Tensor | None"]
+
+
+class TrainingInputs:
+    """Batches of inputs for ``model``, labels, and a teacher's logits.
+
+    The layers before the first context are frozen. Of images that are the same in every epoch
+    they are run once, as is the teacher, where the results fit into memory.
+
+    Parameters
+    ----------
+    constant
+        Whether the images are the same in every epoch: they are not augmented.
+    teacher
+        ``None`` without distillation.
+    """
+
+    def __init__(
+        self,
+        images: FewShotImages,
+        model: PromptedCLIP,
+        teacher: ZeroShotTeacher | None,
+        *,
+        constant: bool,
+    ) -> None:
+        self._images = images
+        self._model = model
+        self._teacher = teacher
+        self._states: ImageStates | None = None
+        self._opinions: Tensor | None = None
+        if constant:
+            self._run_once()
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batches(self, jobs: Sequence[tuple[Sequence[int], int]]) -> Iterator[Batch]:
+        """For each ``(rows, seed)``: inputs, labels (batch,), teacher's logits or ``None``."""
+        if self._states is None:
+            for images, labels in self._images.batches(jobs):
+                yield images, labels, self._teacher.logits(images) if self._teacher else None
+            return
+        for rows, _ in jobs:
+            chosen = torch.tensor(rows, device=self._states.hidden.device)
+            opinions = None if self._opinions is None else self._opinions[chosen]
+            labels = self._images.labels[list(rows)].to(chosen.device, non_blocking=True)
+            yield self._states[chosen], labels, opinions
+
+    def _run_once(self) -> None:
+        hidden: list[Tensor] = []
+        opinions: list[Tensor] = []
+        layer = 0
+        for start in range(0, len(self._images), _BATCH):
+            rows = range(start, min(start + _BATCH, len(self._images)))
+            images, _ = self._images.batch(rows, seed=0)
+            states = self._model.image_states(images)
+            if states.hidden.nbytes / len(rows) * len(self._images) > _KEPT_BYTES:
+                return
+            layer = states.layer
+            hidden.append(states.hidden)
+            if self._teacher is not None:
+                opinions.append(self._teacher.logits(images))
+        self._states = ImageStates(layer, torch.cat(hidden))
+        self._opinions = torch.cat(opinions) if opinions else None
