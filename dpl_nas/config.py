@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field
 
 from dpl_nas.errors import ConfigError, StrategyError
@@ -14,6 +13,7 @@ from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.space import Space, load_space
 from dpl_nas.tasks.task import Augmentation
 from dpl_nas.validation import Frozen, validated
+from dpl_nas.yaml_values import NotYamlError, parse_yaml
 
 __all__ = [
     "AlphaSettings",
@@ -42,6 +42,10 @@ def _strict_int(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_strict_int)]
 Positive = Annotated[Whole, Field(ge=1)]
 NotNegative = Annotated[Whole, Field(ge=0)]
+#: Learning rates and the like: more overflows in the optimizers of torch.
+Size = Annotated[float, Field(gt=0, le=1e6)]
+SizeOrZero = Annotated[float, Field(ge=0, le=1e6)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 #: Which captions stand for a class: the task's template, or the mean token embedding of
 #: its template ensemble (METHOD of the paper's released code).
 TextTemplate = Literal["task", "mean_embedding"]
@@ -51,7 +55,7 @@ class InitSettings(Frozen):
     """How context vectors start: normal with sd ``scale``, or uniform on [0, ``scale``)."""
 
     distribution: Literal["normal", "uniform"] = "normal"
-    scale: float = Field(default=0.02, gt=0)
+    scale: Size = 0.02
 
 
 class PromptInit(Frozen):
@@ -69,22 +73,22 @@ class OptimizerSettings(Frozen):
     """
 
     name: Literal["sgd", "adam", "adamw"] = "adam"
-    lr: float = Field(default=3e-3, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(default=0.0, ge=0)
+    lr: Size = 3e-3
+    momentum: Beta = 0.9
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    weight_decay: SizeOrZero = 0.0
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: NotNegative = 0
-    warmup_lr: float = Field(default=1e-5, gt=0)
+    warmup_lr: Size = 1e-5
 
 
 class AlphaSettings(Frozen):
     """Adam on the alphas, which start as ``init_sd`` * randn."""
 
-    init_sd: float = Field(default=1e-3, ge=0)
-    lr: float = Field(default=3.5e-3, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = Field(default=0.0, ge=0)
+    init_sd: SizeOrZero = 1e-3
+    lr: Size = 3.5e-3
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
+    weight_decay: SizeOrZero = 0.0
 
 
 class EarlyStop(Frozen):
@@ -129,8 +133,8 @@ class Distillation(Frozen):
     The teacher's class embedding is the normalised mean over all of the task's templates.
     """
 
-    weight: float = Field(default=0.0, ge=0)
-    temperature: float = Field(default=1.0, gt=0)
+    weight: SizeOrZero = 0.0
+    temperature: Size = 1.0
 
 
 class TrainSettings(Frozen):
@@ -231,9 +235,9 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"expected KEY=VALUE, found '{override}'")
         try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as problem:
-            raise ConfigError(f"the value of {key} is not valid YAML: {text!r}") from problem
+            values[key] = parse_yaml(text)
+        except NotYamlError as problem:
+            raise ConfigError(f"the value of {key} is not valid YAML: {text!r:.60}") from problem
     return values
 
 

@@ -11,9 +11,8 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from dpl_nas.errors import DplError
+from dpl_nas.yaml_values import MAX_BYTES, NotYamlError, parse_yaml, shown
 
 __all__ = ["preset_names", "preset_path", "read_yaml"]
 
@@ -66,15 +65,18 @@ def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
     Raises
     ------
     error
-        If the file cannot be read, is not YAML or is not a mapping.
+        If the file cannot be read, is too large, is not YAML or is not a mapping.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise error(f"{kind} file {path} is larger than {MAX_BYTES:,} bytes: give another one")
+        value = parse_yaml(content.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f"cannot read {kind} file {path}: {problem}") from problem
-    except yaml.YAMLError as problem:
-        where = " ".join(str(problem).split())
-        raise error(f"{kind} file {path} is not valid YAML: {where}") from problem
+    except NotYamlError as problem:
+        raise error(f"{kind} file {path} is not valid YAML: {problem}") from problem
     if not isinstance(value, dict):
-        raise error(f"{kind} file {path} must hold a mapping of settings, found {value!r:.60}")
+        raise error(f"{kind} file {path} must hold a mapping of settings, found {shown(value)}")
     return value

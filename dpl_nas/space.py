@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ from dpl_nas.files import read_json, write_json
 from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.towers import TOWERS, Tower
 from dpl_nas.validation import Frozen, problems_of, validated
+from dpl_nas.yaml_values import shown
 
 __all__ = [
     "Architecture",
@@ -37,13 +39,22 @@ __all__ = [
 ]
 
 
+#: No CLIP has a thousand layers, and no layer takes as many context vectors.
+_LARGEST = 1000
+
+
 def _whole_numbers(value: Any) -> Any:
     """A list of whole numbers from ``[0, 2, 4]`` or from the range ``"0-11"``."""
     if isinstance(value, str):
-        first, dash, last = value.partition("-")
-        if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+        bounds = re.fullmatch(r"\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*", value)
+        if bounds is None:
             raise ValueError("expected a list of whole numbers or a range such as 0-11")
-        return tuple(range(int(first), int(last) + 1))
+        first, last = map(int, bounds.groups())
+        if first > last:
+            raise ValueError(f"expected a range that rises, such as {last}-{first}")
+        if last > _LARGEST:
+            raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {last}")
+        return tuple(range(first, last + 1))
     if not isinstance(value, (list, tuple)):
         raise ValueError("expected a list of whole numbers or a range such as 0-11")
     # bool is an int to Python, and 2.0 would pass pydantic's lax mode.
@@ -51,7 +62,12 @@ def _whole_numbers(value: Any) -> Any:
         item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 0
     ]
     if wrong:
-        raise ValueError(f"expected whole numbers of 0 or more, not {', '.join(map(repr, wrong))}")
+        raise ValueError(
+            f"expected whole numbers of 0 or more, not {', '.join(map(shown, wrong[:4]))}"
+        )
+    large = [item for item in value if item > _LARGEST]
+    if large:
+        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {max(large):.3g}")
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))
@@ -288,6 +304,12 @@ class Space(Frozen):
                 f"the architecture belongs to space {architecture.space} "
                 f"({architecture.space_id}), not to {self.name} ({self.id}): use the space that "
                 "it was found in"
+            )
+        # A file that was edited by hand may carry an id that is not its own.
+        if architecture.layers != {tower: part.layers for tower, part in self.towers.items()}:
+            raise ArchitectureError(
+                f"the architecture does not have the layers of space {self.name}, which it says "
+                "it belongs to: use the file that a search wrote"
             )
         for tower, part in self.towers.items():
             for layer, length in zip(part.layers, architecture.lengths[tower], strict=True):

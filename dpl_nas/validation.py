@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dpl_nas.errors import DplError
+from dpl_nas.yaml_values import shown
 
 __all__ = ["Frozen", "problems_of", "validated"]
 
@@ -14,8 +15,11 @@ __all__ = ["Frozen", "problems_of", "validated"]
 class Frozen(BaseModel):
     """A configured value: immutable, and no key is accepted that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
+
+#: More problems than this are counted, not told.
+_TOLD = 8
 
 Value = TypeVar("Value", bound=BaseModel)
 
@@ -26,12 +30,15 @@ def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -
     Raises
     ------
     error
-        One sentence that names every problem, where it is and what was found.
+        One sentence that names the problems, where they are and what was found.
     """
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        raise error(f"{what}: {'; '.join(problems_of(problem))}") from None
+        problems = problems_of(problem)
+        more = len(problems) - _TOLD
+        told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
+        raise error(f"{what}: {'; '.join(told)}") from None
 
 
 def problems_of(problem: ValidationError) -> list[str]:
@@ -43,6 +50,6 @@ def problems_of(problem: ValidationError) -> list[str]:
             parts.append(f"unknown key {where}")
             continue
         message = item["msg"].removeprefix("Value error, ")
-        found = "" if item["type"] == "missing" else f" (found {item['input']!r:.60})"
+        found = "" if item["type"] == "missing" else f" (found {shown(item['input'])})"
         parts.append(f"{where}: {message[:1].lower()}{message[1:]}{found}")
     return parts

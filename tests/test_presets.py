@@ -81,6 +81,11 @@ def test_a_path_that_is_not_there() -> None:
         (b"- 1\n- 2\n", "must hold a mapping"),
         (b"", "must hold a mapping"),
         (b"\xff\xfe\x00a", "cannot read"),
+        (b"a: 1\nb: 2\na: 3\n", "line 3 has the key a again"),
+        (b"a: {b: 1, b: 2}\n", "line 1 has the key b again"),
+        (b"a: 2020-13-45\n", "not valid YAML: month must be"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"# long\n" * 200_000, "larger than 1,000,000 bytes"),
     ],
 )
 def test_files_that_hold_something_else(tmp_path: Path, content: bytes, complaint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -21,7 +22,10 @@ _USERS_ERRNOS = frozenset(
     {
         errno.EACCES,
         errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
         errno.EISDIR,
+        errno.ELOOP,
         errno.ENAMETOOLONG,
         errno.ENOENT,
         errno.ENOSPC,
@@ -74,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
     """
     share_cores()
+    _print_anything()
     code = 0
     try:
         code = app(
@@ -106,6 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         command = getattr(getattr(error, "ctx", None), "command_path", "dpl-nas")
         _fail(f"{sentence} (see {command} --help)")
     sys.exit(code or 0)
+
+
+def _print_anything() -> None:
+    """Names of tasks and folders may hold what the encoding of the terminal does not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(sentence: str) -> NoReturn:

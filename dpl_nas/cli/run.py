@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dpl_nas.cli.folders import clear_run
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -45,11 +44,9 @@ def run(
 
     config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
     with job(quiet=quiet, folder=out) as observer:
-        if overwrite and not resume:
-            clear_run(out)
         from dpl_nas.runs import run as run_job
 
-        result = run_job(config, out, resume=resume, observer=observer)
+        result = run_job(config, out, resume=resume, overwrite=overwrite, observer=observer)
     if json:
         print_json(result)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dpl_nas.cli.folders import clear_run
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -42,11 +41,9 @@ def search(
 
     config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
     with job(quiet=quiet, folder=out) as observer:
-        if overwrite and not resume:
-            clear_run(out)
         from dpl_nas.runs import search as search_job
 
-        result = search_job(config, out, resume=resume, observer=observer)
+        result = search_job(config, out, resume=resume, overwrite=overwrite, observer=observer)
     if json:
         print_json(result)
     else:

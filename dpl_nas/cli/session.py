@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
@@ -26,7 +27,9 @@ _CHATTER = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch", "matpl
 
 def console() -> Console:
     """For results; wide enough for tables where stdout is a file."""
-    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=120, soft_wrap=True)
+    # Names of folders and classes are not markup: [/b] or :cat: may be part of them.
+    width = None if sys.stdout.isatty() else 120
+    return Console(width=width, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -82,6 +85,9 @@ def _libraries_silenced() -> Iterator[None]:
     Their errors reach us as exceptions.
     """
     levels = {name: logging.getLogger(name).level for name in _CHATTER}
+    hook = threading.excepthook
+    # TensorBoard writes in a thread of its own, and raises what happened there again in ours.
+    threading.excepthook = _only_defects
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
@@ -90,5 +96,11 @@ def _libraries_silenced() -> Iterator[None]:
         try:
             yield
         finally:
+            threading.excepthook = hook
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
+
+
+def _only_defects(problem: threading.ExceptHookArgs) -> None:
+    if not isinstance(problem.exc_value, OSError):
+        threading.__excepthook__(problem)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from dpl_nas.cli.folders import clear_run
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -68,11 +67,11 @@ def train(
             raise ConfigError(f"--length must be a whole number of 0 or more, found {length}")
         chosen = config.space.uniform(length)
     with job(quiet=quiet, folder=out) as observer:
-        if overwrite and not resume:
-            clear_run(out)
         from dpl_nas.runs import train as train_job
 
-        result = train_job(config, chosen, out, resume=resume, observer=observer)
+        result = train_job(
+            config, chosen, out, resume=resume, overwrite=overwrite, observer=observer
+        )
     if json:
         print_json(result)
     else:

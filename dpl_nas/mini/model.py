@@ -11,11 +11,11 @@ import torch
 from open_clip import image_transform
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import atomic_path
+from dpl_nas.files import write_bytes
 from dpl_nas.mini.render import IMAGE_SIZE
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer, used_tokens
 
@@ -88,8 +88,7 @@ def build_mini_clip(
 def save_mini_clip(path: Path, state: dict[str, Tensor]) -> None:
     """Write a state dict with the compact token table, in half precision."""
     halves = {name: value.detach().half().contiguous() for name, value in state.items()}
-    with atomic_path(path) as temporary:
-        save_file(halves, str(temporary), metadata={"format": _FORMAT})
+    write_bytes(path, save(halves, metadata={"format": _FORMAT}))
 
 
 def load_mini_clip(path: Path | None = None) -> CLIP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import atomic_path
+from dpl_nas.files import write_bytes
 from dpl_nas.mini.evaluate import normalized, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
 from dpl_nas.mini.scenes import FACTS, Batch, sample_batch
@@ -334,8 +335,7 @@ def pretrain(
         losses.append(trainer.advance())
         last = trainer.step == settings.steps
         if last or trainer.step % settings.save_every == 0:
-            with atomic_path(file) as temporary:
-                torch.save(trainer.state(), temporary)
+            _save(file, trainer.state())
         if progress and (last or trainer.step % settings.evaluate_every == 0):
             accuracies, _ = zero_shot_accuracies(
                 trainer.encode_image, trainer.encode_text, images=_PROGRESS_IMAGES
@@ -348,6 +348,12 @@ def pretrain(
     weights = folder / "mini_clip.safetensors"
     save_mini_clip(weights, trainer.model.state_dict())
     return weights
+
+
+def _save(file: Path, state: dict[str, Any]) -> None:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    write_bytes(file, stream.getvalue())
 
 
 def _saved_state(file: Path, settings: PretrainSettings) -> dict[str, Any]:

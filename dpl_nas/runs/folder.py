@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -24,20 +25,63 @@ _VERSIONS = "versions.json"
 _LOCK = ".lock"
 #: What is written when a folder is claimed; with nothing else there, nothing was done yet.
 _CLAIM = {_CONFIG, _VERSIONS}
+#: All that a run writes, at the top of its folder; the manual design has a part of it below.
+_OWN = _CLAIM | {
+    _LOCK,
+    "alphas.jsonl",
+    "alphas.png",
+    "architecture.json",
+    "architecture.png",
+    "prompts.safetensors",
+    "result.json",
+    "search.json",
+    "search.state",
+    "seconds.json",
+    "tensorboard",
+    "train.state",
+    "uniform",
+}
+_OWN_BELOW = {
+    "uniform": ("prompts.safetensors", "train.state"),
+    "tensorboard": ("events.out.tfevents.*",),
+}
 _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "nni", "pytorch-lightning")
 
 
 @contextmanager
-def open_folder(folder: Path, config: RunConfig, resume: bool) -> Iterator[Path]:
+def open_folder(
+    folder: Path, config: RunConfig, resume: bool, *, overwrite: bool = False
+) -> Iterator[Path]:
     """Claim ``folder`` for a run of ``config`` while the context lasts.
+
+    ``overwrite`` removes a run that is there first; with ``resume`` it says nothing.
 
     Raises
     ------
     OutputError
-        If another process works in it, if it is not empty and ``resume`` is not asked for,
-        or if what it holds was configured differently.
+        If another process works in it, if it is not empty and neither ``resume`` nor
+        ``overwrite`` is asked for, if what it holds was configured differently, or if it is to
+        be overwritten and holds anything that a run does not write.
     """
+    overwrite = overwrite and not resume
     try:
+        # TensorBoard cannot write to other names.
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"{str(folder)!r} holds bytes that are no characters: give a folder with another name"
+        ) from None
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file: give a folder")
+    try:
+        if folder.is_dir() and not (folder / _LOCK).exists():
+            # Somebody else's folder is left as it is, without a lock.
+            if overwrite:
+                _check_own(folder)
+            elif (folder / _CONFIG).exists():
+                _saved(folder)
+            else:
+                _check_empty(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("w")
     except OSError as error:
@@ -49,20 +93,83 @@ def open_folder(folder: Path, config: RunConfig, resume: bool) -> Iterator[Path]
             raise OutputError(
                 f"{folder} is in use by a run that is still going: wait, or use another folder"
             ) from None
+        if overwrite:
+            _clear(folder)
         _claim(folder, config, resume)
         yield folder
 
 
+def _clear(folder: Path) -> None:
+    """Remove a run; the folder and its lock stay, so that no other process slips in."""
+    _check_own(folder)
+    try:
+        # The configuration goes last: what is left after an interruption is still a run.
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == _CONFIG):
+            if path.name == _LOCK:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot remove the run in {folder}: {error.strerror}") from error
+
+
+def _check_own(folder: Path) -> None:
+    """Complain unless everything in ``folder`` was written by a run."""
+    foreign = [
+        path.name for path in folder.iterdir() if path.name not in _OWN and path.suffix != ".tmp"
+    ]
+    for name, patterns in _OWN_BELOW.items():
+        below = folder / name
+        if below.is_dir():
+            foreign += [
+                f"{name}/{path.name}"
+                for path in below.iterdir()
+                if path.suffix != ".tmp" and not any(path.match(pattern) for pattern in patterns)
+            ]
+    if foreign:
+        raise OutputError(
+            f"{folder} holds {min(foreign)}, which no run has written: --overwrite leaves it "
+            "alone, so move that away or use another folder"
+        )
+    if not _held(folder):
+        return
+    # Somebody else's files may have the same names. Runs of other versions have other settings.
+    file = folder / _CONFIG
+    config = read_yaml(file, "configuration", OutputError) if file.exists() else {}
+    if not {"task", "space", "strategy"} <= set(config):
+        raise OutputError(
+            f"{folder} is not empty and not a run, since it has no {_CONFIG} of one: --overwrite "
+            "leaves it alone, so use another folder"
+        )
+
+
+def _held(folder: Path) -> set[str]:
+    """What is in the folder, but for temporary files that a killed run may have left."""
+    return {path.name for path in folder.iterdir() if path.suffix != ".tmp"} - {_LOCK}
+
+
+def _check_empty(folder: Path) -> None:
+    if _held(folder):
+        raise OutputError(f"{folder} is not empty: use another one")
+
+
+def _saved(folder: Path) -> RunConfig:
+    file = folder / _CONFIG
+    return validated(
+        RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
+    )
+
+
 def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
     file = folder / _CONFIG
-    # A killed run may have left temporary files.
-    held = {path.name for path in folder.iterdir() if path.suffix != ".tmp"} - {_LOCK}
+    if not file.exists():
+        _check_empty(folder)
     # As when a setting turned out to be wrong: nothing was done yet, so it starts afresh.
-    untouched = held <= _CLAIM
+    untouched = _held(folder) <= _CLAIM
     if file.exists() and (resume or untouched):
-        saved = validated(
-            RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
-        )
+        saved = _saved(folder)
         different = [
             name for name in RunConfig.model_fields if getattr(saved, name) != getattr(config, name)
         ]
@@ -71,13 +178,12 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
                 f"{folder} holds a run with another {', '.join(different)}: resume it with the "
                 "same settings, or use another folder"
             )
-        if not different:
+        if not different and (folder / _VERSIONS).exists():
             return
     if not untouched:
-        hint = "go on with --resume, or use another folder" if file.exists() else "use another one"
-        raise OutputError(f"{folder} is not empty: {hint}")
-    write_json(folder / _VERSIONS, _versions())
+        raise OutputError(f"{folder} is not empty: go on with --resume, or use another folder")
     write_text(file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_json(folder / _VERSIONS, _versions())
 
 
 def _versions() -> dict[str, str]:

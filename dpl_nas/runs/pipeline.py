@@ -11,12 +11,13 @@ from typing import Any
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
+from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import Task, load_task
+from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.evaluate import Metrics, prompted, score, zero_shot
@@ -28,15 +29,22 @@ _ARCHITECTURE = "architecture.json"
 _SEARCH = "search.json"
 _PROMPTS = "prompts.safetensors"
 _RESULT = "result.json"
+_RECORDS = "alphas.jsonl"
 
 
 def run(
-    config: RunConfig, folder: Path, *, resume: bool = False, observer: Observer | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    observer: Observer | None = None,
 ) -> dict[str, Any]:
     """The whole job; returns what ``result.json`` holds.
 
     Beside the found lengths, the same length everywhere is trained with the same budget, and
-    both are tested with zero-shot CLIP on the full test set.
+    both are tested with zero-shot CLIP on the full test set. ``overwrite`` removes a run that is
+    in ``folder`` first, once the configuration is known to work.
 
     Raises
     ------
@@ -45,8 +53,8 @@ def run(
     """
     observer = observer or Observer()
     # Before the folder is touched: bad input leaves nothing behind.
-    task, backbone = _parts(config)
-    with open_folder(folder, config, resume):
+    task, backbone = _parts(config, searches=True)
+    with open_folder(folder, config, resume, overwrite=overwrite):
         if (folder / _RESULT).exists():
             finished: dict[str, Any] = read_json(folder / _RESULT)
             return finished
@@ -78,11 +86,16 @@ def run(
 
 
 def search(
-    config: RunConfig, folder: Path, *, resume: bool = False, observer: Observer | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Only the search; returns the architecture and how it was found."""
-    task, backbone = _parts(config)
-    with open_folder(folder, config, resume):
+    task, backbone = _parts(config, searches=True)
+    with open_folder(folder, config, resume, overwrite=overwrite):
         found, summary = _searched(config, task, backbone, folder, observer or Observer())
         return {**_head(config, found), "search": summary}
 
@@ -93,14 +106,17 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
     config.space.check(architecture)
-    task, backbone = _parts(config)
-    with open_folder(folder, config, resume):
-        _trained(config, architecture, task, backbone, folder, observer or Observer(), "found")
+    task, backbone = _parts(config, searches=False)
+    with open_folder(folder, config, resume, overwrite=overwrite):
+        _check_lengths(folder, architecture)
+        # First, so that a training that is resumed knows what it is of.
         architecture.save(folder / _ARCHITECTURE)
+        _trained(config, architecture, task, backbone, folder, observer or Observer(), "found")
         return {**_head(config, architecture), "prompts": str(folder / _PROMPTS)}
 
 
@@ -139,8 +155,35 @@ class _Clock:
             write_json(self._file, self.seconds)
 
 
-def _parts(config: RunConfig) -> tuple[Task, Backbone]:
-    return load_task(config.task), load_backbone(config.space.backbone, config.device)
+def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
+    """Task and backbone, of which the configuration is known not to ask for too much."""
+    task = load_task(config.task)
+    few_shot_split(task, config.shots, config.seed)
+    if searches:
+        search = config.strategy.search
+        few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
+    backbone = load_backbone(config.space.backbone, config.device)
+    for tower, part in config.space.towers.items():
+        if part.layers[-1] >= backbone.layers[tower]:
+            raise SpaceError(
+                f"space {config.space.name} searches {tower}/{part.layers[-1]}, but the {tower} "
+                f"tower of {backbone.name} has {backbone.layers[tower]} layers, counted from 0"
+            )
+    return task, backbone
+
+
+def _check_lengths(folder: Path, architecture: Architecture) -> None:
+    """Complain if what ``folder`` holds is about other lengths, or still searching for them."""
+    file = folder / _ARCHITECTURE
+    if file.exists():
+        if load_architecture(file).lengths != architecture.lengths:
+            raise OutputError(
+                f"{folder} holds a run with other lengths, {file.name} has them: use another folder"
+            )
+    elif (folder / _RECORDS).exists():
+        raise OutputError(
+            f"{folder} holds a search that is not complete: go on with it, or use another folder"
+        )
 
 
 def _searched(
@@ -148,6 +191,11 @@ def _searched(
 ) -> tuple[Architecture, dict[str, Any]]:
     if (folder / _ARCHITECTURE).exists() and (folder / _SEARCH).exists():
         return load_architecture(folder / _ARCHITECTURE), read_json(folder / _SEARCH)
+    if (folder / _ARCHITECTURE).exists():
+        # A search writes it last.
+        raise OutputError(
+            f"{folder} holds the training of given lengths, not a search: use another folder"
+        )
     # NNI takes seconds to import: a resumed run that has searched does not need it.
     from dpl_nas.strategy import DARTS
 
@@ -188,7 +236,12 @@ def _trained(
 ) -> TrainedPrompts:
     file = folder / _PROMPTS
     if file.exists():
-        return load_prompts(file)
+        saved = load_prompts(file)
+        if saved.architecture.lengths != architecture.lengths:
+            raise CheckpointError(
+                f"{file} holds prompts of other lengths than this run's: remove it to train afresh"
+            )
+        return saved
     prompts = train_prompts(
         architecture,
         config.space,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
-from dpl_nas.errors import CheckpointError, ConfigError
+from dpl_nas.errors import CheckpointError, ConfigError, OutputError
 from dpl_nas.nni.supermodule import DifferentiableContexts
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
@@ -34,6 +34,7 @@ __all__ = ["SearchProgress"]
 
 _STATE = "search.state"
 _RECORDS = "alphas.jsonl"
+_TENSORBOARD = "tensorboard"
 _BATCH = 100
 
 
@@ -134,7 +135,7 @@ class SearchProgress(pl.Callback):
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(
-                str(self._folder / "tensorboard"), purge_step=self.done_before
+                str(self._folder / _TENSORBOARD), purge_step=self.done_before
             )
         self._observer.begin("search", self._settings.epochs, self.done_before)
 
@@ -143,7 +144,12 @@ class SearchProgress(pl.Callback):
         record = self._measure(pl_module.model.clip)
         self.records.append(record)
         if self._folder is not None:
-            self._log(record)
+            try:
+                self._log(record)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot write {self._folder / _TENSORBOARD}: {error.strerror or error}"
+                ) from error
             write_records(self._folder / _RECORDS, self.records)
             save_state(
                 self._folder / _STATE,

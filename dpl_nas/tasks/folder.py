@@ -67,9 +67,11 @@ class FolderImages:
         try:
             with Pillow.open(self._paths[index]) as image:
                 return image.convert("RGB")
-        except OSError as error:
+        except Exception as error:
+            # Pillow's readers raise errors of many kinds, also for images of absurd sizes.
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise TaskError(
-                f"{self._paths[index]} is not a readable image ({error}): repair or remove it"
+                f"{self._paths[index]} is not a readable image ({reason:.200}): repair or remove it"
             ) from error
 
 

@@ -9,6 +9,16 @@ import pytest
 
 from dpl_nas.space import load_space
 
+
+def contents(folder: Path, pattern: str = "*") -> dict[str, str]:
+    """The texts of the files in a folder and below."""
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob(pattern)
+        if path.is_file()
+    }
+
+
 RUN = ("run", "--out", "OUT")
 OK = ("--task", "mini/digits")
 
@@ -25,11 +35,23 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
         ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
+        ((*RUN, *OK, "search.epochs=2020-13-45"), "the value of search.epochs is not valid YAML"),
+        ((*RUN, *OK, "search={epochs: 1, epochs: 2}"), "the value of search is not valid YAML"),
+        (
+            (*RUN, *OK, "search.epochs=" + "[" * 5000),
+            "the value of search.epochs is not valid YAML",
+        ),
+        ((*RUN, *OK, "train.optimizer.lr=.inf"), "train.optimizer.lr: input should be"),
+        ((*RUN, *OK, "train.optimizer.lr=1e300"), "train.optimizer.lr: input should be"),
+        ((*RUN, *OK, "search.alphas.betas=[0.5, 1]"), "search.alphas.betas.1: input should be"),
         ((*RUN, *OK, "--shots", "0"), "shots: input should be greater than or equal to 1"),
         ((*RUN, *OK, "--shots", "1.5"), "Invalid value for '--shots'"),
         ((*RUN, *OK, "--shots", "100000"), "100000 shots a class were asked for"),
         ((*RUN, *OK, "--seed", "-1"), "seed"),
         ((*RUN, *OK, "space.towers.image.lengths=[-2]"), "whole numbers of 0 or more, not -2"),
+        ((*RUN, *OK, "space.towers.image.layers=0-99"), "searches image/99, but the image tower"),
+        ((*RUN, *OK, "space.towers.image.layers=0-99999999999"), "a range such as 0-11"),
+        ((*RUN, *OK, "space.towers.image.lengths=[0, 1000000]"), "whole numbers of 1000 at most"),
         ((*RUN, *OK, "space.backbone.model=ViT-Z"), "ViT-Z cannot be the backbone"),
         ((*RUN, *OK, "space.backbone.model=RN50"), "its image tower is a ResNet"),
         ((*RUN, *OK, "space.backbone.pretrained=no.safetensors"), "no.safetensors"),
@@ -58,15 +80,88 @@ def test_one_sentence(
     assert outcome.err.startswith("error: ")
     assert complaint in outcome.err
     assert outcome.code == 2
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_in_use(call, quick: list[str], tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    for extra in ((), ("--overwrite",)):
-        outcome = call("run", *quick, "--out", tmp_path, *extra)
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"notes.txt": "mine"},
+        # What a run calls its own files says nothing.
+        {"config.yml": "theirs: 1"},
+        {"config.yml": "theirs: 1", "notes.txt": "mine"},
+        {"result.json": "{}"},
+        {"uniform/notes.txt": "mine"},
+    ],
+)
+@pytest.mark.parametrize("extra", [(), ("--overwrite",), ("--resume",)])
+def test_somebody_elses_folder(
+    call, quick: list[str], tmp_path: Path, files: dict[str, str], extra: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "folder"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    outcome = call("run", *quick, "--out", folder, *extra)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1
+    assert contents(folder) == files
+
+
+@pytest.mark.parametrize(
+    "setting", ["shots=100", "task=nowhere", "space.backbone.pretrained=no.safetensors"]
+)
+def test_bad_input_overwrites_nothing(call, quick: list[str], tmp_path: Path, setting: str) -> None:
+    out = tmp_path / "run"
+    assert call("train", *quick, "--out", out, "--length", "1", "--quiet").code == 0
+    before = sorted(path.name for path in out.iterdir())
+    outcome = call("train", *quick, setting, "--out", out, "--length", "1", "--overwrite")
+    assert outcome.code == 2
+    assert sorted(path.name for path in out.iterdir()) == before
+
+
+def test_a_run_with_something_else_in_it(call, quick: list[str], tmp_path: Path) -> None:
+    train = ("train", *quick, "--out", tmp_path / "run", "--length", "1", "--quiet")
+    assert call(*train).code == 0
+    notes = tmp_path / "run" / "notes.txt"
+    notes.write_text("mine")
+    outcome = call(*train, "--overwrite")
+    assert outcome.code == 2
+    assert "holds notes.txt, which no run has written" in outcome.err
+    assert (tmp_path / "run" / "prompts.safetensors").exists()
+    notes.unlink()
+    assert call(*train, "--overwrite").code == 0
+
+
+def test_prompts_of_other_lengths(call, quick: list[str], tmp_path: Path) -> None:
+    train = ("train", *quick, "--out", tmp_path, "--quiet")
+    assert call(*train, "--length", "1").code == 0
+    for other in ((*train, "--length", "2"), ("run", *train[1:])):
+        before = contents(tmp_path, "architecture.json")
+        outcome = call(*other, "--resume")
         assert outcome.code == 2
-        assert outcome.out == ""
-        assert (tmp_path / "notes.txt").read_text() == "mine"
+        assert "use another folder" in outcome.err
+        assert contents(tmp_path, "architecture.json") == before
+
+
+def test_an_architecture_edited_by_hand(call, quick: list[str], tmp_path: Path) -> None:
+    whole = json.loads(load_space("mini_clip").uniform(2).model_dump_json())
+    for key in ("layers", "lengths"):
+        whole[key]["image"] = whole[key]["image"][1:]
+    (tmp_path / "architecture.json").write_text(json.dumps(whole))
+    outcome = call("train", *quick, "--out", tmp_path / "out", "--architecture", tmp_path)
+    assert outcome.code == 2
+    assert "does not have the layers of space mini_clip" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_names_that_look_like_markup(call, tmp_path: Path) -> None:
+    file = tmp_path / "space.yml"
+    file.write_text("name: '[red]mine[/b] :cat:'\ntowers: {image: {layers: 0-3, lengths: [0, 1]}}")
+    outcome = call("space", "show", file)
+    assert outcome.code == 0
+    assert "[red]mine[/b] :cat:" in outcome.out
 
 
 def test_a_run_that_is_still_going(call, quick: list[str], tmp_path: Path) -> None:

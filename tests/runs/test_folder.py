@@ -71,3 +71,13 @@ def test_somebody_elses_folder_is_left_alone(
     ):
         pass
     assert (tmp_path / "config.yml").read_text() == "somebody: else"
+
+
+def test_a_name_that_is_no_text(run_config: RunConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "run\udcff"
+    with (
+        pytest.raises(OutputError, match="bytes that are no characters"),
+        open_folder(folder, run_config, resume=False),
+    ):
+        pass
+    assert not folder.exists()

@@ -1,10 +1,13 @@
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 
 from dpl_nas.errors import TaskError
 from dpl_nas.tasks import load_task
+from dpl_nas.tasks.folder import FolderImages
 
 
 def test_layout(image_folder: Path) -> None:
@@ -50,3 +53,14 @@ def test_unknown() -> None:
         load_task("mini/nothing")
     with pytest.raises(TaskError, match="nor a folder of images"):
         load_task("/no/such/folder")
+
+
+def test_an_image_of_absurd_size_is_named(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    file = tmp_path / "huge.png"
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    )
+    with pytest.raises(TaskError, match=r"huge\.png is not a readable image"):
+        FolderImages([(str(file), 0)]).image(0)
