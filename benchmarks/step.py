@@ -26,6 +26,7 @@ from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dpl_nas.memory import keep_freed_memory
 from dpl_nas.threads import share_cores
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     # Before torch is loaded.
     share_cores()
+    keep_freed_memory()
     options = _options(arguments)
     import torch
     from rich.console import Console

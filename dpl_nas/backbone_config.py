@@ -26,7 +26,9 @@ class BackboneConfig(Frozen):
         of another file. For others: a tag of open_clip such as ``openai``, the path of a
         ``.safetensors`` or ``.pt`` file, or ``random``; never silently random.
     precision
-        Of the frozen weights and of the activations; context vectors stay in float32.
+        Of matrix products and the frozen weights in them. With ``bf16``, hidden states between
+        products, layer norms, soft-max and context vectors stay in float32 (autocast); its
+        cost in accuracy is in docs/performance.md.
     seed
         Of the weights, where ``pretrained`` is ``random``.
     """

@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 
 #: From the bottom up; modules in one row do not know each other. The longest prefix counts.
 LAYERS = (
-    ("errors", "towers", "seeds", "threads", "yaml_values"),
+    ("errors", "towers", "seeds", "threads", "memory", "yaml_values"),
     ("files", "presets", "validation", "observer"),
     ("backbone_config", "cost"),
     ("space",),

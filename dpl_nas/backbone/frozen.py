@@ -228,10 +228,11 @@ class Backbone:
 def _frozen(model: CLIP | CustomTextCLIP, precision: Precision) -> CLIP | CustomTextCLIP:
     model = model.eval().requires_grad_(False)
     if precision == "bf16":
-        scale = model.logit_scale.data
-        model.to(torch.bfloat16)
-        # One number, and an error in it would scale every logit.
-        model.logit_scale.data = scale
+        # What matrix products take. Layer norms, biases and the logit scale stay as they are,
+        # and so do the hidden states between products: see PromptedCLIP.
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.data = parameter.data.to(torch.bfloat16)
     return model
 
 

@@ -79,4 +79,4 @@ def mean_inputs(
         embeddings += token_embedding[batch[:, :length]] / len(tokens)
         pooling[rows, end] += 1 / len(tokens)
     embeddings += positional_embedding[:length]
-    return TextInputs(embeddings.to(token_embedding.dtype), pooling)
+    return TextInputs(embeddings, pooling)

@@ -25,8 +25,10 @@ _SMALL = 1 << 22
 _ROWS = 1024
 
 
-def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """``x @ weight.T + bias`` where ``weight`` and ``bias`` are constants.
+def frozen_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None = None
+) -> Tensor:
+    """``x @ weight.T + bias (+ residual)`` where ``weight`` and ``bias`` are constants.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ``(..., in_features)``.
     weight, bias
         ``(out_features, in_features)`` and ``(out_features,)``.
+    residual
+        ``(..., out_features)``.
 
     Returns
     -------
@@ -41,8 +45,9 @@ def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ``(..., out_features)``.
     """
     if not _by_onednn(x, weight):
-        return functional.linear(x, weight, bias)
-    result: Tensor = _Linear.apply(x, weight, bias)
+        plain = functional.linear(x, weight, bias)
+        return plain if residual is None else residual + plain
+    result: Tensor = _Linear.apply(x, weight, bias, residual)
     return result
 
 
@@ -54,8 +59,11 @@ def frozen_mlp(
     bias_out: Tensor,
     activation: Activation,
     scale: float = 1.0,
+    residual: Tensor | None = None,
 ) -> Tensor:
-    """``act(x @ weight_in.T + bias_in) / scale @ weight_out.T + bias_out``, all constants but x.
+    """``act(x @ weight_in.T + bias_in) / scale @ weight_out.T + bias_out (+ residual)``.
+
+    The weights and biases are constants.
 
     QuickGELU is ``u * sigmoid(s u) = silu(s u) / s`` with ``s = 1.702`` (Hendrycks and Gimpel
     2016): give ``s x`` and ``s bias_in`` with ``scale=s``, and no pass over the hidden units is
@@ -69,13 +77,17 @@ def frozen_mlp(
         ``(hidden, width)`` and ``(hidden,)``.
     weight_out, bias_out
         ``(width, hidden)`` and ``(width,)``.
+    residual
+        ``(..., width)``.
 
     Returns
     -------
     Tensor
         ``(..., width)``.
     """
-    result: Tensor = _Mlp.apply(x, weight_in, bias_in, weight_out, bias_out, activation, scale)
+    result: Tensor = _Mlp.apply(
+        x, weight_in, bias_in, weight_out, bias_out, activation, scale, residual
+    )
     return result
 
 
@@ -99,15 +111,20 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None
+    ) -> Tensor:
         ctx.save_for_backward(weight)
-        return _product(x, weight, bias)
+        result = _product(x, weight, bias)
+        # Its own memory, so the sum takes no more.
+        return result if residual is None else result.add_(residual)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (weight,) = ctx.saved_tensors
-        return _product(gradient, weight.T), None, None
+        inner = _product(gradient, weight.T) if ctx.needs_input_grad[0] else None
+        return inner, None, None, gradient if ctx.needs_input_grad[3] else None
 
 
 class _Mlp(torch.autograd.Function):
@@ -123,9 +140,10 @@ class _Mlp(torch.autograd.Function):
         bias_out: Tensor,
         activation: Activation,
         scale: float,
+        residual: Tensor | None,
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        result = torch.empty_like(rows)
+        result = torch.empty(len(rows), weight_out.shape[0], dtype=x.dtype, device=x.device)
         hidden = []
         for part, out in zip(rows.split(_ROWS), result.split(_ROWS), strict=True):
             units = _product(part, weight_in, bias_in)
@@ -134,7 +152,9 @@ class _Mlp(torch.autograd.Function):
             hidden.append(units)
         ctx.save_for_backward(weight_in, weight_out, *hidden)
         ctx.activation, ctx.scale = activation, scale
-        return result.view(x.shape)
+        if residual is not None:
+            result.add_(residual.reshape(result.shape))
+        return result.view(*x.shape[:-1], result.shape[-1])
 
     @staticmethod
     @once_differentiable
@@ -146,8 +166,9 @@ class _Mlp(torch.autograd.Function):
             else torch.ops.aten.gelu_backward
         )
         rows = gradient.reshape(-1, gradient.shape[-1])
-        result = torch.empty_like(rows)
+        result = rows.new_empty(len(rows), weight_in.shape[1])
         for part, units, out in zip(rows.split(_ROWS), hidden, result.split(_ROWS), strict=True):
             inner = _product(part, weight_out.T)
             torch.mul(_product(activated(inner, units), weight_in.T), 1 / ctx.scale, out=out)
-        return result.view(gradient.shape), *(None,) * 6
+        past = gradient if ctx.needs_input_grad[7] else None
+        return result.view(*gradient.shape[:-1], result.shape[-1]), *(None,) * 6, past

@@ -20,6 +20,7 @@ from typing import Any
 import nni
 
 from dpl_nas.errors import DplError
+from dpl_nas.memory import keep_freed_memory
 from dpl_nas.observer import Observer
 from dpl_nas.threads import share_cores
 
@@ -57,6 +58,7 @@ def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trial; returns the exit code, 2 for bad input."""
     share_cores()
+    keep_freed_memory()
     options = _options(arguments)
     parameters: dict[str, Any] = nni.get_next_parameter() or {}
     # Heavy imports wait until NNI has been asked: a wrong experiment fails at once.

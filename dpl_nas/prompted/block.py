@@ -40,7 +40,7 @@ def layer_context(block: Any, mixture: ContextMixture) -> LayerContext:
     """LN1 of the vectors through the block's own projections, for all candidates at once."""
     weight, bias = block.attn.in_proj_weight, block.attn.in_proj_bias
     width = weight.shape[1]
-    vectors = _norm(block.ln_1, mixture.vectors.to(weight.dtype))
+    vectors = _norm(block.ln_1, mixture.vectors.to(block.ln_1.weight.dtype))
     both = functional.linear(vectors, weight[width:], bias[width:])
     keys, values = (
         part.view(len(vectors), block.attn.num_heads, -1).transpose(0, 1)
@@ -91,8 +91,10 @@ def attend(
 def feed_forward(block: Any, x: Tensor, attended: Tensor) -> Tensor:
     """The rest of a pre-norm block: output projection, residual, MLP, residual."""
     out = block.attn.out_proj
+    if isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity):
+        return _mlp(block, frozen_linear(attended, out.weight, out.bias, x), residual=True)
     h = x + block.ls_1(frozen_linear(attended, out.weight, out.bias))
-    y: Tensor = h + block.ls_2(_mlp(block, h))
+    y: Tensor = h + block.ls_2(_mlp(block, h, residual=False))
     return y
 
 
@@ -107,16 +109,23 @@ def _norm(norm: Any, x: Tensor, scale: float = 1.0) -> Tensor:
     return functional.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps)
 
 
-def _mlp(block: Any, h: Tensor) -> Tensor:
+def _mlp(block: Any, h: Tensor, *, residual: bool) -> Tensor:
     norm, first, last = block.ln_2, block.mlp.c_fc, block.mlp.c_proj
     activation, scale = _activation(block.mlp.gelu)
     exact = h.dtype == first.weight.dtype and h.dtype in (torch.float32, torch.float64)
     if activation is None or not exact or torch.is_autocast_enabled(h.device.type):
         result: Tensor = block.mlp(_norm(norm, h))
-        return result
+        return h + result if residual else result
     bias = first.bias if scale == 1.0 else first.bias * scale
     return frozen_mlp(
-        _norm(norm, h, scale), first.weight, bias, last.weight, last.bias, activation, scale
+        _norm(norm, h, scale),
+        first.weight,
+        bias,
+        last.weight,
+        last.bias,
+        activation,
+        scale,
+        h if residual else None,
     )
 
 

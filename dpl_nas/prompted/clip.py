@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,8 +121,10 @@ class PromptedCLIP(nn.Module):
         if layer > first:
             raise ValueError(f"expected a layer up to {first}, found {layer}")
         visual: Any = self.backbone.model.visual
-        x = image_tower.embed_patches(visual, images)
-        return ImageStates(layer, image_tower.run_layers(visual, x, {}, range(layer), self.path))
+        with self._precision():
+            x = image_tower.embed_patches(visual, images)
+            x = image_tower.run_layers(visual, x, {}, range(layer), self.path)
+        return ImageStates(layer, x)
 
     def encode_image(self, images: Tensor | ImageStates) -> Tensor:
         """Image features before normalisation.
@@ -136,6 +139,10 @@ class PromptedCLIP(nn.Module):
         Tensor
             ``(batch, embed)``.
         """
+        with self._precision():
+            return self._encode_image(images)
+
+    def _encode_image(self, images: Tensor | ImageStates) -> Tensor:
         visual: Any = self.backbone.model.visual
         if isinstance(images, ImageStates):
             start, x = images.layer, images.hidden
@@ -164,6 +171,10 @@ class PromptedCLIP(nn.Module):
         Tensor
             ``(classes, embed)``.
         """
+        with self._precision():
+            return self._encode_text(text)
+
+    def _encode_text(self, text: TextInputs) -> Tensor:
         tower: Any = self.backbone.text_tower
         if self.path == "reference":
             pooled = self._plain_text(text)
@@ -203,6 +214,12 @@ class PromptedCLIP(nn.Module):
     def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
         """Logits ``(batch, classes)`` of ``images`` against the captions of ``text``."""
         return self.logits(self.encode_image(images), self.encode_text(text))
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.backbone.precision == "fp32":
+            return nullcontext()
+        # Nothing to cache: the weights are in bfloat16 already.
+        return torch.autocast(self.backbone.device.type, torch.bfloat16, cache_enabled=False)
 
     def _plain_text(self, text: TextInputs) -> Tensor:
         tower: Any = self.backbone.text_tower

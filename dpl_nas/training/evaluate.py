@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,9 +17,12 @@ from dpl_nas.observer import Observer
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
+from dpl_nas.training.prefetch import prefetched
 from dpl_nas.training.prompts import TrainedPrompts
 
 __all__ = ["Classifier", "Metrics", "evaluate", "prompted", "score", "zero_shot"]
+
+_MOST_DECODERS = 4
 
 
 @dataclass(frozen=True)
@@ -90,16 +96,22 @@ def score(
     predictions: dict[str, list[int]] = {name: [] for name in classifiers}
     models = [classifier.model for classifier in classifiers.values()]
     first = min(model.first_layer("image") for model in models)
-    starts = range(0, len(labels), batch_size)
-    observer.begin("evaluate", len(starts))
-    for done, start in enumerate(starts, start=1):
-        rows = range(start, min(start + batch_size, len(labels)))
-        backbone = models[0].backbone
-        batch = torch.stack([backbone.preprocess(images.image(row)) for row in rows])
-        states = models[0].image_states(batch.to(backbone.device), first)
-        for name, classifier in classifiers.items():
-            predictions[name] += classifier.predict(states).tolist()
-        observer.advance("evaluate", done, {"images": rows.stop})
+    backbone = models[0].backbone
+    every = range(len(labels))
+    batches = [every[start : start + batch_size] for start in range(0, len(labels), batch_size)]
+
+    def decoded(rows: range) -> Tensor:
+        return torch.stack([backbone.preprocess(images.image(row)) for row in rows])
+
+    workers = min(os.cpu_count() or 1, _MOST_DECODERS)
+    jobs = (partial(decoded, rows) for rows in batches)
+    observer.begin("evaluate", len(batches))
+    with closing(prefetched(jobs, ahead=2 * workers, workers=workers)) as pixels:
+        for done, batch in enumerate(pixels, start=1):
+            states = models[0].image_states(batch.to(backbone.device), first)
+            for name, classifier in classifiers.items():
+                predictions[name] += classifier.predict(states).tolist()
+            observer.advance("evaluate", done, {"images": batches[done - 1].stop})
     observer.end("evaluate")
     return {name: _metrics(labels, found, classes) for name, found in predictions.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import torch
 from torch import Tensor
@@ -56,8 +57,9 @@ class TrainingInputs:
     def batches(self, jobs: Sequence[tuple[Sequence[int], int]]) -> Iterator[Batch]:
         """For each ``(rows, seed)``: inputs, labels (batch,), teacher's logits or ``None``."""
         if self._states is None:
-            for images, labels in self._images.batches(jobs):
-                yield images, labels, self._teacher.logits(images) if self._teacher else None
+            with closing(self._images.batches(jobs)) as batches:
+                for images, labels in batches:
+                    yield images, labels, self._teacher.logits(images) if self._teacher else None
             return
         for rows, _ in jobs:
             chosen = torch.tensor(rows, device=self._states.hidden.device)

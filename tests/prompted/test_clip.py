@@ -338,20 +338,24 @@ def test_on_a_gpu(make_backbone: Callable[..., Backbone]) -> None:
     torch.testing.assert_close(found.cpu(), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_bfloat16_is_near_float32(make_backbone: Callable[..., Backbone]) -> None:
+@pytest.mark.parametrize("path", ["fast", "portable", "reference"])
+def test_bfloat16_is_near_float32(make_backbone: Callable[..., Backbone], path: KernelPath) -> None:
     exact, low = make_backbone(double=False), make_backbone(double=False, precision="bf16")
-    context = started(Context(2, 32), dtype=torch.float32)
-    features = []
+    pixels = images(dtype=torch.float32)
+    features, gradients = [], []
     for backbone in (exact, low):
-        model = PromptedCLIP(backbone, {"image": {1: context}, "text": {}})
-        logits = model(images(dtype=torch.float32), backbone.text_inputs(CAPTIONS))
+        model = both_towers(backbone, path).float()
+        text = backbone.text_inputs(CAPTIONS)
+        logits = model(pixels, text)
         assert logits.dtype == torch.float32
-        features.append(model.encode_image(images(dtype=torch.float32)).float())
-    assert low.model.logit_scale.dtype == torch.float32
-    assert nn.functional.cosine_similarity(features[0], features[1]).min() > 0.999
-    torch.autograd.backward(features[1].sum())
-    assert context.vectors.grad is not None
-    assert context.vectors.grad.dtype == torch.float32
+        features += [model.encode_image(pixels).float(), model.encode_text(text).float()]
+        logits.sin().sum().backward()
+        assert all(p.grad is not None and p.grad.dtype == p.dtype for p in model.parameters())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    cosine = nn.functional.cosine_similarity
+    assert cosine(features[0], features[2]).min() > 0.9995
+    assert cosine(features[1], features[3]).min() > 0.9995
+    assert cosine(gradients[0], gradients[1], dim=0) > 0.98
 
 
 @pytest.mark.parametrize(

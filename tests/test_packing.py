@@ -1,0 +1,73 @@
+"""Which tokens of captions are computed."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpl_nas.backbone import packing
+from dpl_nas.backbone.packing import plan_text
+
+
+def captions(shared: int, own: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings of width 1 whose value tells class and place, read at each one's end."""
+    tokens = shared + max(own)
+    embeddings = torch.arange(float(len(own) * tokens)).view(len(own), tokens, 1)
+    embeddings[:, :shared] = -torch.arange(1.0, shared + 1)[:, None]
+    pooling = torch.zeros(len(own), tokens)
+    for row, length in enumerate(own):
+        pooling[row, shared + length - 1] = 1
+    return embeddings, pooling
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shared=st.integers(0, 4),
+    own=st.lists(st.integers(1, 5), min_size=2, max_size=9),
+    chunk=st.integers(1, 30),
+)
+def test_every_own_token_is_kept_once(shared: int, own: list[int], chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "_WORTHWHILE", 0)
+        embeddings, pooling = captions(shared, own)
+        plan = plan_text(embeddings, pooling, chunk)
+    assert torch.equal(plan.prefix, embeddings[0, :shared])
+    assert sum(each.classes for each in plan.classes) == len(own)
+    start = 0
+    for each in plan.classes:
+        lengths = own[start : start + each.classes]
+        kept = torch.cat(
+            [embeddings[start + i, shared : shared + n] for i, n in enumerate(lengths)]
+        )
+        assert torch.equal(each.embeddings, kept)
+        assert len(kept) <= max(chunk, *lengths)
+        assert each.pooling is None
+        # What is read is each class's last own token.
+        ends = torch.tensor(lengths).cumsum(0) - 1
+        assert torch.equal(each.read, ends)
+        if each.grid is None:
+            assert len(kept) == each.classes * each.tokens
+            assert torch.equal(each.read_places, each.read)
+        else:
+            assert each.places is not None
+            assert torch.equal(each.grid.flatten()[each.places], torch.arange(len(kept)))
+            assert torch.equal(each.grid.flatten()[each.read_places], each.read)
+        start += each.classes
+
+
+def test_the_prefix_ends_before_what_is_read() -> None:
+    # One class, or equal ones, share all; the token that is read is still their own.
+    embeddings, pooling = captions(3, [2])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "_WORTHWHILE", 0)
+        plan = plan_text(embeddings, pooling, 100)
+    assert len(plan.prefix) == 4
+    assert plan.classes[0].embeddings.shape == (1, 1)
+
+
+def test_little_text_is_left_as_it_is() -> None:
+    embeddings, pooling = captions(3, [1, 2])
+    plan = plan_text(embeddings, pooling, 100)
+    assert len(plan.prefix) == 0
+    assert plan.classes[0].grid is None
+    assert plan.classes[0].embeddings.shape == (10, 1)
