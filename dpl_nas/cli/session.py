@@ -22,7 +22,15 @@ from dpl_nas.observer import Observer
 __all__ = ["console", "job", "print_json"]
 
 #: Libraries whose remarks are not about the user's run.
-_CHATTER = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch", "matplotlib", "torch")
+_CHATTER = (
+    "huggingface_hub",
+    "nni",
+    "pytorch_lightning",
+    "lightning",
+    "lightning.pytorch",
+    "matplotlib",
+    "torch",
+)
 
 
 def console() -> Console:
