@@ -12,12 +12,13 @@ from dpl_nas.backbone.packing import TextPlan, plan_text
 
 __all__ = ["TextInputs", "mean_inputs"]
 
-#: What a backward pass keeps of a token in a layer, in units of its width: inputs of both layer
-#: norms, queries, keys and values as they are and on the grid, attention's result, hidden units.
-_KEPT = 16
+#: What a backward pass keeps of a token in a layer, in units of its width (measured): inputs of
+#: both layer norms, queries, keys and values as they are and on the grid, attention's result and
+#: its shares, hidden units.
+_KEPT = 23
 
 #: What the classes of one chunk may keep for the backward pass.
-_CHUNK_BYTES = 2 << 30
+_CHUNK_BYTES = 768 << 20
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import typer
 from dpl_nas import __version__
 from dpl_nas.cli import evaluate, mini, nni, run, search, space, tasks, train
 from dpl_nas.errors import DplError
+from dpl_nas.memory import keep_freed_memory
 from dpl_nas.threads import share_cores
 
 __all__ = ["app", "main"]
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
     """
     share_cores()
+    keep_freed_memory()
     _print_anything()
     code = 0
     try:

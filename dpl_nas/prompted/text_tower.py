@@ -67,16 +67,18 @@ def run_to(tower: Any, states: TextStates, layer: int, path: KernelPath) -> Text
 def class_features(tower: Any, states: TextStates, contexts: Contexts, path: KernelPath) -> Tensor:
     """Pooled hidden tokens ``(classes, width)`` after all layers and the final layer norm.
 
-    With several chunks of classes and a graph, a chunk's inner results are computed anew in
-    the backward pass, so that memory is bounded by one chunk's.
+    With several chunks of classes and a graph, inner results are computed anew in the backward
+    pass, so that memory is bounded by one chunk's. Those of the last chunk, which the backward
+    pass begins with, are kept.
     """
     blocks = tower.transformer.resblocks
     layers = range(states.layer, len(blocks))
     _, shared = _run_prefix(blocks, states, contexts, layers, path)
     features = []
-    for x, packed in zip(states.own, states.plan.classes, strict=True):
+    last = len(states.own) - 1
+    for chunk, (x, packed) in enumerate(zip(states.own, states.plan.classes, strict=True)):
         arguments = (tower, x, packed, shared, contexts, layers, path)
-        if len(states.own) > 1 and torch.is_grad_enabled():
+        if chunk < last and torch.is_grad_enabled():
             features.append(checkpoint(_run_own, *arguments, use_reentrant=False))
         else:
             features.append(_run_own(*arguments))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import TextInputs
+from dpl_nas.budget import project
 from dpl_nas.config import DartsSettings
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError
 from dpl_nas.nni.supermodule import DifferentiableContexts
@@ -190,20 +192,34 @@ class SearchProgress(pl.Callback):
                     f"the {name} loss became {value} in epoch {self.done} of the search: lower "
                     "search.prompts.lr or search.alphas.lr"
                 )
+        choice = self._choice(layers, alpha)
         entropy = {label: normalised_entropy(logits) for label, logits in alpha.items()}
         return EpochRecord(
             epoch=self.done,
             train_loss=means["train"],
             # There is no alpha step, so no validation loss, while the prompts warm up.
             validation_loss=means.get("validation", means["train"]),
-            validation_accuracy=self._accuracy(_discretised(clip)),
+            validation_accuracy=self._accuracy(_discretised(clip, choice)),
             supernet_accuracy=self._accuracy(clip),
             mean_entropy=sum(entropy.values()) / len(entropy),
             entropy=entropy,
-            choice={label: int(layer.chosen()) for label, layer in layers.items()},
+            choice=choice,
             ties=tied(alpha),
             alpha=alpha,
         )
+
+    def _choice(
+        self, layers: Mapping[str, DifferentiableContexts], alpha: Mapping[str, list[float]]
+    ) -> dict[str, int]:
+        """The largest alpha of each layer; under a budget the most likely lengths that fit."""
+        if not self._space.limits:
+            return {label: int(layer.chosen()) for label, layer in layers.items()}
+        scores = {
+            label: torch.tensor(logits, dtype=torch.float64).log_softmax(dim=0).tolist()
+            for label, logits in alpha.items()
+        }
+        found = project(self._space, scores)
+        return {f"{tower}/{layer}": length for tower, layer, length in found.items()}
 
     @torch.no_grad()
     def _accuracy(self, clip: PromptedCLIP) -> float:
@@ -245,10 +261,10 @@ def _supermodules(clip: PromptedCLIP) -> dict[str, DifferentiableContexts]:
     }
 
 
-def _discretised(clip: PromptedCLIP) -> PromptedCLIP:
+def _discretised(clip: PromptedCLIP, choice: Mapping[str, int]) -> PromptedCLIP:
     """The chosen lengths with the supernet's own vectors: what the choice is worth now."""
     contexts: dict[Any, dict[int, Any]] = {}
     for label, layer in _supermodules(clip).items():
         tower, _, index = label.partition("/")
-        contexts.setdefault(tower, {})[int(index)] = layer[layer.chosen()]
+        contexts.setdefault(tower, {})[int(index)] = layer[str(choice[label])]
     return PromptedCLIP(clip.backbone, contexts)

@@ -7,9 +7,10 @@ import torch
 from nni.runtime.trial_command_channel import get_default_trial_command_channel
 
 from dpl_nas.backbone import Backbone
+from dpl_nas.budget import enumerate_all
 from dpl_nas.errors import CheckpointError, ConfigError, StrategyError
 from dpl_nas.observer import Observer
-from dpl_nas.space import Space
+from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy import DARTS
 from dpl_nas.tasks import Task, load_task
 
@@ -108,6 +109,30 @@ def test_early_stop(small_space: Space, small_backbone: Backbone, task: Task) ->
     )
     assert result.stopped_by == "early_stop"
     assert len(result.records) == 4
+
+
+def test_a_budget_is_kept_by_the_most_likely_lengths_that_fit(
+    small_space: Space, small_backbone: Backbone, task: Task
+) -> None:
+    budget = small_space.model_copy(update={"max_context_vectors": 3})
+    found = DARTS(**SETTINGS).search(budget, task, shots=6, backbone=small_backbone)
+    free = DARTS(**SETTINGS).search(small_space, task, shots=6, backbone=small_backbone)
+    # The budget changes what is chosen, never what is learned.
+    assert found.alphas == free.alphas
+    assert free.architecture.vectors > 3
+    assert found.architecture.vectors <= 3
+
+    def score(architecture: Architecture) -> float:
+        return sum(
+            torch.tensor(found.alphas[f"{tower}/{layer}"])
+            .log_softmax(0)[budget.towers[tower].lengths.index(length)]
+            .item()
+            for tower, layer, length in architecture.items()
+        )
+
+    assert score(found.architecture) == pytest.approx(max(map(score, enumerate_all(budget))))
+    for record in found.records:
+        assert sum(record.choice.values()) <= 3
 
 
 def test_warm_up_leaves_the_alphas_alone(
