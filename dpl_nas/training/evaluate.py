@@ -58,7 +58,7 @@ def prompted(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
     Raises
     ------
     CheckpointError
-        If they were trained on other weights.
+        If they were trained on other weights, or do not fit them.
     """
     prompts.check(backbone)
     meta = prompts.metadata

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from dpl_nas.config import TextTemplate
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import ArchitectureError, CheckpointError
 from dpl_nas.files import write_bytes
 from dpl_nas.space import Architecture, Space
 from dpl_nas.validation import Frozen, validated
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["PromptsMetadata", "TrainedPrompts", "load_prompts"]
 
 _FORMAT = "dpl_nas prompts 1"
+_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_REMEDY = "give the file that a run wrote"
 
 
 class PromptsMetadata(Frozen):
@@ -62,7 +65,7 @@ class TrainedPrompts:
         Raises
         ------
         CheckpointError
-            If they were trained on others.
+            If they were trained on others, or have other layers or widths than the backbone.
         """
         if backbone.fingerprint != self.metadata.fingerprint:
             raise CheckpointError(
@@ -70,6 +73,21 @@ class TrainedPrompts:
                 f"{self.metadata.fingerprint}, but this backbone is {backbone.name} "
                 f"{backbone.fingerprint}: load the weights that they were trained on"
             )
+        for tower, layer, length in self.architecture.items():
+            if layer >= backbone.layers[tower]:
+                raise CheckpointError(
+                    f"the prompts have {tower}/{layer}, but the {tower} tower of {backbone.name} "
+                    f"has {backbone.layers[tower]} layers, counted from 0: {_REMEDY}"
+                )
+            if not length:
+                continue
+            expected = (length, backbone.widths[tower])
+            found = tuple(self.vectors[f"{tower}/{layer}"].shape)
+            if found != expected:
+                raise CheckpointError(
+                    f"the vectors of {tower}/{layer} should be {expected} for {backbone.name}, "
+                    f"found {found}: {_REMEDY}"
+                )
 
     def save(self, path: Path) -> None:
         """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`."""
@@ -100,23 +118,54 @@ def load_prompts(path: Path) -> TrainedPrompts:
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{file} is truncated or not a safetensors file: {error}") from error
     if header.get("format") != _FORMAT:
-        raise CheckpointError(f"{file} holds no dpl_nas prompts: give the file that a run wrote")
+        raise CheckpointError(f"{file} holds no dpl_nas prompts: {_REMEDY}")
     metadata = validated(
         PromptsMetadata, _json(header.get("dpl_nas", ""), file), str(file), CheckpointError
     )
-    expected = {
-        f"{tower}/{layer}": length
-        for tower, layer, length in metadata.architecture.items()
-        if length
-    }
-    found = {name: value.shape[0] for name, value in vectors.items()}
-    if found != expected:
-        raise CheckpointError(f"{file} does not hold the vectors of its own architecture")
+    try:
+        metadata.space.check(metadata.architecture)
+    except ArchitectureError as error:
+        raise CheckpointError(
+            f"{file} has an architecture that is not of its own space: {error}"
+        ) from error
+    _check_vectors(vectors, metadata.architecture, file)
     return TrainedPrompts(metadata, vectors)
+
+
+def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file: Path) -> None:
+    expected = {
+        f"{tower}/{layer}": length for tower, layer, length in architecture.items() if length
+    }
+    if wrong := sorted(vectors.keys() ^ expected.keys()):
+        raise CheckpointError(
+            f"{file} does not hold the vectors of its own architecture: {wrong[0]} is missing or "
+            f"unknown, {_REMEDY}"
+        )
+    for name, value in vectors.items():
+        if value.dim() != 2 or len(value) != expected[name]:
+            raise CheckpointError(
+                f"{file} does not hold the vectors of its own architecture: {name} should be "
+                f"({expected[name]}, width), found {tuple(value.shape)}, {_REMEDY}"
+            )
+        if value.dtype not in _DTYPES:
+            kind = str(value.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{file} should hold vectors of floating-point numbers, found {kind} at {name}: "
+                f"{_REMEDY}"
+            )
+        # As the model will hold it: a large float64 is none to float32.
+        if not bool(torch.isfinite(value.float()).all()):
+            raise CheckpointError(
+                f"{file} is damaged: {name} holds values that are not finite, so train again"
+            )
 
 
 def _json(text: str, file: Path) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{file} has damaged metadata: {error}") from error
+    except RecursionError:
+        raise CheckpointError(
+            f"{file} has damaged metadata, nested too deeply: {_REMEDY}"
+        ) from None
+    except ValueError as error:
+        raise CheckpointError(f"{file} has damaged metadata ({error}): {_REMEDY}") from error

@@ -1,0 +1,129 @@
+"""Prompts whose file is well-formed but not what a run writes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.errors import CheckpointError
+from dpl_nas.runs import evaluate
+from dpl_nas.space import Space
+from dpl_nas.tasks import load_task
+from dpl_nas.training import TrainedPrompts, load_prompts
+from dpl_nas.training.prompts import PromptsMetadata
+
+
+@pytest.fixture
+def prompts(small_space: Space, small_backbone: Backbone, image_folder: Path) -> TrainedPrompts:
+    task = load_task(image_folder)
+    architecture = small_space.architecture({"image/0": 2, "image/2": 0, "text/0": 1, "text/1": 2})
+    metadata = PromptsMetadata(
+        architecture=architecture,
+        space=small_space,
+        fingerprint=small_backbone.fingerprint,
+        task=str(image_folder),
+        class_names=task.class_names,
+        template=task.template,
+        templates=task.templates,
+        text_template="task",
+        shots=2,
+        seed=1,
+    )
+    vectors = {
+        f"{tower}/{layer}": torch.zeros(length, small_backbone.widths[tower])
+        for tower, layer, length in architecture.items()
+        if length
+    }
+    return TrainedPrompts(metadata, vectors)
+
+
+def test_what_fits_is_loaded(prompts: TrainedPrompts, tmp_path: Path) -> None:
+    prompts.save(tmp_path / "prompts.safetensors")
+    assert load_prompts(tmp_path).metadata == prompts.metadata
+    assert evaluate(tmp_path)["test"]["found"]["images"] == 60
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda old: old[:, :-1], r"text/1 should be \(2, 16\) for test-small, found \(2, 15\)"),
+        (lambda old: old[:1], r"text/1 should be \(2, width\), found \(1, 16\)"),
+        (lambda old: old[0, 0], r"text/1 should be \(2, width\), found \(\)"),
+        (lambda old: old[..., None], r"text/1 should be \(2, width\), found \(2, 16, 1\)"),
+        (lambda old: old + float("nan"), "text/1 holds values that are not finite"),
+        (lambda old: old + float("inf"), "text/1 holds values that are not finite"),
+        (lambda old: old.double() + 1e300, "text/1 holds values that are not finite"),
+        (lambda old: old.int(), "floating-point numbers, found int32 at text/1"),
+        (lambda old: old.bool(), "floating-point numbers, found bool at text/1"),
+    ],
+)
+def test_vectors_that_do_not_fit(
+    prompts: TrainedPrompts,
+    tmp_path: Path,
+    change: Callable[[Tensor], Tensor],
+    complaint: str,
+) -> None:
+    prompts.vectors["text/1"] = change(prompts.vectors["text/1"])
+    prompts.save(tmp_path / "prompts.safetensors")
+    with pytest.raises(CheckpointError, match=complaint) as caught:
+        evaluate(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def put(metadata: dict[str, Any], path: str, value: Any) -> None:
+    *above, last = path.split(".")
+    for part in above:
+        metadata = metadata[part]
+    metadata[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        ("architecture.space_id", "0" * 12, "not of its own space: the architecture belongs to"),
+        ("space.towers.text.lengths", [0, 1, 2, 3], "not of its own space"),
+        ("space.max_context_vectors", 1, "takes 5 context vectors"),
+        ("architecture.lengths.image", [2, 2], "image/2 is missing or unknown"),
+    ],
+)
+def test_metadata_that_contradicts_itself(
+    prompts: TrainedPrompts, tmp_path: Path, path: str, value: Any, complaint: str
+) -> None:
+    metadata = json.loads(prompts.metadata.model_dump_json())
+    put(metadata, path, value)
+    rewritten(prompts, tmp_path, json.dumps(metadata))
+    with pytest.raises(CheckpointError, match=complaint):
+        evaluate(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, "", "{"])
+def test_metadata_that_cannot_be_read(prompts: TrainedPrompts, tmp_path: Path, text: str) -> None:
+    rewritten(prompts, tmp_path, text)
+    with pytest.raises(CheckpointError, match="has damaged metadata"):
+        load_prompts(tmp_path)
+
+
+def test_layers_that_the_backbone_does_not_have(prompts: TrainedPrompts, tmp_path: Path) -> None:
+    metadata = json.loads(prompts.metadata.model_dump_json())
+    metadata["space"]["towers"]["image"]["layers"] = [0, 7]
+    metadata["architecture"]["layers"]["image"] = [0, 7]
+    metadata["architecture"]["space_id"] = Space.model_validate(metadata["space"]).id
+    rewritten(prompts, tmp_path, json.dumps(metadata))
+    with pytest.raises(CheckpointError, match="has 3 layers, counted from 0"):
+        evaluate(tmp_path)
+
+
+def rewritten(prompts: TrainedPrompts, folder: Path, metadata: str) -> None:
+    """Save ``prompts`` with other metadata."""
+    file = folder / "prompts.safetensors"
+    prompts.save(file)
+    with safe_open(file, framework="pt") as stream:
+        header = stream.metadata()
+    save_file(prompts.vectors, file, metadata={**header, "dpl_nas": metadata})
