@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
 from dpl_nas.files import write_bytes
 
-__all__ = ["load_state", "save_state"]
+__all__ = ["check_layout", "load_state", "save_state"]
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -39,5 +40,46 @@ def load_state(path: Path) -> dict[str, Any] | None:
             "start that stage afresh"
         ) from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path} is not a state of a run: remove it")
+        raise CheckpointError(
+            f"{path} is not a state of a run: remove it to start that stage afresh"
+        )
     return state
+
+
+def check_layout(path: Path, saved: Any, expected: Any) -> None:
+    """Complain unless ``saved``, from the file ``path``, is laid out as ``expected``.
+
+    Mappings must have the same keys, tensors the same shape and dtype; other values must be of
+    the same type.
+
+    Raises
+    ------
+    CheckpointError
+        Where they differ first.
+    """
+    problem = _difference(saved, expected, "it")
+    if problem:
+        raise CheckpointError(
+            f"{path} is not a state of this run, {problem}: remove it to start that stage afresh"
+        )
+
+
+def _difference(saved: Any, expected: Any, where: str) -> str:
+    if isinstance(expected, dict):
+        if not isinstance(saved, dict):
+            return f"{where} should hold values by name, found {type(saved).__name__}"
+        if wrong := sorted(map(str, saved.keys() ^ expected.keys())):
+            return f"{wrong[0]:.60} is missing or unknown in {where}"
+        found = (_difference(saved[key], part, str(key)) for key, part in expected.items())
+        return next(filter(None, found), "")
+    if isinstance(expected, Tensor):
+        asked, given = _kind(expected), _kind(saved)
+    else:
+        asked, given = type(expected).__name__, type(saved).__name__
+    return "" if asked == given else f"{where} should be {asked}, found {given}"
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"

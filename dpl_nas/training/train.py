@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.config import TrainSettings
-from dpl_nas.errors import ConfigError
+from dpl_nas.config import OptimizerSettings, TrainSettings
+from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
@@ -27,7 +28,7 @@ from dpl_nas.training.model import (
 )
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
-from dpl_nas.training.state import load_state, save_state
+from dpl_nas.training.state import check_layout, load_state, save_state
 from dpl_nas.training.teacher import ZeroShotTeacher, distillation_loss
 
 __all__ = ["train"]
@@ -73,7 +74,9 @@ def train(
     TaskError
         If a class has fewer than ``shots`` training images.
     ConfigError
-        If the loss stops being a finite number.
+        If the loss or the context vectors stop being finite numbers.
+    CheckpointError
+        If ``state`` is damaged or of another training.
     """
     space.check(architecture)
     settings = settings or TrainSettings()
@@ -144,7 +147,12 @@ class _Loop:
             loss, accuracy = self._epoch(epoch)
             if not math.isfinite(loss):
                 raise ConfigError(
-                    f"the training loss became {loss} in epoch {epoch}: lower train.optimizer.lr"
+                    f"the training loss became {loss} in epoch {epoch}: {self._remedy()}"
+                )
+            # The last step may be the one too many; no loss would tell.
+            if not all(bool(each.isfinite().all()) for each in self._model.parameters()):
+                raise ConfigError(
+                    f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
                 )
             if state is not None:
                 self._save(state, epoch + 1)
@@ -188,11 +196,34 @@ class _Loop:
 
     def _restore(self, path: Path | None) -> int:
         saved = load_state(path) if path is not None else None
-        if saved is None:
+        if path is None or saved is None:
             return 0
+        expected = {
+            "contexts": self._model.state_dict(),
+            "optimizer": _stepped(self._model, self._settings.optimizer).state_dict(),
+            "epochs": self._settings.epochs,
+        }
+        check_layout(path, saved, expected)
+        if not 1 <= saved["epochs"] <= self._settings.epochs:
+            raise CheckpointError(
+                f"{path} should hold 1 to {self._settings.epochs} epochs, found "
+                f"{saved['epochs']}: remove it to start that stage afresh"
+            )
         self._model.load_state_dict(saved["contexts"])
-        self._optimizer.load_state_dict(saved["optimizer"])
+        # The settings are this run's own, so they are taken from no file.
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict(
+            {"state": saved["optimizer"]["state"], "param_groups": groups}
+        )
         return int(saved["epochs"])
+
+    def _remedy(self) -> str:
+        if self._settings.distillation.weight:
+            return (
+                "lower train.optimizer.lr, or set train.distillation.temperature nearer to 1 and "
+                "train.distillation.weight lower"
+            )
+        return "lower train.optimizer.lr"
 
     def _save(self, path: Path, epochs: int) -> None:
         save_state(
@@ -203,3 +234,13 @@ class _Loop:
                 "epochs": epochs,
             },
         )
+
+
+def _stepped(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """An optimizer that made a step on the like of the parameters: its state is laid out so."""
+    parameters = [nn.Parameter(torch.zeros_like(each.detach())) for each in model.parameters()]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = build_optimizer(parameters, settings)
+    optimizer.step()
+    return optimizer

@@ -1,4 +1,6 @@
+import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ from dpl_nas.config import OptimizerSettings, TrainSettings
 from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
-from dpl_nas.training import evaluate, load_prompts, train
-from dpl_nas.training.optimizers import learning_rate
+from dpl_nas.training import TrainedPrompts, evaluate, load_prompts, train
+from dpl_nas.training.optimizers import learning_rate, set_learning_rate
+from dpl_nas.training.state import load_state, save_state
 from dpl_nas.training.teacher import distillation_loss
 
 
@@ -90,19 +93,124 @@ def test_damaged_and_foreign_prompts(
         load_prompts(tmp_path / "nowhere")
 
 
-def test_a_loss_that_explodes_is_told(
-    small_space: Space, small_backbone: Backbone, image_folder: Path
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        # Layer norms tame large steps; a decay by (1 - lr * weight_decay) a step is not tamed.
+        (
+            {"optimizer": {"name": "sgd", "lr": 1e6, "weight_decay": 1e6, "schedule": "constant"}},
+            r"became nan in epoch \d: lower train\.optimizer\.lr$",
+        ),
+        (
+            {"distillation": {"weight": 1.0, "temperature": 1e-40}},
+            r"became nan in epoch 0: .*train\.distillation\.temperature",
+        ),
+    ],
+    ids=["step", "distillation"],
+)
+def test_a_training_that_explodes_is_told(
+    small_space: Space,
+    small_backbone: Backbone,
+    image_folder: Path,
+    settings: dict[str, object],
+    complaint: str,
 ) -> None:
-    settings = quick(optimizer={"name": "sgd", "lr": 1e30, "schedule": "constant"}, epochs=9)
-    with pytest.raises(ConfigError, match=r"lower train\.optimizer\.lr"):
+    with pytest.raises(ConfigError, match=complaint):
         train(
             small_space.uniform(2),
             small_space,
             load_task(image_folder),
             shots=4,
-            settings=settings,
+            settings=quick(**settings),
             backbone=small_backbone,
         )
+
+
+def test_a_last_step_that_explodes_is_told(
+    small_space: Space,
+    small_backbone: Backbone,
+    image_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def to_infinity(optimizer: torch.optim.Optimizer, _: float) -> None:
+        set_learning_rate(optimizer, float("inf"))
+
+    # The package has a function of the same name as the module.
+    module = importlib.import_module("dpl_nas.training.train")
+    monkeypatch.setattr(module, "set_learning_rate", to_infinity)
+    with pytest.raises(ConfigError, match="vectors were not finite after epoch 0: lower train"):
+        train(
+            small_space.uniform(2),
+            small_space,
+            load_task(image_folder),
+            shots=2,
+            settings=quick(epochs=1),
+            backbone=small_backbone,
+        )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_state_of_something_else_is_told(
+    small_space: Space,
+    small_backbone: Backbone,
+    image_folder: Path,
+    tmp_path: Path,
+    optimizer: str,
+) -> None:
+    file = tmp_path / "train.state"
+    task = load_task(image_folder)
+
+    def learn(epochs: int = 2, length: int = 2) -> TrainedPrompts:
+        return train(
+            small_space.uniform(length),
+            small_space,
+            task,
+            shots=2,
+            settings=quick(epochs=epochs, optimizer={"name": optimizer, "schedule": "constant"}),
+            backbone=small_backbone,
+            state=file,
+        )
+
+    learn(epochs=1)
+    whole = file.read_bytes()
+    resumed = learn().vectors
+    file.unlink()
+    assert all(torch.equal(value, resumed[name]) for name, value in learn().vectors.items())
+
+    def fresh() -> dict[str, Any]:
+        file.write_bytes(whole)
+        return load_state(file) or {}
+
+    foreign: list[tuple[dict[str, Any], str]] = [
+        ({}, "is missing or unknown in it"),
+        ({"weights": torch.zeros(2)}, "is missing or unknown in it"),
+        ({**fresh(), "epochs": "1"}, "epochs should be int, found str"),
+        ({**fresh(), "epochs": -1}, "should hold 1 to 2 epochs, found -1"),
+        ({**fresh(), "epochs": 9}, "should hold 1 to 2 epochs, found 9"),
+        ({**fresh(), "contexts": [1]}, "contexts should hold values by name, found list"),
+        ({**fresh(), "optimizer": {"state": {}}}, "param_groups is missing or unknown"),
+    ]
+    for part in ({}, {0: {}}, {"x": 1}):
+        saved = fresh()
+        saved["optimizer"]["state"] = part
+        foreign.append((saved, "is missing or unknown in state"))
+    saved = fresh()
+    name = min(saved["contexts"])
+    saved["contexts"][name] = saved["contexts"][name][:, 1:]
+    foreign.append((saved, r"vectors should be float32 \(2, 32\), found float32 \(2, 31\)"))
+    saved = fresh()
+    for key, value in saved["optimizer"]["state"][0].items():
+        saved["optimizer"]["state"][0][key] = value[..., None]
+    foreign.append((saved, "should be float32"))
+
+    for state, complaint in foreign:
+        save_state(file, state)
+        with pytest.raises(CheckpointError, match=complaint) as caught:
+            learn()
+        assert "remove it to start that stage afresh" in str(caught.value)
+    file.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="is not a state of this run"):
+        learn(length=4)
 
 
 def test_learning_rate() -> None:
