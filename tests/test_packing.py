@@ -33,12 +33,12 @@ def test_every_own_token_is_kept_once(shared: int, own: list[int], chunk: int) -
         plan = plan_text(embeddings, pooling, chunk)
     assert torch.equal(plan.prefix, embeddings[0, :shared])
     assert sum(each.classes for each in plan.classes) == len(own)
+    order = torch.arange(len(own)) if plan.order is None else plan.order
     start = 0
     for each in plan.classes:
-        lengths = own[start : start + each.classes]
-        kept = torch.cat(
-            [embeddings[start + i, shared : shared + n] for i, n in enumerate(lengths)]
-        )
+        classes = order.argsort()[start : start + each.classes].tolist()
+        lengths = [own[i] for i in classes]
+        kept = torch.cat([embeddings[i, shared : shared + own[i]] for i in classes])
         assert torch.equal(each.embeddings, kept)
         assert len(kept) <= max(chunk, *lengths)
         assert each.pooling is None
@@ -50,8 +50,8 @@ def test_every_own_token_is_kept_once(shared: int, own: list[int], chunk: int) -
             assert torch.equal(each.read_places, each.read)
         else:
             assert each.places is not None
-            assert torch.equal(each.grid.flatten()[each.places], torch.arange(len(kept)))
-            assert torch.equal(each.grid.flatten()[each.read_places], each.read)
+            assert torch.equal(each.grid[each.places], torch.arange(len(kept)))
+            assert torch.equal(each.grid[each.read_places], each.read)
         start += each.classes
 
 

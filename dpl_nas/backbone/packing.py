@@ -25,7 +25,7 @@ class PackedClasses:
     embeddings
         ``(kept, width)``.
     grid
-        ``(classes, tokens)``: which kept token stands there; ``None`` where the grid is full.
+        ``(classes * tokens,)``: which kept token stands there; ``None`` where it is full.
     places
         ``(kept,)``: where each kept token stands on the flattened grid; ``None`` likewise.
     read
@@ -57,19 +57,29 @@ class TextPlan:
         class's name sees it, so their hidden states are the same for every class.
     classes
         All classes, in chunks.
+    order
+        Where each class stands in the chunks one after the other; ``None`` if in order. Several
+        chunks hold classes of similar length, which leaves little padding.
+    kept_tokens
+        How many tokens' inner results may be held for a backward pass at once.
     """
 
     prefix: Tensor
     classes: tuple[PackedClasses, ...]
+    order: Tensor | None
+    kept_tokens: int
 
 
 #: Tokens times width squared that have to be saved before it pays to share a prefix and to pack:
 #: both take more operations, and below this an operation costs more than its arithmetic.
 _WORTHWHILE = 1_000_000
 
+#: Tokens a chunk, from which on matrix products run at full rate.
+_CHUNK_TOKENS = 1024
+
 
 @torch.no_grad()
-def plan_text(embeddings: Tensor, pooling: Tensor, chunk_tokens: int) -> TextPlan:
+def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan:
     """The plan of captions whose features are ``pooling`` of their hidden tokens.
 
     The prefix is found by comparing embeddings, so any mix of templates has its exact plan; it
@@ -81,10 +91,10 @@ def plan_text(embeddings: Tensor, pooling: Tensor, chunk_tokens: int) -> TextPla
         ``(classes, tokens, width)``.
     pooling
         ``(classes, tokens)``.
-    chunk_tokens
-        The most kept tokens of a chunk, unless one class has more.
+    kept_tokens
+        See :class:`TextPlan`; no chunk has more, unless one class does.
     """
-    embeddings_at, pooling_at = embeddings.device, pooling.cpu()
+    pooling_at = pooling.cpu()
     reads = pooling_at != 0
     tokens = reads.shape[1]
     same = (embeddings == embeddings[:1]).all(dim=-1).all(dim=0).cpu()
@@ -96,13 +106,16 @@ def plan_text(embeddings: Tensor, pooling: Tensor, chunk_tokens: int) -> TextPla
     if (reads.numel() - prefix - int(own.sum())) * embeddings.shape[-1] ** 2 < _WORTHWHILE:
         # All tokens up to the end are kept: what padding computes is read by nothing.
         prefix, own = 0, torch.full_like(own, tokens)
-    chunks = []
-    start = 0
-    for size in _chunk_sizes(own.tolist(), chunk_tokens):
-        rows = slice(start, start + size)
-        chunks.append(_pack(embeddings[rows, prefix:], pooling_at[rows, prefix:], own[rows]))
-        start += size
-    return TextPlan(embeddings[0, :prefix].to(embeddings_at), tuple(chunks))
+    sizes = _chunk_sizes(own.sort().values.tolist(), min(kept_tokens, _CHUNK_TOKENS))
+    rows = torch.arange(len(own))
+    if len(sizes) > 1:
+        rows = own.argsort(stable=True)
+    order = None if len(sizes) == 1 else rows.argsort().to(embeddings.device)
+    chunks = [
+        _pack(embeddings[part.to(embeddings.device), prefix:], pooling_at[part, prefix:], own[part])
+        for part in rows.split(sizes)
+    ]
+    return TextPlan(embeddings[0, :prefix], tuple(chunks), order, kept_tokens)
 
 
 def _chunk_sizes(own: list[int], limit: int) -> list[int]:
@@ -140,7 +153,7 @@ def _pack(embeddings: Tensor, pooling: Tensor, own: Tensor) -> PackedClasses:
         classes=len(own),
         tokens=tokens,
         embeddings=embeddings[:, :tokens].flatten(0, 1)[places.to(device)],
-        grid=None if dense else torch.where(kept, number.view_as(kept), 0).to(device),
+        grid=None if dense else torch.where(kept.flatten(), number, 0).to(device),
         places=None if dense else places.to(device),
         read=number[read_places].to(device),
         read_places=read_places.to(device),

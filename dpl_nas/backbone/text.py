@@ -13,12 +13,12 @@ from dpl_nas.backbone.packing import TextPlan, plan_text
 __all__ = ["TextInputs", "mean_inputs"]
 
 #: What a backward pass keeps of a token in a layer, in units of its width (measured): inputs of
-#: both layer norms, queries, keys and values as they are and on the grid, attention's result and
-#: its shares, hidden units.
-_KEPT = 23
+#: both layer norms, queries, keys and values on the grid, attention's result and its shares,
+#: hidden units.
+_KEPT = 20
 
-#: What the classes of one chunk may keep for the backward pass.
-_CHUNK_BYTES = 768 << 20
+#: What the text tower may keep for a backward pass; what is beyond is computed anew there.
+_KEPT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TextInputs:
     def plan(self, layers: int) -> TextPlan:
         """How a tower of so many layers computes the captions without waste."""
         token = _KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
-        return plan_text(self.embeddings, self.pooling, max(1, _CHUNK_BYTES // token))
+        return plan_text(self.embeddings, self.pooling, max(1, _KEPT_BYTES // token))
 
     def to(self, device: str | torch.device) -> TextInputs:
         """The same on ``device``."""
