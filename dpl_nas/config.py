@@ -13,7 +13,7 @@ from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.space import Space, load_space
 from dpl_nas.tasks.task import Augmentation
 from dpl_nas.validation import Frozen, validated
-from dpl_nas.yaml_values import NotYamlError, parse_yaml
+from dpl_nas.yaml_values import NotYamlError, parse_yaml, shown
 
 __all__ = [
     "AlphaSettings",
@@ -31,6 +31,10 @@ __all__ = [
     "parse_overrides",
     "resolve",
 ]
+
+
+#: What has options of its own, and a setting of each for people to see.
+_CHOSEN = {"space": "space.towers.image.lengths", "strategy": "search.epochs"}
 
 
 def _strict_int(value: Any) -> Any:
@@ -234,6 +238,10 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"expected KEY=VALUE, found '{override}'")
+        if not all(key.split(".")):
+            raise ConfigError(
+                f"expected KEY=VALUE with a KEY of names joined by single dots, found '{override}'"
+            )
         try:
             values[key] = parse_yaml(text)
         except NotYamlError as problem:
@@ -246,6 +254,11 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
     parts = key.split(".")
     if parts[0] in ("search", "train"):
         parts.insert(0, "strategy")
+    if key in _CHOSEN and not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{key} holds settings, found {key}={shown(value)}: choose another {key} with "
+            f"--{key}, or set keys such as {_CHOSEN[key]}"
+        )
     place: Any = data
     for part in parts[:-1]:
         child = place.get(part)

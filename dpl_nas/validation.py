@@ -45,11 +45,14 @@ def problems_of(problem: ValidationError) -> list[str]:
     """Each problem: where it is, what was expected and what was found."""
     parts = []
     for item in problem.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"]) or "the value"
+        where = ".".join(str(part) for part in item["loc"]) if item["loc"] else "the value"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {where}")
+            parts.append(f"unknown key {where or repr(where)}")
             continue
         message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "model_type":
+            # pydantic names a class of ours.
+            message = "expected a mapping of settings"
         found = "" if item["type"] == "missing" else f" (found {shown(item['input'])})"
         parts.append(f"{where}: {message[:1].lower()}{message[1:]}{found}")
     return parts

@@ -259,8 +259,10 @@ def test_foreign_files(tmp_path: Path, weights: dict[str, Tensor]) -> None:
     torch.save({**weights, "visual.proj": weights["visual.proj"] * torch.nan}, path)
     assert "visual.proj holds values that are not finite" in complaint()
     path.unlink()
-    path.mkdir()
     with pytest.raises(BackboneError, match="no file is there"):
+        load_backbone(config(pretrained=str(path)))
+    path.mkdir()
+    with pytest.raises(BackboneError, match="is a folder, not a file of weights: set pretrained"):
         load_backbone(config(pretrained=str(path)))
 
 

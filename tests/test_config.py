@@ -64,6 +64,11 @@ def test_configurations_round_trip() -> None:
         ("train.optimizer.name=lamb", "'sgd', 'adam' or 'adamw'"),
         ("search.epochs", "expected KEY=VALUE, found 'search.epochs'"),
         ("=3", "expected KEY=VALUE"),
+        (".=1", "names joined by single dots, found '.=1'"),
+        ("search..epochs=1", "names joined by single dots"),
+        ("strategy=darts", "found strategy='darts': choose another strategy with --strategy"),
+        ("space=mini_clip", "with --space, or set keys such as space.towers.image.lengths"),
+        ("search=3", "strategy.search: expected a mapping of settings (found 3)"),
         ("search.epochs=[", "not valid YAML"),
     ],
 )

@@ -34,6 +34,12 @@ def test_problems_one_by_one() -> None:
         "name: input should be a valid string (found 3)",
         "unknown key more",
     ]
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate({"name": "a", "inner": 1, "": 2})
+    assert problems_of(caught.value) == [
+        "inner: expected a mapping of settings (found 1)",
+        "unknown key ''",
+    ]
 
 
 def test_values_are_frozen() -> None:

@@ -45,6 +45,8 @@ def read_weights(path: Path) -> Weights:
     CheckpointError
         If the file is missing, truncated, or holds something else.
     """
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder: give the file of weights itself")
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist or is not a file")
     try:

@@ -96,6 +96,10 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
 
     tag = get_pretrained_cfg(name, config.pretrained)
     path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained).expanduser()
+    if not tag and path.is_dir():
+        raise BackboneError(
+            f"{path} is a folder, not a file of weights: set pretrained to {remedy}"
+        )
     if not tag and not path.is_file():
         raise BackboneError(
             f"{name} has no weights called {config.pretrained}, and no file is there: set "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from dpl_nas.cli.options import (
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_files, show_lengths
 from dpl_nas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dpl_nas.space import Architecture, Space
 
 __all__ = ["train"]
 
@@ -65,7 +68,7 @@ def train(
     else:
         if length is None or length < 0:
             raise ConfigError(f"--length must be a whole number of 0 or more, found {length}")
-        chosen = config.space.uniform(length)
+        chosen = _everywhere(config.space, length)
     with job(quiet=quiet, folder=out) as observer:
         from dpl_nas.runs import train as train_job
 
@@ -77,3 +80,16 @@ def train(
     else:
         show_lengths(console(), result)
         show_files(console(), out)
+
+
+def _everywhere(space: Space, length: int) -> Architecture:
+    """The same length at every layer, exactly: a shorter one would not be what was asked for."""
+    if any(length not in part.lengths for part in space.towers.values()):
+        offered = "; ".join(
+            f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in space.towers.items()
+        )
+        raise ConfigError(
+            f"--length must be one that every tower of space {space.name} offers ({offered}), "
+            f"found {length}: give another, or --architecture"
+        )
+    return space.architecture({label: length for label, _, _ in space.labels()})

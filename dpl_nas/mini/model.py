@@ -126,6 +126,8 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
 
 
 def _read(file: Path) -> dict[str, Tensor]:
+    if file.is_dir():
+        raise CheckpointError(f"{file} is a folder: give the file of weights itself")
     if not file.is_file():
         raise CheckpointError(f"{file} does not exist")
     try:

@@ -35,6 +35,8 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
         ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
+        ((*RUN, *OK, "strategy=darts"), "choose another strategy with --strategy, or set keys"),
+        ((*RUN, *OK, ".=1"), "a KEY of names joined by single dots, found '.=1'"),
         ((*RUN, *OK, "search.epochs=2020-13-45"), "the value of search.epochs is not valid YAML"),
         ((*RUN, *OK, "search={epochs: 1, epochs: 2}"), "the value of search is not valid YAML"),
         (
@@ -64,8 +66,19 @@ OK = ("--task", "mini/digits")
         (("train", "--out", "OUT", *OK), "either --architecture FILE or --length N"),
         (("train", "--out", "OUT", *OK, "--length", "-4"), "0 or more, found -4"),
         (("train", "--out", "OUT", *OK, "--architecture", "no.json"), "no.json does not exist"),
+        (
+            ("train", "--out", "OUT", *OK, "--length", "100"),
+            "(image 0, 1, 2, 3, 4, 5, 6; text 0, 1, 2, 3, 4, 5, 6), found 100: give another",
+        ),
+        (
+            ("train", "--out", "OUT", *OK, "--length", "1", "space.max_context_vectors=3"),
+            "space mini_clip allows 3",
+        ),
+        (("mini", "pretrain", "--out", "OUT", ".=3"), "a KEY of names joined by single dots"),
         (("mini", "pretrain", "--out", "OUT", "stepz=3"), "unknown key stepz"),
         (("mini", "gates", "--weights", "no.safetensors"), "no.safetensors"),
+        (("mini", "gates", "--weights", "/"), "/ is a folder: give the file of weights"),
+        ((*RUN, *OK, "space.backbone.pretrained=/"), "/ is a folder: give the file of weights"),
     ],
 )
 def test_one_sentence(

@@ -69,6 +69,8 @@ def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist"):
         load_mini_clip(tmp_path / "nowhere.safetensors")
+    with pytest.raises(CheckpointError, match="is a folder: give the file of weights"):
+        load_mini_clip(tmp_path)
 
 
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:
