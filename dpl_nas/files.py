@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,15 @@ from typing import Any
 
 from dpl_nas.errors import CheckpointError, OutputError
 
-__all__ = ["atomic_path", "read_json", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "atomic_path",
+    "is_temporary",
+    "read_json",
+    "remove_temporaries",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 @contextmanager
@@ -45,6 +54,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether :func:`atomic_path` would call a temporary file so."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what :func:`atomic_path` left in ``folder`` when its process was killed.
+
+    Nobody else may be writing there. Of a folder that is not there, nothing is left.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be removed.
+    """
+    try:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if is_temporary(path) and not path.is_dir():
+                path.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot remove temporary files in {folder}: {error.strerror or error}"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -88,5 +122,5 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
-    except (OSError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise CheckpointError(f"{path} is not a readable JSON file: {error}") from error

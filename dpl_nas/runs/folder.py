@@ -14,7 +14,7 @@ import yaml
 
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import ConfigError, OutputError
-from dpl_nas.files import write_json, write_text
+from dpl_nas.files import is_temporary, remove_temporaries, write_json, write_text
 from dpl_nas.presets import read_yaml
 from dpl_nas.validation import validated
 
@@ -96,6 +96,9 @@ def open_folder(
         if overwrite:
             _clear(folder)
         _claim(folder, config, resume)
+        # Only now is it known to be a run, and nobody else's.
+        for name in (".", *_OWN_BELOW):
+            remove_temporaries(folder / name)
         yield folder
 
 
@@ -118,7 +121,7 @@ def _clear(folder: Path) -> None:
 def _check_own(folder: Path) -> None:
     """Complain unless everything in ``folder`` was written by a run."""
     foreign = [
-        path.name for path in folder.iterdir() if path.name not in _OWN and path.suffix != ".tmp"
+        path.name for path in folder.iterdir() if path.name not in _OWN and not is_temporary(path)
     ]
     for name, patterns in _OWN_BELOW.items():
         below = folder / name
@@ -126,7 +129,7 @@ def _check_own(folder: Path) -> None:
             foreign += [
                 f"{name}/{path.name}"
                 for path in below.iterdir()
-                if path.suffix != ".tmp" and not any(path.match(pattern) for pattern in patterns)
+                if not is_temporary(path) and not any(path.match(pattern) for pattern in patterns)
             ]
     if foreign:
         raise OutputError(
@@ -147,7 +150,7 @@ def _check_own(folder: Path) -> None:
 
 def _held(folder: Path) -> set[str]:
     """What is in the folder, but for temporary files that a killed run may have left."""
-    return {path.name for path in folder.iterdir() if path.suffix != ".tmp"} - {_LOCK}
+    return {path.name for path in folder.iterdir() if not is_temporary(path)} - {_LOCK}
 
 
 def _check_empty(folder: Path) -> None:

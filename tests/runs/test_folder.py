@@ -53,6 +53,37 @@ def test_a_folder_where_nothing_was_done_takes_new_settings(
         assert (tmp_path / "config.yml").read_text() != before
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_a_killed_run_left_half_written_goes(
+    run_config: RunConfig, tmp_path: Path, overwrite: bool
+) -> None:
+    left = [tmp_path / ".train.state.01234567.tmp", tmp_path / "uniform/.train.state.89abcdef.tmp"]
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / "alphas.jsonl").touch()
+        (tmp_path / "uniform").mkdir()
+    for path in left:
+        path.touch()
+    with open_folder(tmp_path, run_config, resume=not overwrite, overwrite=overwrite):
+        assert not any(path.exists() for path in left)
+        assert (tmp_path / "alphas.jsonl").exists() != overwrite
+
+
+def test_temporary_files_of_others_stay(run_config: RunConfig, tmp_path: Path) -> None:
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / "alphas.jsonl").touch()
+    (tmp_path / "mine.tmp").touch()
+    (tmp_path / ".mine.tmp").touch()
+    with open_folder(tmp_path, run_config, resume=True):
+        pass
+    with (
+        pytest.raises(OutputError, match=r"holds \.mine\.tmp, which no run has written"),
+        open_folder(tmp_path, run_config, resume=False, overwrite=True),
+    ):
+        pass
+    assert (tmp_path / "mine.tmp").exists()
+    assert (tmp_path / ".mine.tmp").exists()
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_somebody_elses_folder_is_left_alone(
     run_config: RunConfig, tmp_path: Path, resume: bool
