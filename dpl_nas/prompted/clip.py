@@ -99,7 +99,7 @@ class PromptedCLIP(nn.Module):
 
         For models that are trained no more: later changes of the vectors have no effect.
         """
-        with torch.no_grad():
+        with torch.no_grad(), self._precision():
             self._folded = {tower: self._layer_contexts(tower) for tower in TOWERS}
         return self
 
