@@ -12,11 +12,9 @@ if sys.argv[1] == "keep":
 import torch
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
-        torch.ones(20_000_000)
+    torch.ones(20_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(faults())
+print(min(faults() for _ in range(20)))
 """
 
 
@@ -28,5 +26,6 @@ def test_freed_memory_is_used_again() -> None:
         )
         return int(done.stdout)
 
-    # 5 times 80 MB in pages of 4 KB are 97656 faults; a block may have to find its place once.
-    assert faults("keep") < 50_000 < faults("leave")
+    # 80 MB in pages of 4 KB are 19531 faults, each time. The system may take pages back from
+    # an idle process, so not every time has to be without.
+    assert faults("keep") < 1000 < faults("leave")
