@@ -209,7 +209,7 @@ def test_files_that_are_no_architecture(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist"):
         load_architecture(tmp_path / "none.json")
     (tmp_path / "list.json").write_text("[1, 2]")
-    with pytest.raises(ArchitectureError, match="valid dictionary"):
+    with pytest.raises(ArchitectureError, match="expected a mapping of settings"):
         load_architecture(tmp_path / "list.json")
 
 
