@@ -59,8 +59,11 @@ def run_to(tower: Any, states: TextStates, layer: int, path: KernelPath) -> Text
     prefix, shared = _run_prefix(blocks, states, {}, range(states.layer, layer), path)
     own = list(states.own)
     for chunk, packed in enumerate(states.plan.classes):
+        mask = _own_mask(packed, prefix)
         for block, (keys, values) in zip(blocks[states.layer : layer], shared, strict=True):
-            own[chunk] = _own_layer(block, own[chunk], packed, keys, values, None, path, last=False)
+            own[chunk] = _own_layer(
+                block, own[chunk], packed, keys, values, None, mask, path, last=False
+            )
     return TextStates(states.plan, layer, prefix, tuple(own))
 
 
@@ -77,7 +80,8 @@ def class_features(tower: Any, states: TextStates, contexts: Contexts, path: Ker
     left = sum(len(x) for x in states.own)
     features = []
     for x, packed in zip(states.own, states.plan.classes, strict=True):
-        arguments = (tower, x, packed, shared, contexts, layers, path)
+        mask = _own_mask(packed, states.prefix)
+        arguments = (tower, x, packed, shared, contexts, mask, layers, path)
         if left > states.plan.kept_tokens and left > len(x) and torch.is_grad_enabled():
             features.append(checkpoint(_run_own, *arguments, use_reentrant=False))
         else:
@@ -113,17 +117,25 @@ def _run_own(
     packed: PackedClasses,
     shared: list[tuple[Tensor, Tensor]],
     contexts: Contexts,
+    mask: Tensor,
     layers: range,
     path: KernelPath,
 ) -> Tensor:
     blocks = tower.transformer.resblocks
     for layer, (keys, values) in zip(layers, shared, strict=True):
         last = layer == len(blocks) - 1
-        x = _own_layer(blocks[layer], x, packed, keys, values, contexts.get(layer), path, last=last)
+        x = _own_layer(
+            blocks[layer], x, packed, keys, values, contexts.get(layer), mask, path, last=last
+        )
     hidden: Tensor = tower.ln_final(x)
     if packed.pooling is None:
         return hidden
     return (packed.pooling @ hidden.to(packed.pooling.dtype)).to(hidden.dtype)
+
+
+def _own_mask(packed: PackedClasses, prefix: Tensor) -> Tensor:
+    """Every token sees the whole prefix, and of its own class those before it."""
+    return nn.functional.pad(causal_mask(packed.tokens, prefix), (prefix.shape[1], 0))
 
 
 def _own_layer(
@@ -133,6 +145,7 @@ def _own_layer(
     keys: Tensor,
     values: Tensor,
     context: LayerContext | None,
+    mask: Tensor,
     path: KernelPath,
     *,
     last: bool,
@@ -142,14 +155,10 @@ def _own_layer(
     on_grid = projected if packed.grid is None else projected.index_select(0, packed.grid)
     on_grid = on_grid.view(packed.classes, packed.tokens, -1)
     q, k, v = split_heads(block, on_grid)
-    mask = causal_mask(packed.tokens, x)
-    shared = keys.shape[2]
-    if shared:
-        # Every token sees the whole prefix, and of its own class those before it.
+    if keys.shape[2]:
         everyone = (packed.classes, -1, -1, -1)
         k = torch.cat([keys.expand(everyone), k], dim=2)
         v = torch.cat([values.expand(everyone), v], dim=2)
-        mask = nn.functional.pad(mask, (shared, 0))
     attended = attend(q, k, v, context, mask, path).flatten(0, 1)
     # index_select, whose backward pass is several times faster than that of [].
     if last:
