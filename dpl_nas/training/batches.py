@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.augmentation import augmented, bounded
-from dpl_nas.training.prefetch import prefetched
+from dpl_nas.training.prefetch import decoded_ahead, prefetched
 
 if TYPE_CHECKING:
     from dpl_nas.backbone import Backbone
@@ -29,7 +28,6 @@ _DETAIL = 2
 #: Bytes of decoded pixels that one few-shot set keeps at most: 21000 images at 224 pixels
 #: without augmentation, 4000 photographs of 448 x 597 with it.
 _KEPT_BYTES = 3 * 2**30
-_MOST_DECODERS = 8
 
 
 class FewShotImages:
@@ -153,10 +151,9 @@ class FewShotImages:
         return pixels if torch.equal(self._normalised(pixels), image) else image
 
     def _decode_all(self, most_bytes: int) -> list[Tensor]:
-        workers = min(os.cpu_count() or 1, _MOST_DECODERS)
         jobs = (partial(self._decoded, row) for row in range(len(self)))
         kept: list[Tensor] = []
-        with closing(prefetched(jobs, ahead=2 * workers, workers=workers)) as images:
+        with closing(decoded_ahead(jobs)) as images:
             for image in images:
                 most_bytes -= image.nbytes
                 if most_bytes < 0:

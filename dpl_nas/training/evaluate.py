@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -17,12 +16,10 @@ from dpl_nas.observer import Observer
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
-from dpl_nas.training.prefetch import prefetched
+from dpl_nas.training.prefetch import decoded_ahead
 from dpl_nas.training.prompts import TrainedPrompts
 
 __all__ = ["Classifier", "Metrics", "evaluate", "prompted", "score", "zero_shot"]
-
-_MOST_DECODERS = 4
 
 
 @dataclass(frozen=True)
@@ -103,10 +100,9 @@ def score(
     def decoded(rows: range) -> Tensor:
         return torch.stack([backbone.preprocess(images.image(row)) for row in rows])
 
-    workers = min(os.cpu_count() or 1, _MOST_DECODERS)
     jobs = (partial(decoded, rows) for rows in batches)
     observer.begin("evaluate", len(batches))
-    with closing(prefetched(jobs, ahead=2 * workers, workers=workers)) as pixels:
+    with closing(decoded_ahead(jobs)) as pixels:
         for done, batch in enumerate(pixels, start=1):
             states = models[0].image_states(batch.to(backbone.device), first)
             for name, classifier in classifiers.items():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["prefetched"]
+__all__ = ["decoded_ahead", "prefetched"]
+
+_MOST_DECODERS = 8
 
 T = TypeVar("T")
 
@@ -41,3 +44,9 @@ def prefetched(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def decoded_ahead(jobs: Iterable[Callable[[], T]]) -> Generator[T, None, None]:
+    """:func:`prefetched` with as many threads as decoding images can use here."""
+    workers = min(os.cpu_count() or 1, _MOST_DECODERS)
+    return prefetched(jobs, ahead=2 * workers, workers=workers)
