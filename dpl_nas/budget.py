@@ -23,6 +23,7 @@ __all__ = [
     "nth",
     "project",
     "sample",
+    "sample_weighted",
     "uniform_designs",
 ]
 
@@ -173,6 +174,69 @@ def sample(space: Space, rng: Random, fixed: Mapping[str, int] | None = None) ->
             "budget: fix other lengths, or fewer"
         )
     return _architecture(space, combinations.at(rng.randrange(combinations.size)))
+
+
+def sample_weighted(
+    space: Space, rng: Random, weights: Mapping[str, Sequence[float]]
+) -> Architecture:
+    """An architecture that fits, drawn by independent weights of each layer's lengths.
+
+    The probability of an architecture is the product of the weights of its lengths over the sum
+    of these products over all that fit: independent draws, on condition that they fit, without
+    a single rejection.
+
+    Parameters
+    ----------
+    rng
+        Drawn from once a layer.
+    weights
+        For each label, one weight a candidate in the order of the tower's ``lengths``, such as
+        softmax(alpha): 0 or more. Where the budget allows none whose weights are all positive,
+        the draw is uniform.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not those of the space, a label has too few or too many weights, or one
+        is negative or not finite.
+    """
+    labels = {label: space.towers[tower].lengths for label, tower, _ in space.labels()}
+    rows: list[dict[int, float]] = []
+    for label, lengths in labels.items():
+        row = [float(weight) for weight in weights.get(label, ())]
+        if len(row) != len(lengths) or not all(0 <= weight < math.inf for weight in row):
+            raise ValueError(
+                f"expected {len(lengths)} finite weights of 0 or more for {label}, one a length, "
+                f"found {row}"
+            )
+        # Sums of products of many small weights must not become 0.
+        largest = max(row) or 1.0
+        rows.append({c: w / largest for c, w in zip(lengths, row, strict=True)})
+    if set(weights) != set(labels):
+        unknown = sorted(set(weights) - set(labels))
+        raise ValueError(f"space {space.name} has no {', '.join(unknown[:6])}")
+    combinations = _Combinations(space)
+
+    @cache
+    def total(layer: int, room: Room) -> float:
+        """The sum over the completions of the products of their weights."""
+        if layer == len(rows):
+            return 1.0
+        return math.fsum(
+            rows[layer][length] * total(layer + 1, left)
+            for length, left in combinations.options(layer, room)
+        )
+
+    if not total(0, combinations.start) > 0:
+        return sample(space, rng)
+    found: list[int] = []
+    room = combinations.start
+    for layer, by_length in enumerate(rows):
+        options = list(combinations.options(layer, room))
+        shares = [by_length[length] * total(layer + 1, left) for length, left in options]
+        length, room = rng.choices(options, shares)[0]
+        found.append(length)
+    return _architecture(space, found)
 
 
 def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:

@@ -18,6 +18,7 @@ __all__ = [
     "is_temporary",
     "read_json",
     "remove_temporaries",
+    "sync_folder",
     "write_bytes",
     "write_json",
     "write_text",
@@ -53,7 +54,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def is_temporary(path: Path) -> bool:
@@ -81,7 +82,8 @@ def remove_temporaries(folder: Path) -> None:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names of new files in ``folder`` as durable as their content."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

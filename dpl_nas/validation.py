@@ -45,9 +45,11 @@ def problems_of(problem: ValidationError) -> list[str]:
     """Each problem: where it is, what was expected and what was found."""
     parts = []
     for item in problem.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"]) if item["loc"] else "the value"
+        # <name> is not a key: it says which of several kinds a value was taken for.
+        keys = [str(part) for part in item["loc"] if not str(part).startswith("<")]
+        where = ".".join(keys) or "the value"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {where or repr(where)}")
+            parts.append(f"unknown key {where}")
             continue
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "model_type":

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 LAYERS = (
     ("errors", "towers", "seeds", "threads", "memory", "yaml_values"),
     ("files", "presets", "validation", "observer"),
-    ("backbone_config", "cost"),
+    ("backbone_config", "cost", "search_budget"),
     ("space",),
     ("budget", "tasks.task"),
     ("config",),
@@ -19,6 +19,7 @@ LAYERS = (
     ("prompted",),
     ("tasks",),
     ("training",),
+    ("engine",),
     ("nni",),
     ("strategy",),
     ("report",),

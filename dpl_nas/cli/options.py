@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "BudgetOption",
     "DeviceOption",
+    "JobsOption",
     "JsonOption",
     "OutOption",
     "Overrides",
@@ -36,6 +38,14 @@ StrategyOption = Annotated[
 ]
 ShotsOption = Annotated[int, typer.Option(help="Labelled images a class, validation included.")]
 SeedOption = Annotated[int, typer.Option(help="Of the few-shot draw, the search and training.")]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BUDGET",
+        help="What the search may spend: 40-trials, 8000-steps or 600-seconds; commas join several.",
+    ),
+]
+JobsOption = Annotated[int, typer.Option(min=1, help="Trials of the search side by side.")]
 OutOption = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the run.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dpl_nas.cli.options import (
+    BudgetOption,
     DeviceOption,
+    JobsOption,
     JsonOption,
     OutOption,
     Overrides,
@@ -29,6 +31,8 @@ def search(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    budget: BudgetOption = None,
+    jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
@@ -38,8 +42,19 @@ def search(
 ) -> None:
     """Search the context lengths; DIR/architecture.json is the result."""
     from dpl_nas.config import resolve
+    from dpl_nas.search_budget import SearchBudget
 
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    config = resolve(
+        task,
+        space,
+        strategy,
+        overrides or (),
+        shots=shots,
+        seed=seed,
+        device=device,
+        jobs=jobs,
+        budget=SearchBudget.parse(budget) if budget else None,
+    )
     with job(quiet=quiet, folder=out) as observer:
         from dpl_nas.runs import search as search_job
 

@@ -1,15 +1,19 @@
-"""NNI's execution engine, run in this process without touching its global state."""
+"""NNI's execution engines, run in this process without touching its global state."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from nni.nas.execution import SequentialExecutionEngine
-from nni.nas.execution.event import TrainingEndEvent
-from nni.nas.space import ModelStatus
+from nni.nas.execution import ExecutionEngine, SequentialExecutionEngine
+from nni.nas.execution.event import FinalMetricEvent, TrainingEndEvent
+from nni.nas.space import ExecutableModelSpace, ModelStatus
 
-__all__ = ["InProcessEngine"]
+from dpl_nas.engine import Evaluation, TrialEngine
+
+__all__ = ["InProcessEngine", "TrialExecutionEngine"]
 
 
 class InProcessEngine(SequentialExecutionEngine):  # type: ignore[misc]
@@ -33,3 +37,75 @@ class InProcessEngine(SequentialExecutionEngine):  # type: ignore[misc]
         finally:
             self._total_duration += time.monotonic() - started
             self.dispatch_model_event(TrainingEndEvent(model, status))
+
+
+class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
+    """Gives the models of NNI's strategies to our trials.
+
+    A model is an architecture, which its sample names; nothing of it is built. Waiting for a
+    worker waits for the earliest result, so nothing sleeps, and results come in an order that
+    the seed decides.
+
+    Parameters
+    ----------
+    trials
+        Runs them.
+    reward
+        What strategies maximise.
+    """
+
+    def __init__(self, trials: TrialEngine, reward: Callable[[Evaluation], float]) -> None:
+        super().__init__()
+        self._trials = trials
+        self._reward = reward
+        self._models: list[ExecutableModelSpace] = []
+        self._running: deque[ExecutableModelSpace] = deque()
+
+    def submit_models(self, *models: ExecutableModelSpace) -> None:
+        """Begin a trial of each model."""
+        space = self._trials.settings.space
+        for model in models:
+            if not self.idle_worker_available() or not self.budget_available():
+                # A strategy that did not ask: what it submits beyond the budget is not run.
+                self.dispatch_model_event(TrainingEndEvent(model, ModelStatus.Interrupted))
+                continue
+            sample = {str(label): int(length) for label, length in model.sample.items()}
+            self._trials.submit(space.architecture(sample))
+            model.status = ModelStatus.Training
+            self._models.append(model)
+            self._running.append(model)
+            if self._trials.jobs == 1:
+                self._collect()
+
+    def wait_models(self, *models: ExecutableModelSpace) -> None:
+        """Wait for these models, or all of them."""
+        while self._running and (
+            not models or any(not model.status.completed() for model in models)
+        ):
+            self._collect()
+
+    def list_models(self, status: ModelStatus | None = None) -> Iterable[ExecutableModelSpace]:
+        """All models, or those of one status."""
+        return [model for model in self._models if status is None or model.status == status]
+
+    def idle_worker_available(self) -> bool:
+        """Always, once it returns."""
+        while len(self._running) >= self._trials.jobs:
+            self._collect()
+        return True
+
+    def budget_available(self) -> bool:
+        """Whether there can be one more trial."""
+        return self._trials.affords()
+
+    def shutdown(self) -> None:
+        """Nothing: the trials are their owner's."""
+
+    def _collect(self) -> None:
+        model = self._running.popleft()
+        evaluation = self._trials.collect()
+        if evaluation.outcome is None:
+            self.dispatch_model_event(TrainingEndEvent(model, ModelStatus.Failed))
+            return
+        self.dispatch_model_event(FinalMetricEvent(model, self._reward(evaluation)))
+        self.dispatch_model_event(TrainingEndEvent(model, ModelStatus.Trained))

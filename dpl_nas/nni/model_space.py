@@ -18,7 +18,7 @@ from dpl_nas import budget
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import PromptInit
 from dpl_nas.errors import ArchitectureError, SpaceError
-from dpl_nas.nni.supermodule import DifferentiableContexts
+from dpl_nas.nni.supermodule import DifferentiableContexts, SampledContexts
 from dpl_nas.prompted import Context, ContextMixture, NestedContext, PromptedCLIP
 from dpl_nas.space import Architecture, Space
 from dpl_nas.towers import Tower
@@ -209,8 +209,8 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     def extra_oneshot_hooks(
         strategy: Any,  # noqa: ARG004 - NNI's signature
     ) -> list[Callable[..., Any]]:
-        """The fused supermodule, for differentiable strategies."""
-        return [DifferentiableContexts.mutate]
+        """The fused supermodule of differentiable strategies, and that of sampled paths."""
+        return [DifferentiableContexts.mutate, SampledContexts.mutate]
 
 
 def _candidates(lengths: tuple[int, ...], width: int, shared: bool) -> dict[str, nn.Module]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from nni.nas.nn.pytorch import LayerChoice
 from nni.nas.oneshot.pytorch.supermodule.differentiable import DifferentiableMixedLayer
+from nni.nas.oneshot.pytorch.supermodule.sampling import PathSamplingLayer
 from torch import Tensor, nn
 
 from dpl_nas.prompted import ContextMixture, mix
 
-__all__ = ["DifferentiableContexts"]
+__all__ = ["DifferentiableContexts", "SampledContexts"]
 
 
 class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
@@ -29,10 +30,11 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
         mutate_kwargs: dict[str, Any],
     ) -> DifferentiableContexts | None:
         """NNI's mutation hook: replace a choice of contexts, and nothing else."""
-        if not isinstance(module, LayerChoice) or isinstance(module, DifferentiableMixedLayer):
+        # Only differentiable strategies keep alphas in the memo.
+        if not _is_choice(module) or str(module.label) not in memo:
             return None
         softmax = mutate_kwargs.get("softmax", nn.Softmax(-1))
-        return cls(module.candidates, memo[module.label], softmax, module.label)
+        return cls(module.candidates, memo[str(module.label)], softmax, module.label)
 
     @property
     def alpha(self) -> Tensor:
@@ -43,7 +45,9 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
     def forward(self) -> ContextMixture:
         """All candidates, with their weights."""
         contexts = [self[name] for name in self.names]
-        return mix(contexts, self._softmax(self._arch_alpha))
+        # Out of training, the weights are the probabilities themselves, without noise.
+        softmax = self._softmax if self.training else nn.Softmax(-1)
+        return mix(contexts, softmax(self._arch_alpha))
 
     def chosen(self) -> str:
         """The name of the largest alpha's candidate; of equal ones the first, the shortest."""
@@ -61,3 +65,31 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
             return {}
         weights = self._arch_alpha.detach().softmax(-1).tolist()
         return {self.label: dict(zip(self.names, weights, strict=True))}
+
+
+class SampledContexts(PathSamplingLayer):  # type: ignore[misc]
+    """Contexts of which one is drawn before each step: for strategies that sample paths."""
+
+    @classmethod
+    def mutate(
+        cls,
+        module: nn.Module,
+        name: str,  # noqa: ARG003 - NNI's signature
+        memo: dict[str, Any],
+        mutate_kwargs: dict[str, Any],  # noqa: ARG003 - NNI's signature
+    ) -> SampledContexts | None:
+        """NNI's mutation hook: replace a choice of contexts, and nothing else."""
+        if not _is_choice(module) or str(module.label) in memo:
+            return None
+        return cls(module.candidates, module.label)
+
+    def forward(self) -> ContextMixture:
+        """The candidate that was drawn last."""
+        mixture: ContextMixture = self[self._sampled]()
+        return mixture
+
+
+def _is_choice(module: Any) -> bool:
+    return isinstance(module, LayerChoice) and not isinstance(
+        module, (DifferentiableMixedLayer, PathSamplingLayer)
+    )

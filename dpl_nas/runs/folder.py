@@ -32,6 +32,8 @@ _OWN = _CLAIM | {
     "alphas.png",
     "architecture.json",
     "architecture.png",
+    "evaluations.json",
+    "ledger.jsonl",
     "prompts.safetensors",
     "result.json",
     "search.json",
@@ -39,10 +41,12 @@ _OWN = _CLAIM | {
     "seconds.json",
     "tensorboard",
     "train.state",
+    "trials",
     "uniform",
 }
 _OWN_BELOW = {
     "uniform": ("prompts.safetensors", "train.state"),
+    "trials": ("*.state",),
     "tensorboard": ("events.out.tfevents.*",),
 }
 _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "nni", "pytorch-lightning")

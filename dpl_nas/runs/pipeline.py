@@ -30,6 +30,8 @@ _SEARCH = "search.json"
 _PROMPTS = "prompts.safetensors"
 _RESULT = "result.json"
 _RECORDS = "alphas.jsonl"
+_LEDGER = "ledger.jsonl"
+_EVALUATIONS = "evaluations.json"
 
 
 def run(
@@ -180,7 +182,7 @@ def _check_lengths(folder: Path, architecture: Architecture) -> None:
             raise OutputError(
                 f"{folder} holds a run with other lengths, {file.name} has them: use another folder"
             )
-    elif (folder / _RECORDS).exists():
+    elif (folder / _RECORDS).exists() or (folder / _LEDGER).exists():
         raise OutputError(
             f"{folder} holds a search that is not complete: go on with it, or use another folder"
         )
@@ -197,18 +199,24 @@ def _searched(
             f"{folder} holds the training of given lengths, not a search: use another folder"
         )
     # NNI takes seconds to import: a resumed run that has searched does not need it.
-    from dpl_nas.strategy import DARTS
+    from dpl_nas.strategy import make_strategy
 
-    result = DARTS(**config.strategy.search.model_dump()).search(
+    result = make_strategy(config.strategy).search(
         config.space,
         task,
+        config.budget or config.strategy.budget,
         shots=config.shots,
         seed=config.seed,
+        train=config.strategy.train,
+        objective=config.strategy.objective,
+        jobs=config.jobs,
+        max_failed=config.strategy.max_failed,
         backbone=backbone,
         folder=folder,
         observer=observer,
     )
     _draw(config, result, folder)
+    _list(result, folder)
     summary = {**result.summary(), "seconds": result.seconds}
     write_json(folder / _SEARCH, summary)
     result.architecture.save(folder / _ARCHITECTURE)
@@ -222,7 +230,25 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     lengths: dict[str, tuple[int, ...]] = {
         tower: part.lengths for tower, part in config.space.towers.items()
     }
-    plot_alphas([asdict(record) for record in result.records], lengths, folder / "alphas.png")
+    if result.records:
+        plot_alphas([asdict(record) for record in result.records], lengths, folder / "alphas.png")
+
+
+def _list(result: SearchResult, folder: Path) -> None:
+    """Every trial, the best first, and which are on the front of accuracy against vectors."""
+    if not result.evaluations:
+        return
+    write_json(
+        folder / _EVALUATIONS,
+        {
+            "ranking": [each.as_dict() for each in result.ranking],
+            "front": [each.number for each in result.front],
+            "others": [
+                each.as_dict() for each in result.evaluations if each not in set(result.ranking)
+            ],
+            "curve": result.curve,
+        },
+    )
 
 
 def _trained(

@@ -14,11 +14,14 @@ from torch.nn import functional
 
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
+from dpl_nas.nni.supermodule import DifferentiableContexts
 from dpl_nas.seeds import derive_seed
+from dpl_nas.strategy.lagrangian import BudgetLagrangian
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 
 if TYPE_CHECKING:
+    from dpl_nas.prompted import PromptedCLIP
     from dpl_nas.strategy.progress import SearchProgress
 
 __all__ = ["PromptModule", "SearchBatches"]
@@ -84,13 +87,17 @@ class PromptModule(LightningModule):  # type: ignore[misc]
         self._settings = settings
         self._text = text
         self._progress = progress
+        self.lagrangian: BudgetLagrangian | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one batch."""
         images, labels = batch
         loss = functional.cross_entropy(self.model(images, self._text), labels)
         # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
-        self._progress.note_loss("train" if batch_idx % 2 else "validation", loss.detach())
+        alphas_step = batch_idx % 2 == 0
+        self._progress.note_loss("validation" if alphas_step else "train", loss.detach())
+        if alphas_step and self.lagrangian is not None:
+            loss = loss + self.lagrangian.term(alphas(self.model.clip))
         return {"loss": loss}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -107,3 +114,12 @@ class PromptModule(LightningModule):  # type: ignore[misc]
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         """Nothing; NNI forwards the hook."""
+
+
+def alphas(clip: PromptedCLIP) -> dict[str, Tensor]:
+    """The logits of each layer by label."""
+    return {
+        module.label: module.alpha
+        for module in clip.modules()
+        if isinstance(module, DifferentiableContexts)
+    }

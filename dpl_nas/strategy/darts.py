@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,31 +11,33 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import DARTS as NniDarts  # noqa: N811
 from torch import nn
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.budget import project, sample_weighted
 from dpl_nas.config import AlphaSettings, DartsSettings
-from dpl_nas.errors import ConfigError
+from dpl_nas.engine import Cost
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
-from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Space
+from dpl_nas.space import Architecture
+from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.bilevel import PromptModule, SearchBatches
+from dpl_nas.strategy.lagrangian import BudgetLagrangian
 from dpl_nas.strategy.progress import SearchProgress
-from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import Task, few_shot_split
-from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.model import class_captions
-from dpl_nas.validation import validated
+from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
+from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.supernet import Supernet
 
 __all__ = ["DARTS"]
 
 
-class DARTS(NniDarts):  # type: ignore[misc]
+class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     """First-order DARTS (Liu et al. 2019) over the context lengths of a space.
 
     A configured value: :meth:`search` may be called again and again. As an NNI strategy it can
     also be called as ``strategy(model_space, engine)``.
+
+    The supernet takes as many epochs as its settings say and the budget leaves room for beside
+    the ``shortlist``. An epoch costs its alpha steps and its prompt steps.
 
     Parameters
     ----------
@@ -49,67 +50,82 @@ class DARTS(NniDarts):  # type: ignore[misc]
         If a setting is unknown or not valid.
     """
 
+    name = "darts"
+    Settings = DartsSettings
+    default_budget = None
+    stage = "shortlist"
+
+    settings: DartsSettings
+
     def __init__(self, **settings: Any) -> None:
-        self.settings = validated(DartsSettings, settings, "DARTS", ConfigError)
-        self._seed = 1
-        super().__init__(
-            arc_learning_rate=self.settings.alphas.lr, warmup_epochs=self.settings.warmup_epochs
+        Strategy.__init__(self, **settings)
+        self.seed = 1
+        # What NNI's classes count from is the first epoch of this process.
+        self.done = 0
+        self.lagrangian: BudgetLagrangian | None = None
+        NniDarts.__init__(
+            self,
+            arc_learning_rate=self.settings.alphas.lr,
+            warmup_epochs=self.settings.warmup_epochs,
         )
 
-    def search(
-        self,
-        space: Space,
-        task: Task,
-        *,
-        shots: int = 16,
-        seed: int = 1,
-        backbone: Backbone | None = None,
-        device: str = "cpu",
-        folder: Path | None = None,
-        observer: Observer | None = None,
-    ) -> SearchResult:
-        """Search ``space`` on the few-shot images of ``task``.
-
-        Parameters
-        ----------
-        shots, seed
-            Images a class, and which. With ``validation: split`` they are all that is seen.
-        backbone
-            Loaded from ``space.backbone`` if not given.
-        folder
-            Where ``alphas.jsonl``, TensorBoard files and the state go; a search that was
-            interrupted there goes on and ends as it would have.
+    def explore(self, study: Study) -> Found:
+        """Train the supernet, choose, and compare the shortlist.
 
         Raises
         ------
-        TaskError
-            If there are too few training images, or too few shots to split.
-        SpaceError
-            If the space does not fit the backbone.
-        CheckpointError
-            If the state in ``folder`` is damaged.
+        StrategyError
+            If the budget does not cover one epoch of the supernet.
         """
+        supernet = Supernet(study, self.settings)
         settings = self.settings
-        backbone = backbone or load_backbone(space.backbone, device)
-        split = few_shot_split(task, shots, seed, settings.validation, settings.validation_shots)
-        augmentation = (
-            task.augmentation if settings.augmentation == "task" else settings.augmentation
+        pairs = supernet.steps_an_epoch
+        reserved = min(
+            settings.shortlist * study.engine.trial_cost.steps, study.engine.steps_left / 2
         )
-        training = FewShotImages(task.train, split.train, backbone, augmentation)
-        # Validation images get the test transform, as published.
-        validation = FewShotImages(task.train, split.validation, backbone, "none")
-        text = class_captions(
-            backbone, task.class_names, task.template, task.templates, settings.template
+        epochs = supernet.affordable_epochs(
+            2 * pairs, reserved, saved=pairs * settings.warmup_epochs
         )
+        settings = settings.model_copy(update={"epochs": epochs})
+        progress = self._searched(study, supernet, settings)
+        chosen = study.space.architecture(progress.records[-1].choice)
+        stopped_by = progress.stopped_by
+        if settings.shortlist:
+            study.evaluate(self._shortlist(study, chosen, progress.records[-1]))
+        if study.engine.evaluations:
+            return Found(None, tuple(progress.records), stopped_by)
+        return Found(chosen, tuple(progress.records), stopped_by)
+
+    def _searched(
+        self, study: Study, supernet: Supernet, settings: DartsSettings
+    ) -> SearchProgress:
+        def cost(epoch: int) -> Cost:
+            alpha_steps = 0 if epoch < settings.warmup_epochs else supernet.steps_an_epoch
+            return Cost(
+                steps=supernet.steps_an_epoch + alpha_steps,
+                images=len(supernet.training)
+                + alpha_steps * min(settings.validation_batch_size, len(supernet.validation)),
+            )
+
         with quiet():
-            model = PromptSpace(space, backbone, settings.init, derive_seed(seed, "supernet"))
+            model = PromptSpace(
+                study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
+            )
             progress = SearchProgress(
-                space, settings, validation, text, folder, observer or Observer()
+                study.space,
+                settings,
+                supernet.validation,
+                supernet.text,
+                study.folder,
+                study.observer,
+                lambda epoch, seconds: study.charge(
+                    f"epoch {epoch}", cost(epoch) + Cost(seconds=seconds)
+                ),
             )
             trainer = Trainer(
                 # 0 would mean nothing is left to do, and Lightning would complain about it.
                 max_epochs=max(settings.epochs - progress.done, 1),
-                accelerator="gpu" if backbone.device.type == "cuda" else "cpu",
+                accelerator="gpu" if study.backbone.device.type == "cuda" else "cpu",
                 devices=1,
                 logger=False,
                 callbacks=[progress],
@@ -119,36 +135,65 @@ class DARTS(NniDarts):  # type: ignore[misc]
                 num_sanity_val_steps=0,
             )
             batches = SearchBatches(
-                training,
-                validation,
+                supernet.training,
+                supernet.validation,
                 settings,
-                seed,
+                study.seed,
                 epoch=lambda: progress.done_before + trainer.current_epoch,
             )
-            module = PromptModule(settings, text, progress)
+            module = PromptModule(settings, supernet.text, progress)
             evaluator = Lightning(
                 module, trainer, train_dataloaders=batches, val_dataloaders=batches
             )
-            run = _Run(settings, seed, progress.done)
+            run = self._fresh(study, settings, progress.done)
+            progress.lagrangian = run.lagrangian
             if not progress.complete:
-                run(RawFormatModelSpace(model, evaluator), InProcessEngine())
-        return SearchResult(
-            architecture=space.architecture(progress.records[-1].choice),
-            strategy="darts",
-            shots=shots,
-            seed=seed,
-            records=tuple(progress.records),
-            stopped_by=progress.stopped_by,
-            seconds=progress.seconds,
-            labels_seen=len(split.train) + len(split.validation),
-        )
+                # NNI draws alphas, and Gumbel noise, from the global generator.
+                with torch.random.fork_rng(devices=[]):
+                    run(RawFormatModelSpace(model, evaluator), InProcessEngine())
+        return progress
+
+    def _fresh(self, study: Study, settings: DartsSettings, done: int) -> DARTS:
+        """NNI's strategies hold the state of one search and cannot be run again."""
+        run = type(self)(**settings.model_dump())
+        run.seed = study.seed
+        run.done = done
+        # NNI counts the epochs of this process only.
+        run.warmup_epochs = max(settings.warmup_epochs - done, 0)
+        if settings.lagrangian is not None and study.space.limits:
+            run.lagrangian = BudgetLagrangian(study.space, settings.lagrangian.lr)
+        return run
+
+    def _shortlist(
+        self, study: Study, chosen: Architecture, record: EpochRecord
+    ) -> list[Architecture]:
+        """The choice, then others: for the front under smaller budgets, else by probability."""
+        scores = {label: log_softmax(logits) for label, logits in record.alpha.items()}
+        found = {tuple(chosen.lengths.values()): chosen}
+        if study.objective == "pareto":
+            for vectors in spread(chosen.vectors, self.settings.shortlist):
+                smaller = study.space.model_copy(update={"max_context_vectors": vectors})
+                design = project(smaller, scores)
+                found.setdefault(tuple(design.lengths.values()), design)
+        rng = study.rng("shortlist")
+        weights = {label: softmax(logits) for label, logits in record.alpha.items()}
+        # Where the choice is decided, there are few others to draw.
+        for _ in range(100 * self.settings.shortlist):
+            if len(found) >= self.settings.shortlist:
+                break
+            design = sample_weighted(study.space, rng, weights)
+            found.setdefault(tuple(design.lengths.values()), design)
+        return list(found.values())[: self.settings.shortlist]
 
     # What follows is NNI's interface.
 
     def configure_oneshot_module(self, training_module: Any) -> DartsLightningModule:
         """NNI's search module, with this strategy's optimizer of the alphas."""
         return AlphaModule(
-            training_module, settings=self.settings.alphas, warmup_epochs=self.warmup_epochs
+            training_module,
+            settings=self.settings.alphas,
+            warmup_epochs=self.warmup_epochs,
+            lagrangian=self.lagrangian,
         )
 
     def mutate_model(self, model: PromptSpace) -> PromptSpace:
@@ -158,7 +203,7 @@ class DARTS(NniDarts):  # type: ignore[misc]
             result: PromptSpace = super().mutate_model(model)
         with torch.no_grad():
             for label, alpha in self._arch_parameters.items():
-                generator = torch.Generator().manual_seed(derive_seed(self._seed, "alpha", label))
+                generator = torch.Generator().manual_seed(derive_seed(self.seed, "alpha", label))
                 draw = torch.randn(alpha.shape, generator=generator)
                 alpha.copy_(self.settings.alphas.init_sd * draw)
         return result
@@ -171,26 +216,23 @@ class DARTS(NniDarts):  # type: ignore[misc]
         return super().train_dataloader(train_dataloader_fn, val_dataloader_fn)
 
 
-class _Run(DARTS):
-    """One search: NNI's strategies hold the state of theirs and cannot be run again."""
-
-    def __init__(self, settings: DartsSettings, seed: int, done: int) -> None:
-        super().__init__(**settings.model_dump())
-        self._seed = seed
-        # NNI counts the epochs of this process only.
-        self.warmup_epochs = max(settings.warmup_epochs - done, 0)
-
-
 class AlphaModule(DartsLightningModule):  # type: ignore[misc]
     """NNI's first-order DARTS step with configurable Adam on the alphas."""
 
     def __init__(
-        self, training_module: Any, *, settings: AlphaSettings, warmup_epochs: int
+        self,
+        training_module: Any,
+        *,
+        settings: AlphaSettings,
+        warmup_epochs: int,
+        lagrangian: BudgetLagrangian | None = None,
     ) -> None:
         super().__init__(
             training_module, arc_learning_rate=settings.lr, warmup_epochs=warmup_epochs
         )
         self._alphas = settings
+        if lagrangian is not None:
+            training_module.lagrangian = lagrangian
 
     def arch_parameters(self) -> list[nn.Parameter]:
         """The alphas in the order of the layers; NNI's order changes from run to run."""
@@ -212,3 +254,13 @@ class AlphaModule(DartsLightningModule):  # type: ignore[misc]
 
     def log_probs(self, probs: Any) -> None:
         """Nothing: it would copy every probability to the host; epochs are logged by us."""
+
+
+def spread(most: int, count: int) -> list[int]:
+    """Up to ``count`` numbers of vectors below ``most``, from many to few, evenly in ratio."""
+    found: list[int] = []
+    for step in range(1, count):
+        vectors = round(most ** (1 - step / count)) if most > 1 else 0
+        if vectors < (found[-1] if found else most):
+            found.append(vectors)
+    return found

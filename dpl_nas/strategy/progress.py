@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,10 @@ from dpl_nas.nni.supermodule import DifferentiableContexts
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import Space
+from dpl_nas.strategy.lagrangian import BudgetLagrangian
 from dpl_nas.strategy.result import (
     EpochRecord,
+    log_softmax,
     normalised_entropy,
     read_records,
     tied,
@@ -49,6 +51,11 @@ class SearchProgress(pl.Callback):
         One an epoch, including those before a resume.
     done_before
         Epochs that were complete when this process began.
+
+    lagrangian
+        Whose multipliers are saved, too.
+
+    ``charge`` is told of each epoch and the seconds that it took, before its record is kept.
     """
 
     def __init__(
@@ -59,7 +66,10 @@ class SearchProgress(pl.Callback):
         text: TextInputs,
         folder: Path | None,
         observer: Observer,
+        charge: Callable[[int, float], None],
     ) -> None:
+        self._charge = charge
+        self.lagrangian: BudgetLagrangian | None = None
         self._space = space
         self._settings = settings
         self._validation = validation
@@ -81,6 +91,10 @@ class SearchProgress(pl.Callback):
                 )
         self._seconds_before = float(self._saved["seconds"]) if self._saved else 0.0
         self._started = time.perf_counter()
+        self._epoch_started = self._started
+        # Paid for in an earlier process; the ledger knows what they took.
+        for epoch in range(self.done_before):
+            charge(epoch, 0.0)
 
     @property
     def done(self) -> int:
@@ -132,6 +146,8 @@ class SearchProgress(pl.Callback):
             pl_module.model.load_state_dict(self._saved["model"])
             for optimizer, state in zip(trainer.optimizers, self._saved["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
+            if self.lagrangian is not None:
+                self.lagrangian.multipliers = self._saved["multipliers"]
             self._saved = None
         if self._folder is not None:
             from torch.utils.tensorboard import SummaryWriter
@@ -143,6 +159,9 @@ class SearchProgress(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Measure, record, save, tell, and stop when the rule says so."""
+        now = time.perf_counter()
+        self._charge(self.done, now - self._epoch_started)
+        self._epoch_started = now
         record = self._measure(pl_module.model.clip)
         self.records.append(record)
         if self._folder is not None:
@@ -158,6 +177,7 @@ class SearchProgress(pl.Callback):
                 {
                     "model": pl_module.model.state_dict(),
                     "optimizers": [each.state_dict() for each in trainer.optimizers],
+                    "multipliers": self.lagrangian and self.lagrangian.multipliers,
                     "epochs": self.done,
                     "seconds": self.seconds,
                 },
@@ -194,19 +214,21 @@ class SearchProgress(pl.Callback):
                 )
         choice = self._choice(layers, alpha)
         entropy = {label: normalised_entropy(logits) for label, logits in alpha.items()}
-        return EpochRecord(
+        record = EpochRecord(
             epoch=self.done,
             train_loss=means["train"],
             # There is no alpha step, so no validation loss, while the prompts warm up.
             validation_loss=means.get("validation", means["train"]),
             validation_accuracy=self._accuracy(_discretised(clip, choice)),
-            supernet_accuracy=self._accuracy(clip),
+            supernet_accuracy=self._accuracy(clip.eval()),
             mean_entropy=sum(entropy.values()) / len(entropy),
             entropy=entropy,
             choice=choice,
             ties=tied(alpha),
             alpha=alpha,
         )
+        clip.train()
+        return record
 
     def _choice(
         self, layers: Mapping[str, DifferentiableContexts], alpha: Mapping[str, list[float]]
@@ -214,10 +236,7 @@ class SearchProgress(pl.Callback):
         """The largest alpha of each layer; under a budget the most likely lengths that fit."""
         if not self._space.limits:
             return {label: int(layer.chosen()) for label, layer in layers.items()}
-        scores = {
-            label: torch.tensor(logits, dtype=torch.float64).log_softmax(dim=0).tolist()
-            for label, logits in alpha.items()
-        }
+        scores = {label: log_softmax(logits) for label, logits in alpha.items()}
         found = project(self._space, scores)
         return {f"{tower}/{layer}": length for tower, layer, length in found.items()}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dpl_nas.engine import Cost, Evaluation, pareto_front
 from dpl_nas.errors import CheckpointError
 from dpl_nas.files import write_text
 from dpl_nas.space import Architecture
@@ -17,6 +18,7 @@ __all__ = [
     "TIE_MARGIN",
     "EpochRecord",
     "SearchResult",
+    "log_softmax",
     "normalised_entropy",
     "read_records",
     "softmax",
@@ -60,13 +62,20 @@ class SearchResult:
     strategy, shots, seed
         How it was searched.
     records
-        One an epoch.
+        Of a supernet, one an epoch.
     stopped_by
-        ``epochs`` or ``early_stop``.
+        ``trials``, ``steps``, ``seconds``: the budget; ``epochs`` or ``early_stop`` of a
+        supernet; ``exhausted`` when nothing was left to try; ``strategy`` for a rule of its own.
     seconds
         Wall-clock time, over all resumed parts.
     labels_seen
         Labelled images that the search saw, for training and validation.
+    evaluations
+        Every trial, in the order in which the search saw them.
+    cost
+        All that was spent: trials, and steps of a supernet.
+    peak_bytes
+        The most memory that one of its processes held.
     """
 
     architecture: Architecture
@@ -77,6 +86,52 @@ class SearchResult:
     stopped_by: str
     seconds: float
     labels_seen: int
+    evaluations: tuple[Evaluation, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    peak_bytes: int = 0
+
+    @property
+    def ranking(self) -> tuple[Evaluation, ...]:
+        """Whole trials that ended well, the best first."""
+        well = [each for each in self.evaluations if each.outcome is not None]
+        most = max((each.epochs for each in well), default=0)
+        return tuple(
+            sorted(
+                (each for each in well if each.epochs == most),
+                key=lambda each: (-each.score, each.architecture.vectors, each.number),
+            )
+        )
+
+    @property
+    def front(self) -> tuple[Evaluation, ...]:
+        """Whole trials that no other beats in both vectors and validation accuracy."""
+        return pareto_front(self.evaluations)
+
+    @property
+    def failures(self) -> int:
+        """Trials that failed."""
+        return sum(each.error is not None for each in self.evaluations)
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Of the chosen lengths: trained afresh, or else with the supernet's vectors."""
+        for each in self.ranking:
+            if each.architecture == self.architecture and each.accuracy is not None:
+                return each.accuracy
+        return self.records[-1].validation_accuracy
+
+    @property
+    def curve(self) -> list[tuple[int, float, float]]:
+        """Steps and seconds of work, and the best validation accuracy of a whole trial by then."""
+        points: list[tuple[int, float, float]] = []
+        most = max((each.epochs for each in self.evaluations), default=0)
+        for each in self.evaluations:
+            accuracy = each.accuracy
+            if accuracy is None or each.epochs < most:
+                continue
+            if not points or accuracy > points[-1][2]:
+                points.append((each.spent.steps, each.spent.seconds, accuracy))
+        return points
 
     @property
     def alphas(self) -> dict[str, list[float]]:
@@ -95,13 +150,21 @@ class SearchResult:
 
     def summary(self) -> dict[str, Any]:
         """For ``result.json``."""
+        of_supernet = (
+            {"epochs": len(self.records), "mean_entropy": self.mean_entropy, "ties": self.ties}
+            if self.records
+            else {}
+        )
         return {
             "stopped_by": self.stopped_by,
-            "epochs": len(self.records),
-            "validation_accuracy": self.records[-1].validation_accuracy,
-            "mean_entropy": self.mean_entropy,
-            "ties": self.ties,
+            **of_supernet,
+            "validation_accuracy": self.validation_accuracy,
             "labels_seen": self.labels_seen,
+            "evaluations": len(self.evaluations),
+            "failures": self.failures,
+            "steps": self.cost.steps,
+            "images": self.cost.images,
+            "peak_bytes": self.peak_bytes,
         }
 
 
@@ -111,6 +174,13 @@ def softmax(logits: Sequence[float]) -> list[float]:
     weights = [math.exp(value - peak) for value in logits]
     total = sum(weights)
     return [weight / total for weight in weights]
+
+
+def log_softmax(logits: Sequence[float]) -> list[float]:
+    """Logarithms of the probabilities of a few logits, also where these round to 0."""
+    peak = max(logits)
+    total = math.log(math.fsum(math.exp(value - peak) for value in logits))
+    return [value - peak - total for value in logits]
 
 
 def normalised_entropy(logits: Sequence[float]) -> float:

@@ -45,8 +45,12 @@ class Classifier:
     @torch.no_grad()
     def predict(self, images: Tensor | ImageStates) -> Tensor:
         """Class index (batch,) of preprocessed images (batch, 3, S, S), or of their states."""
-        features = self.model.encode_image(images)
-        return self.model.logits(features, self.text_features).argmax(dim=-1)
+        return self.logits(images).argmax(dim=-1)
+
+    @torch.no_grad()
+    def logits(self, images: Tensor | ImageStates) -> Tensor:
+        """Logits (batch, classes) of the same."""
+        return self.model.logits(self.model.encode_image(images), self.text_features)
 
 
 def prompted(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:

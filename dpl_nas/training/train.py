@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import Backbone, TextInputs, load_backbone
 from dpl_nas.config import OptimizerSettings, TrainSettings
 from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.observer import Observer
@@ -31,7 +32,126 @@ from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
 from dpl_nas.training.state import check_layout, load_state, save_state
 from dpl_nas.training.teacher import ZeroShotTeacher, distillation_loss
 
-__all__ = ["train"]
+__all__ = ["FewShotTraining", "train"]
+
+
+class FewShotTraining:
+    """What the trainings of many architectures on the same images share.
+
+    Images are decoded once, and captions embedded once; :meth:`train` may be called again and
+    again. What it returns depends on its arguments alone.
+
+    Parameters
+    ----------
+    space
+        What the architectures belong to.
+    rows
+        Indices into the task's training images: what is trained on.
+    shots, seed
+        Images a class, for the record, and of initialisation and order.
+    settings
+        The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        task: Task,
+        backbone: Backbone,
+        rows: Sequence[int],
+        *,
+        shots: int,
+        seed: int,
+        settings: TrainSettings | None = None,
+    ) -> None:
+        self.settings = settings or TrainSettings()
+        self._space = space
+        self._task = task
+        self._backbone = backbone
+        self._shots = shots
+        self._seed = seed
+        augmentation = (
+            task.augmentation
+            if self.settings.augmentation == "task"
+            else self.settings.augmentation
+        )
+        self._constant = augmentation == "none"
+        self._images = FewShotImages(task.train, rows, backbone, augmentation)
+        self._text = class_captions(
+            backbone, task.class_names, task.template, task.templates, self.settings.template
+        )
+        # A weight of 0 must not cost a forward pass of the teacher.
+        self._teacher = (
+            ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
+            if self.settings.distillation.weight
+            else None
+        )
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Training steps, of one batch each."""
+        return math.ceil(len(self._images) / self.settings.batch_size)
+
+    @property
+    def images_an_epoch(self) -> int:
+        """Images that are trained on, each once."""
+        return len(self._images)
+
+    def train(
+        self,
+        architecture: Architecture,
+        *,
+        epochs: int | None = None,
+        state: Path | None = None,
+        observer: Observer | None = None,
+        stage: str = "train",
+    ) -> TrainedPrompts:
+        """Learn the context vectors of ``architecture``.
+
+        Parameters
+        ----------
+        epochs
+            Stop after so many; the learning rate goes by the recipe's own number all the same,
+            so that a training that goes on later ends as one that never stopped.
+        state
+            A file that is written after every epoch and, if it is there, gone on from; the
+            result is that of an uninterrupted training.
+        stage
+            What ``observer`` is told this is.
+
+        Raises
+        ------
+        ArchitectureError
+            If the architecture belongs to another space.
+        ConfigError
+            If the loss or the context vectors stop being finite numbers.
+        CheckpointError
+            If ``state`` is damaged or of another training.
+        """
+        self._space.check(architecture)
+        model = fixed_model(self._backbone, architecture)
+        initialise_contexts(model, self.settings.init, self._seed)
+        if architecture.vectors:
+            inputs = TrainingInputs(self._images, model, self._teacher, constant=self._constant)
+            loop = _Loop(
+                model, inputs, self._text, self._seed, self.settings, observer or Observer(), stage
+            )
+            loop.run(self.settings.epochs if epochs is None else epochs, state)
+        return TrainedPrompts(
+            PromptsMetadata(
+                architecture=architecture,
+                space=self._space,
+                fingerprint=self._backbone.fingerprint,
+                task=self._task.name,
+                class_names=self._task.class_names,
+                template=self._task.template,
+                templates=self._task.templates,
+                text_template=self.settings.template,
+                shots=self._shots,
+                seed=self._seed,
+            ),
+            context_vectors(model),
+        )
 
 
 def train(
@@ -56,11 +176,8 @@ def train(
         The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
     backbone
         Loaded from ``space.backbone`` if not given.
-    state
-        A file that is written after every epoch and, if it is there, gone on from; the
-        result is that of an uninterrupted training.
-    stage
-        What ``observer`` is told this is.
+    state, stage
+        As in :meth:`FewShotTraining.train`.
 
     Returns
     -------
@@ -79,67 +196,35 @@ def train(
         If ``state`` is damaged or of another training.
     """
     space.check(architecture)
-    settings = settings or TrainSettings()
-    observer = observer or Observer()
     backbone = backbone or load_backbone(space.backbone, device)
-    split = few_shot_split(task, shots, seed)
-    model = fixed_model(backbone, architecture)
-    initialise_contexts(model, settings.init, seed)
-    if architecture.vectors:
-        loop = _Loop(model, task, split.shots, seed, settings, observer, stage)
-        loop.run(state)
-    return TrainedPrompts(
-        PromptsMetadata(
-            architecture=architecture,
-            space=space,
-            fingerprint=backbone.fingerprint,
-            task=task.name,
-            class_names=task.class_names,
-            template=task.template,
-            templates=task.templates,
-            text_template=settings.template,
-            shots=shots,
-            seed=seed,
-        ),
-        context_vectors(model),
+    rows = few_shot_split(task, shots, seed).shots
+    training = FewShotTraining(
+        space, task, backbone, rows, shots=shots, seed=seed, settings=settings
     )
+    return training.train(architecture, state=state, observer=observer, stage=stage)
 
 
 class _Loop:
     def __init__(
         self,
         model: PromptedCLIP,
-        task: Task,
-        indices: tuple[int, ...],
+        inputs: TrainingInputs,
+        text: TextInputs,
         seed: int,
         settings: TrainSettings,
         observer: Observer,
         stage: str,
     ) -> None:
-        backbone = model.backbone
-        augmentation = (
-            task.augmentation if settings.augmentation == "task" else settings.augmentation
-        )
         self._model = model
+        self._inputs = inputs
+        self._text = text
         self._seed = seed
         self._settings = settings
         self._observer = observer
         self._stage = stage
-        self._text = class_captions(
-            backbone, task.class_names, task.template, task.templates, settings.template
-        )
         self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
-        # A weight of 0 must not cost a forward pass of the teacher.
-        teacher = (
-            ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
-            if settings.distillation.weight
-            else None
-        )
-        images = FewShotImages(task.train, indices, backbone, augmentation)
-        self._inputs = TrainingInputs(images, model, teacher, constant=augmentation == "none")
 
-    def run(self, state: Path | None) -> None:
-        epochs = self._settings.epochs
+    def run(self, epochs: int, state: Path | None) -> None:
         done = self._restore(state)
         self._observer.begin(self._stage, epochs, done)
         for epoch in range(done, epochs):

@@ -1,0 +1,71 @@
+"""What can be configured: one frozen value for the search, the training and the run."""
+
+from dpl_nas.config.overrides import parse_overrides
+from dpl_nas.config.run import (
+    EvaluateSettings,
+    Objective,
+    RunConfig,
+    StrategyConfig,
+    load_strategy,
+    resolve,
+)
+from dpl_nas.config.search import (
+    SETTINGS,
+    AlphaSettings,
+    DartsSettings,
+    EarlyStop,
+    EvolutionSettings,
+    GridSettings,
+    GumbelDartsSettings,
+    HalvingSettings,
+    Lagrangian,
+    ManualSettings,
+    OneShotSettings,
+    RandomSettings,
+    SearchSettings,
+    SupernetSettings,
+    Temperature,
+    TpeSettings,
+    UserSettings,
+)
+from dpl_nas.config.training import (
+    Distillation,
+    InitSettings,
+    OptimizerSettings,
+    PromptInit,
+    TrainSettings,
+)
+from dpl_nas.config.values import TextTemplate
+
+__all__ = [
+    "SETTINGS",
+    "AlphaSettings",
+    "DartsSettings",
+    "Distillation",
+    "EarlyStop",
+    "EvaluateSettings",
+    "EvolutionSettings",
+    "GridSettings",
+    "GumbelDartsSettings",
+    "HalvingSettings",
+    "InitSettings",
+    "Lagrangian",
+    "ManualSettings",
+    "Objective",
+    "OneShotSettings",
+    "OptimizerSettings",
+    "PromptInit",
+    "RandomSettings",
+    "RunConfig",
+    "SearchSettings",
+    "StrategyConfig",
+    "SupernetSettings",
+    "Temperature",
+    "TextTemplate",
+    "TpeSettings",
+    "TrainSettings",
+    "UserSettings",
+    "load_strategy",
+    "parse_overrides",
+    "resolve",
+]

@@ -1,0 +1,59 @@
+"""``KEY=VALUE``: single settings, put over those of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dpl_nas.errors import ConfigError
+from dpl_nas.yaml_values import NotYamlError, parse_yaml, shown
+
+__all__ = ["parse_overrides", "put"]
+
+#: What has options of its own, and a setting of each for people to see.
+_CHOSEN = {"space": "space.towers.image.lengths", "strategy": "search.epochs"}
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Values by key from ``KEY=VALUE`` texts, whose values are YAML.
+
+    Raises
+    ------
+    ConfigError
+        If one is malformed.
+    """
+    values = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"expected KEY=VALUE, found '{override}'")
+        if not all(key.split(".")):
+            raise ConfigError(
+                f"expected KEY=VALUE with a KEY of names joined by single dots, found '{override}'"
+            )
+        try:
+            values[key] = parse_yaml(text)
+        except NotYamlError as problem:
+            raise ConfigError(f"the value of {key} is not valid YAML: {text!r:.60}") from problem
+    return values
+
+
+def put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``a.b.c`` in nested mappings; the settings of the strategy need no prefix."""
+    parts = key.split(".")
+    if parts[0] in ("search", "train"):
+        parts.insert(0, "strategy")
+    if key in _CHOSEN and not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{key} holds settings, found {key}={shown(value)}: choose another {key} with "
+            f"--{key}, or set keys such as {_CHOSEN[key]}"
+        )
+    place: Any = data
+    for part in parts[:-1]:
+        child = place.get(part)
+        if child is None:
+            child = place[part] = {}
+        if not isinstance(child, Mapping):
+            raise ConfigError(f"unknown key {key}: {part} has no settings of its own")
+        place = child
+    place[parts[-1]] = value

@@ -1,0 +1,221 @@
+"""How each strategy searches: one frozen value a strategy, and their names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from dpl_nas.config.training import OptimizerSettings, PromptInit
+from dpl_nas.config.values import Beta, NotNegative, Positive, Size, SizeOrZero, TextTemplate
+from dpl_nas.tasks.task import Augmentation
+from dpl_nas.validation import Frozen
+
+__all__ = [
+    "SETTINGS",
+    "AlphaSettings",
+    "DartsSettings",
+    "EarlyStop",
+    "EvolutionSettings",
+    "GridSettings",
+    "GumbelDartsSettings",
+    "HalvingSettings",
+    "Lagrangian",
+    "ManualSettings",
+    "OneShotSettings",
+    "RandomSettings",
+    "SearchSettings",
+    "SupernetSettings",
+    "Temperature",
+    "TpeSettings",
+    "UserSettings",
+]
+
+
+class SearchSettings(Frozen):
+    """What every strategy has: where its validation images come from.
+
+    ``validation: split`` takes them out of the stated shots (``validation_shots`` a class, by
+    default half of them); ``extra`` draws ``validation_shots`` (by default min(shots, 4)) more
+    a class, as published, so that the search sees more labels than the stated shots.
+    """
+
+    validation: Literal["split", "extra"] = "split"
+    validation_shots: Positive | None = None
+
+
+class RandomSettings(SearchSettings):
+    """Architectures drawn uniformly, each once."""
+
+
+class EvolutionSettings(SearchSettings):
+    """Regularised evolution (Real et al. 2019, arXiv 1802.01548).
+
+    The first ``population_size`` architectures are random. A child is made of the best of
+    ``sample_size`` (with ``crossover`` of two such parents): ``mutated_layers`` of its layers
+    are drawn anew.
+    """
+
+    population_size: Positive = 10
+    sample_size: Positive = 4
+    mutated_layers: Positive = 2
+    crossover: bool = True
+
+    @model_validator(mode="after")
+    def _sampled_from_it(self) -> EvolutionSettings:
+        if self.sample_size > self.population_size:
+            raise ValueError("expected a sample_size of at most population_size")
+        return self
+
+
+class TpeSettings(SearchSettings):
+    """The tree-structured Parzen estimator (Bergstra et al. 2011).
+
+    ``startup_trials`` random ones, then each the most promising of ``candidates`` draws;
+    ``gamma`` * sqrt(trials) of the best count as good, ``prior_weight`` is how many trials the
+    space itself counts for.
+    """
+
+    startup_trials: Positive = 10
+    candidates: Positive = 24
+    gamma: float = Field(default=0.5, gt=0, le=10)
+    prior_weight: float = Field(default=1.0, gt=0, le=1000)
+
+
+class GridSettings(SearchSettings):
+    """Every architecture of a small space, in random order if ``shuffle``."""
+
+    shuffle: bool = True
+
+
+class HalvingSettings(SearchSettings):
+    """Successive halving (Jamieson and Talwalkar 2016) over training epochs.
+
+    All candidates are trained for ``min_epochs``, the best 1 / ``eta`` of them for ``eta``
+    times as many, and so on up to whole trainings. As many candidates as the budget allows.
+    """
+
+    eta: int = Field(default=3, ge=2, le=100, strict=True)
+    min_epochs: Positive = 4
+
+
+class ManualSettings(SearchSettings):
+    """The same length at all, the first or the last layers of towers: what people try."""
+
+
+class SupernetSettings(SearchSettings):
+    """Training of the context vectors of all candidates at once.
+
+    One prompt step takes one batch of training images.
+    """
+
+    epochs: Positive = 40
+    batch_size: Positive = 16
+    prompts: OptimizerSettings = OptimizerSettings()
+    init: PromptInit = PromptInit()
+    template: TextTemplate = "task"
+    augmentation: Augmentation | Literal["task"] = "task"
+
+
+class OneShotSettings(SupernetSettings):
+    """A supernet trained one uniformly drawn path a step, then searched by evolution.
+
+    Guo et al. 2020 (SPOS, arXiv 1904.00420). ``population_size``, ``generations`` and
+    ``mutated_layers`` are of the evolution, whose children are half mutations, half crossovers;
+    the ``shortlist`` best by the supernet are trained, and the best of these is the result.
+    """
+
+    population_size: Positive = 24
+    generations: Positive = 8
+    mutated_layers: Positive = 2
+    shortlist: Positive = 8
+
+
+class AlphaSettings(Frozen):
+    """Adam on the alphas, which start as ``init_sd`` * randn."""
+
+    init_sd: SizeOrZero = 1e-3
+    lr: Size = 3.5e-3
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
+    weight_decay: SizeOrZero = 0.0
+
+
+class EarlyStop(Frozen):
+    """Stop when argmax(alpha) of every layer has not changed for ``patience`` epochs.
+
+    Never before ``min_epochs``, and only while the mean entropy of softmax(alpha) is at most
+    ``max_entropy`` (as a share of log(candidates), 1 = undecided).
+    """
+
+    patience: Positive = 10
+    min_epochs: NotNegative = 0
+    max_entropy: float = Field(default=1.0, ge=0, le=1)
+
+
+class Lagrangian(Frozen):
+    """Keeps the expected cost of the relaxed choice to the budget of the space.
+
+    The alphas minimise ``loss + sum_i m_i * log(E[cost_i] / most_i)`` over the limits i of the
+    budget, with the cost of softmax(alpha)'s expected lengths. Each multiplier m_i >= 0 starts
+    at 0 and rises by ``lr`` times the same logarithm at every alpha step (dual ascent; Nocedal
+    and Wright 2006, chapter 17).
+    """
+
+    lr: Size = 0.01
+
+
+class DartsSettings(SupernetSettings):
+    """First-order DARTS over context lengths.
+
+    One step = one alpha step on a validation batch, then one prompt step on a training batch.
+    ``warmup_epochs`` come before the first alpha step. ``lagrangian`` acts in spaces with a
+    budget. The most likely architecture is the result; with a ``shortlist`` it is trained beside
+    others drawn by their probability, as many in all as the budget allows and the shortlist
+    says, and the best of these is.
+    """
+
+    validation_batch_size: Positive = 32
+    warmup_epochs: NotNegative = 0
+    alphas: AlphaSettings = AlphaSettings()
+    early_stop: EarlyStop | None = None
+    lagrangian: Lagrangian | None = None
+    shortlist: NotNegative = 0
+
+
+class Temperature(Frozen):
+    """Of the Gumbel softmax: falls linearly from ``start`` to ``end`` over the epochs."""
+
+    start: Size = 5.0
+    end: Size = 0.5
+
+    @model_validator(mode="after")
+    def _falls(self) -> Temperature:
+        if self.end > self.start:
+            raise ValueError("expected an end of at most start")
+        return self
+
+
+class GumbelDartsSettings(DartsSettings):
+    """DARTS with weights drawn by the Gumbel softmax (Xie et al. 2019, arXiv 1812.09926)."""
+
+    temperature: Temperature = Temperature()
+
+
+class UserSettings(SearchSettings):
+    """Settings of a strategy that is not ours: they go to its class as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+#: By the names that ``strategy:`` of a strategy file knows.
+SETTINGS: dict[str, type[SearchSettings]] = {
+    "darts": DartsSettings,
+    "evolution": EvolutionSettings,
+    "grid": GridSettings,
+    "gumbel_darts": GumbelDartsSettings,
+    "halving": HalvingSettings,
+    "manual": ManualSettings,
+    "one_shot": OneShotSettings,
+    "random": RandomSettings,
+    "tpe": TpeSettings,
+}

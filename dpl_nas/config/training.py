@@ -1,0 +1,64 @@
+"""How the context vectors of one architecture are trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dpl_nas.config.values import Beta, NotNegative, Positive, Size, SizeOrZero, TextTemplate
+from dpl_nas.tasks.task import Augmentation
+from dpl_nas.validation import Frozen
+
+__all__ = ["Distillation", "InitSettings", "OptimizerSettings", "PromptInit", "TrainSettings"]
+
+
+class InitSettings(Frozen):
+    """How context vectors start: normal with sd ``scale``, or uniform on [0, ``scale``)."""
+
+    distribution: Literal["normal", "uniform"] = "normal"
+    scale: Size = 0.02
+
+
+class PromptInit(Frozen):
+    """The start of each tower's context vectors."""
+
+    image: InitSettings = InitSettings()
+    text: InitSettings = InitSettings()
+
+
+class OptimizerSettings(Frozen):
+    """An optimizer of context vectors and its learning-rate schedule, stepped by epoch.
+
+    ``schedule: cosine`` decays to 0 over the epochs; the first ``warmup_epochs`` run at the
+    constant rate ``warmup_lr``.
+    """
+
+    name: Literal["sgd", "adam", "adamw"] = "adam"
+    lr: Size = 3e-3
+    momentum: Beta = 0.9
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    weight_decay: SizeOrZero = 0.0
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_epochs: NotNegative = 0
+    warmup_lr: Size = 1e-5
+
+
+class Distillation(Frozen):
+    """``weight`` * KL(zero-shot teacher || prompted student), at ``temperature``.
+
+    The teacher's class embedding is the normalised mean over all of the task's templates.
+    """
+
+    weight: SizeOrZero = 0.0
+    temperature: Size = 1.0
+
+
+class TrainSettings(Frozen):
+    """Few-shot training of the context vectors of one architecture."""
+
+    epochs: Positive = 40
+    batch_size: Positive = 16
+    optimizer: OptimizerSettings = OptimizerSettings()
+    init: PromptInit = PromptInit()
+    template: TextTemplate = "task"
+    augmentation: Augmentation | Literal["task"] = "task"
+    distillation: Distillation = Distillation()

@@ -1,0 +1,25 @@
+"""The kinds of numbers that settings are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+
+def _strict_int(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("expected a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_strict_int)]
+Positive = Annotated[Whole, Field(ge=1)]
+NotNegative = Annotated[Whole, Field(ge=0)]
+#: Learning rates and the like: more overflows in the optimizers of torch.
+Size = Annotated[float, Field(gt=0, le=1e6)]
+SizeOrZero = Annotated[float, Field(ge=0, le=1e6)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+#: Which captions stand for a class: the task's template, or the mean token embedding of
+#: its template ensemble (as the released code of the paper does).
+TextTemplate = Literal["task", "mean_embedding"]

@@ -1,0 +1,174 @@
+"""The ledger of a search: what was spent and measured, on disk before it counts."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.files import sync_folder
+
+__all__ = ["Ledger", "read_ledger"]
+
+#: Lines of other versions mean something else.
+_VERSION = 1
+
+
+class Ledger:
+    """An append-only file of JSON lines with one writer.
+
+    The first line says what the ledger is of. A line counts once :meth:`append` has returned:
+    then it is on disk (fsync). After a crash, a last line that is not whole is cut off.
+
+    Parameters
+    ----------
+    path
+        The file; made if it is not there.
+    identity
+        What the ledger is of, as plain values. A file that says otherwise is refused.
+
+    Attributes
+    ----------
+    entries
+        All lines but the first, those of earlier processes included.
+
+    Raises
+    ------
+    OutputError
+        If another process writes to it, it is of something else, or it cannot be written.
+    CheckpointError
+        If a line that is not the last one is damaged.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self._path = path
+        # As it comes back from a file: tuples become lists.
+        of = json.loads(json.dumps(identity))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Closed in __exit__ and on any error below.
+            self._file: BinaryIO = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            self._claim()
+            self.entries = self._recover(of)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; closing twice is no error."""
+        self._file.close()
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add a line; when this returns, it is on disk.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written. Then the ledger is as it was.
+        """
+        kept = dict(entry)
+        self._write(kept)
+        self.entries.append(kept)
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"{self._path} is in use by a search that is still going: wait, or use another "
+                "folder"
+            ) from None
+
+    def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
+        self._file.seek(0)
+        lines, whole = _parsed(self._path, self._file.read())
+        self._file.truncate(whole)
+        if not lines:
+            self._write({"ledger": _VERSION, "of": identity})
+            sync_folder(self._path.parent)
+            return []
+        head = lines[0]
+        if head.get("ledger") != _VERSION or "of" not in head:
+            raise CheckpointError(
+                f"{self._path} is not a ledger of this version of dpl_nas: use another folder"
+            )
+        found = head["of"]
+        different = [key for key in identity if found.get(key) != identity[key]]
+        if different:
+            raise OutputError(
+                f"{self._path} is of a search with another {', '.join(different)}: resume it with "
+                "the same settings, or use another folder"
+            )
+        return lines[1:]
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # Half a line would spoil those that come after it.
+            self._file.truncate(before)
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """The lines of a ledger after the first, without claiming it; it may still be written to.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, or it is not a ledger.
+    """
+    try:
+        lines, _ = _parsed(path, path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    if not lines or lines[0].get("ledger") != _VERSION:
+        raise CheckpointError(f"{path} is not a ledger of this version of dpl_nas")
+    return lines[1:]
+
+
+def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
+    """The whole lines of a ledger, and how many bytes they are."""
+    lines: list[dict[str, Any]] = []
+    whole = 0
+    parts = content.split(b"\n")
+    # What follows the last newline was never whole.
+    for number, part in enumerate(parts[:-1], start=1):
+        try:
+            line = json.loads(part)
+        except ValueError:
+            line = None
+        if not isinstance(line, dict):
+            if number == len(parts) - 1 and not parts[-1]:
+                # The disk may have taken the end of a line without its middle.
+                break
+            raise CheckpointError(
+                f"line {number} of {path} is damaged: restore the file, or use another folder"
+            )
+        lines.append(line)
+        whole += len(part) + 1
+    return lines, whole

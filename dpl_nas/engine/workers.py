@@ -1,0 +1,175 @@
+"""Where trials run: in this process, or in several beside it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Protocol
+
+from dpl_nas.engine.evaluation import Outcome
+from dpl_nas.engine.trials import FewShotTrials, TrialSettings, peak_bytes
+from dpl_nas.errors import DplError
+from dpl_nas.space import Architecture
+
+__all__ = ["Finished", "Here", "Job", "Processes", "Workers"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial to run; ``state`` is where its training is kept, if it shall go on later."""
+
+    architecture: Architecture
+    epochs: int
+    state: Path | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a job: an outcome, or an error."""
+
+    outcome: Outcome | None
+    seconds: float
+    peak_bytes: int
+    error: str | None = None
+
+
+class Workers(Protocol):
+    """Run jobs; the result is asked for later."""
+
+    count: int
+
+    def start(self, job: Job) -> Callable[[], Finished]:
+        """Begin a job, or note it down; the returned function waits for its result."""
+        ...
+
+    def close(self) -> None:
+        """End what is still running."""
+        ...
+
+
+class Here:
+    """One trial at a time, in this process, when its result is asked for."""
+
+    count = 1
+
+    def __init__(self, trials: FewShotTrials) -> None:
+        self._trials = trials
+
+    def start(self, job: Job) -> Callable[[], Finished]:
+        """Note the job down."""
+        return lambda: _run(self._trials, job)
+
+    def close(self) -> None:
+        """Nothing is running."""
+
+
+class Processes:
+    """Trials side by side in processes of their own, each with its share of the cores.
+
+    A process that dies (out of memory, killed) takes the trials that were running with it: each
+    is tried once more, and one that ends its process again has failed.
+
+    Parameters
+    ----------
+    count
+        How many.
+    """
+
+    def __init__(self, settings: TrialSettings, count: int) -> None:
+        self.count = count
+        self._settings = settings
+        self._pool = self._fresh()
+
+    def start(self, job: Job) -> Callable[[], Finished]:
+        """Begin a job."""
+        pool, future = self._pool, self._submit(job)
+        return lambda: self._result(job, pool, future)
+
+    def close(self) -> None:
+        """Do not wait for what is running."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, job: Job) -> Future[Finished]:
+        try:
+            return self._pool.submit(_run_there, job)
+        except BrokenProcessPool:
+            self._pool = self._fresh()
+            return self._pool.submit(_run_there, job)
+
+    def _result(self, job: Job, pool: ProcessPoolExecutor, future: Future[Finished]) -> Finished:
+        for last in (False, True):
+            try:
+                return future.result()
+            except BrokenProcessPool:
+                if last:
+                    break
+                if self._pool is pool:
+                    self._pool = self._fresh()
+                pool, future = self._pool, self._submit(job)
+        return Finished(None, 0.0, 0, "its process ended without a result, twice")
+
+    def _fresh(self) -> ProcessPoolExecutor:
+        # A fork would copy threads of torch that are not there any more.
+        return ProcessPoolExecutor(
+            self.count,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare,
+            initargs=(self._settings, max(1, (os.cpu_count() or 1) // self.count)),
+        )
+
+
+class _Process:
+    """What a worker process holds on to between trials."""
+
+    settings: TrialSettings | None = None
+    trials: FewShotTrials | None = None
+
+
+def _prepare(settings: TrialSettings, threads: int) -> None:
+    import torch
+
+    # Ctrl-C reaches every process of the terminal; the first one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    _Process.settings = settings
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for its next job for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _run_there(job: Job) -> Finished:
+    if _Process.trials is None and _Process.settings is not None:
+        try:
+            _Process.trials = FewShotTrials(_Process.settings)
+        except Exception as error:  # noqa: BLE001 - the search tells why every trial failed
+            return _failed(error)
+    if _Process.trials is None:
+        raise RuntimeError("the worker was not prepared")
+    return _run(_Process.trials, job)
+
+
+def _run(trials: FewShotTrials, job: Job) -> Finished:
+    try:
+        outcome, seconds = trials.run(job.architecture, job.epochs, job.state)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on
+        return _failed(error)
+    return Finished(outcome, seconds, peak_bytes())
+
+
+def _failed(error: Exception) -> Finished:
+    kind = "" if isinstance(error, DplError) else f"{type(error).__name__}: "
+    return Finished(None, 0.0, peak_bytes(), f"{kind}{error}")

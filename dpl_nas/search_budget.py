@@ -1,0 +1,76 @@
+"""How much a search may spend: in trials, in training steps, in seconds."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from dpl_nas.errors import ConfigError
+from dpl_nas.validation import Frozen
+
+__all__ = ["SearchBudget"]
+
+_UNITS = {"trials": "trials", "trial": "trials", "steps": "steps", "step": "steps"}
+_UNITS |= {"seconds": "seconds", "second": "seconds", "s": "seconds"}
+_TEXT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*[- ]?\s*([a-z]+)\s*")
+
+Count = Annotated[int, Field(ge=1, le=10**12, strict=True)]
+
+
+class SearchBudget(Frozen):
+    """Limits of a search, each of which must hold.
+
+    Attributes
+    ----------
+    trials
+        As many whole trainings of one architecture. A part of a training, or a step of a
+        supernet, counts by its steps, so that every kind of search pays in the same coin.
+    steps
+        Training steps: one forward and backward pass of one batch.
+    seconds
+        Wall-clock time. Unlike the other two, it makes a result depend on the machine.
+    """
+
+    trials: Count | None = None
+    steps: Count | None = None
+    seconds: Annotated[float, Field(gt=0, le=1e12)] | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> SearchBudget:
+        if self.trials is None and self.steps is None and self.seconds is None:
+            raise ValueError("expected at least one of trials, steps and seconds")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> SearchBudget:
+        """A budget from ``40-trials``, ``8000-steps`` or ``600-seconds``; commas join several.
+
+        Raises
+        ------
+        ConfigError
+            If the text is none of these.
+        """
+        found: dict[str, float] = {}
+        for part in text.split(","):
+            match = _TEXT.fullmatch(part)
+            unit = _UNITS.get(match[2]) if match else None
+            if match is None or unit is None or unit in found:
+                raise ConfigError(
+                    "expected a budget such as 40-trials, 8000-steps or 600-seconds, several "
+                    f"joined by commas, found '{text:.60}'"
+                )
+            number = float(match[1])
+            if number <= 0 or (unit != "seconds" and not number.is_integer()):
+                raise ConfigError(f"expected a whole number of {unit} above 0, found '{part:.60}'")
+            found[unit] = number if unit == "seconds" else int(number)
+        return cls.model_validate(found)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{value:g}-{unit}" if unit == "seconds" else f"{value}-{unit}"
+            for unit in ("trials", "steps", "seconds")
+            if (value := getattr(self, unit)) is not None
+        ]
+        return ",".join(parts)

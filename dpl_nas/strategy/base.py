@@ -1,0 +1,204 @@
+"""The interface of all strategies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import Objective, SearchSettings, TrainSettings
+from dpl_nas.engine import TrialEngine, TrialSettings, best_of
+from dpl_nas.engine.trials import peak_bytes
+from dpl_nas.errors import ConfigError, StrategyError
+from dpl_nas.observer import Observer
+from dpl_nas.search_budget import SearchBudget
+from dpl_nas.space import Architecture, Space
+from dpl_nas.strategy.result import EpochRecord, SearchResult
+from dpl_nas.strategy.study import Study
+from dpl_nas.tasks import Task
+from dpl_nas.validation import validated
+
+__all__ = ["Found", "Strategy"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a strategy found, where that is more than its best trial.
+
+    Attributes
+    ----------
+    architecture
+        ``None`` for the best trial's.
+    records
+        Of the epochs of a supernet.
+    stopped_by
+        By what rule the search ended, if not by the budget.
+    """
+
+    architecture: Architecture | None = None
+    records: tuple[EpochRecord, ...] = ()
+    stopped_by: str = ""
+
+
+class Strategy(ABC):
+    """Searches the context lengths of a space.
+
+    A subclass writes :meth:`explore`; budget, ledger, resume and failures are seen to here. A
+    configured value: :meth:`search` may be called again and again.
+
+    Attributes
+    ----------
+    name
+        What results call it.
+    Settings
+        The type of its settings.
+    default_budget
+        Where none is given; ``None`` for a strategy that ends by itself.
+    """
+
+    name: str = "own"
+    Settings: ClassVar[type[SearchSettings]] = SearchSettings
+    default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
+    #: What observers are told that trials are.
+    stage: ClassVar[str] = "search"
+
+    settings: SearchSettings
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = validated(self.Settings, settings, type(self).__name__, ConfigError)
+
+    @abstractmethod
+    def explore(self, study: Study) -> Found | None:
+        """Search.
+
+        Returns
+        -------
+        Found or None
+            The choice; ``None`` for the best of all that ``study`` evaluated.
+        """
+
+    def search(
+        self,
+        space: Space,
+        task: Task,
+        budget: SearchBudget | None = None,
+        *,
+        shots: int = 16,
+        seed: int = 1,
+        train: TrainSettings | None = None,
+        objective: Objective = "accuracy",
+        jobs: int = 1,
+        max_failed: float = 0.5,
+        backbone: Backbone | None = None,
+        device: str = "cpu",
+        folder: Path | None = None,
+        observer: Observer | None = None,
+    ) -> SearchResult:
+        """Search ``space`` on the few-shot images of ``task``.
+
+        Parameters
+        ----------
+        budget
+            What may be spent; the strategy's own default if not given.
+        shots, seed
+            Images a class, and which. With ``validation: split`` they are all that is seen.
+        train
+            The recipe that architectures are trained with.
+        objective
+            ``pareto`` looks for the front of validation accuracy against context vectors,
+            :attr:`SearchResult.front`; the architecture is its most accurate one all the same.
+        jobs
+            Trials side by side, each in a process of its own.
+        max_failed
+            The share of trials that may fail.
+        backbone
+            Loaded from ``space.backbone`` if not given.
+        folder
+            Where the ledger and states go; a search that was interrupted there goes on and
+            ends as it would have.
+
+        Raises
+        ------
+        TaskError
+            If there are too few training images, or too few shots to split.
+        SpaceError
+            If the space does not fit the backbone.
+        StrategyError
+            If the strategy cannot search this space, or too many trials fail.
+        OutputError, CheckpointError
+            If ``folder`` holds another search, or its state is damaged.
+        """
+        backbone = backbone or load_backbone(space.backbone, device)
+        trials = TrialSettings(
+            space=space,
+            task=task,
+            shots=shots,
+            seed=seed,
+            train=train or TrainSettings(),
+            validation=self.settings.validation,
+            validation_shots=self.settings.validation_shots,
+            device=str(backbone.device),
+            fingerprint=backbone.fingerprint,
+        )
+        split = trials.split
+        with TrialEngine(
+            trials,
+            budget or self.default_budget,
+            backbone=backbone,
+            folder=folder,
+            jobs=jobs,
+            max_failed=max_failed,
+            stage=self.stage,
+            observer=observer,
+            identity={
+                "strategy": self.name,
+                "search": self.settings.model_dump(mode="json"),
+                "objective": objective,
+                "jobs": jobs,
+            },
+        ) as engine:
+            study = Study(
+                space=space,
+                task=task,
+                shots=shots,
+                seed=seed,
+                objective=objective,
+                engine=engine,
+                backbone=backbone,
+                folder=folder,
+                observer=observer or Observer(),
+            )
+            found = self.explore(study) or Found()
+            while engine.waiting:
+                engine.collect()
+            architecture = found.architecture
+            if architecture is None:
+                best = best_of(engine.evaluations)
+                if best is None:
+                    raise StrategyError(_nothing(engine))
+                architecture = best.architecture
+            space.check(architecture)
+            return SearchResult(
+                architecture=architecture,
+                strategy=self.name,
+                shots=shots,
+                seed=seed,
+                records=found.records,
+                stopped_by=found.stopped_by or engine.stopped_by or "strategy",
+                seconds=engine.elapsed,
+                labels_seen=len(split.train) + len(split.validation),
+                evaluations=engine.evaluations,
+                cost=engine.spent,
+                peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
+            )
+
+
+def _nothing(engine: TrialEngine) -> str:
+    if not engine.evaluations:
+        return (
+            "the search evaluated no architecture: its budget must cover one whole trial of "
+            f"{engine.trial_cost.steps} training steps"
+        )
+    return f"every trial failed; the last one: {engine.evaluations[-1].error}"

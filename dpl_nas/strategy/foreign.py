@@ -1,0 +1,179 @@
+"""Strategies of NNI's own, or of users, behind our interface."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
+from nni.nas.oneshot.pytorch.strategy import OneShotStrategy
+from nni.nas.space import RawFormatModelSpace
+from nni.nas.strategy.base import Strategy as NniStrategy
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas.backbone import TextInputs
+from dpl_nas.budget import project
+from dpl_nas.config import SearchSettings, SupernetSettings
+from dpl_nas.engine import Cost
+from dpl_nas.nni.engine import InProcessEngine
+from dpl_nas.nni.model_space import PromptSpace
+from dpl_nas.nni.quiet import quiet
+from dpl_nas.seeds import derive_seed
+from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.multi_trial import run_nni
+from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.supernet import Supernet
+from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+
+__all__ = ["from_nni"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+def from_nni(strategy: NniStrategy, settings: SearchSettings | None = None) -> Strategy:
+    """A strategy of NNI behind our interface.
+
+    A multi-trial strategy trains architectures one by one, within the budget. A one-shot strategy
+    trains a supernet (with the recipe of :class:`~dpl_nas.config.SupernetSettings`); what it
+    exports is projected onto the budget of the space. Each search begins with a copy of
+    ``strategy`` as it is now.
+    """
+    kept = (settings or SearchSettings()).model_dump(mode="json")
+    if isinstance(strategy, OneShotStrategy):
+        return _OneShot(strategy, **kept)
+    return _MultiTrial(strategy, **kept)
+
+
+def _name(strategy: NniStrategy) -> str:
+    # The ledger tells searches apart by it.
+    return f"nni:{type(strategy).__module__}.{type(strategy).__qualname__}"
+
+
+class _MultiTrial(Strategy):
+    def __init__(self, strategy: NniStrategy, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._strategy = strategy
+        self.name = _name(strategy)
+
+    def explore(self, study: Study) -> None:
+        run_nni(copy.deepcopy(self._strategy), study)
+
+
+class _OneShot(Strategy):
+    Settings = SupernetSettings
+    default_budget = None
+
+    settings: SupernetSettings
+
+    def __init__(self, strategy: OneShotStrategy, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._strategy = strategy
+        self.name = _name(strategy)
+
+    def explore(self, study: Study) -> Found:
+        supernet = Supernet(study, self.settings)
+        # What a foreign strategy does in a step is its own: as much as the dearest of ours.
+        steps = 2 * supernet.steps_an_epoch
+        epochs = supernet.affordable_epochs(steps, 0)
+        settings = self.settings.model_copy(update={"epochs": epochs})
+        strategy = copy.deepcopy(self._strategy)
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(study.seed, "foreign"))
+            model = PromptSpace(
+                study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
+            )
+            trainer = Trainer(
+                max_epochs=epochs,
+                accelerator="gpu" if study.backbone.device.type == "cuda" else "cpu",
+                devices=1,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
+            evaluator = Lightning(
+                _Module(settings, supernet.text),
+                trainer,
+                train_dataloaders=_Batches(supernet.training, settings, study.seed, trainer),
+                val_dataloaders=_Batches(supernet.validation, settings, study.seed, trainer),
+            )
+            strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
+            scores = _scores(study, strategy, next(iter(strategy.list_models(limit=1))).sample)
+        images = (len(supernet.training) + len(supernet.validation)) * epochs
+        study.charge("supernet", Cost(steps=steps * epochs, images=images))
+        return Found(project(study.space, scores), stopped_by="epochs")
+
+
+def _scores(study: Study, strategy: Any, sample: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Log probabilities where the strategy has them; else 0 for what it exports, -1 for others."""
+    module = getattr(strategy, "oneshot_module", None)
+    probabilities = (
+        module.export_probs() if module is not None and hasattr(module, "export_probs") else {}
+    )
+    scores = {}
+    for label, tower, _ in study.space.labels():
+        lengths = study.space.towers[tower].lengths
+        found = probabilities.get(label)
+        scores[label] = [
+            math.log(max(float(found[str(length)]), 1e-300))
+            if found
+            else float(str(length) == str(sample[label])) - 1.0
+            for length in lengths
+        ]
+    return scores
+
+
+class _Module(LightningModule):  # type: ignore[misc]
+    """Cross-entropy, as the training and the validation step that NNI asks for."""
+
+    def __init__(self, settings: SupernetSettings, text: TextInputs) -> None:
+        super().__init__()
+        self._settings = settings
+        self._text = text
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        del batch_idx
+        images, labels = batch
+        return functional.cross_entropy(self.model(images, self._text), labels)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.training_step(batch, batch_idx)
+        self.log("default", -loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return build_optimizer(self.model.parameters(), self._settings.prompts)
+
+    def on_train_epoch_start(self) -> None:
+        rate = learning_rate(
+            self._settings.prompts, self.trainer.current_epoch, self._settings.epochs
+        )
+        for optimizer in self.trainer.optimizers:
+            if not getattr(optimizer, "is_arch_optimizer", False):
+                set_learning_rate(optimizer, rate)
+
+
+class _Batches:
+    def __init__(
+        self, images: FewShotImages, settings: SupernetSettings, seed: int, trainer: Any
+    ) -> None:
+        self._images = images
+        self._size = settings.batch_size
+        self._seed = derive_seed(seed, "search")
+        self._trainer = trainer
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._images) / self._size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self._trainer.current_epoch
+        rows = epoch_rows(len(self._images), self._size, self._seed, epoch)
+        yield from self._images.batches(
+            [(batch, derive_seed(self._seed, "augment", epoch, i)) for i, batch in enumerate(rows)]
+        )

@@ -1,0 +1,111 @@
+"""Successive halving over training epochs."""
+
+from __future__ import annotations
+
+import math
+
+from dpl_nas import budget
+from dpl_nas.config import HalvingSettings
+from dpl_nas.errors import StrategyError
+from dpl_nas.space import Architecture
+from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.study import Study
+
+__all__ = ["Halving", "rungs"]
+
+#: Without a budget of steps: as many candidates as hyperparameter searches commonly start with.
+_CANDIDATES = 81
+
+
+class Halving(Strategy):
+    """Many candidates for a few epochs, the best of them for more (Jamieson and Talwalkar 2016).
+
+    A training goes on where its last rung ended, so no epoch is paid for twice.
+    """
+
+    name = "halving"
+    Settings = HalvingSettings
+    settings: HalvingSettings
+
+    def explore(self, study: Study) -> Found | None:
+        """Halve.
+
+        Raises
+        ------
+        StrategyError
+            If the budget does not cover one whole training.
+        """
+        engine = study.engine
+        settings = self.settings
+        epochs = rungs(settings.min_epochs, settings.eta, engine.epochs)
+        an_epoch = engine.trial_cost.steps / engine.epochs
+        count = _affordable(epochs, settings.eta, engine.steps_left / an_epoch)
+        if count < 1:
+            raise StrategyError(
+                f"successive halving needs a budget of at least one whole trial of "
+                f"{engine.trial_cost.steps} training steps"
+            )
+        chosen = _distinct(study, min(count, budget.count(study.space)))
+        for rung, until in enumerate(epochs):
+            last = until == engine.epochs
+            found = engine.evaluate(chosen, until, goes_on=not last or rung > 0)
+            well = [each for each in found if each.outcome is not None]
+            well.sort(key=lambda each: (-study.reward(each), each.number))
+            kept = well if last else well[: max(1, len(chosen) // settings.eta)]
+            chosen = [each.architecture for each in kept]
+            for each in found:
+                if last or each.architecture not in chosen:
+                    engine.forget(each.architecture)
+            if not chosen:
+                break
+        return None if engine.stopped_by else Found(stopped_by="strategy")
+
+
+def rungs(first: int, eta: int, last: int) -> list[int]:
+    """Epochs at which candidates are compared: ``last``, and from ``first`` on times ``eta``.
+
+    Counted down from ``last``, so that the rungs are ``last / eta ** k``, rounded.
+    """
+    found = [last]
+    while (lower := round(last / eta ** len(found))) >= max(1, first):
+        found.append(lower)
+    return found[::-1]
+
+
+def _cost(count: int, epochs: list[int], eta: int) -> int:
+    """Epochs that ``count`` candidates take over all rungs."""
+    total, before = 0, 0
+    for until in epochs:
+        total += count * (until - before)
+        before = until
+        count = max(1, count // eta)
+    return total
+
+
+def _affordable(epochs: list[int], eta: int, most: float) -> int:
+    """The most candidates whose halving takes ``most`` epochs at most."""
+    if math.isinf(most):
+        return _CANDIDATES
+    low, high = 0, int(most) // epochs[0] + 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _cost(middle, epochs, eta) <= most:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _distinct(study: Study, count: int) -> list[Architecture]:
+    """Different architectures, drawn uniformly."""
+    rng = study.rng("halving")
+    size = budget.count(study.space)
+    if count >= size:
+        return list(budget.enumerate_all(study.space))
+    if size < 4 * count:
+        return [budget.nth(study.space, index) for index in rng.sample(range(size), count)]
+    found: dict[tuple[tuple[int, ...], ...], Architecture] = {}
+    while len(found) < count:
+        drawn = budget.sample(study.space, rng)
+        found[tuple(drawn.lengths.values())] = drawn
+    return list(found.values())

@@ -1,0 +1,344 @@
+"""A supernet trained one path a step, then searched by evolution."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
+from nni.nas.oneshot.pytorch.sampling import RandomSamplingLightningModule
+from nni.nas.space import RawFormatModelSpace
+from nni.nas.strategy import RandomOneShot
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas import budget
+from dpl_nas.backbone import TextInputs
+from dpl_nas.config import OneShotSettings
+from dpl_nas.engine import Cost, Outcome
+from dpl_nas.errors import CheckpointError
+from dpl_nas.nni.engine import InProcessEngine
+from dpl_nas.nni.model_space import PromptSpace, sample_of
+from dpl_nas.nni.quiet import quiet
+from dpl_nas.nni.supermodule import SampledContexts
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space
+from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.supernet import Supernet
+from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.evaluate import Classifier
+from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+from dpl_nas.training.state import load_state, save_state
+
+__all__ = ["OneShot"]
+
+_STATE = "search.state"
+
+Batch = tuple[Tensor, Tensor]
+
+
+class OneShot(Strategy):
+    """Uniform path sampling and evolution with shared weights (Guo et al. 2020, SPOS).
+
+    NNI's ``RandomOneShot`` trains the supernet; each step trains one architecture, drawn
+    uniformly from all that fit. Evolution then compares architectures by their validation
+    accuracy with the supernet's vectors, and the best of them are trained and compared.
+
+    A candidate of the evolution costs its validation batches, as if they were training steps.
+    """
+
+    name = "one_shot"
+    Settings = OneShotSettings
+    stage = "shortlist"
+
+    settings: OneShotSettings
+
+    def explore(self, study: Study) -> Found | None:
+        """Train the supernet, evolve, and compare the shortlist.
+
+        Raises
+        ------
+        StrategyError
+            If the budget does not cover one epoch of the supernet.
+        """
+        supernet = Supernet(study, self.settings)
+        engine = study.engine
+        shortlist = min(self.settings.shortlist * engine.trial_cost.steps, engine.steps_left / 2)
+        many = self.settings.population_size * (1 + self.settings.generations)
+        a_candidate = _validation_cost(supernet, self.settings)
+        evolution = min(many * a_candidate.steps, (engine.steps_left - shortlist) / 2)
+        epochs = supernet.affordable_epochs(supernet.steps_an_epoch, shortlist + evolution)
+        settings = self.settings.model_copy(update={"epochs": epochs})
+        clip = _trained(study, supernet, settings)
+        candidates = _Candidates(study, supernet, clip, shortlist, a_candidate)
+        study.evaluate(_evolved(study, settings, candidates))
+        return None
+
+
+def _validation_cost(supernet: Supernet, settings: OneShotSettings) -> Cost:
+    count = len(supernet.validation)
+    return Cost(steps=math.ceil(count / settings.batch_size), images=count)
+
+
+def _trained(study: Study, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
+    """The supernet, after its training."""
+    with quiet(), torch.random.fork_rng(devices=[]):
+        model = PromptSpace(
+            study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
+        )
+        progress = _Progress(study, supernet, settings)
+        trainer = Trainer(
+            max_epochs=max(settings.epochs - progress.done, 1),
+            accelerator="gpu" if study.backbone.device.type == "cuda" else "cpu",
+            devices=1,
+            logger=False,
+            callbacks=[progress],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+        )
+        batches = _Batches(supernet.training, settings, study.seed, progress)
+        module = _PathModule(settings, supernet.text, progress)
+        # NNI asks for validation batches; the trainer takes none of them.
+        evaluator = Lightning(module, trainer, train_dataloaders=batches, val_dataloaders=batches)
+        strategy = _BudgetPaths(study.space, study.seed, progress)
+        if progress.done < settings.epochs:
+            strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
+        else:
+            strategy.mutate_model(model)
+            progress.restore(model)
+    clip: PromptedCLIP = model.clip
+    return clip
+
+
+class _Progress(pl.Callback):
+    """Saves the supernet after each epoch, pays for it, and tells."""
+
+    def __init__(self, study: Study, supernet: Supernet, settings: OneShotSettings) -> None:
+        self._study = study
+        self._settings = settings
+        self._cost = Cost(steps=supernet.steps_an_epoch, images=len(supernet.training))
+        self._file: Path | None = study.folder / _STATE if study.folder else None
+        self._saved = load_state(self._file) if self._file else None
+        self.done = int(self._saved["epochs"]) if self._saved else 0
+        if not 0 <= self.done <= settings.epochs:
+            raise CheckpointError(
+                f"{self._file} holds {self.done} epochs of a supernet that takes "
+                f"{settings.epochs}: remove it to start afresh"
+            )
+        self._losses: list[Tensor] = []
+        self._started = time.perf_counter()
+        for epoch in range(self.done):
+            self._pay(epoch, 0.0)
+
+    def note(self, loss: Tensor) -> None:
+        """Keep the loss of a step, without waiting for the device."""
+        self._losses.append(loss)
+
+    def restore(self, model: PromptSpace) -> None:
+        """Put the saved vectors into ``model``."""
+        if self._saved is not None:
+            model.load_state_dict(self._saved["model"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Go on where the saved state ends."""
+        if self._saved is not None:
+            self.restore(pl_module.model)
+            for optimizer, state in zip(trainer.optimizers, self._saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+        self._study.observer.begin("search", self._settings.epochs, self.done)
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Pay, save, tell."""
+        now = time.perf_counter()
+        self._pay(self.done, now - self._started)
+        self._started = now
+        self.done += 1
+        if self._file is not None:
+            save_state(
+                self._file,
+                {
+                    "model": pl_module.model.state_dict(),
+                    "optimizers": [each.state_dict() for each in trainer.optimizers],
+                    "epochs": self.done,
+                },
+            )
+        loss = float(torch.stack(self._losses).mean())
+        self._losses.clear()
+        self._study.observer.advance("search", self.done, {"loss": loss})
+
+    def on_train_end(self, *_: Any) -> None:
+        """Tell."""
+        self._study.observer.end("search")
+
+    def _pay(self, epoch: int, seconds: float) -> None:
+        self._study.charge(f"epoch {epoch}", self._cost + Cost(seconds=seconds))
+
+
+class _Batches:
+    """Every training image once an epoch, in an order that the seed and the epoch decide."""
+
+    def __init__(
+        self, images: FewShotImages, settings: OneShotSettings, seed: int, progress: _Progress
+    ) -> None:
+        self._images = images
+        self._size = settings.batch_size
+        self._seed = derive_seed(seed, "search")
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._images) / self._size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self._progress.done
+        rows = epoch_rows(len(self._images), self._size, self._seed, epoch)
+        jobs = [
+            (batch, derive_seed(self._seed, "augment", epoch, step))
+            for step, batch in enumerate(rows)
+        ]
+        yield from self._images.batches(jobs)
+
+
+class _PathModule(LightningModule):  # type: ignore[misc]
+    """Cross-entropy of the drawn architecture."""
+
+    def __init__(self, settings: OneShotSettings, text: TextInputs, progress: _Progress) -> None:
+        super().__init__()
+        self._settings = settings
+        self._text = text
+        self._progress = progress
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        del batch_idx
+        images, labels = batch
+        loss = functional.cross_entropy(self.model(images, self._text), labels)
+        self._progress.note(loss.detach())
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Over all context vectors; those that a step does not use keep still."""
+        return build_optimizer(self.model.parameters(), self._settings.prompts)
+
+    def on_train_epoch_start(self) -> None:
+        """The learning rate of the epoch."""
+        rate = learning_rate(self._settings.prompts, self._progress.done, self._settings.epochs)
+        for optimizer in self.trainer.optimizers:
+            set_learning_rate(optimizer, rate)
+
+
+class _BudgetPaths(RandomOneShot):  # type: ignore[misc]
+    """NNI's strategy, whose paths are drawn from all architectures that fit."""
+
+    def __init__(self, space: Space, seed: int, progress: _Progress) -> None:
+        super().__init__()
+        self._space = space
+        self._seed = seed
+        self._progress = progress
+
+    def configure_oneshot_module(self, training_module: Any) -> _BudgetPathModule:
+        return _BudgetPathModule(training_module, self._space, self._seed, self._progress)
+
+
+class _BudgetPathModule(RandomSamplingLightningModule):  # type: ignore[misc]
+    """NNI draws each layer for itself; here a step's architecture is drawn as a whole."""
+
+    def __init__(self, training_module: Any, space: Space, seed: int, progress: _Progress) -> None:
+        super().__init__(training_module)
+        self._space = space
+        self._seed = seed
+        self._progress = progress
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Any:
+        rng = random.Random(derive_seed(self._seed, "path", self._progress.done, batch_idx))
+        sample = sample_of(budget.sample(self._space, rng))
+        for module in self.supernet_modules():
+            module.resample(dict(sample))
+        return self.training_module.training_step(batch, batch_idx)
+
+
+class _Candidates:
+    """Architectures by what they reach with the supernet's vectors.
+
+    Parameters
+    ----------
+    reserved
+        Steps of the budget that are not theirs.
+    cost
+        Of one of them.
+    """
+
+    def __init__(
+        self, study: Study, supernet: Supernet, clip: PromptedCLIP, reserved: float, cost: Cost
+    ) -> None:
+        self._study = study
+        self._supernet = supernet
+        self._clip = clip
+        self._reserved = reserved
+        self._cost = cost
+        self._scores: dict[tuple[Any, ...], tuple[float, Architecture]] = {}
+
+    def best(self, count: int) -> list[Architecture]:
+        """The best, the first of them first."""
+        ranked = sorted(self._scores.values(), key=lambda each: (-each[0], each[1].vectors))
+        return [architecture for _, architecture in ranked[:count]]
+
+    def measure(self, architecture: Architecture) -> bool:
+        """Whether there was budget for it."""
+        key = tuple(architecture.lengths.values())
+        if key in self._scores:
+            return True
+        if self._study.engine.steps_left - self._reserved < self._cost.steps:
+            return False
+        started = time.perf_counter()
+        score = _shared_outcome(self._study, self._supernet, self._clip, architecture).score
+        seconds = time.perf_counter() - started
+        self._study.charge(f"path {len(self._scores)}", self._cost + Cost(seconds=seconds))
+        self._scores[key] = (score, architecture)
+        return True
+
+
+def _evolved(
+    study: Study, settings: OneShotSettings, candidates: _Candidates
+) -> list[Architecture]:
+    """The best architectures by the supernet's vectors; the best first."""
+    space, rng = study.space, study.rng("one_shot/evolution")
+    for _ in range(settings.population_size):
+        candidates.measure(budget.sample(space, rng))
+    for _ in range(settings.generations):
+        parents = candidates.best(max(2, settings.population_size // 2))
+        for child in range(settings.population_size):
+            if child % 2:
+                made = budget.crossover(space, rng.choice(parents), rng.choice(parents), rng)
+            else:
+                made = budget.mutate(space, rng.choice(parents), rng, settings.mutated_layers)
+            if not candidates.measure(made):
+                return candidates.best(settings.shortlist)
+    return candidates.best(settings.shortlist)
+
+
+def _shared_outcome(
+    study: Study, supernet: Supernet, clip: PromptedCLIP, architecture: Architecture
+) -> Outcome:
+    """What an architecture reaches with the supernet's vectors."""
+    contexts: dict[Any, dict[int, Any]] = {}
+    layers: Mapping[str, SampledContexts] = {
+        module.label: module for module in clip.modules() if isinstance(module, SampledContexts)
+    }
+    for tower, layer, length in architecture.items():
+        contexts.setdefault(tower, {})[layer] = layers[f"{tower}/{layer}"][str(length)]
+    model = PromptedCLIP(clip.backbone, contexts)
+    with torch.no_grad():
+        classifier = Classifier(model, model.encode_text(supernet.text))
+    return study.engine.validate(classifier)

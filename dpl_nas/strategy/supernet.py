@@ -1,0 +1,69 @@
+"""What the training of a supernet needs, and how many epochs the budget allows."""
+
+from __future__ import annotations
+
+import math
+
+from dpl_nas.config import SupernetSettings
+from dpl_nas.errors import StrategyError
+from dpl_nas.strategy.study import Study
+from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.model import class_captions
+
+__all__ = ["Supernet"]
+
+
+class Supernet:
+    """Few-shot images and captions of a supernet.
+
+    Attributes
+    ----------
+    training, validation
+        The two parts of the images that the search sees; those for validation get the test
+        transform, as published.
+    text
+        Captions of all classes.
+    """
+
+    def __init__(self, study: Study, settings: SupernetSettings) -> None:
+        task, backbone = study.task, study.backbone
+        split = study.engine.settings.split
+        augmentation = (
+            task.augmentation if settings.augmentation == "task" else settings.augmentation
+        )
+        self.training = FewShotImages(task.train, split.train, backbone, augmentation)
+        self.validation = FewShotImages(task.train, split.validation, backbone, "none")
+        self.text = class_captions(
+            backbone, task.class_names, task.template, task.templates, settings.template
+        )
+        self._study = study
+        self._settings = settings
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Prompt steps."""
+        return math.ceil(len(self.training) / self._settings.batch_size)
+
+    def affordable_epochs(self, steps: int, reserved: float, saved: int = 0) -> int:
+        """As many epochs of ``steps`` as set, or as the budget allows beside ``reserved``.
+
+        Parameters
+        ----------
+        saved
+            Steps that the first epochs take less, together.
+
+        Raises
+        ------
+        StrategyError
+            If there is no budget for a single one.
+        """
+        left = self._study.engine.steps_left - reserved
+        epochs = self._settings.epochs
+        if left + saved < epochs * steps:
+            epochs = int((left + saved) // steps)
+        if epochs < 1:
+            raise StrategyError(
+                f"the budget of {self._study.engine.steps_left:g} training steps does not cover "
+                f"an epoch of the supernet, which takes {steps}: allow more"
+            )
+        return epochs
