@@ -81,6 +81,7 @@ def run(
                 observer=observer,
             )
         seconds = {"search": summary.pop("seconds"), **clock.seconds}
+        summary.pop("peak_bytes", None)
         result = _result(config, found, summary, metrics, seconds)
         result["test"]["uniform"]["lengths"] = _lists(uniform)
         write_json(folder / _RESULT, result)
@@ -217,7 +218,12 @@ def _searched(
     )
     _draw(config, result, folder)
     _list(result, folder)
-    summary = {**result.summary(), "seconds": result.seconds}
+    # Seconds and bytes are the machine's: result.json has the one under its own key only.
+    summary = {
+        **result.summary(),
+        "seconds": result.seconds,
+        "peak_bytes": result.peak_bytes,
+    }
     write_json(folder / _SEARCH, summary)
     result.architecture.save(folder / _ARCHITECTURE)
     return result.architecture, summary

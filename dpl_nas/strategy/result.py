@@ -164,7 +164,6 @@ class SearchResult:
             "failures": self.failures,
             "steps": self.cost.steps,
             "images": self.cost.images,
-            "peak_bytes": self.peak_bytes,
         }
 
 
