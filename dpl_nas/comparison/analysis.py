@@ -145,8 +145,8 @@ class Comparison:
         After Holm's correction over all comparisons made, and what the smallest could be.
     comparisons
         How many were made.
-    ahead
-        Tasks where the mean difference is above zero, and tasks in all.
+    ahead, behind
+        Tasks where the mean difference is above or below zero, and tasks in all.
     """
 
     first: str
@@ -161,6 +161,7 @@ class Comparison:
     smallest_p: float | None
     comparisons: int
     ahead: tuple[int, int]
+    behind: tuple[int, int]
 
     @property
     def pairs(self) -> int:
@@ -364,7 +365,8 @@ def compare(
             corrected_p=None if test is None else next(corrected),
             smallest_p=None if test is None else next(smallest),
             comparisons=len(made),
-            ahead=_ahead(differences),
+            ahead=_leads(differences, 1),
+            behind=_leads(differences, -1),
         )
         for (first, second), (differences, incomplete), test in zip(
             names, pairs, tests, strict=True
@@ -372,13 +374,13 @@ def compare(
     )
 
 
-def _ahead(differences: dict[Block, float]) -> tuple[int, int]:
+def _leads(differences: dict[Block, float], sign: int) -> tuple[int, int]:
     tasks = _unique(block.task for block in differences)
     means = [
         statistics.fmean(value for block, value in differences.items() if block.task == task)
         for task in tasks
     ]
-    return sum(round(mean, 12) > 0 for mean in means), len(tasks)
+    return sum(round(sign * mean, 12) > 0 for mean in means), len(tasks)
 
 
 def rank(cells: Sequence[Cell], metric: Metric = "test_accuracy") -> Ranking:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from dpl_nas.comparison.analysis import Analysis, Comparison
 from dpl_nas.comparison.formats import counted, p_value, points
 
-__all__ = ["LEVEL", "caveats", "conclusion"]
+__all__ = ["LEVEL", "caveats", "conclusion", "supported"]
 
 #: A corrected p below it counts as shown.
 LEVEL = 0.05
@@ -19,8 +20,8 @@ _INTERVALS = {"t": "t interval", "bca": "bootstrap interval", "percentile": "boo
 def conclusion(comparison: Comparison) -> str:
     """One sentence: who is ahead by how much, how sure that is, and what follows from it.
 
-    A difference is claimed only if the corrected p is below 0.05, the interval of the mean
-    excludes zero, and both point the same way.
+    The points are told from the side that is ahead. Nothing is claimed that is not
+    :func:`supported`.
     """
     first, second = comparison.first, comparison.second
     test, mean = comparison.test, comparison.difference.mean
@@ -44,29 +45,52 @@ def conclusion(comparison: Comparison) -> str:
     told = f"{first} is {lead} {second}{by} on average over {pairs} ({_evidence(comparison)})"
     if comparison.smallest_p is not None and comparison.smallest_p >= LEVEL:
         left_out = f" ({counted(test.zeros, 'pair')} without a difference left out)"
+        corrected = "corrected p" if comparison.comparisons > 1 else "p"
         return (
             f"{told}, but {counted(test.pairs - test.zeros, 'pair')}"
-            f"{left_out if test.zeros else ''} cannot give a corrected p below "
+            f"{left_out if test.zeros else ''} cannot give a {corrected} below "
             f"{p_value(comparison.smallest_p)} whatever the results, so nothing may be concluded."
         )
     if comparison.corrected_p >= LEVEL:
         return f"{told}, which shows no difference, nor that the two are equal."
-    interval = comparison.interval
-    excludes = interval is None or interval.low > 0 or interval.high < 0
-    if not excludes or test.effect * mean <= 0:
+    if not supported(comparison):
         return f"{told}, where test and interval disagree, so nothing may be concluded."
-    ahead, tasks = comparison.ahead
-    ahead = ahead if mean > 0 else _behind(comparison)
+    ahead, tasks = comparison.ahead if mean > 0 else comparison.behind
+    if tasks == 1:
+        return f"{told}, so it tests better on this task."
     # Seeds of one task are no independent samples of tasks.
-    where = "this task" if tasks == 1 else f"these {tasks} tasks together"
-    led = "all" if ahead == tasks else str(ahead)
-    rest = "" if tasks == 1 else f" (it leads on {led} of them)"
-    return f"{told}, so it tests better on {where}{rest}; other tasks may differ."
+    return f"{told}, so it tests better on these {tasks} tasks together (it leads on {ahead})."
+
+
+def supported(comparison: Comparison) -> bool:
+    """Whether a difference may be claimed.
+
+    The corrected p is below 0.05, the interval of the mean excludes zero (or there is none, as
+    all differences are equal), and both point the same way.
+    """
+    mean, interval = comparison.difference.mean, comparison.interval
+    if mean is None or comparison.test is None or comparison.corrected_p is None:
+        return False
+    excludes = interval is None or interval.low > 0 or interval.high < 0
+    return comparison.corrected_p < LEVEL and excludes and comparison.test.effect * mean > 0
 
 
 def caveats(analysis: Analysis) -> list[str]:
     """What a reader should know before the conclusions: gaps, and unequal budgets."""
     told = []
+    made = max((item.comparisons for item in analysis.comparisons), default=0)
+    if made > 1:
+        told.append(
+            f"{made} comparisons were made: each p of Wilcoxon's test is corrected for that, "
+            "with Holm's method."
+        )
+    if any((item.smallest_p or 0) >= LEVEL for item in analysis.comparisons):
+        # 2 / 2^n, times the number of comparisons, must be below the level.
+        needed = math.floor(math.log2(2 * made / LEVEL)) + 1
+        told.append(
+            f"There are too few pairs for some conclusions: with {counted(made, 'comparison')}, "
+            f"each needs at least {needed} pairs that differ."
+        )
     if len(analysis.seeds) == 1:
         told.append("There is one seed: differences between seeds are not known.")
     if analysis.failed:
@@ -123,16 +147,8 @@ def _evidence(comparison: Comparison) -> str:
             ends = [-end for end in reversed(ends)]
         spread = f"95% {_INTERVALS[interval.method]} {points(ends[0])} to {points(ends[1])}"
     p = p_value(comparison.corrected_p)
-    several = comparison.comparisons > 1
-    over = f", corrected over {comparison.comparisons} comparisons" if several else ""
-    return f"{spread}; Wilcoxon p {'' if p.startswith('<') else '= '}{p}{over}"
-
-
-def _behind(comparison: Comparison) -> int:
-    tasks: dict[str, list[float]] = {}
-    for block, difference in zip(comparison.blocks, comparison.differences, strict=True):
-        tasks.setdefault(block.task, []).append(difference)
-    return sum(round(sum(values), 12) < 0 for values in tasks.values())
+    corrected = "corrected p" if comparison.comparisons > 1 else "p"
+    return f"{spread}; {corrected} {'' if p.startswith('<') else '= '}{p}"
 
 
 def _by_name(names: Iterable[str]) -> str:

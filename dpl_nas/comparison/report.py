@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from dpl_nas.comparison.analysis import Analysis, analyse
 from dpl_nas.comparison.cell import Cell
-from dpl_nas.comparison.conclusions import caveats, conclusion
+from dpl_nas.comparison.conclusions import caveats, conclusion, supported
 from dpl_nas.comparison.formats import counted
 from dpl_nas.comparison.tables import (
     accuracy_tables,
@@ -73,7 +74,15 @@ def write_report(
     """
     analysis = analyse(cells, baseline, seed=seed)
     versions = dict(_versions() if versions is None else versions)
-    told = [conclusion(item) for item in analysis.comparisons]
+    told = [
+        {
+            "first": item.first,
+            "second": item.second,
+            "supported": supported(item),
+            "sentence": conclusion(item),
+        }
+        for item in analysis.comparisons
+    ]
     write_json(
         folder / "comparison.json",
         {
@@ -206,7 +215,7 @@ def _panel(analysis: Analysis, task: str, space: str, shots: int) -> str:
 
 def _page(
     analysis: Analysis,
-    told: Sequence[str],
+    told: Sequence[Mapping[str, Any]],
     folder: Path,
     pictures: Sequence[_Picture],
     command: str | None,
@@ -225,7 +234,8 @@ def _page(
     return environment.get_template("report.html.j2").render(
         summary=_summary(analysis),
         baseline=analysis.baseline,
-        conclusions=told,
+        shown=[item["sentence"] for item in told if item["supported"]],
+        not_shown=[item["sentence"] for item in told if not item["supported"]],
         caveats=caveats(analysis),
         accuracy=accuracy_tables(analysis),
         details=detail_tables(analysis),

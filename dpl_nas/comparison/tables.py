@@ -232,21 +232,21 @@ def comparison_table(analysis: Analysis) -> Grid:
             "against",
             "points",
             "t interval",
-            "bootstrap interval",
+            "bootstrap",
             "p",
             "corrected p",
             "smallest",
             "effect",
             "pairs",
-            "incomplete",
-            "leads on",
+            "tasks led",
         ),
         rows=tuple(_comparison_row(item) for item in analysis.comparisons),
         note="Points: mean of the paired differences, with 95% intervals. p: Wilcoxon's "
         f"signed-rank test, corrected with Holm's method over {counted(made, 'comparison')}. "
         "Smallest: no result could have a smaller corrected p. Effect: rank-biserial correlation. "
-        "A pair shares space, task, shots and seed. Pairs of one task are not independent, so "
-        "this is about these tasks, and the bootstrap interval of few pairs is too narrow.",
+        "Pairs, of which only complete ones count, share space, task, shots and seed. Those of "
+        "one task are not independent, so this is about these tasks. The bootstrap interval of "
+        "few pairs is too narrow.",
         labels=2,
     )
 
@@ -271,9 +271,8 @@ def _comparison_row(item: Comparison) -> tuple[str, ...]:
         p_value(item.corrected_p),
         p_value(item.smallest_p),
         _decimals(item.test.effect if item.test else None),
-        str(item.pairs),
-        str(item.incomplete),
-        f"{item.ahead[0]} of {item.ahead[1]} tasks" if item.pairs else NOTHING,
+        f"{item.pairs} of {item.pairs + item.incomplete}",
+        f"{item.ahead[0]} of {item.ahead[1]}" if item.pairs else NOTHING,
     )
 
 

@@ -24,6 +24,8 @@ Curve = Sequence[tuple[int, float]]
 _COLUMNS = 3
 #: With more layers than this in a row, numbers in the map would not be legible.
 _NUMBERED = 16
+#: Characters above a panel.
+_TITLE = 34
 #: Pale is short.
 _SHADES = "viridis_r"
 _GREY_MARKERS = ("+", "x", "1", "2")
@@ -201,11 +203,12 @@ def plot_length_maps(
     )
     every = [part for maps in panels.values() for m in maps.values() for part in m.values()]
     most = max((max(part) for part in every if part), default=0) or 1
+    room = max(4 * layers[towers[0]] - 2, 16)
     for row, title in zip(grid, titles, strict=True):
         for index, (panel, tower) in enumerate(zip(row, towers, strict=True)):
             _map(panel, panels[title], tower, layers[tower], most)
             panel.set_title(
-                f"{literal(title)}: {tower} tower" if index == 0 else f"{tower} tower",
+                f"{literal(title, room)}: {tower} tower" if index == 0 else f"{tower} tower",
                 fontsize=9,
                 loc="left",
                 pad=4,
@@ -358,7 +361,8 @@ def _map(
 def _grid(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    columns = min(count, _COLUMNS)
+    # Four are two by two.
+    columns = 2 if count == 4 else min(count, _COLUMNS)
     rows = math.ceil(count / columns)
     figure = Figure(
         figsize=(max(3.1 * columns, 5.2) + 0.4, height * rows + 0.9), layout="constrained"
@@ -370,7 +374,7 @@ def _grid(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def _title(panel: Axes, title: str) -> None:
-    panel.set_title(literal(title), fontsize=9)
+    panel.set_title(literal(title, _TITLE), fontsize=9)
 
 
 def _finish(panel: Axes) -> None:
@@ -414,11 +418,11 @@ def _legend(
     ]
     # As many beside each other as are sure to fit.
     widest = max(len(str(handle.get_label())) for handle in handles)
-    room = int(figure.get_figwidth() / (0.55 + 0.075 * widest))
+    room = max(int(figure.get_figwidth() / (0.55 + 0.075 * widest)), 1)
     figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=max(min(len(handles), room), 1),
+        ncols=math.ceil(len(handles) / math.ceil(len(handles) / room)),
         fontsize=8,
         frameon=False,
         columnspacing=1.4,

@@ -23,7 +23,8 @@ _DOTS_PER_INCH = 150
 TOWER_COLOURS = {"image": "#0072B2", "text": "#D55E00"}
 #: The rest of the palette but for yellow, which is too pale for lines on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: More than colours, so that the two repeat together only after 63 names.
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _LINES: tuple[LineStyle, ...] = ("-", "--", "-.", ":")
 
 
@@ -37,7 +38,7 @@ class Look:
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name; with more than seven, the line tells apart what shares a colour."""
+    """A look for each name; with more than seven, marks tell apart what shares a colour."""
     return {
         name: Look(
             _COLOURS[index % len(_COLOURS)],
@@ -48,8 +49,15 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def literal(text: str) -> str:
-    """``text`` for matplotlib, which takes dollars for formulas and drops labels with ``_``."""
+def literal(text: str, width: int = 40) -> str:
+    """``text`` for matplotlib, which takes dollars for formulas and drops labels with ``_``.
+
+    Lines longer than ``width`` characters are cut.
+    """
+    text = "\n".join(
+        line if len(line) <= width else f"{line[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
+        for line in text.split("\n")
+    )
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
