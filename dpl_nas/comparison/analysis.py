@@ -18,7 +18,7 @@ from dpl_nas.comparison.statistics import (
     bootstrap_interval,
     estimate,
     holm,
-    ranks,
+    mean_ranks,
     signed_rank,
     t_interval,
 )
@@ -392,30 +392,21 @@ def rank(cells: Sequence[Cell], metric: Metric = "test_accuracy") -> Ranking:
         if not cell.reference and value is not None:
             values[cell.block][cell.strategy] = value
     names = [name for name in asked if any(name in row for row in values.values())]
-    places = {
-        block: dict(zip(names, ranks([row[name] for name in names]), strict=True))
+    whole = {
+        block: {name: row[name] for name in names}
         for block, row in values.items()
         if names and set(row) == set(names)
     }
-    seeds = tuple(sorted({block.seed for block in places}))
+    seeds = tuple(sorted({block.seed for block in whole}))
+    of_seeds = [
+        mean_ranks([row for block, row in whole.items() if block.seed == seed]) for seed in seeds
+    ]
     return Ranking(
-        mean={
-            name: statistics.fmean(place[name] for place in places.values())
-            for name in names
-            if places
-        },
-        by_seed={
-            name: tuple(
-                statistics.fmean(
-                    place[name] for block, place in places.items() if block.seed == seed
-                )
-                for seed in seeds
-            )
-            for name in names
-        },
+        mean=mean_ranks(list(whole.values())),
+        by_seed={name: tuple(places[name] for places in of_seeds) for name in names},
         seeds=seeds,
-        blocks=len(places),
-        incomplete=len(values) - len(places),
+        blocks=len(whole),
+        incomplete=len(values) - len(whole),
         absent=tuple(name for name in asked if name not in names),
     )
 
