@@ -8,6 +8,7 @@ __all__ = [
     "ArchitectureError",
     "BackboneError",
     "CheckpointError",
+    "ComparisonError",
     "ConfigError",
     "DplError",
     "OutputError",
@@ -47,6 +48,10 @@ class TaskError(DplError):
 
 class StrategyError(DplError):
     """A search strategy cannot be found or cannot run on this space."""
+
+
+class ComparisonError(DplError):
+    """Results that are to be compared are malformed, twice there, or not there."""
 
 
 class OutputError(DplError):

@@ -24,6 +24,7 @@ LAYERS = (
     ("strategy",),
     ("report",),
     ("runs",),
+    ("comparison",),
     # Programs: what people and NNI start.
     ("cli", "nni.trial"),
     ("__main__",),

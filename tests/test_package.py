@@ -20,12 +20,17 @@ def python(script: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("module", ["dpl_nas", "dpl_nas.cli", "dpl_nas.config", "dpl_nas.space"])
+@pytest.mark.parametrize(
+    "module",
+    ["dpl_nas", "dpl_nas.cli", "dpl_nas.comparison", "dpl_nas.config", "dpl_nas.space"],
+)
 def test_imports_are_light(module: str) -> None:
     loaded = json.loads(
         python(f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))")
     )
-    assert not {"torch", "nni", "matplotlib", "open_clip", "pytorch_lightning"} & set(loaded)
+    assert not {"torch", "nni", "matplotlib", "open_clip", "pytorch_lightning", "scipy"} & set(
+        loaded
+    )
 
 
 def test_import_is_quick() -> None:
@@ -90,6 +95,7 @@ def test_the_wheel(tmp_path: Path) -> None:
     carried = {
         "dpl_nas/py.typed",
         "dpl_nas/nni/loopback.cjs",
+        "dpl_nas/comparison/templates/report.html.j2",
         *(f"dpl_nas/search_spaces/{p.name}" for p in (REPOSITORY / "search_spaces").iterdir()),
         *(f"dpl_nas/strategies/{p.name}" for p in (REPOSITORY / "strategies").iterdir()),
         *(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "dpl_nas").rglob("*.py")),

@@ -7,20 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dpl_nas.files import atomic_path
+from dpl_nas.report.drawing import GREY, TOWER_COLOURS, plain, save
 from dpl_nas.space import Architecture
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import SubFigure
 
 __all__ = ["plot_alphas", "plot_architecture"]
 
-# Of the palette of Okabe and Ito, which colour-blind readers can tell apart.
-_TOWER_COLOURS = {"image": "#0072B2", "text": "#D55E00"}
-_GREY = "#555555"
-_DOTS_PER_INCH = 150
 #: Panels side by side for one tower.
 _COLUMNS = 4
 
@@ -57,7 +52,7 @@ def plot_architecture(architecture: Architecture, path: Path, title: str = "") -
         lengths = architecture.lengths[tower]
         # Skipped layers leave a gap: the axis counts all layers of the tower.
         places = list(architecture.layers[tower])
-        bars = panel.bar(places, lengths, width=0.72, color=_TOWER_COLOURS[tower])
+        bars = panel.bar(places, lengths, width=0.72, color=TOWER_COLOURS[tower])
         panel.bar_label(bars, labels=[str(length) for length in lengths], padding=2, fontsize=9)
         panel.set_title(f"{tower} tower, {sum(lengths)} vectors", fontsize=10)
         panel.set_xlabel("layer")
@@ -65,9 +60,9 @@ def plot_architecture(architecture: Architecture, path: Path, title: str = "") -
         panel.tick_params(axis="x", length=0)
         panel.set_ylim(0, max(tallest, 1) * 1.15)
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
-        _plain(panel)
+        plain(panel)
     panels[0].set_ylabel("context length")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_alphas(
@@ -110,7 +105,7 @@ def plot_alphas(
         _panels(part, records, tower, lengths[tower], rows, top, colours, longest)
     _legend(above, sorted({c for tower in towers for c in lengths[tower]}), colours, longest)
     _curves(below, records)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _panels(
@@ -123,7 +118,7 @@ def _panels(
     colours: Colormap,
     longest: int,
 ) -> None:
-    part.suptitle(f"{tower} tower", fontsize=11, fontweight="bold", color=_TOWER_COLOURS[tower])
+    part.suptitle(f"{tower} tower", fontsize=11, fontweight="bold", color=TOWER_COLOURS[tower])
     grid = part.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
     epochs = [record["epoch"] for record in records]
     labels = _layers(records, tower)
@@ -148,7 +143,7 @@ def _panels(
         panel.set_title(f"layer {label.split('/')[1]}: {chosen}{tied}", fontsize=8, pad=2)
         panel.set_ylim(0, min(top * 1.08, 1.02))
         panel.tick_params(labelsize=7)
-        _plain(panel)
+        plain(panel)
     part.supxlabel("epoch", fontsize=8)
     part.supylabel("probability", fontsize=8)
 
@@ -177,7 +172,7 @@ def _curves(part: SubFigure, records: Sequence[Mapping[str, Any]]) -> None:
     epochs = [record["epoch"] for record in records]
     marker = "o" if len(epochs) == 1 else None
     accuracy = [100 * record["validation_accuracy"] for record in records]
-    left.plot(epochs, accuracy, color=_GREY, linewidth=1.6, marker=marker)
+    left.plot(epochs, accuracy, color=GREY, linewidth=1.6, marker=marker)
     left.set_title("validation accuracy of the choice (%)", fontsize=9)
     right.plot(
         epochs,
@@ -187,7 +182,7 @@ def _curves(part: SubFigure, records: Sequence[Mapping[str, Any]]) -> None:
         marker=marker,
         label="all layers",
     )
-    for tower, colour in _TOWER_COLOURS.items():
+    for tower, colour in TOWER_COLOURS.items():
         labels = [label for label in records[-1]["entropy"] if label.startswith(f"{tower}/")]
         if labels:
             values = [sum(r["entropy"][label] for label in labels) / len(labels) for r in records]
@@ -199,7 +194,7 @@ def _curves(part: SubFigure, records: Sequence[Mapping[str, Any]]) -> None:
         panel.set_xlabel("epoch", fontsize=8)
         panel.tick_params(labelsize=8)
         panel.grid(visible=True, color="#dddddd", linewidth=0.6)
-        _plain(panel)
+        plain(panel)
 
 
 def _layers(records: Sequence[Mapping[str, Any]], tower: str) -> list[str]:
@@ -216,12 +211,3 @@ def _softmax(logits: Sequence[float]) -> list[float]:
     weights = [math.exp(value - peak) for value in logits]
     total = sum(weights)
     return [weight / total for weight in weights]
-
-
-def _plain(panel: Axes) -> None:
-    panel.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)

@@ -1,0 +1,20 @@
+"""Many runs beside each other: their statistics, what follows from them, and a report."""
+
+from __future__ import annotations
+
+from dpl_nas.comparison.analysis import Analysis, analyse
+from dpl_nas.comparison.cell import Cell, read_cells, write_cells
+from dpl_nas.comparison.conclusions import caveats, conclusion
+from dpl_nas.comparison.report import markdown_tables, write_report
+
+__all__ = [
+    "Analysis",
+    "Cell",
+    "analyse",
+    "caveats",
+    "conclusion",
+    "markdown_tables",
+    "read_cells",
+    "write_cells",
+    "write_report",
+]

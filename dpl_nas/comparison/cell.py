@@ -1,0 +1,176 @@
+"""One cell of a comparison: one strategy on one task, space, number of shots and seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from dpl_nas.errors import ComparisonError
+from dpl_nas.files import read_json, write_json
+from dpl_nas.validation import problems_of
+
+__all__ = ["Block", "Cell", "Metric", "read_cells", "write_cells"]
+
+Metric = Literal["test_accuracy", "test_macro_f1", "validation_accuracy"]
+
+_SHARES = ("test_accuracy", "test_macro_f1", "validation_accuracy", "mean_entropy")
+
+
+class Block(NamedTuple):
+    """What two strategies must share so that their results are a pair."""
+
+    space: str
+    task: str
+    shots: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one strategy found with one seed, and how it was tested.
+
+    Attributes
+    ----------
+    task, space, strategy, seed, shots
+        What was searched, and how. A reference has the name of its design as its strategy.
+    lengths
+        The context lengths of the searched layers of each tower, in the order of the layers.
+    vectors
+        Context vectors of all layers together.
+    test_accuracy, test_macro_f1
+        Shares in 0..1 on the full test set; none if the cell failed.
+    validation_accuracy
+        Share in 0..1 of the chosen lengths on the validation images; none where there are none.
+    steps, images, seconds
+        Optimiser steps, images seen and wall-clock seconds of the search.
+    peak_bytes
+        Peak memory, where it was measured.
+    mean_entropy
+        How undecided a differentiable search ended: 0 decided, 1 undecided.
+    evaluations, failures
+        Architectures that the search evaluated, and those of them that failed.
+    stopped_by
+        What ended the search, such as ``epochs`` or ``early_stop``.
+    curve
+        Steps, seconds and the best validation accuracy so far, whenever it was measured.
+    error
+        Why the cell failed; none if it did not.
+    reference
+        Whether it stands beside the strategies (zero-shot, a manual design) and is none itself.
+
+    Raises
+    ------
+    ComparisonError
+        If a share is not in 0..1, a number is not finite, or a cell has no test result and no
+        error, or both.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    task: str
+    space: str
+    strategy: str
+    seed: int
+    shots: int
+    lengths: Mapping[str, Sequence[int]]
+    vectors: int
+    test_accuracy: float | None
+    test_macro_f1: float | None
+    validation_accuracy: float | None = None
+    steps: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    peak_bytes: int | None = None
+    mean_entropy: float | None = None
+    evaluations: int = 0
+    failures: int = 0
+    stopped_by: str = ""
+    curve: Sequence[tuple[int, float, float]] = ()
+    error: str | None = None
+    reference: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _SHARES:
+            value = getattr(self, name)
+            # Rounding may take an entropy just past its end.
+            if value is not None and not -1e-6 <= value <= 1 + 1e-6:
+                raise self._wrong(f"{name} is {value}; expected a share from 0 to 1")
+        if not math.isfinite(self.seconds) or self.seconds < 0:
+            raise self._wrong(f"seconds are {self.seconds}; expected a number of 0 or more")
+        if (self.error is None) == (self.test_accuracy is None or self.test_macro_f1 is None):
+            raise self._wrong("expected either test_accuracy and test_macro_f1, or an error")
+        # Plain, immutable and equal after a round trip, whatever kind of sequence came in.
+        curve = tuple((int(step), float(at), float(best)) for step, at, best in self.curve)
+        if not all(math.isfinite(at) and 0 <= best <= 1 for _, at, best in curve):
+            raise self._wrong("its curve has a number that is not finite, or no share from 0 to 1")
+        object.__setattr__(self, "curve", tuple(sorted(curve)))
+        lengths = {str(tower): tuple(map(int, part)) for tower, part in self.lengths.items()}
+        object.__setattr__(self, "lengths", lengths)
+
+    def _wrong(self, problem: str) -> ComparisonError:
+        return ComparisonError(
+            f"cell {self.strategy} on {self.task}, {self.space}, seed {self.seed}: {problem}"
+        )
+
+    @property
+    def block(self) -> Block:
+        """What this cell shares with those it is compared with."""
+        return Block(self.space, self.task, self.shots, self.seed)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has a test result."""
+        return self.error is None
+
+    @property
+    def vector(self) -> tuple[int, ...]:
+        """The lengths of all layers in one row, tower after tower."""
+        return tuple(length for part in self.lengths.values() for length in part)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        plain = asdict(self)
+        plain["lengths"] = {tower: list(part) for tower, part in self.lengths.items()}
+        plain["curve"] = [list(point) for point in self.curve]
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Any) -> Cell:
+        """What :meth:`to_json` gave.
+
+        Raises
+        ------
+        ComparisonError
+            If a key is missing or unknown, or a value is of the wrong type or out of range.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(data)
+        except ValidationError as problem:
+            told = "; ".join(problems_of(problem)[:8])
+            raise ComparisonError(f"not a cell of a comparison: {told}") from None
+
+
+def write_cells(path: Path, cells: Iterable[Cell]) -> None:
+    """Write cells as one JSON list, atomically."""
+    write_json(path, [cell.to_json() for cell in cells])
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The cells that :func:`write_cells` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or is not JSON.
+    ComparisonError
+        If it holds something else.
+    """
+    data = read_json(path)
+    if not isinstance(data, list):
+        raise ComparisonError(f"{path} is not a list of cells: give a file that a comparison wrote")
+    return [Cell.from_json(item) for item in data]

@@ -1,0 +1,158 @@
+"""What may be concluded from a comparison, and what may not, in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from dpl_nas.comparison.analysis import Analysis, Comparison
+from dpl_nas.comparison.formats import counted, p_value, points
+
+__all__ = ["LEVEL", "caveats", "conclusion", "supported"]
+
+#: A corrected p below it counts as shown.
+LEVEL = 0.05
+#: Strategies whose searches saw this many times as many images had no equal budget.
+_UNEQUAL = 1.1
+_INTERVALS = {"t": "t interval", "bca": "bootstrap interval", "percentile": "bootstrap interval"}
+
+
+def conclusion(comparison: Comparison) -> str:
+    """One sentence: who is ahead by how much, how sure that is, and what follows from it.
+
+    The points are told from the side that is ahead. Nothing is claimed that is not
+    :func:`supported`.
+    """
+    first, second = comparison.first, comparison.second
+    test, mean = comparison.test, comparison.difference.mean
+    if test is None or mean is None or comparison.corrected_p is None:
+        return (
+            f"{first} and {second} have no complete pair of results, so nothing may be concluded."
+        )
+    pairs = _pairs(comparison)
+    if test.method == "none":
+        return (
+            f"{first} and {second} have the same test accuracy in all of {pairs}, so no "
+            "difference is shown."
+            if test.pairs > 1
+            else f"{first} and {second} have the same test accuracy in {pairs}, which shows "
+            "nothing about others."
+        )
+    if mean < 0:
+        first, second = second, first
+    lead = "on a par with" if points(abs(mean)) == "0.0" else "ahead of"
+    by = "" if lead == "on a par with" else f" by {points(abs(mean))} points"
+    told = f"{first} is {lead} {second}{by} on average over {pairs} ({_evidence(comparison)})"
+    if comparison.smallest_p is not None and comparison.smallest_p >= LEVEL:
+        left_out = f" ({counted(test.zeros, 'pair')} without a difference left out)"
+        corrected = "corrected p" if comparison.comparisons > 1 else "p"
+        return (
+            f"{told}, but {counted(test.pairs - test.zeros, 'pair')}"
+            f"{left_out if test.zeros else ''} cannot give a {corrected} below "
+            f"{p_value(comparison.smallest_p)} whatever the results, so nothing may be concluded."
+        )
+    if comparison.corrected_p >= LEVEL:
+        return f"{told}, which shows no difference, nor that the two are equal."
+    if not supported(comparison):
+        return f"{told}, where test and interval disagree, so nothing may be concluded."
+    ahead, tasks = comparison.ahead if mean > 0 else comparison.behind
+    if tasks == 1:
+        return f"{told}, so it tests better on this task."
+    # Seeds of one task are no independent samples of tasks.
+    return f"{told}, so it tests better on these {tasks} tasks together (it leads on {ahead})."
+
+
+def supported(comparison: Comparison) -> bool:
+    """Whether a difference may be claimed.
+
+    The corrected p is below 0.05, the interval of the mean excludes zero (or there is none, as
+    all differences are equal), and both point the same way.
+    """
+    mean, interval = comparison.difference.mean, comparison.interval
+    if mean is None or comparison.test is None or comparison.corrected_p is None:
+        return False
+    excludes = interval is None or interval.low > 0 or interval.high < 0
+    return comparison.corrected_p < LEVEL and excludes and comparison.test.effect * mean > 0
+
+
+def caveats(analysis: Analysis) -> list[str]:
+    """What a reader should know before the conclusions: gaps, and unequal budgets."""
+    told = []
+    made = max((item.comparisons for item in analysis.comparisons), default=0)
+    if made > 1:
+        told.append(
+            f"{made} comparisons were made: each p of Wilcoxon's test is corrected for that, "
+            "with Holm's method."
+        )
+    if any((item.smallest_p or 0) >= LEVEL for item in analysis.comparisons):
+        # 2 / 2^n, times the number of comparisons, must be below the level.
+        needed = math.floor(math.log2(2 * made / LEVEL)) + 1
+        told.append(
+            f"There are too few pairs for some conclusions: with {counted(made, 'comparison')}, "
+            f"each needs at least {needed} pairs that differ."
+        )
+    if len(analysis.seeds) == 1:
+        told.append("There is one seed: differences between seeds are not known.")
+    if analysis.failed:
+        names = _by_name(cell.strategy for cell in analysis.failed)
+        told.append(f"{counted(len(analysis.failed), 'cell')} failed ({names}).")
+    if analysis.missing:
+        names = _by_name(strategy for strategy, _ in analysis.missing)
+        missing = counted(len(analysis.missing), "cell")
+        told.append(f"{missing} {'is' if len(analysis.missing) == 1 else 'are'} missing ({names}).")
+    if analysis.failed or analysis.missing:
+        told.append("Pairs and ranks use only what is complete; the counts are beside them.")
+    unequal: dict[str, list[str]] = {}
+    for setting in analysis.settings:
+        images = {
+            cost.strategy: cost.images
+            for cost in analysis.costs
+            if cost.setting == setting and not cost.reference and cost.images > 0
+        }
+        if images and max(images.values()) > _UNEQUAL * min(images.values()):
+            seen = ", ".join(f"{name} {value:,.0f}" for name, value in images.items())
+            unequal.setdefault(seen, []).append(f"{setting.space}, {setting.shots} shots")
+    for seen, settings in unequal.items():
+        where = f" ({'; '.join(settings)})" if len(analysis.settings) > 1 else ""
+        told.append(f"The searches did not see equally many images{where}: {seen}.")
+    return told
+
+
+def _pairs(comparison: Comparison) -> str:
+    tasks = comparison.ahead[1]
+    seeds = len({block.seed for block in comparison.blocks})
+    spaces = len({block.space for block in comparison.blocks})
+    over = f", {counted(spaces, 'space')}" if spaces > 1 else ""
+    lacking = (
+        f", {counted(comparison.incomplete, 'pair')} incomplete" if comparison.incomplete else ""
+    )
+    return (
+        f"{counted(comparison.pairs, 'pair')} of {counted(tasks, 'task')}{over} and "
+        f"{counted(seeds, 'seed')}{lacking}"
+    )
+
+
+def _evidence(comparison: Comparison) -> str:
+    interval = comparison.interval
+    if interval is None:
+        spread = (
+            "no interval, as all differences are equal"
+            if comparison.pairs > 1
+            else ("no interval of one pair")
+        )
+    else:
+        ends = sorted((interval.low, interval.high))
+        mean = comparison.difference.mean
+        if mean is not None and mean < 0:
+            ends = [-end for end in reversed(ends)]
+        spread = f"95% {_INTERVALS[interval.method]} {points(ends[0])} to {points(ends[1])}"
+    p = p_value(comparison.corrected_p)
+    corrected = "corrected p" if comparison.comparisons > 1 else "p"
+    return f"{spread}; {corrected} {'' if p.startswith('<') else '= '}{p}"
+
+
+def _by_name(names: Iterable[str]) -> str:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
