@@ -66,6 +66,14 @@ class StrategyConfig(Frozen):
     search: SerializeAsAny[SearchSettings] = SearchSettings()
     train: TrainSettings = TrainSettings()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Types that are made at import have no place where pickle would look for them.
+        return _revived, (self.model_dump(mode="json"),)
+
+
+def _revived(data: dict[str, Any]) -> StrategyConfig:
+    return _strategy_type(data).model_validate(data)
+
 
 def _variant(name: str, settings: type[SearchSettings]) -> type[StrategyConfig]:
     """A strategy file whose settings are known."""

@@ -19,7 +19,7 @@ from dpl_nas.engine.trials import FewShotTrials, TrialSettings, peak_bytes
 from dpl_nas.errors import DplError
 from dpl_nas.space import Architecture
 
-__all__ = ["Finished", "Here", "Job", "Processes", "Workers"]
+__all__ = ["Finished", "Here", "Job", "Processes", "Workers", "end_with_parent"]
 
 
 @dataclass(frozen=True)
@@ -138,17 +138,21 @@ def _prepare(settings: TrialSettings, threads: int) -> None:
 
     # Ctrl-C reaches every process of the terminal; the first one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(threads)
     _Process.settings = settings
 
 
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for its next job for ever."""
+def end_with_parent() -> None:
+    """End this process when its parent is killed: it would wait for its next job for ever."""
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
 def _run_there(job: Job) -> Finished:

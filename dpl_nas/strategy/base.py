@@ -191,6 +191,7 @@ class Strategy(ABC):
                 labels_seen=len(split.train) + len(split.validation),
                 evaluations=engine.evaluations,
                 cost=engine.spent,
+                trial_steps=engine.trial_cost.steps,
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 
