@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.errors import ComparisonError, DplError, OutputError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.observer import Observer
+from dpl_nas.processes import spawned
 from dpl_nas.tasks import few_shot_split, load_task
 
 __all__ = ["STAGE", "Plan", "run_cells"]
@@ -178,10 +176,9 @@ def _identity(job: _Job) -> dict[str, Any]:
 
 
 def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell], None]) -> None:
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     waiting = list(work)
     running: dict[Future[Cell], tuple[int, _Job]] = {}
-    pool = _pool(jobs, threads)
+    pool = spawned(jobs, once=True)
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -191,7 +188,7 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
                 except BrokenProcessPool:
                     waiting.insert(0, item)
                     pool.shutdown(wait=False)
-                    pool = _pool(jobs, threads)
+                    pool = spawned(jobs, once=True)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 index, job = running.pop(future)
@@ -201,29 +198,6 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
                     keep(index, _failed(job, "its process ended without a result"))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _pool(jobs: int, threads: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-        initargs=(threads,),
-        max_tasks_per_child=1,
-    )
-
-
-def _prepare(threads: int) -> None:
-    import torch
-
-    from dpl_nas.engine.workers import end_with_parent
-    from dpl_nas.memory import keep_freed_memory
-
-    keep_freed_memory()
-    # Ctrl-C reaches every process of the terminal; the first one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
-    torch.set_num_threads(threads)
 
 
 def _cell(job: _Job) -> Cell:
