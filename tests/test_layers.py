@@ -24,7 +24,7 @@ LAYERS = (
     ("strategy",),
     ("report",),
     ("runs",),
-    ("comparison",),
+    ("comparison", "studies"),
     # Programs: what people and NNI start.
     ("cli", "nni.trial"),
     ("__main__",),
