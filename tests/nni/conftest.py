@@ -106,6 +106,24 @@ def _listening(processes: list[int], port: int = 0) -> dict[int, set[str]]:
     return found
 
 
+def _at_home(home: Path) -> list[psutil.Process]:
+    """The processes whose HOME this is."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOME") == str(home):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def at_home() -> Callable[[Path], list[psutil.Process]]:
+    """Finds the processes whose HOME is a folder."""
+    return _at_home
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Finds a port of 127.0.0.1 that nobody listens on."""
@@ -131,4 +149,9 @@ def experiment_of(tmp_path: Path) -> Iterator[Callable[[str], Experiment]]:
 
     yield make
     for each in made:
-        each.control("stop", "--all")
+        try:
+            each.control("stop", "--all")
+        finally:
+            # What hangs outlives nnictl.
+            for process in _at_home(each.home):
+                process.kill()

@@ -47,7 +47,8 @@ def test_from_create_to_done(experiment, tmp_path: Path) -> None:
     (final,) = [
         json.loads(json.loads(metric["data"])) for metric in metrics if metric["type"] == "FINAL"
     ]
-    assert set(final) == {"default", "macro_f1", "uniform", "zero_shot", "lengths"}
+    assert set(final) == {"default", "macro_f1", "uniform", "zero_shot", "lengths", "parameters"}
+    assert final["parameters"] == "seed=1 task=mini/digits"
     (saved,) = tmp_path.rglob("result.json")
     result = json.loads(saved.read_text())
     assert final["default"] == result["test"]["found"]["accuracy"]

@@ -25,6 +25,7 @@ from dpl_nas.nni.worker import write_worker
 REPOSITORY = Path(__file__).parents[2]
 MANAGER = "127.0.0.2"
 SEEDS = [1, 2, 3, 4]
+SSH, KEYGEN = shutil.which("ssh"), shutil.which("ssh-keygen")
 
 SSHD = """\
 ListenAddress 127.0.0.1
@@ -51,17 +52,6 @@ class Machine:
     key: Path
     home: Path
 
-    def processes(self) -> list[psutil.Process]:
-        """What runs there: all that have this machine's home."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("HOME") == str(self.home):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     """What ``condition`` gives as soon as that is something."""
@@ -87,11 +77,8 @@ def speaks_ssh(port: int) -> bool:
 
 
 def make_key(path: Path) -> Path:
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", str(path)],
-        check=True,
-        timeout=60,
-    )
+    command = [str(KEYGEN), "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(path)]
+    subprocess.run(command, check=True, timeout=60)
     return path
 
 
@@ -99,20 +86,25 @@ def server_command(folder: Path, port: int, host_key: Path, authorized: Path) ->
     """Of OpenSSH's server if it is installed and would start, else of asyncssh's."""
     home = folder / "worker"
     settings = folder / "sshd_config"
-    settings.write_text(
-        SSHD.format(port=port, host_key=host_key, authorized=authorized, home=home)
-    )
+    settings.write_text(SSHD.format(port=port, host_key=host_key, authorized=authorized, home=home))
     sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")
-    if sshd and not subprocess.run(
-        [sshd, "-t", "-f", str(settings)], capture_output=True, timeout=60, check=False
-    ).returncode:
+    if (
+        sshd
+        and not subprocess.run(
+            [sshd, "-t", "-f", str(settings)], capture_output=True, timeout=60, check=False
+        ).returncode
+    ):
         return [sshd, "-D", "-e", "-f", str(settings)]
     script = Path(__file__).with_name("ssh_server.py")
     return [sys.executable, *map(str, (script, port, host_key, authorized, home))]
 
 
 @pytest.fixture
-def machine(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Machine]:
+def machine(
+    tmp_path: Path,
+    free_port: Callable[[], int],
+    at_home: Callable[[Path], list[psutil.Process]],
+) -> Iterator[Machine]:
     key, host_key = make_key(tmp_path / "id_rsa"), make_key(tmp_path / "host_key")
     made = Machine(free_port(), key, tmp_path / "worker")
     made.home.mkdir()
@@ -126,7 +118,7 @@ def machine(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Machine]:
         finally:
             server.terminate()
             server.wait(timeout=30)
-            for process in made.processes():
+            for process in at_home(made.home):
                 process.kill()
 
 
@@ -143,7 +135,16 @@ def tunnel(
         opened.append(
             subprocess.Popen(
                 [
-                    *("ssh", "-N", "-F", "none", "-p", str(machine.port), "-i", str(machine.key)),
+                    *(
+                        str(SSH),
+                        "-N",
+                        "-F",
+                        "none",
+                        "-p",
+                        str(machine.port),
+                        "-i",
+                        str(machine.key),
+                    ),
                     *("-o", "ExitOnForwardFailure=yes", "-o", "BatchMode=yes"),
                     *("-o", "StrictHostKeyChecking=accept-new"),
                     *("-o", f"UserKnownHostsFile={tmp_path / 'known_hosts'}"),
@@ -163,11 +164,9 @@ def tunnel(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (shutil.which("ssh") and shutil.which("ssh-keygen")), reason="needs OpenSSH's client"
-)
+@pytest.mark.skipif(not (SSH and KEYGEN), reason="needs OpenSSH's client")
 def test_from_create_to_done(
-    experiment_of, machine: Machine, tunnel, listening, tmp_path: Path, mini_weights: Path
+    machine: Machine, tunnel, experiment_of, at_home, listening, tmp_path: Path, mini_weights: Path
 ) -> None:
     experiment = experiment_of("dpl_remote.yml")
     assert not answers(experiment.port, MANAGER)
@@ -206,11 +205,11 @@ def test_from_create_to_done(
         60,
         "running trial",
     )
-    open_ports = listening([process.pid for process in machine.processes()])
+    open_ports = listening([process.pid for process in at_home(machine.home)])
     assert set().union(*open_ports.values()) == {"127.0.0.1"}
 
     def process_of_the_victim() -> psutil.Process | None:
-        for process in machine.processes():
+        for process in at_home(machine.home):
             if (
                 "dpl_nas.nni.trial" in process.cmdline()
                 and process.environ()["NNI_TRIAL_JOB_ID"] == victim["trialJobId"]
@@ -234,14 +233,14 @@ def test_from_create_to_done(
     }
     saved = {path.parents[1].name: json.loads(path.read_text()) for path in results(machine)}
     assert set(finals) == set(saved) == set(ended)
-    assert all(
-        finals[trial]["default"] == saved[trial]["test"]["found"]["accuracy"] for trial in ended
-    )
+    for trial, result in saved.items():
+        assert finals[trial]["default"] == result["test"]["found"]["accuracy"]
+        assert finals[trial]["parameters"] == f"seed={result['seed']}"
     # Both workers had work.
     assert len({path.parents[3].name for path in results(machine)}) == len(workers)
 
     experiment.control("stop", "--all")
-    until(lambda: not machine.processes(), 30, "end of the workers' processes")
+    until(lambda: not at_home(machine.home), 30, "end of the workers' processes")
 
 
 def results(machine: Machine) -> list[Path]:
