@@ -179,6 +179,7 @@ class RunConfig(Frozen):
     seed: NotNegative = 1
     evaluate: EvaluateSettings = EvaluateSettings()
     device: str = "cpu"
+    devices: Positive = 1
 
 
 def load_strategy(name_or_path: str | Path) -> StrategyConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from dpl_nas.strategy.progress import SearchProgress
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import Task, few_shot_split
 from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.model import class_captions
 from dpl_nas.validation import validated
 
@@ -67,6 +69,8 @@ class DARTS(NniDarts):  # type: ignore[misc]
         device: str = "cpu",
         folder: Path | None = None,
         observer: Observer | None = None,
+        devices: int = 1,
+        ranks: Ranks = ALONE,
     ) -> SearchResult:
         """Search ``space`` on the few-shot images of ``task``.
 
@@ -79,6 +83,10 @@ class DARTS(NniDarts):  # type: ignore[misc]
         folder
             Where ``alphas.jsonl``, TensorBoard files and the state go; a search that was
             interrupted there goes on and ends as it would have.
+        devices
+            GPUs, or processes on the CPU, that share every batch.
+        ranks
+            Which of them this is; ``devices`` sees to it.
 
         Raises
         ------
@@ -88,9 +96,14 @@ class DARTS(NniDarts):  # type: ignore[misc]
             If the space does not fit the backbone.
         CheckpointError
             If the state in ``folder`` is damaged.
+        ConfigError
+            If there are fewer GPUs than ``devices``.
         """
         settings = self.settings
         backbone = backbone or load_backbone(space.backbone, device)
+        if devices > 1:
+            work = partial(_search, settings, space, task, shots=shots, seed=seed, folder=folder)
+            return on_devices(devices, work, backbone, observer=observer)
         split = few_shot_split(task, shots, seed, settings.validation, settings.validation_shots)
         augmentation = (
             task.augmentation if settings.augmentation == "task" else settings.augmentation
@@ -104,13 +117,13 @@ class DARTS(NniDarts):  # type: ignore[misc]
         with quiet():
             model = PromptSpace(space, backbone, settings.init, derive_seed(seed, "supernet"))
             progress = SearchProgress(
-                space, settings, validation, text, folder, observer or Observer()
+                space, settings, validation, text, folder, observer or Observer(), ranks
             )
             trainer = Trainer(
                 # 0 would mean nothing is left to do, and Lightning would complain about it.
                 max_epochs=max(settings.epochs - progress.done, 1),
                 accelerator="gpu" if backbone.device.type == "cuda" else "cpu",
-                devices=1,
+                devices=[backbone.device.index or 0] if backbone.device.type == "cuda" else 1,
                 logger=False,
                 callbacks=[progress],
                 enable_checkpointing=False,
@@ -124,6 +137,7 @@ class DARTS(NniDarts):  # type: ignore[misc]
                 settings,
                 seed,
                 epoch=lambda: progress.done_before + trainer.current_epoch,
+                ranks=ranks,
             )
             module = PromptModule(settings, text, progress)
             evaluator = Lightning(
@@ -169,6 +183,11 @@ class DARTS(NniDarts):  # type: ignore[misc]
         if isinstance(train, SearchBatches):
             return train
         return super().train_dataloader(train_dataloader_fn, val_dataloader_fn)
+
+
+def _search(settings: DartsSettings, *arguments: Any, **keywords: Any) -> SearchResult:
+    """:meth:`DARTS.search`, for other processes, into which NNI's strategies do not go."""
+    return DARTS(**settings.model_dump()).search(*arguments, **keywords)
 
 
 class _Run(DARTS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split
 from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.model import (
     class_captions,
@@ -47,6 +49,8 @@ def train(
     state: Path | None = None,
     observer: Observer | None = None,
     stage: str = "train",
+    devices: int = 1,
+    ranks: Ranks = ALONE,
 ) -> TrainedPrompts:
     """Learn the context vectors of ``architecture`` from ``shots`` images a class.
 
@@ -61,6 +65,10 @@ def train(
         result is that of an uninterrupted training.
     stage
         What ``observer`` is told this is.
+    devices
+        GPUs, or processes on the CPU, that share every batch.
+    ranks
+        Which of them this is; ``devices`` sees to it.
 
     Returns
     -------
@@ -74,7 +82,8 @@ def train(
     TaskError
         If a class has fewer than ``shots`` training images.
     ConfigError
-        If the loss or the context vectors stop being finite numbers.
+        If the loss or the context vectors stop being finite numbers, or there are fewer GPUs
+        than ``devices``.
     CheckpointError
         If ``state`` is damaged or of another training.
     """
@@ -82,11 +91,16 @@ def train(
     settings = settings or TrainSettings()
     observer = observer or Observer()
     backbone = backbone or load_backbone(space.backbone, device)
+    if devices > 1:
+        work = partial(
+            train, architecture, space, task, shots=shots, seed=seed, settings=settings, state=state
+        )
+        return on_devices(devices, work, backbone, observer=observer, stage=stage)
     split = few_shot_split(task, shots, seed)
     model = fixed_model(backbone, architecture)
     initialise_contexts(model, settings.init, seed)
     if architecture.vectors:
-        loop = _Loop(model, task, split.shots, seed, settings, observer, stage)
+        loop = _Loop(model, task, split.shots, seed, settings, observer, stage, ranks)
         loop.run(state)
     return TrainedPrompts(
         PromptsMetadata(
@@ -115,6 +129,7 @@ class _Loop:
         settings: TrainSettings,
         observer: Observer,
         stage: str,
+        ranks: Ranks,
     ) -> None:
         backbone = model.backbone
         augmentation = (
@@ -125,10 +140,12 @@ class _Loop:
         self._settings = settings
         self._observer = observer
         self._stage = stage
+        self._ranks = ranks
         self._text = class_captions(
             backbone, task.class_names, task.template, task.templates, settings.template
         )
         self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
+        ranks.sum_gradients(self._optimizer)
         # A weight of 0 must not cost a forward pass of the teacher.
         teacher = (
             ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
@@ -154,7 +171,7 @@ class _Loop:
                 raise ConfigError(
                     f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
                 )
-            if state is not None:
+            if state is not None and self._ranks.first:
                 self._save(state, epoch + 1)
             self._observer.advance(
                 self._stage,
@@ -172,27 +189,29 @@ class _Loop:
         set_learning_rate(
             self._optimizer, learning_rate(settings.optimizer, epoch, settings.epochs)
         )
-        total = torch.zeros((), device=self._model.backbone.device)
-        correct = torch.zeros((), device=self._model.backbone.device)
+        # Of the loss and of what is right, weighed by images.
+        total = torch.zeros(2, device=self._model.backbone.device)
         order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
         jobs = [
             (rows, derive_seed(self._seed, "augment", epoch, step))
             for step, rows in enumerate(order)
         ]
-        for inputs, labels, opinions in self._inputs.batches(jobs):
+        batches = self._inputs.batches(jobs, self._ranks)
+        for rows, (inputs, labels, opinions) in zip(order, batches, strict=True):
             logits = self._model(inputs, self._text)
             loss = functional.cross_entropy(logits, labels)
             if opinions is not None:
                 loss = loss + settings.distillation.weight * distillation_loss(
                     logits, opinions, settings.distillation.temperature
                 )
+            weight = self._ranks.weight(len(rows))
             self._optimizer.zero_grad()
-            loss.backward()
+            (loss * weight).backward()
             self._optimizer.step()
-            total += loss.detach() * len(labels)
-            correct += (logits.detach().argmax(dim=-1) == labels).sum()
-        count = len(self._inputs)
-        return float(total) / count, float(correct) / count
+            right = (logits.detach().argmax(dim=-1) == labels).sum() * bool(weight)
+            total += torch.stack([loss.detach() * (weight * len(rows)), right])
+        loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
+        return loss, accuracy
 
     def _restore(self, path: Path | None) -> int:
         saved = load_state(path) if path is not None else None
