@@ -88,10 +88,7 @@ class Ranks:
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of ``value`` over all processes, bit for bit the same in each."""
-        if self.size > 1:
-            value = value.clone()
-            dist.all_reduce(value)
-        return value
+        return _summed(value) if self.size > 1 else value
 
     def sum_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         """From now on, let each step of ``optimizer`` first sum its gradients over processes."""
@@ -105,11 +102,16 @@ class Ranks:
             for parameter in group["params"]
             if parameter.grad is not None
         ]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        dist.all_reduce(flat)
+        flat = _summed(torch.cat([gradient.reshape(-1) for gradient in gradients]))
         sums = flat.split([gradient.numel() for gradient in gradients])
         for gradient, summed in zip(gradients, sums, strict=True):
             gradient.copy_(summed.view_as(gradient))
+
+
+def _summed(value: Tensor) -> Tensor:
+    on_host = value.detach().to("cpu", copy=True)
+    dist.all_reduce(on_host)
+    return on_host.to(value.device)
 
 
 #: All of every batch.
