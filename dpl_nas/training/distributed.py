@@ -208,6 +208,8 @@ class _Helpers:
             if any(process.poll() is not None for process in self._processes):
                 raise RuntimeError("a process of the group ended before it began")
             time.sleep(0.05)
+        # All have read it, and it is as large as the backbone.
+        (self._folder / "job").unlink()
         with group(self._folder, 0, len(self._processes) + 1):
             yield
 

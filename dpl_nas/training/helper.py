@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     Bad input is told in ``FOLDER/error.RANK``; what else goes wrong, on stderr.
     """
     folder, rank = Path(arguments[0]), int(arguments[1])
+    first = os.getppid()
     try:
         job: dict[str, Any] = torch.load(
             folder / "job", map_location={"cuda:0": f"cuda:{rank}"}, weights_only=False
@@ -36,6 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     except DplError as error:
         write_json(folder / f"error.{rank}", {"kind": type(error).__name__, "message": str(error)})
         return 1
+    finally:
+        if os.getppid() != first:
+            # Killed, it cannot clean up.
+            shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,7 @@ def test_from_create_to_done(
     assert experiment.servers() == {experiment.port: {"127.0.0.1", MANAGER}}
     victim = until(
         lambda: next((each for each in trials() if each["status"] == "RUNNING"), None),
-        60,
+        120,
         "running trial",
     )
     open_ports = listening([process.pid for process in at_home(machine.home)])
@@ -210,11 +211,12 @@ def test_from_create_to_done(
 
     def process_of_the_victim() -> psutil.Process | None:
         for process in at_home(machine.home):
-            if (
-                "dpl_nas.nni.trial" in process.cmdline()
-                and process.environ()["NNI_TRIAL_JOB_ID"] == victim["trialJobId"]
-            ):
-                return process
+            with suppress(psutil.NoSuchProcess):
+                if (
+                    "dpl_nas.nni.trial" in process.cmdline()
+                    and process.environ()["NNI_TRIAL_JOB_ID"] == victim["trialJobId"]
+                ):
+                    return process
         return None
 
     until(process_of_the_victim, 30, "process of the trial").kill()

@@ -182,9 +182,12 @@ def test_others_end_with_the_first(
     with first.stdout as told:
         assert told.readline() == b"step\n"
         (helper,) = psutil.Process(first.pid).children()
+        folder = Path(helper.cmdline()[-2])
+        assert folder.is_dir()
         first.kill()
         first.wait()
     helper.wait(timeout=30)
+    assert not folder.exists()
 
 
 def test_fewer_gpus_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
