@@ -118,6 +118,8 @@ class RunConfig(Frozen):
         What the search may spend; the strategy's own by default.
     jobs
         Trials side by side.
+    devices
+        GPUs, or processes on the CPU, that share every batch.
     """
 
     task: str = Field(min_length=1)
@@ -129,6 +131,7 @@ class RunConfig(Frozen):
     jobs: Positive = 1
     evaluate: EvaluateSettings = EvaluateSettings()
     device: str = "cpu"
+    devices: Positive = 1
 
 
 def load_strategy(name_or_path: str | Path) -> StrategyConfig:

@@ -41,8 +41,12 @@ class TrialObserver(Observer):
             nni.report_intermediate_result(metrics["validation_accuracy"])
 
 
-def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What NNI's web page shows of a run: ``default`` is what tuners maximise."""
+def final_result(result: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What NNI's web page shows of a run: ``default`` is what tuners maximise.
+
+    ``parameters`` are those that the trial got. NNI gives them out in the order in which trials
+    ask, so that its page may show those of another trial that began at the same time.
+    """
     test = result["test"]
     return {
         "default": test["found"]["accuracy"],
@@ -52,6 +56,7 @@ def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
         "lengths": " | ".join(
             f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result["lengths"].items()
         ),
+        "parameters": " ".join(f"{name}={parameters[name]}" for name in sorted(parameters)),
     }
 
 
@@ -60,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     share_cores()
     keep_freed_memory()
     options = _options(arguments)
-    parameters: dict[str, Any] = nni.get_next_parameter() or {}
+    drawn: dict[str, Any] = nni.get_next_parameter() or {}
+    parameters = dict(drawn)
     # Heavy imports wait until NNI has been asked: a wrong experiment fails at once.
     from dpl_nas.config import resolve
 
@@ -85,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DplError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    nni.report_final_result(final_result(result))
+    nni.report_final_result(final_result(result, drawn))
     return 0
 
 

@@ -21,6 +21,7 @@ from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
+from dpl_nas.training.distributed import check_devices
 from dpl_nas.training.evaluate import Metrics, prompted, score, zero_shot
 from dpl_nas.training.evaluate import evaluate as evaluate_prompts
 
@@ -175,6 +176,7 @@ def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
         search = config.strategy.search
         few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
     backbone = load_backbone(config.space.backbone, config.device)
+    check_devices(config.devices, backbone.device)
     for tower, part in config.space.towers.items():
         if part.layers[-1] >= backbone.layers[tower]:
             raise SpaceError(
@@ -224,6 +226,7 @@ def _searched(
         backbone=backbone,
         folder=folder,
         observer=observer,
+        devices=config.devices,
     )
     _draw(config, result, folder)
     _list(result, folder)
@@ -329,6 +332,7 @@ def _trained(
         state=folder / "train.state",
         observer=observer,
         stage=f"train {name}",
+        devices=config.devices,
     )
     prompts.save(file)
     return prompts
