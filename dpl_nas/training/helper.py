@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,21 @@ def main(arguments: Sequence[str]) -> int:
     except DplError as error:
         write_json(folder / f"error.{rank}", {"kind": type(error).__name__, "message": str(error)})
         return 1
-    finally:
-        if os.getppid() != first:
+    except Exception:
+        if _ended(first):
             # Killed, it cannot clean up.
             shutil.rmtree(folder, ignore_errors=True)
+        raise
     return 0
+
+
+def _ended(process: int) -> bool:
+    """Whether our parent ended; its connections close a moment before it is seen to have."""
+    for _ in range(20):
+        if os.getppid() != process:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 if __name__ == "__main__":
