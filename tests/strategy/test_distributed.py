@@ -60,6 +60,7 @@ def test_the_same_alphas(
     # One process wrote.
     assert {path.name for path in tmp_path.iterdir()} == {
         "alphas.jsonl",
+        "ledger.jsonl",
         "search.state",
         "tensorboard",
     }
