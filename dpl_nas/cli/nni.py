@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from dpl_nas.cli import nni_experiment
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="What an NNI experiment needs.")
@@ -23,3 +25,7 @@ def preload() -> None:
     from dpl_nas.nni.loopback import node_options
 
     typer.echo(node_options())
+
+
+app.command("watch")(nni_experiment.watch)
+app.command("export")(nni_experiment.export)

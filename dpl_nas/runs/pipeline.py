@@ -216,17 +216,34 @@ def _searched(
         folder=folder,
         observer=observer,
     )
+    return result.architecture, record(config, result, folder)
+
+
+def record(config: RunConfig, result: SearchResult, folder: Path, **more: Any) -> dict[str, Any]:
+    """Write what a search found, after which :func:`run` goes on with the training.
+
+    Parameters
+    ----------
+    more
+        Plain values for the summary, such as where the search took place.
+
+    Returns
+    -------
+    dict
+        What ``search.json`` holds.
+    """
     _draw(config, result, folder)
     _list(result, folder)
     # Seconds and bytes are the machine's: result.json has the one under its own key only.
     summary = {
         **result.summary(),
+        **more,
         "seconds": result.seconds,
         "peak_bytes": result.peak_bytes,
     }
     write_json(folder / _SEARCH, summary)
     result.architecture.save(folder / _ARCHITECTURE)
-    return result.architecture, summary
+    return summary
 
 
 def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
@@ -244,14 +261,13 @@ def _list(result: SearchResult, folder: Path) -> None:
     """Every trial, the best first, and which are on the front of accuracy against vectors."""
     if not result.evaluations:
         return
+    ranked = {each.number for each in result.ranking}
     write_json(
         folder / _EVALUATIONS,
         {
             "ranking": [each.as_dict() for each in result.ranking],
             "front": [each.number for each in result.front],
-            "others": [
-                each.as_dict() for each in result.evaluations if each not in set(result.ranking)
-            ],
+            "others": [each.as_dict() for each in result.evaluations if each.number not in ranked],
             "curve": result.curve,
         },
     )
