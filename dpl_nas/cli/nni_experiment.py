@@ -161,7 +161,7 @@ def _summary(experiment: Experiment) -> dict[str, Any]:
 def _show(summary: dict[str, Any]) -> None:
     trials, best = summary["trials"], summary["best"]
     most = "" if trials["most"] is None else f" of {trials['most']}"
-    ended = f"{trials['succeeded']}{most} trials ended well, {trials['failed']} failed"
+    ended = f"{trials['succeeded']}{most} ended well, {trials['failed']} failed"
     lines = [
         f"{summary['name']} ({summary['id']}) is {summary['status']}",
         f"trials {ended}, {summary['seconds']:.0f} s",

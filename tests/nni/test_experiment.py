@@ -100,7 +100,11 @@ def test_what_a_killed_experiment_leaves(tmp_path: Path, free_port: Callable[[],
                 late = 1000 * (50 if trial == "a" else at)
                 row = (late, trial, event, None)
                 base.execute("insert into TrialJobEvent values (?, ?, ?, ?)", row)
-        for trial, kind, loss in (("a", "FINAL", 0.5), ("c", "FINAL", 0.25), ("d", "PERIODICAL", 9)):
+        for trial, kind, loss in (
+            ("a", "FINAL", 0.5),
+            ("c", "FINAL", 0.25),
+            ("d", "PERIODICAL", 9),
+        ):
             data = json.dumps(json.dumps({"default": 0.75, "loss": loss}))
             base.execute("insert into MetricData values (0, ?, ?, ?)", (trial, kind, data))
     listed = {"abc": {"port": free_port(), "logDir": str(tmp_path / "elsewhere")}}

@@ -97,9 +97,7 @@ def test_what_is_no_architecture() -> None:
         ({"seed": 2}, "missing or unknown here: seed"),
     ],
 )
-def test_illegal_parameters(
-    small_space: Space, change: dict[str, object], complaint: str
-) -> None:
+def test_illegal_parameters(small_space: Space, change: dict[str, object], complaint: str) -> None:
     parameters = {"image/0": 4, "image/2": 0, "text/0": 1, "text/1": 2, **change}
     with pytest.raises(ArchitectureError, match=complaint):
         architecture_of_parameters(small_space, parameters)
