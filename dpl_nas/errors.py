@@ -11,6 +11,7 @@ __all__ = [
     "ComparisonError",
     "ConfigError",
     "DplError",
+    "ExperimentError",
     "OutputError",
     "SpaceError",
     "StrategyError",
@@ -52,6 +53,10 @@ class StrategyError(DplError):
 
 class ComparisonError(DplError):
     """Results that are to be compared are malformed, twice there, or not there."""
+
+
+class ExperimentError(DplError):
+    """An NNI experiment cannot be found, is not ours, or has no result yet."""
 
 
 class OutputError(DplError):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dpl_nas.cli import nni_experiment
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="What an NNI experiment needs.")
@@ -39,3 +41,7 @@ def worker(
     from dpl_nas.nni.worker import write_worker
 
     typer.echo(write_worker(folder))
+
+
+app.command("watch")(nni_experiment.watch)
+app.command("export")(nni_experiment.export)

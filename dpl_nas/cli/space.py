@@ -91,6 +91,41 @@ def validate(
         raise typer.Exit(2)
 
 
+@app.command("nni")
+def nni(
+    space: Annotated[str, typer.Argument(help="A packaged space or a path.")],
+    json: JsonOption = False,
+) -> None:
+    """Print the search space of an NNI experiment (searchSpace, or a searchSpaceFile).
+
+    NNI's own tuners know nothing of a budget; for a space with one, the tuner that does is named.
+    """
+    from dpl_nas.nni.search_space import nni_search_space, search_space_yaml, tuner_settings
+    from dpl_nas.presets import preset_names
+    from dpl_nas.space import load_space
+
+    found = load_space(space)
+    note = ""
+    if found.limits:
+        where = space if space in preset_names("search_spaces") else str(Path(space).resolve())
+        note = _commented(_limits(found), tuner_settings(where))
+    if json:
+        typer.echo(note, err=True, nl=False)
+        print_json(nni_search_space(found))
+    else:
+        typer.echo(note + search_space_yaml(found), nl=False)
+
+
+def _commented(limits: str, tuner: dict[str, Any]) -> str:
+    import yaml
+
+    text = (
+        f"NNI's own tuners know nothing of the budget of {limits}: take this one.\n"
+        + yaml.safe_dump({"tuner": tuner}, sort_keys=False)
+    )
+    return "".join(f"# {line}\n" for line in text.splitlines())
+
+
 def _problems(file: str) -> list[str]:
     from dpl_nas.space import load_space, space_problems
 
@@ -118,7 +153,7 @@ def _budget(space: Space) -> str:
     """The limits, and how many architectures keep to them."""
     from dpl_nas.budget import count
 
-    limits = " and ".join(f"at most {limit.most:,} {limit.unit}" for limit in space.limits)
+    limits = _limits(space)
     if space.max_flops is not None and "image" in space.towers:
         from dpl_nas.cost import image_tower_size, plain_flops
 
@@ -127,6 +162,10 @@ def _budget(space: Space) -> str:
     fitting = count(space)
     share = fitting / space.size
     return f"budget of {limits}: {fitting:,} architectures fit, {share:.3g} of the space"
+
+
+def _limits(space: Space) -> str:
+    return " and ".join(f"at most {limit.most:,} {limit.unit}" for limit in space.limits)
 
 
 def _described(name: str | Path) -> dict[str, Any]:

@@ -1,16 +1,17 @@
-"""One trial of an NNI experiment: a whole run, its settings drawn by NNI's tuner.
+"""One trial of an NNI experiment: a whole run, or one architecture.
 
 ``python -m dpl_nas.nni.trial --space mini_clip --strategy darts`` is the command of a trial.
 NNI's parameters are ``task``, ``seed``, ``shots``, ``space``, ``strategy``, ``device`` or any
 key of the configuration, such as ``search.epochs``. Intermediate results are the validation
 accuracy after each epoch of the search; the final result is the test accuracy, with the found
 lengths beside it.
+
+Where the parameters are lengths by label (``image/0`` ... ``text/11``), the trial trains and
+validates that one architecture instead (:mod:`dpl_nas.nni.architecture_trial`).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,12 +22,13 @@ import nni
 
 from dpl_nas.errors import DplError
 from dpl_nas.memory import keep_freed_memory
+from dpl_nas.nni.architecture_trial import run_architecture
+from dpl_nas.nni.command import trial_config, trial_options
+from dpl_nas.nni.search_space import is_architecture
 from dpl_nas.observer import Observer
 from dpl_nas.threads import share_cores
 
 __all__ = ["TrialObserver", "final_result", "main"]
-
-_NAMED = ("task", "space", "strategy", "shots", "seed", "device")
 
 
 class TrialObserver(Observer):
@@ -64,26 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trial; returns the exit code, 2 for bad input."""
     share_cores()
     keep_freed_memory()
-    options = _options(arguments)
+    options = trial_options(arguments)
     drawn: dict[str, Any] = nni.get_next_parameter() or {}
     parameters = dict(drawn)
-    # Heavy imports wait until NNI has been asked: a wrong experiment fails at once.
-    from dpl_nas.config import resolve
-
+    chosen = is_architecture(parameters)
     try:
-        named = {
-            name: parameters.pop(name, getattr(options, name))
-            for name in _NAMED
-            if name in parameters or getattr(options, name) is not None
-        }
-        overrides = [f"{key}={json.dumps(value)}" for key, value in parameters.items()]
-        config = resolve(
-            named.pop("task"),
-            named.pop("space"),
-            named.pop("strategy"),
-            [*options.overrides, *overrides],
-            **named,
-        )
+        config = trial_config(options, {} if chosen else parameters)
+        if chosen:
+            nni.report_final_result(run_architecture(config, parameters))
+            return 0
         folder = _folder(options.out)
         from dpl_nas.runs import run
 
@@ -93,26 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     nni.report_final_result(final_result(result, drawn))
     return 0
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m dpl_nas.nni.trial",
-        description="One trial of an NNI experiment; NNI's parameters replace these options.",
-    )
-    parser.add_argument("--task", default="mini/digits")
-    parser.add_argument("--space", default="mini_clip")
-    parser.add_argument("--strategy", default="darts")
-    parser.add_argument("--shots", type=int)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--device")
-    parser.add_argument(
-        "--out",
-        help="folder of the run, where {experiment} and {trial} stand for NNI's ids; by default "
-        "run/ in the trial's own output folder",
-    )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    return parser.parse_intermixed_args(arguments)
 
 
 def _folder(template: str | None) -> Path:

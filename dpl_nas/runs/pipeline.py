@@ -228,17 +228,34 @@ def _searched(
         observer=observer,
         devices=config.devices,
     )
+    return result.architecture, record(config, result, folder)
+
+
+def record(config: RunConfig, result: SearchResult, folder: Path, **more: Any) -> dict[str, Any]:
+    """Write what a search found, after which :func:`run` goes on with the training.
+
+    Parameters
+    ----------
+    more
+        Plain values for the summary, such as where the search took place.
+
+    Returns
+    -------
+    dict
+        What ``search.json`` holds.
+    """
     _draw(config, result, folder)
     _list(result, folder)
     # Seconds and bytes are the machine's: result.json has the one under its own key only.
     summary = {
         **result.summary(),
+        **more,
         "seconds": result.seconds,
         "peak_bytes": result.peak_bytes,
     }
     write_json(folder / _SEARCH, summary)
     result.architecture.save(folder / _ARCHITECTURE)
-    return result.architecture, summary
+    return summary
 
 
 def _uniform(

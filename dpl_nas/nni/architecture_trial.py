@@ -1,0 +1,92 @@
+"""A trial of one architecture: its lengths are NNI's parameters, validation is its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import nni
+
+from dpl_nas.config import RunConfig
+from dpl_nas.nni.search_space import architecture_of_parameters
+from dpl_nas.observer import Observer
+
+__all__ = ["TrainingObserver", "run_architecture"]
+
+
+class TrainingObserver(Observer):
+    """Reports the training accuracy of each epoch to NNI, the loss beside it."""
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        """Report an epoch of the trial's training."""
+        del done, status
+        if stage == "trial":
+            nni.report_intermediate_result(
+                {"default": metrics["train_accuracy"], "loss": metrics["loss"]}
+            )
+
+
+def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Train the architecture on a part of the shots, and validate it on the rest.
+
+    No test image is looked at. The strategy of ``config`` says how it is trained, and where the
+    validation images come from; how it searches is of no account.
+
+    Parameters
+    ----------
+    parameters
+        Lengths by label, all of the space.
+
+    Returns
+    -------
+    dict
+        The final result for NNI: ``default`` is the validation accuracy in 0..1, which tuners
+        maximise. NNI gives parameters out in the order in which trials ask, so that its page may
+        show those of another trial that began at the same time: ``lengths`` are the true ones.
+
+    Raises
+    ------
+    ArchitectureError
+        If the parameters are no architecture of the space.
+    DplError
+        For any other bad input.
+    """
+    architecture = architecture_of_parameters(config.space, parameters)
+    # torch is slow to import: wrong lengths fail at once.
+    from dpl_nas.backbone import load_backbone
+    from dpl_nas.engine import FewShotTrials, TrialSettings
+    from dpl_nas.engine.trials import peak_bytes
+    from dpl_nas.tasks import load_task
+
+    backbone = load_backbone(config.space.backbone, config.device)
+    search, train = config.strategy.search, config.strategy.train
+    trials = FewShotTrials(
+        TrialSettings(
+            space=config.space,
+            task=load_task(config.task),
+            shots=config.shots,
+            seed=config.seed,
+            train=train,
+            validation=search.validation,
+            validation_shots=search.validation_shots,
+            device=str(backbone.device),
+            fingerprint=backbone.fingerprint,
+        ),
+        backbone,
+    )
+    outcome, seconds = trials.run(architecture, train.epochs, observer=TrainingObserver())
+    cost = trials.cost(train.epochs)
+    return {
+        "default": outcome.accuracy,
+        "loss": outcome.loss,
+        "vectors": architecture.vectors,
+        "lengths": architecture.describe(),
+        "validation_images": outcome.images,
+        "epochs": train.epochs,
+        "steps": cost.steps,
+        "images": cost.images,
+        "seconds": seconds,
+        "peak_bytes": peak_bytes(),
+    }

@@ -1,0 +1,107 @@
+"""A space as NNI's HPO tuners know it: one choice a layer; and architectures back from it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from dpl_nas.errors import ArchitectureError
+from dpl_nas.space import Architecture, Space
+from dpl_nas.yaml_values import shown
+
+__all__ = [
+    "architecture_of_parameters",
+    "described_architecture",
+    "is_architecture",
+    "nni_search_space",
+    "search_space_yaml",
+    "tuner_settings",
+]
+
+_LABEL = re.compile(r"(image|text)/\d+")
+_TUNER = "dpl_nas.nni.tuner.BudgetTuner"
+
+
+def nni_search_space(space: Space) -> dict[str, dict[str, Any]]:
+    """What ``searchSpace`` of an NNI experiment holds: the lengths on offer, by label."""
+    return {
+        label: {"_type": "choice", "_value": list(space.towers[tower].lengths)}
+        for label, tower, _ in space.labels()
+    }
+
+
+def search_space_yaml(space: Space) -> str:
+    """:func:`nni_search_space` as YAML, a line a layer, for ``searchSpaceFile`` or to paste."""
+    return "".join(
+        # Of the mapping in one line, PyYAML's own style would make four.
+        f"{label}: {yaml.safe_dump(choice, default_flow_style=True, width=math.inf)}"
+        for label, choice in nni_search_space(space).items()
+    )
+
+
+def tuner_settings(space: str) -> dict[str, Any]:
+    """``tuner`` of an NNI experiment whose architectures fit the budget of ``space``.
+
+    Parameters
+    ----------
+    space
+        A packaged name, or the absolute path of a file.
+    """
+    return {
+        "className": _TUNER,
+        # NNI wants a folder. dpl_nas is found where it is installed.
+        "codeDirectory": ".",
+        "classArgs": {"space": space, "algorithm": "evolution", "seed": 1},
+    }
+
+
+def is_architecture(parameters: Mapping[str, Any]) -> bool:
+    """Whether NNI's parameters are lengths by label, such as ``{"image/0": 4}``."""
+    return any(_LABEL.fullmatch(key) for key in parameters)
+
+
+def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> Architecture:
+    """The architecture that NNI's parameters are; lengths may be numbers or their names.
+
+    Raises
+    ------
+    ArchitectureError
+        If a label is missing or unknown, a length is not in the space, or the budget is exceeded.
+    """
+    lengths = {}
+    for label, value in parameters.items():
+        text = str(value) if isinstance(value, (int, str)) else ""
+        if isinstance(value, bool) or re.fullmatch(r"[0-9]{1,4}", text) is None:
+            raise ArchitectureError(
+                f"expected a context length for {label}, found {shown(value)}: make the search "
+                "space by dpl-nas space nni"
+            )
+        lengths[label] = int(text)
+    return space.architecture(lengths)
+
+
+def described_architecture(space: Space, text: str) -> Architecture:
+    """The architecture of which ``text`` is :meth:`~dpl_nas.space.Architecture.describe`.
+
+    Raises
+    ------
+    ArchitectureError
+        If it does not describe an architecture of this space.
+    """
+    lengths: dict[str, Any] = {}
+    for part in text.split("|"):
+        tower, *numbers = part.split() or [""]
+        layers = next((each.layers for name, each in space.towers.items() if name == tower), ())
+        if len(layers) != len(numbers):
+            raise ArchitectureError(
+                f"expected one length for each of the {len(layers)} layers that space "
+                f"{space.name} searches in the {tower} tower, found {shown(text)}"
+            )
+        lengths |= {
+            f"{tower}/{layer}": number for layer, number in zip(layers, numbers, strict=True)
+        }
+    return architecture_of_parameters(space, lengths)
