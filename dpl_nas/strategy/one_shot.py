@@ -219,13 +219,13 @@ class _PathModule(LightningModule):  # type: ignore[misc]
         self._text = text
         self._progress = progress
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """The loss of one batch; ``None``, for no step, of an architecture without vectors."""
         del batch_idx
         images, labels = batch
         loss = functional.cross_entropy(self.model(images, self._text), labels)
         self._progress.note(loss.detach())
-        return loss
+        return loss if loss.requires_grad else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Over all context vectors; those that a step does not use keep still."""
