@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Protocol
 
@@ -86,6 +87,9 @@ class Processes:
     def __init__(self, settings: TrialSettings, count: int) -> None:
         self.count = count
         self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        # Whoever holds its one end lives until the other is closed.
+        self._held, self._lifeline = self._context.Pipe(duplex=False)
         self._pool = self._fresh()
 
     def start(self, job: Job) -> Callable[[], Finished]:
@@ -94,8 +98,10 @@ class Processes:
         return lambda: self._result(job, pool, future)
 
     def close(self) -> None:
-        """Do not wait for what is running."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Do not wait for trials that are running: their processes end."""
+        self._lifeline.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._held.close()
 
     def _submit(self, job: Job) -> Future[Finished]:
         try:
@@ -120,9 +126,9 @@ class Processes:
         # A fork would copy threads of torch that are not there any more.
         return ProcessPoolExecutor(
             self.count,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=self._context,
             initializer=_prepare,
-            initargs=(self._settings, max(1, (os.cpu_count() or 1) // self.count)),
+            initargs=(self._settings, max(1, (os.cpu_count() or 1) // self.count), self._held),
         )
 
 
@@ -133,22 +139,21 @@ class _Process:
     trials: FewShotTrials | None = None
 
 
-def _prepare(settings: TrialSettings, threads: int) -> None:
+def _prepare(settings: TrialSettings, threads: int, lifeline: Connection) -> None:
     import torch
 
     # Ctrl-C reaches every process of the terminal; the first one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     torch.set_num_threads(threads)
     _Process.settings = settings
 
 
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for its next job for ever."""
+def _end_with_parent(lifeline: Connection) -> None:
+    """End when the search does, and also when it was killed, whatever is running here."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    wait([lifeline] if parent is None else [lifeline, parent.sentinel])
+    os._exit(1)
 
 
 def _run_there(job: Job) -> Finished:
@@ -167,6 +172,8 @@ def _run(trials: FewShotTrials, job: Job) -> Finished:
         outcome, seconds = trials.run(job.architecture, job.epochs, job.state)
     except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on
         return _failed(error)
+    if not math.isfinite(outcome.loss):
+        return Finished(None, 0.0, peak_bytes(), f"the validation loss was {outcome.loss}")
     return Finished(outcome, seconds, peak_bytes())
 
 
