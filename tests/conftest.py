@@ -18,6 +18,8 @@ from dpl_nas.mini.model import build_mini_clip, save_mini_clip
 from dpl_nas.mini.vocabulary import used_tokens
 from dpl_nas.space import Space
 
+pytest.register_assert_rewrite("dpl_nas.testing")
+
 with warnings.catch_warnings():
     # NNI and Lightning are imported by tests that search; what they warn of is theirs.
     warnings.simplefilter("ignore")

@@ -22,6 +22,7 @@ LAYERS = (
     ("engine",),
     ("nni",),
     ("strategy",),
+    ("testing",),
     ("report",),
     ("runs",),
     ("comparison", "studies"),

@@ -19,7 +19,7 @@ from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, architecture_of
 from dpl_nas.engine.ledger import Ledger
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
 from dpl_nas.engine.workers import Finished, Here, Job, Processes, Workers
-from dpl_nas.errors import StrategyError
+from dpl_nas.errors import ArchitectureError, CheckpointError, StrategyError
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
@@ -122,7 +122,16 @@ class TrialEngine:
         if folder is not None:
             ledger = Ledger(folder / _LEDGER, {**settings.identity(), **(identity or {})})
             self._ledger = self._stack.enter_context(ledger)
-            self._recall(ledger.entries)
+            try:
+                self._recall(ledger.entries)
+            except BaseException as error:
+                self._stack.close()
+                if not isinstance(error, (ArchitectureError, LookupError, TypeError, ValueError)):
+                    raise
+                raise CheckpointError(
+                    f"{folder / _LEDGER} has a line that no search of this version of dpl_nas "
+                    f"wrote ({error!r:.200}): use another folder"
+                ) from error
         self._workers: Workers = (
             Here(self._own)
             if jobs == 1
@@ -190,11 +199,8 @@ class TrialEngine:
         ``trials``, ``steps`` or ``seconds``: the budget; ``exhausted``: every architecture was
         trained; ``repeats``: the search asked for nothing new a thousand times in a row.
         """
-        if self._repeats >= _REPEATS:
-            return "repeats"
-        if self._budget is not None and self._budget.seconds is not None:  # noqa: SIM102
-            if self.elapsed >= self._budget.seconds:
-                return "seconds"
+        if self._over:
+            return self._over
         if self.steps_left < self.trial_cost.steps:
             limit = self._budget.trials if self._budget else None
             return "steps" if limit is None else "trials"
@@ -203,12 +209,9 @@ class TrialEngine:
             return "exhausted"
         return ""
 
-    def affords(self, epochs: int | None = None) -> bool:
-        """Whether there is budget for one more trial of so many epochs (all, by default)."""
-        reason = self.stopped_by
-        if reason in ("", "exhausted") or epochs is None:
-            return not reason
-        return reason in ("steps", "trials") and self.steps_left >= self._own.cost(epochs).steps
+    def affords(self) -> bool:
+        """Whether there can be one more whole trial."""
+        return not self.stopped_by
 
     # Trials.
 
@@ -241,21 +244,19 @@ class TrialEngine:
             self._observer.begin(self._stage, self._total())
         epochs = self.epochs if epochs is None else epochs
         key = _key(architecture, epochs)
-        again = key in self._seen or any(
-            _key(each.architecture, each.epochs) == key for each in self._pending
-        )
-        done = self._trained.get(key[:-1], 0)
-        cost = Cost() if again else self._own.cost(epochs, done if done < epochs else 0)
+        cost, done = self._price(key)
+        again = cost is None
         if again:
             result: Callable[[], Any] = lambda: self._seen[key]  # noqa: E731
         elif key in self._known:
             result = lambda: self._known[key]  # noqa: E731
         else:
-            state = self._state(architecture) if goes_on else None
+            # A state that is ahead would be of more epochs than are asked for.
+            state = self._state(architecture) if goes_on and done < epochs else None
             result = self._workers.start(Job(architecture, epochs, state))
         if goes_on and not again:
-            self._trained[key[:-1]] = epochs
-        self._pending.append(_Pending(architecture, epochs, cost, result, again))
+            self._trained[key[:-1]] = max(done, epochs)
+        self._pending.append(_Pending(architecture, epochs, cost or Cost(), result, again))
 
     def collect(self) -> Evaluation:
         """The result of the earliest trial that was not collected; waits for it.
@@ -275,7 +276,11 @@ class TrialEngine:
         self._repeats = 0
         evaluation = self._counted(pending, found)
         self.evaluations = (*self.evaluations, evaluation)
-        self._seen[_key(pending.architecture, pending.epochs)] = evaluation
+        key = _key(pending.architecture, pending.epochs)
+        self._seen[key] = evaluation
+        if evaluation.outcome is None:
+            # Nothing of it is surely there to go on with.
+            self._trained.pop(key[:-1], None)
         self._tell()
         self._check_failures()
         return evaluation
@@ -287,12 +292,17 @@ class TrialEngine:
         *,
         goes_on: bool = False,
     ) -> list[Evaluation]:
-        """Results of several trials in their order, as far as the budget goes."""
+        """Results of several trials in their order, as far as the budget goes.
+
+        What a trial takes is what it really takes: nothing if it was made before, the rest if it
+        goes on.
+        """
         results = []
         for architecture in architectures:
             if self.waiting >= self._jobs:
                 results.append(self.collect())
-            if not self.affords(epochs):
+            price, _ = self._price(_key(architecture, epochs or self.epochs))
+            if self._over or (price is not None and self.steps_left < price.steps):
                 break
             self.submit(architecture, epochs, goes_on=goes_on)
         while self.waiting:
@@ -321,6 +331,23 @@ class TrialEngine:
         return self._own.validate(classifier)
 
     # What follows is internal.
+
+    @property
+    def _over(self) -> str:
+        """Why there can be no further trial, however short."""
+        if self._repeats >= _REPEATS:
+            return "repeats"
+        limit = self._budget.seconds if self._budget is not None else None
+        return "seconds" if limit is not None and self.elapsed >= limit else ""
+
+    def _price(self, key: tuple[Any, ...]) -> tuple[Cost | None, int]:
+        """What a trial takes, ``None`` if it was made or is running; and epochs done of it."""
+        if key in self._seen or any(
+            _key(each.architecture, each.epochs) == key for each in self._pending
+        ):
+            return None, key[-1]
+        done = self._trained.get(key[:-1], 0)
+        return self._own.cost(key[-1], done if done < key[-1] else 0), done
 
     def _total(self) -> int:
         """Whole trials that can be made at most, for progress; 0 if that is not known."""

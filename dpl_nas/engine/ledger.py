@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -100,8 +101,11 @@ class Ledger:
 
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
         self._file.seek(0)
-        lines, whole = _parsed(self._path, self._file.read())
-        self._file.truncate(whole)
+        content = self._file.read()
+        lines, self._whole = _parsed(self._path, content)
+        if not lines and not _begins_a_ledger(content):
+            raise CheckpointError(f"{self._path} is not a ledger: use another folder")
+        self._file.truncate(self._whole)
         if not lines:
             self._write({"ledger": _VERSION, "of": identity})
             sync_folder(self._path.parent)
@@ -122,16 +126,19 @@ class Ledger:
 
     def _write(self, entry: dict[str, Any]) -> None:
         line = json.dumps(entry, allow_nan=False).encode() + b"\n"
-        before = os.fstat(self._file.fileno()).st_size
         try:
+            if os.fstat(self._file.fileno()).st_size != self._whole:
+                # Half a line, which could not be removed, would spoil those that come after it.
+                self._file.truncate(self._whole)
             rest = memoryview(line)
             while rest:
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            # Half a line would spoil those that come after it.
-            self._file.truncate(before)
+            with suppress(OSError):
+                self._file.truncate(self._whole)
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+        self._whole += len(line)
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
@@ -149,6 +156,13 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     if not lines or lines[0].get("ledger") != _VERSION:
         raise CheckpointError(f"{path} is not a ledger of this version of dpl_nas")
     return lines[1:]
+
+
+def _begins_a_ledger(content: bytes) -> bool:
+    """Whether a file without a whole line was to become one: its first line is always alike."""
+    head = b'{"ledger": '
+    # After a crash, a file may have its length and not yet its content.
+    return content.startswith(head) or head.startswith(content) or not content.strip(b"\0\n")
 
 
 def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Protocol
 
@@ -82,6 +87,9 @@ class Processes:
     def __init__(self, settings: TrialSettings, count: int) -> None:
         self.count = count
         self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        # Whoever holds its one end lives until the other is closed.
+        self._held, self._lifeline = self._context.Pipe(duplex=False)
         self._pool = self._fresh()
 
     def start(self, job: Job) -> Callable[[], Finished]:
@@ -90,8 +98,10 @@ class Processes:
         return lambda: self._result(job, pool, future)
 
     def close(self) -> None:
-        """Do not wait for what is running."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Do not wait for trials that are running: their processes end."""
+        self._lifeline.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._held.close()
 
     def _submit(self, job: Job) -> Future[Finished]:
         try:
@@ -113,7 +123,7 @@ class Processes:
         return Finished(None, 0.0, 0, "its process ended without a result, twice")
 
     def _fresh(self) -> ProcessPoolExecutor:
-        return spawned(self.count, prepare=_prepare, arguments=(self._settings,))
+        return spawned(self.count, prepare=_prepare, arguments=(self._settings, self._held))
 
 
 class _Process:
@@ -123,8 +133,15 @@ class _Process:
     trials: FewShotTrials | None = None
 
 
-def _prepare(settings: TrialSettings) -> None:
+def _prepare(settings: TrialSettings, lifeline: Connection) -> None:
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     _Process.settings = settings
+
+
+def _end_with(lifeline: Connection) -> None:
+    """End when the search does, whatever is running here."""
+    wait([lifeline])
+    os._exit(1)
 
 
 def _run_there(job: Job) -> Finished:
@@ -143,6 +160,8 @@ def _run(trials: FewShotTrials, job: Job) -> Finished:
         outcome, seconds = trials.run(job.architecture, job.epochs, job.state)
     except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on
         return _failed(error)
+    if not math.isfinite(outcome.loss):
+        return Finished(None, 0.0, peak_bytes(), f"the validation loss was {outcome.loss}")
     return Finished(outcome, seconds, peak_bytes())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from nni.nas.nn.pytorch import LayerChoice
 from nni.nas.oneshot.pytorch.supermodule.differentiable import DifferentiableMixedLayer
 from nni.nas.oneshot.pytorch.supermodule.sampling import PathSamplingLayer
@@ -82,6 +83,19 @@ class SampledContexts(PathSamplingLayer):  # type: ignore[misc]
         if not _is_choice(module) or str(module.label) in memo:
             return None
         return cls(module.candidates, module.label)
+
+    def resample(self, memo: dict[str, Any]) -> dict[str, Any]:
+        """NNI's draw, from torch's generator, which a seed decides; NNI starts one of its own."""
+        drawn: dict[str, Any] = super().resample({self.label: self._drawn(), **memo})
+        return drawn
+
+    def export(self, memo: dict[str, Any]) -> dict[str, Any]:
+        """Any candidate: a path says nothing about which is best."""
+        return {} if self.label in memo else {self.label: self._drawn()}
+
+    def _drawn(self) -> str:
+        name: str = self.names[int(torch.randint(len(self.names), ()))]
+        return name
 
     def forward(self) -> ContextMixture:
         """The candidate that was drawn last."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+import random
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
 from nni.nas.oneshot.pytorch.strategy import OneShotStrategy
@@ -40,8 +43,10 @@ def from_nni(strategy: NniStrategy, settings: SearchSettings | None = None) -> S
 
     A multi-trial strategy trains architectures one by one, within the budget. A one-shot strategy
     trains a supernet (with the recipe of :class:`~dpl_nas.config.SupernetSettings`); what it
-    exports is projected onto the budget of the space. Each search begins with a copy of
-    ``strategy`` as it is now.
+    exports is projected onto the budget of the space.
+
+    Each search begins with a copy of ``strategy`` as it is now, whose random generators are
+    started by the seed of the search: NNI starts those that were given no seed by chance.
     """
     kept = (settings or SearchSettings()).model_dump(mode="json")
     if isinstance(strategy, OneShotStrategy):
@@ -54,6 +59,27 @@ def _name(strategy: NniStrategy) -> str:
     return f"nni:{type(strategy).__module__}.{type(strategy).__qualname__}"
 
 
+def _begun(strategy: NniStrategy, study: Study) -> Any:
+    """A copy, with generators that the seed of the search decides."""
+    # A lock cannot be copied; two copies may share one.
+    locks = {
+        id(each): each
+        for each in vars(strategy).values()
+        if isinstance(each, type(threading.Lock()))
+    }
+    copied = copy.deepcopy(strategy, locks)
+    for part in (copied, getattr(copied, "tuner", None)):
+        for name, value in vars(part).items() if part is not None else ():
+            seed = derive_seed(study.seed, "foreign", name)
+            if isinstance(value, random.Random):
+                setattr(part, name, random.Random(seed))
+            elif isinstance(value, np.random.RandomState):
+                setattr(part, name, np.random.RandomState(seed % 2**32))
+            elif isinstance(value, np.random.Generator):
+                setattr(part, name, np.random.default_rng(seed))
+    return copied
+
+
 class _MultiTrial(Strategy):
     def __init__(self, strategy: NniStrategy, **settings: Any) -> None:
         super().__init__(**settings)
@@ -61,7 +87,7 @@ class _MultiTrial(Strategy):
         self.name = _name(strategy)
 
     def explore(self, study: Study) -> None:
-        run_nni(copy.deepcopy(self._strategy), study)
+        run_nni(_begun(self._strategy, study), study)
 
 
 class _OneShot(Strategy):
@@ -79,9 +105,9 @@ class _OneShot(Strategy):
         supernet = Supernet(study, self.settings)
         # What a foreign strategy does in a step is its own: as much as the dearest of ours.
         steps = 2 * supernet.steps_an_epoch
-        epochs = supernet.affordable_epochs(steps, 0)
+        epochs = supernet.affordable_epochs(lambda _: steps, 0)
         settings = self.settings.model_copy(update={"epochs": epochs})
-        strategy = copy.deepcopy(self._strategy)
+        strategy = _begun(self._strategy, study)
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(study.seed, "foreign"))
             model = PromptSpace(
@@ -140,7 +166,11 @@ class _Module(LightningModule):  # type: ignore[misc]
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         del batch_idx
         images, labels = batch
-        return functional.cross_entropy(self.model(images, self._text), labels)
+        loss = functional.cross_entropy(self.model(images, self._text), labels)
+        if torch.is_grad_enabled() and not loss.requires_grad:
+            # A path without any vector: whoever asks for a gradient shall get zeros.
+            loss = loss + 0 * torch.stack([each.sum() for each in self.model.parameters()]).sum()
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.training_step(batch, batch_idx)

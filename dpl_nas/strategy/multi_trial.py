@@ -45,9 +45,16 @@ def run_nni(strategy: NniStrategyBase, study: Study) -> None:
     engine = TrialExecutionEngine(study.engine, study.reward)
     with quiet():
         # Its vectors are never used: architectures are trained by the trials.
-        space = RawFormatModelSpace(PromptSpace(study.space, study.backbone), None)
+        space = _Architectures(PromptSpace(study.space, study.backbone), None)
         strategy(space, engine)
         engine.wait_models()
+
+
+class _Architectures(RawFormatModelSpace):  # type: ignore[misc]
+    """NNI hands every model of a grid the same dict, and goes on changing it."""
+
+    def freeze(self, sample: Any) -> RawFormatModelSpace:
+        return super().freeze(dict(sample))
 
 
 def _seed(study: Study, name: str) -> int:

@@ -116,12 +116,15 @@ class SearchResult:
         return sum(each.error is not None for each in self.evaluations)
 
     @property
-    def validation_accuracy(self) -> float:
-        """Of the chosen lengths: trained afresh, or else with the supernet's vectors."""
+    def validation_accuracy(self) -> float | None:
+        """Of the chosen lengths: trained afresh, or else with the supernet's vectors.
+
+        ``None`` where the strategy chose without either.
+        """
         for each in self.ranking:
             if each.architecture == self.architecture and each.accuracy is not None:
                 return each.accuracy
-        return self.records[-1].validation_accuracy
+        return self.records[-1].validation_accuracy if self.records else None
 
     @property
     def curve(self) -> list[tuple[int, float, float]]:

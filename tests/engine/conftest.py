@@ -1,0 +1,28 @@
+import pytest
+
+from dpl_nas.backbone import load_backbone
+from dpl_nas.config import TrainSettings
+from dpl_nas.engine import TrialSettings
+from dpl_nas.testing import Bench, small_space, task_of
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    task = task_of(tmp_path_factory.mktemp("squares"))
+    return Bench(task, load_backbone(small_space().backbone))
+
+
+@pytest.fixture
+def trial_settings(bench: Bench) -> TrialSettings:
+    """Two steps an epoch, three epochs."""
+    return TrialSettings(
+        space=small_space(),
+        task=bench.task,
+        shots=4,
+        seed=1,
+        train=TrainSettings(epochs=3, batch_size=2),
+        validation="split",
+        validation_shots=None,
+        device="cpu",
+        fingerprint=bench.backbone.fingerprint,
+    )

@@ -1,0 +1,130 @@
+"""Every strategy keeps the rules of all strategies."""
+
+from typing import Any, ClassVar
+
+from nni.nas import strategy as nni_strategy
+
+from dpl_nas.search_budget import SearchBudget
+from dpl_nas.strategy import Strategy, Study, from_nni
+from dpl_nas.strategy.table import CLASSES, strategy_class
+from dpl_nas.testing import StrategyConformance, small_space
+
+SUPERNET = {"epochs": 2, "batch_size": 2}
+
+
+class Named(StrategyConformance):
+    name: ClassVar[str]
+    settings: ClassVar[dict[str, Any]] = {}
+
+    def make(self, **settings: Any) -> Strategy:
+        return strategy_class(self.name)(**{**self.settings, **settings})
+
+
+class TestRandom(Named):
+    name = "random"
+
+
+class TestEvolution(Named):
+    name = "evolution"
+    settings: ClassVar[dict[str, Any]] = {"population_size": 3, "sample_size": 2}
+
+
+class TestTPE(Named):
+    name = "tpe"
+    settings: ClassVar[dict[str, Any]] = {"startup_trials": 2, "candidates": 4}
+
+
+class TestGrid(Named):
+    name = "grid"
+    space = small_space(1)
+    tight_budgets = (SearchBudget(trials=5), SearchBudget(steps=22))
+
+
+class TestHalving(Named):
+    name = "halving"
+    settings: ClassVar[dict[str, Any]] = {"min_epochs": 1, "eta": 2}
+
+
+class TestManual(Named):
+    name = "manual"
+
+
+class TestOneShot(Named):
+    name = "one_shot"
+    settings: ClassVar[dict[str, Any]] = {
+        **SUPERNET,
+        "population_size": 3,
+        "generations": 1,
+        "shortlist": 2,
+    }
+
+
+class TestDARTS(Named):
+    name = "darts"
+    settings: ClassVar[dict[str, Any]] = SUPERNET
+
+
+class TestDARTSWithAShortlist(Named):
+    name = "darts"
+    settings: ClassVar[dict[str, Any]] = {
+        **SUPERNET,
+        "shortlist": 3,
+        "warmup_epochs": 1,
+        "lagrangian": {"lr": 0.1},
+    }
+
+
+class TestGumbelDARTS(Named):
+    name = "gumbel_darts"
+    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2}
+
+
+class TestNniRandom(StrategyConformance):
+    refuses_settings = False
+
+    def make(self, **settings: Any) -> Strategy:
+        return from_nni(nni_strategy.Random(**settings))
+
+
+class TestNniEvolution(StrategyConformance):
+    refuses_settings = False
+
+    def make(self, **settings: Any) -> Strategy:
+        own = {"population_size": 3, "sample_size": 2, "mutation_prob": 0.5}
+        return from_nni(nni_strategy.RegularizedEvolution(**{**own, **settings}))
+
+
+class TestNniPaths(StrategyConformance):
+    """Draws from generators of its own, paths without any vector among them."""
+
+    def make(self, **settings: Any) -> Strategy:
+        return from_nni(nni_strategy.RandomOneShot(**settings))
+
+
+class TestNniDARTS(StrategyConformance):
+    def make(self, **settings: Any) -> Strategy:
+        return from_nni(nni_strategy.DARTS(**settings))
+
+
+class Climber(Strategy):
+    """As a user would write one: change one thing, keep what is better."""
+
+    name = "climber"
+
+    def explore(self, study: Study) -> None:
+        from dpl_nas import budget
+
+        rng = study.rng("climber")
+        best = study.evaluate([budget.sample(study.space, rng)])
+        while best and study.affords():
+            tried = study.evaluate([budget.mutate(study.space, best[0].architecture, rng)])
+            best = sorted([*best, *tried], key=lambda each: -each.score)[:1]
+
+
+class TestClimber(StrategyConformance):
+    def make(self, **settings: Any) -> Strategy:
+        return Climber(**settings)
+
+
+def test_every_strategy_is_held_to_the_rules() -> None:
+    assert {kind.name for kind in Named.__subclasses__()} == set(CLASSES)
