@@ -1,0 +1,77 @@
+"""What README.md tells to write does what it says."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dpl_nas.config import load_strategy
+from dpl_nas.strategy import Strategy, make_strategy
+from dpl_nas.testing import StrategyConformance
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks(heading: str) -> dict[str, str]:
+    """The code of a section, by the file name in its first line."""
+    section = README.read_text().split(heading, 1)[1].split("\n## ", 1)[0]
+    found = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", section, re.DOTALL)
+    return dict(found)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The files of "Add a strategy", where Python finds them."""
+    place = tmp_path_factory.mktemp("readme")
+    for name, content in blocks("### Add a strategy").items():
+        (place / name).write_text(content)
+    sys.path.insert(0, str(place))
+    yield place
+    sys.path.remove(str(place))
+    sys.modules.pop("hill", None)
+
+
+def hill() -> ModuleType:
+    return importlib.import_module("hill")
+
+
+def test_it_is_short() -> None:
+    code = blocks("### Add a strategy")["hill.py"]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+
+
+class TestHillClimbing(StrategyConformance):
+    def make(self, **settings: Any) -> Strategy:
+        strategy: Strategy = hill().HillClimbing(**settings)
+        return strategy
+
+
+def test_its_file_makes_it(folder: Path) -> None:
+    made = make_strategy(load_strategy(folder / "hill.yml"))
+    assert isinstance(made, hill().HillClimbing)
+    assert made.settings.layers == 3  # type: ignore[attr-defined]
+    assert made.name == "hill:HillClimbing"
+
+
+@pytest.mark.slow
+def test_the_command_line_takes_it(folder: Path, image_folder: Path, mini_weights: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dpl_nas", "search", "--task", str(image_folder)),
+            *("--space", "mini_clip_budget6", "--strategy", "hill.yml", "--budget", "2-trials"),
+            *("--shots", "4", "--out", "out", "--json", "--quiet", "train.epochs=1"),
+            f"space.backbone.pretrained={mini_weights}",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out" / "architecture.json").exists()
