@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from dpl_nas import strategy
     from dpl_nas.config import load_strategy
     from dpl_nas.runs import run
+    from dpl_nas.search_budget import SearchBudget
     from dpl_nas.space import Architecture, Space, load_architecture, load_space
     from dpl_nas.tasks import Task, load_task
     from dpl_nas.training import evaluate, train
 
 __all__ = [
     "Architecture",
+    "SearchBudget",
     "Space",
     "Task",
     "__version__",
@@ -42,6 +44,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Architecture": "dpl_nas.space",
+    "SearchBudget": "dpl_nas.search_budget",
     "Space": "dpl_nas.space",
     "Task": "dpl_nas.tasks",
     "evaluate": "dpl_nas.training",

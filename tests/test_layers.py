@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 #: From the bottom up; modules in one row do not know each other. The longest prefix counts.
 LAYERS = (
     ("errors", "towers", "seeds", "threads", "memory", "yaml_values"),
-    ("files", "presets", "validation", "observer"),
+    ("files", "presets", "validation", "observer", "processes"),
     ("backbone_config", "cost", "search_budget"),
     ("space",),
     ("budget", "tasks.task"),
@@ -24,7 +24,7 @@ LAYERS = (
     ("strategy",),
     ("report",),
     ("runs",),
-    ("comparison",),
+    ("comparison", "studies"),
     # Programs: what people and NNI start.
     ("cli", "nni.trial"),
     ("__main__",),

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from dpl_nas import __version__
-from dpl_nas.cli import evaluate, mini, nni, run, search, space, tasks, train
+from dpl_nas.cli import compare, evaluate, mini, nni, run, search, space, study, tasks, train
 from dpl_nas.errors import DplError
 from dpl_nas.memory import keep_freed_memory
 from dpl_nas.threads import share_cores
@@ -67,7 +67,9 @@ app.command("run")(run.run)
 app.command("search")(search.search)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.add_typer(space.app, name="space")
+app.add_typer(study.app, name="study")
 app.command("tasks")(tasks.tasks)
 app.add_typer(mini.app, name="mini")
 app.add_typer(nni.app, name="nni")

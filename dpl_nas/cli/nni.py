@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from dpl_nas.cli import nni_experiment
@@ -25,6 +28,19 @@ def preload() -> None:
     from dpl_nas.nni.loopback import node_options
 
     typer.echo(node_options())
+
+
+@app.command("worker")
+def worker(
+    folder: Annotated[Path, typer.Argument(help="A new folder; pythonPath in dpl_remote.yml.")],
+) -> None:
+    """On a worker of NNI's remote service: write the python that NNI is to start there.
+
+    It keeps NNI's server on this machine on 127.0.0.1, and pip off the network.
+    """
+    from dpl_nas.nni.worker import write_worker
+
+    typer.echo(write_worker(folder))
 
 
 app.command("watch")(nni_experiment.watch)

@@ -42,7 +42,7 @@ BudgetOption = Annotated[
     str | None,
     typer.Option(
         metavar="BUDGET",
-        help="What the search may spend: 40-trials, 8000-steps or 600-seconds; commas join several.",
+        help="What the search may spend: 40-trials, 8000-steps, 600-seconds; commas join several.",
     ),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Trials of the search side by side.")]

@@ -87,7 +87,8 @@ class ConsoleObserver(Observer):
         self._stages[stage] = _Stage(total, done, time.monotonic())
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, metrics="")
-        self._progress.reset(self._bars[stage], total=total, completed=done)
+        # Where the end is not known, the bar only moves.
+        self._progress.reset(self._bars[stage], total=total or None, completed=done)
         if done and not self._console.is_terminal:
             self._line(f"{stage}: goes on after {done} of {total}")
 
@@ -105,11 +106,11 @@ class ConsoleObserver(Observer):
             self._status.plain = f"{'best so far':<14} {status}"
         now = time.monotonic()
         if self._console.is_terminal or (
-            now - self._last_line < SECONDS_BETWEEN_LINES and done < known.total
+            now - self._last_line < SECONDS_BETWEEN_LINES and done != known.total
         ):
             return
         left = known.seconds_left(done)
-        parts = [f"{stage}: {done}/{known.total}"]
+        parts = [f"{stage}: {done}/{known.total}" if known.total else f"{stage}: {done}"]
         if left is not None and done < known.total:
             parts.append(f"{_clock(left)} left")
         parts += [part for part in (numbers, status) if part]

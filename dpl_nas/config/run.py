@@ -66,6 +66,14 @@ class StrategyConfig(Frozen):
     search: SerializeAsAny[SearchSettings] = SearchSettings()
     train: TrainSettings = TrainSettings()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Types that are made at import have no place where pickle would look for them.
+        return _revived, (self.model_dump(mode="json"),)
+
+
+def _revived(data: dict[str, Any]) -> StrategyConfig:
+    return _strategy_type(data).model_validate(data)
+
 
 def _variant(name: str, settings: type[SearchSettings]) -> type[StrategyConfig]:
     """A strategy file whose settings are known."""
@@ -110,6 +118,8 @@ class RunConfig(Frozen):
         What the search may spend; the strategy's own by default.
     jobs
         Trials side by side.
+    devices
+        GPUs, or processes on the CPU, that share every batch.
     """
 
     task: str = Field(min_length=1)
@@ -121,6 +131,7 @@ class RunConfig(Frozen):
     jobs: Positive = 1
     evaluate: EvaluateSettings = EvaluateSettings()
     device: str = "cpu"
+    devices: Positive = 1
 
 
 def load_strategy(name_or_path: str | Path) -> StrategyConfig:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Protocol
 
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, peak_bytes
 from dpl_nas.errors import DplError
+from dpl_nas.processes import spawned
 from dpl_nas.space import Architecture
 
 __all__ = ["Finished", "Here", "Job", "Processes", "Workers"]
@@ -117,13 +113,7 @@ class Processes:
         return Finished(None, 0.0, 0, "its process ended without a result, twice")
 
     def _fresh(self) -> ProcessPoolExecutor:
-        # A fork would copy threads of torch that are not there any more.
-        return ProcessPoolExecutor(
-            self.count,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_prepare,
-            initargs=(self._settings, max(1, (os.cpu_count() or 1) // self.count)),
-        )
+        return spawned(self.count, prepare=_prepare, arguments=(self._settings,))
 
 
 class _Process:
@@ -133,22 +123,8 @@ class _Process:
     trials: FewShotTrials | None = None
 
 
-def _prepare(settings: TrialSettings, threads: int) -> None:
-    import torch
-
-    # Ctrl-C reaches every process of the terminal; the first one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+def _prepare(settings: TrialSettings) -> None:
     _Process.settings = settings
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for its next job for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _run_there(job: Job) -> Finished:

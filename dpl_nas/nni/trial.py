@@ -43,8 +43,12 @@ class TrialObserver(Observer):
             nni.report_intermediate_result(metrics["validation_accuracy"])
 
 
-def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What NNI's web page shows of a run: ``default`` is what tuners maximise."""
+def final_result(result: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What NNI's web page shows of a run: ``default`` is what tuners maximise.
+
+    ``parameters`` are those that the trial got. NNI gives them out in the order in which trials
+    ask, so that its page may show those of another trial that began at the same time.
+    """
     test = result["test"]
     return {
         "default": test["found"]["accuracy"],
@@ -54,6 +58,7 @@ def final_result(result: Mapping[str, Any]) -> dict[str, Any]:
         "lengths": " | ".join(
             f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result["lengths"].items()
         ),
+        "parameters": " ".join(f"{name}={parameters[name]}" for name in sorted(parameters)),
     }
 
 
@@ -76,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DplError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    nni.report_final_result(final_result(result))
+    nni.report_final_result(final_result(result, parameters))
     return 0
 
 

@@ -45,7 +45,13 @@ _OWN = _CLAIM | {
     "uniform",
 }
 _OWN_BELOW = {
-    "uniform": ("prompts.safetensors", "train.state"),
+    "uniform": (
+        "architecture.json",
+        "evaluations.json",
+        "ledger.jsonl",
+        "prompts.safetensors",
+        "train.state",
+    ),
     "trials": ("*.state",),
     "tensorboard": ("events.out.tfevents.*",),
 }

@@ -15,11 +15,13 @@ from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
+from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
+from dpl_nas.training.distributed import check_devices
 from dpl_nas.training.evaluate import Metrics, prompted, score, zero_shot
 from dpl_nas.training.evaluate import evaluate as evaluate_prompts
 
@@ -40,13 +42,17 @@ def run(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    baselines: bool = True,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """The whole job; returns what ``result.json`` holds.
 
-    Beside the found lengths, the same length everywhere is trained with the same budget, and
-    both are tested with zero-shot CLIP on the full test set. ``overwrite`` removes a run that is
-    in ``folder`` first, once the configuration is known to work.
+    Beside the found lengths, the manual design is trained with the same recipe, and both are
+    tested with zero-shot CLIP on the full test set. The manual design is the same length
+    everywhere; where the space has a budget of context vectors, it is the best by validation of
+    :func:`dpl_nas.budget.uniform_designs`, for which as much is spent as the search has spent.
+    ``overwrite`` removes a run that is in ``folder`` first, once the configuration is known to
+    work. Without ``baselines``, only the found lengths are trained and tested.
 
     Raises
     ------
@@ -62,19 +68,22 @@ def run(
             return finished
         clock = _Clock(folder)
         found, summary = _searched(config, task, backbone, folder, observer)
-        uniform = config.space.uniform(config.evaluate.uniform_length)
+        classifiers = {}
         with clock.stage("train"):
             prompts = _trained(config, found, task, backbone, folder, observer, "found")
-            manual = _trained(
-                config, uniform, task, backbone, folder / "uniform", observer, "uniform"
-            )
+            classifiers["found"] = prompted(prompts, backbone)
+        if baselines:
+            with clock.stage("search uniform" if config.space.limits else "train"):
+                uniform = _uniform(config, summary, task, backbone, folder / "uniform", observer)
+            with clock.stage("train"):
+                manual = _trained(
+                    config, uniform, task, backbone, folder / "uniform", observer, "uniform"
+                )
+            classifiers["uniform"] = prompted(manual, backbone)
+            classifiers["zero_shot"] = zero_shot(task, backbone)
         with clock.stage("evaluate"):
             metrics = score(
-                {
-                    "found": prompted(prompts, backbone),
-                    "uniform": prompted(manual, backbone),
-                    "zero_shot": zero_shot(task, backbone),
-                },
+                classifiers,
                 task.test,
                 len(task.class_names),
                 batch_size=config.evaluate.batch_size,
@@ -83,7 +92,8 @@ def run(
         seconds = {"search": summary.pop("seconds"), **clock.seconds}
         summary.pop("peak_bytes", None)
         result = _result(config, found, summary, metrics, seconds)
-        result["test"]["uniform"]["lengths"] = _lists(uniform)
+        if baselines:
+            result["test"]["uniform"]["lengths"] = _lists(uniform)
         write_json(folder / _RESULT, result)
         return result
 
@@ -166,6 +176,7 @@ def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
         search = config.strategy.search
         few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
     backbone = load_backbone(config.space.backbone, config.device)
+    check_devices(config.devices, backbone.device)
     for tower, part in config.space.towers.items():
         if part.layers[-1] >= backbone.layers[tower]:
             raise SpaceError(
@@ -215,6 +226,7 @@ def _searched(
         backbone=backbone,
         folder=folder,
         observer=observer,
+        devices=config.devices,
     )
     return result.architecture, record(config, result, folder)
 
@@ -246,6 +258,41 @@ def record(config: RunConfig, result: SearchResult, folder: Path, **more: Any) -
     return summary
 
 
+def _uniform(
+    config: RunConfig,
+    summary: dict[str, Any],
+    task: Task,
+    backbone: Backbone,
+    folder: Path,
+    observer: Observer,
+) -> Architecture:
+    """The manual design, searched with as much as the search spent where there is a budget."""
+    if not config.space.limits:
+        return config.space.uniform(config.evaluate.uniform_length)
+    file = folder / _ARCHITECTURE
+    if not file.exists():
+        from dpl_nas.strategy import Manual
+
+        settings = config.strategy.search
+        manual = Manual(validation=settings.validation, validation_shots=settings.validation_shots)
+        result = manual.search(
+            config.space,
+            task,
+            SearchBudget(steps=max(summary["steps"], summary["trial_steps"])),
+            shots=config.shots,
+            seed=config.seed,
+            train=config.strategy.train,
+            jobs=config.jobs,
+            max_failed=config.strategy.max_failed,
+            backbone=backbone,
+            folder=folder,
+            observer=observer,
+        )
+        _list(result, folder)
+        result.architecture.save(file)
+    return load_architecture(file)
+
+
 def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     from dpl_nas.report.plots import plot_alphas, plot_architecture
 
@@ -262,12 +309,13 @@ def _list(result: SearchResult, folder: Path) -> None:
     if not result.evaluations:
         return
     ranked = {each.number for each in result.ranking}
+    others = [each for each in result.evaluations if each.number not in ranked]
     write_json(
         folder / _EVALUATIONS,
         {
             "ranking": [each.as_dict() for each in result.ranking],
             "front": [each.number for each in result.front],
-            "others": [each.as_dict() for each in result.evaluations if each.number not in ranked],
+            "others": [each.as_dict() for each in others],
             "curve": result.curve,
         },
     )
@@ -301,6 +349,7 @@ def _trained(
         state=folder / "train.state",
         observer=observer,
         stage=f"train {name}",
+        devices=config.devices,
     )
     prompts.save(file)
     return prompts

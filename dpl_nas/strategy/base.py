@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.study import Study
 from dpl_nas.tasks import Task
+from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.validation import validated
 
 __all__ = ["Found", "Strategy"]
@@ -63,6 +65,8 @@ class Strategy(ABC):
     default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
     #: What observers are told that trials are.
     stage: ClassVar[str] = "search"
+    #: Whether several devices can share its batches.
+    shares_batches: ClassVar[bool] = False
 
     settings: SearchSettings
 
@@ -95,6 +99,8 @@ class Strategy(ABC):
         device: str = "cpu",
         folder: Path | None = None,
         observer: Observer | None = None,
+        devices: int = 1,
+        ranks: Ranks = ALONE,
     ) -> SearchResult:
         """Search ``space`` on the few-shot images of ``task``.
 
@@ -118,6 +124,10 @@ class Strategy(ABC):
         folder
             Where the ledger and states go; a search that was interrupted there goes on and
             ends as it would have.
+        devices
+            GPUs, or processes on the CPU, that share every batch of a supernet.
+        ranks
+            Which of them this is; ``devices`` sees to it.
 
         Raises
         ------
@@ -127,10 +137,34 @@ class Strategy(ABC):
             If the space does not fit the backbone.
         StrategyError
             If the strategy cannot search this space, or too many trials fail.
+        ConfigError
+            If there are fewer GPUs than ``devices``, or the strategy has no supernet for them.
         OutputError, CheckpointError
             If ``folder`` holds another search, or its state is damaged.
         """
         backbone = backbone or load_backbone(space.backbone, device)
+        if devices > 1:
+            if not self.shares_batches:
+                raise ConfigError(
+                    f"devices={devices} is for strategies that train a supernet with "
+                    f"differentiable weights, found {self.name}: set jobs={devices} instead"
+                )
+            work = partial(
+                _search,
+                type(self),
+                self.settings.model_dump(mode="json"),
+                space,
+                task,
+                budget,
+                shots=shots,
+                seed=seed,
+                train=train,
+                objective=objective,
+                jobs=jobs,
+                max_failed=max_failed,
+                folder=folder,
+            )
+            return on_devices(devices, work, backbone, observer=observer)
         trials = TrialSettings(
             space=space,
             task=task,
@@ -147,8 +181,9 @@ class Strategy(ABC):
             trials,
             budget or self.default_budget,
             backbone=backbone,
-            folder=folder,
-            jobs=jobs,
+            # One process keeps the ledger for all.
+            folder=folder if ranks.first else None,
+            jobs=jobs if ranks.first else 1,
             max_failed=max_failed,
             stage=self.stage,
             observer=observer,
@@ -169,6 +204,7 @@ class Strategy(ABC):
                 backbone=backbone,
                 folder=folder,
                 observer=observer or Observer(),
+                ranks=ranks,
             )
             found = self.explore(study) or Found()
             while engine.waiting:
@@ -191,8 +227,16 @@ class Strategy(ABC):
                 labels_seen=len(split.train) + len(split.validation),
                 evaluations=engine.evaluations,
                 cost=engine.spent,
+                trial_steps=engine.trial_cost.steps,
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
+
+
+def _search(
+    kind: type[Strategy], settings: dict[str, Any], *arguments: Any, **keywords: Any
+) -> SearchResult:
+    """:meth:`Strategy.search`, for other processes, into which NNI's strategies do not go."""
+    return kind(**settings).search(*arguments, **keywords)
 
 
 def _nothing(engine: TrialEngine) -> str:

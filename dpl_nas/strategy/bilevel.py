@@ -18,6 +18,7 @@ from dpl_nas.nni.supermodule import DifferentiableContexts
 from dpl_nas.seeds import derive_seed
 from dpl_nas.strategy.lagrangian import BudgetLagrangian
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
+from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PromptModule", "SearchBatches"]
 
-Batch = tuple[Tensor, Tensor]
+#: Images, labels, and what their mean counts in the mean over the batch of all processes.
+Batch = tuple[Tensor, Tensor, float]
 
 
 class SearchBatches:
@@ -44,12 +46,14 @@ class SearchBatches:
         settings: DartsSettings,
         seed: int,
         epoch: Callable[[], int],
+        ranks: Ranks = ALONE,
     ) -> None:
         self._training = training
         self._validation = validation
         self._settings = settings
         self._seed = derive_seed(seed, "search")
         self._epoch = epoch
+        self._ranks = ranks
 
     def __len__(self) -> int:
         return math.ceil(len(self._training) / self._settings.batch_size)
@@ -67,12 +71,18 @@ class SearchBatches:
             (rows, held_out, derive_seed(self._seed, "augment", epoch, step))
             for step, (rows, held_out) in enumerate(zip(batches, validation, strict=False))
         ]
+        trained = [(rows, seed) for rows, _, seed in steps]
+        validated = [(rows, seed) for _, rows, seed in steps]
+        ranks = self._ranks
         with (
-            closing(self._training.batches((rows, seed) for rows, _, seed in steps)) as train,
-            closing(self._validation.batches((rows, seed) for _, rows, seed in steps)) as val,
+            closing(self._training.batches(trained, ranks)) as train,
+            closing(self._validation.batches(validated, ranks)) as val,
         ):
-            for trained, validated in zip(train, val, strict=True):
-                yield {"train": trained, "val": validated}
+            for (rows, held_out, _), mine, also_mine in zip(steps, train, val, strict=True):
+                yield {
+                    "train": (*mine, ranks.weight(len(rows))),
+                    "val": (*also_mine, ranks.weight(len(held_out))),
+                }
 
 
 class PromptModule(LightningModule):  # type: ignore[misc]
@@ -90,9 +100,9 @@ class PromptModule(LightningModule):  # type: ignore[misc]
         self.lagrangian: BudgetLagrangian | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss of one batch."""
-        images, labels = batch
-        loss = functional.cross_entropy(self.model(images, self._text), labels)
+        """The loss of one batch; of several processes, they add up to it."""
+        images, labels, weight = batch
+        loss = functional.cross_entropy(self.model(images, self._text), labels) * weight
         # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
         alphas_step = batch_idx % 2 == 0
         self._progress.note_loss("validation" if alphas_step else "train", loss.detach())

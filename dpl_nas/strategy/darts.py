@@ -54,6 +54,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     Settings = DartsSettings
     default_budget = None
     stage = "shortlist"
+    shares_batches = True
 
     settings: DartsSettings
 
@@ -90,7 +91,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         progress = self._searched(study, supernet, settings)
         chosen = study.space.architecture(progress.records[-1].choice)
         stopped_by = progress.stopped_by
-        if settings.shortlist:
+        # The others have helped to train the supernet; trials are the first process's.
+        if settings.shortlist and study.ranks.first:
             study.evaluate(self._shortlist(study, chosen, progress.records[-1]))
         if study.engine.evaluations:
             return Found(None, tuple(progress.records), stopped_by)
@@ -107,6 +109,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 + alpha_steps * min(settings.validation_batch_size, len(supernet.validation)),
             )
 
+        on_gpu = study.backbone.device.type == "cuda"
         with quiet():
             model = PromptSpace(
                 study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
@@ -121,12 +124,13 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 lambda epoch, seconds: study.charge(
                     f"epoch {epoch}", cost(epoch) + Cost(seconds=seconds)
                 ),
+                study.ranks,
             )
             trainer = Trainer(
                 # 0 would mean nothing is left to do, and Lightning would complain about it.
                 max_epochs=max(settings.epochs - progress.done, 1),
-                accelerator="gpu" if study.backbone.device.type == "cuda" else "cpu",
-                devices=1,
+                accelerator="gpu" if on_gpu else "cpu",
+                devices=[study.backbone.device.index or 0] if on_gpu else 1,
                 logger=False,
                 callbacks=[progress],
                 enable_checkpointing=False,
@@ -140,6 +144,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 settings,
                 study.seed,
                 epoch=lambda: progress.done_before + trainer.current_epoch,
+                ranks=study.ranks,
             )
             module = PromptModule(settings, supernet.text, progress)
             evaluator = Lightning(

@@ -38,7 +38,7 @@ from dpl_nas.training.evaluate import Classifier
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 from dpl_nas.training.state import load_state, save_state
 
-__all__ = ["OneShot"]
+__all__ = ["OneShot", "shared_outcome", "trained"]
 
 _STATE = "search.state"
 
@@ -77,7 +77,7 @@ class OneShot(Strategy):
         evolution = min(many * a_candidate.steps, (engine.steps_left - shortlist) / 2)
         epochs = supernet.affordable_epochs(supernet.steps_an_epoch, shortlist + evolution)
         settings = self.settings.model_copy(update={"epochs": epochs})
-        clip = _trained(study, supernet, settings)
+        clip = trained(study, supernet, settings)
         candidates = _Candidates(study, supernet, clip, shortlist, a_candidate)
         study.evaluate(_evolved(study, settings, candidates))
         return None
@@ -88,7 +88,7 @@ def _validation_cost(supernet: Supernet, settings: OneShotSettings) -> Cost:
     return Cost(steps=math.ceil(count / settings.batch_size), images=count)
 
 
-def _trained(study: Study, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
+def trained(study: Study, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
     """The supernet, after its training."""
     with quiet(), torch.random.fork_rng(devices=[]):
         model = PromptSpace(
@@ -219,13 +219,13 @@ class _PathModule(LightningModule):  # type: ignore[misc]
         self._text = text
         self._progress = progress
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """The loss of one batch; none where the drawn architecture has nothing to learn."""
         del batch_idx
         images, labels = batch
         loss = functional.cross_entropy(self.model(images, self._text), labels)
         self._progress.note(loss.detach())
-        return loss
+        return loss if loss.requires_grad else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Over all context vectors; those that a step does not use keep still."""
@@ -302,7 +302,7 @@ class _Candidates:
         if self._study.engine.steps_left - self._reserved < self._cost.steps:
             return False
         started = time.perf_counter()
-        score = _shared_outcome(self._study, self._supernet, self._clip, architecture).score
+        score = shared_outcome(self._study, self._supernet, self._clip, architecture).score
         seconds = time.perf_counter() - started
         self._study.charge(f"path {len(self._scores)}", self._cost + Cost(seconds=seconds))
         self._scores[key] = (score, architecture)
@@ -328,7 +328,7 @@ def _evolved(
     return candidates.best(settings.shortlist)
 
 
-def _shared_outcome(
+def shared_outcome(
     study: Study, supernet: Supernet, clip: PromptedCLIP, architecture: Architecture
 ) -> Outcome:
     """What an architecture reaches with the supernet's vectors."""

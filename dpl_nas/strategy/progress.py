@@ -32,6 +32,7 @@ from dpl_nas.strategy.result import (
 )
 from dpl_nas.towers import Tower
 from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.state import load_state, save_state
 
 __all__ = ["SearchProgress"]
@@ -67,6 +68,7 @@ class SearchProgress(pl.Callback):
         folder: Path | None,
         observer: Observer,
         charge: Callable[[int, float], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         self._charge = charge
         self.lagrangian: BudgetLagrangian | None = None
@@ -76,6 +78,9 @@ class SearchProgress(pl.Callback):
         self._text = text
         self._folder = folder
         self._observer = observer
+        self._ranks = ranks
+        # Where to write: one process does for all.
+        self._out = folder if ranks.first else None
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._writer: Any = None
         self._saved = load_state(folder / _STATE) if folder is not None else None
@@ -149,12 +154,12 @@ class SearchProgress(pl.Callback):
             if self.lagrangian is not None:
                 self.lagrangian.multipliers = self._saved["multipliers"]
             self._saved = None
-        if self._folder is not None:
+        for optimizer in trainer.optimizers:
+            self._ranks.sum_gradients(optimizer)
+        if self._out is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(
-                str(self._folder / _TENSORBOARD), purge_step=self.done_before
-            )
+            self._writer = SummaryWriter(str(self._out / _TENSORBOARD), purge_step=self.done_before)
         self._observer.begin("search", self._settings.epochs, self.done_before)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -164,16 +169,16 @@ class SearchProgress(pl.Callback):
         self._epoch_started = now
         record = self._measure(pl_module.model.clip)
         self.records.append(record)
-        if self._folder is not None:
+        if self._out is not None:
             try:
                 self._log(record)
             except OSError as error:
                 raise OutputError(
-                    f"cannot write {self._folder / _TENSORBOARD}: {error.strerror or error}"
+                    f"cannot write {self._out / _TENSORBOARD}: {error.strerror or error}"
                 ) from error
-            write_records(self._folder / _RECORDS, self.records)
+            write_records(self._out / _RECORDS, self.records)
             save_state(
-                self._folder / _STATE,
+                self._out / _STATE,
                 {
                     "model": pl_module.model.state_dict(),
                     "optimizers": [each.state_dict() for each in trainer.optimizers],
@@ -204,7 +209,10 @@ class SearchProgress(pl.Callback):
     def _measure(self, clip: PromptedCLIP) -> EpochRecord:
         layers = _supermodules(clip)
         alpha = {label: layer.alpha.detach().tolist() for label, layer in layers.items()}
-        means = {name: float(torch.stack(found).mean()) for name, found in self._losses.items()}
+        means = {
+            name: float(self._ranks.total(torch.stack(found).mean()))
+            for name, found in self._losses.items()
+        }
         self._losses.clear()
         for name, value in means.items():
             if not math.isfinite(value):

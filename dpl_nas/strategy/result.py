@@ -76,6 +76,8 @@ class SearchResult:
         All that was spent: trials, and steps of a supernet.
     peak_bytes
         The most memory that one of its processes held.
+    trial_steps
+        Training steps of a whole trial.
     """
 
     architecture: Architecture
@@ -89,6 +91,7 @@ class SearchResult:
     evaluations: tuple[Evaluation, ...] = ()
     cost: Cost = field(default_factory=Cost)
     peak_bytes: int = 0
+    trial_steps: int = 0
 
     @property
     def ranking(self) -> tuple[Evaluation, ...]:
@@ -164,6 +167,7 @@ class SearchResult:
             "failures": self.failures,
             "steps": self.cost.steps,
             "images": self.cost.images,
+            "trial_steps": self.trial_steps,
         }
 
 

@@ -15,6 +15,7 @@ from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task
+from dpl_nas.training.distributed import ALONE, Ranks
 
 __all__ = ["Study"]
 
@@ -35,6 +36,8 @@ class Study:
         Runs trials, and keeps to the budget of the search.
     folder
         Where a strategy may keep a state of its own; ``None`` if nothing is kept.
+    ranks
+        Which process this is of those that share every batch; one alone runs trials.
     """
 
     space: Space
@@ -46,6 +49,7 @@ class Study:
     backbone: Backbone
     folder: Path | None
     observer: Observer
+    ranks: Ranks = ALONE
 
     def rng(self, purpose: str) -> Random:
         """A stream of random numbers of its own for each purpose."""

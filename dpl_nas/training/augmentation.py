@@ -19,41 +19,58 @@ __all__ = ["augmented", "bounded", "resized_crops", "sample_boxes"]
 _SCALE = (0.08, 1.0)
 _RATIO = (3 / 4, 4 / 3)
 _TRIES = 10
+_ALL = slice(None)
 
 
 def augmented(
-    images: Sequence[Tensor], size: int, generator: torch.Generator, *, flip: bool
+    images: Sequence[Tensor],
+    size: int,
+    generator: torch.Generator,
+    *,
+    flip: bool,
+    part: slice = _ALL,
+    count: int | None = None,
 ) -> Tensor:
     """Crops (batch, 3, size, size), uint8, of images (height, width, 3), uint8.
 
-    With ``flip``, every other one on average is mirrored.
+    With ``flip``, every other one on average is mirrored. Images that are only the rows ``part``
+    of a batch of ``count`` get what they would get among all.
     """
+    count = len(images) if count is None else count
     sizes = torch.tensor([image.shape[:2] for image in images])
-    crops = resized_crops(images, sample_boxes(sizes, generator), size)
+    boxes = sample_boxes(sizes, generator, part=part, count=count)
+    crops = resized_crops(images, boxes, size)
     if flip:
-        mirrored = torch.rand(len(images), generator=generator) < 0.5
+        mirrored = (torch.rand(count, generator=generator) < 0.5)[part]
         crops[mirrored] = crops[mirrored].flip(-1)
     return crops
 
 
-def sample_boxes(sizes: Tensor, generator: torch.Generator) -> Tensor:
+def sample_boxes(
+    sizes: Tensor,
+    generator: torch.Generator,
+    *,
+    part: slice = _ALL,
+    count: int | None = None,
+) -> Tensor:
     """Boxes (batch, 4) of top, left, height, width in images of sizes (batch, 2).
 
     The area is uniform in 0.08..1 of the image's and the ratio log-uniform in 3/4..4/3; of
     ten such draws the first that fits is taken, or else the largest centred box of a legal
-    ratio. All are int64 pixels, heights before widths.
+    ratio. All are int64 pixels, heights before widths. ``part`` and ``count`` as for
+    :func:`augmented`.
     """
-    count = len(sizes)
+    count = len(sizes) if count is None else count
     height, width = sizes[:, 0], sizes[:, 1]
-    draws = torch.rand(count, _TRIES, 2, generator=generator, dtype=torch.float64)
-    place = torch.rand(count, 2, generator=generator, dtype=torch.float64)
+    draws = torch.rand(count, _TRIES, 2, generator=generator, dtype=torch.float64)[part]
+    place = torch.rand(count, 2, generator=generator, dtype=torch.float64)[part]
     area = (_SCALE[0] + (_SCALE[1] - _SCALE[0]) * draws[..., 0]) * (height * width)[:, None]
     low, high = map(math.log, _RATIO)
     ratio = (low + (high - low) * draws[..., 1]).exp()
     tries = torch.stack([(area / ratio).sqrt(), (area * ratio).sqrt()], dim=-1).round().long()
     fits = ((tries > 0) & (tries <= sizes[:, None])).all(dim=-1)
     # argmax finds the first of equals.
-    chosen = tries[torch.arange(count), fits.int().argmax(dim=1)]
+    chosen = tries[torch.arange(len(sizes)), fits.int().argmax(dim=1)]
     found = fits.any(dim=1, keepdim=True)
 
     shape = width / height

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.augmentation import augmented, bounded
+from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.prefetch import decoded_ahead, prefetched
 
 if TYPE_CHECKING:
@@ -75,14 +76,17 @@ class FewShotImages:
         return self._on_device(*self._prepared(rows, seed))
 
     def batches(
-        self, jobs: Iterable[tuple[Sequence[int], int]]
+        self, jobs: Iterable[tuple[Sequence[int], int]], ranks: Ranks = ALONE
     ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """:meth:`batch` of each ``(rows, seed)``, the next two prepared by a thread meanwhile.
 
-        There is no thread where nothing but copying is left to do: without augmentation, with
-        all images in memory. Close it, or use it up, to end the thread.
+        Of each, only the part of this process if there are several. There is no thread where
+        nothing but copying is left to do: without augmentation, with all images in memory. Close
+        it, or use it up, to end the thread.
         """
-        prepare = (partial(self._prepared, rows, seed) for rows, seed in jobs)
+        prepare = (
+            partial(self._prepared, rows, seed, ranks.part(len(rows))) for rows, seed in jobs
+        )
         if self._augmentation == "none" and len(self._kept) == len(self):
             for job in prepare:
                 yield self._on_device(*job())
@@ -93,9 +97,12 @@ class FewShotImages:
                 # would reach into the stream of the step on a GPU.
                 yield self._on_device(pixels, labels)
 
-    def _prepared(self, rows: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
-        """Pixels, uint8 or normalised, and labels of a batch in the host's memory."""
-        images = [self._image(row) for row in rows]
+    def _prepared(
+        self, rows: Sequence[int], seed: int, part: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels, uint8 or normalised, and labels of a part of a batch in the host's memory."""
+        mine = rows[part]
+        images = [self._image(row) for row in mine]
         if self._augmentation == "none":
             if any(image.is_floating_point() for image in images):
                 images = [self._normalised(image) for image in images]
@@ -106,8 +113,10 @@ class FewShotImages:
                 self._backbone.image_size,
                 torch.Generator().manual_seed(seed),
                 flip=self._augmentation == "crop_flip",
+                part=part,
+                count=len(rows),
             )
-        labels = self.labels[list(rows)]
+        labels = self.labels[list(mine)]
         if self._backbone.device.type == "cuda":
             return pixels.pin_memory(), labels.pin_memory()
         return pixels, labels

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.teacher import ZeroShotTeacher
 
 __all__ = ["TrainingInputs"]
@@ -54,17 +55,23 @@ class TrainingInputs:
     def __len__(self) -> int:
         return len(self._images)
 
-    def batches(self, jobs: Sequence[tuple[Sequence[int], int]]) -> Iterator[Batch]:
-        """For each ``(rows, seed)``: inputs, labels (batch,), teacher's logits or ``None``."""
+    def batches(
+        self, jobs: Sequence[tuple[Sequence[int], int]], ranks: Ranks = ALONE
+    ) -> Iterator[Batch]:
+        """For each ``(rows, seed)``: inputs, labels (batch,), teacher's logits or ``None``.
+
+        Of each, only the part of this process if there are several.
+        """
         if self._states is None:
-            with closing(self._images.batches(jobs)) as batches:
+            with closing(self._images.batches(jobs, ranks)) as batches:
                 for images, labels in batches:
                     yield images, labels, self._teacher.logits(images) if self._teacher else None
             return
         for rows, _ in jobs:
-            chosen = torch.tensor(rows, device=self._states.hidden.device)
+            mine = rows[ranks.part(len(rows))]
+            chosen = torch.tensor(mine, device=self._states.hidden.device)
             opinions = None if self._opinions is None else self._opinions[chosen]
-            labels = self._images.labels[list(rows)].to(chosen.device, non_blocking=True)
+            labels = self._images.labels[list(mine)].to(chosen.device, non_blocking=True)
             yield self._states[chosen], labels, opinions
 
     def _run_once(self) -> None:

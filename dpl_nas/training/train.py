@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split
 from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.model import (
     class_captions,
@@ -51,6 +53,8 @@ class FewShotTraining:
         Images a class, for the record, and of initialisation and order.
     settings
         The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
+    ranks
+        Which process this is of those that share every batch.
     """
 
     def __init__(
@@ -63,7 +67,9 @@ class FewShotTraining:
         shots: int,
         seed: int,
         settings: TrainSettings | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self._ranks = ranks
         self.settings = settings or TrainSettings()
         self._space = space
         self._task = task
@@ -134,7 +140,14 @@ class FewShotTraining:
         if architecture.vectors:
             inputs = TrainingInputs(self._images, model, self._teacher, constant=self._constant)
             loop = _Loop(
-                model, inputs, self._text, self._seed, self.settings, observer or Observer(), stage
+                model,
+                inputs,
+                self._text,
+                self._seed,
+                self.settings,
+                observer or Observer(),
+                stage,
+                self._ranks,
             )
             loop.run(self.settings.epochs if epochs is None else epochs, state)
         return TrainedPrompts(
@@ -167,6 +180,8 @@ def train(
     state: Path | None = None,
     observer: Observer | None = None,
     stage: str = "train",
+    devices: int = 1,
+    ranks: Ranks = ALONE,
 ) -> TrainedPrompts:
     """Learn the context vectors of ``architecture`` from ``shots`` images a class.
 
@@ -178,6 +193,10 @@ def train(
         Loaded from ``space.backbone`` if not given.
     state, stage
         As in :meth:`FewShotTraining.train`.
+    devices
+        GPUs, or processes on the CPU, that share every batch.
+    ranks
+        Which of them this is; ``devices`` sees to it.
 
     Returns
     -------
@@ -191,15 +210,21 @@ def train(
     TaskError
         If a class has fewer than ``shots`` training images.
     ConfigError
-        If the loss or the context vectors stop being finite numbers.
+        If the loss or the context vectors stop being finite numbers, or there are fewer GPUs
+        than ``devices``.
     CheckpointError
         If ``state`` is damaged or of another training.
     """
     space.check(architecture)
     backbone = backbone or load_backbone(space.backbone, device)
+    if devices > 1:
+        work = partial(
+            train, architecture, space, task, shots=shots, seed=seed, settings=settings, state=state
+        )
+        return on_devices(devices, work, backbone, observer=observer, stage=stage)
     rows = few_shot_split(task, shots, seed).shots
     training = FewShotTraining(
-        space, task, backbone, rows, shots=shots, seed=seed, settings=settings
+        space, task, backbone, rows, shots=shots, seed=seed, settings=settings, ranks=ranks
     )
     return training.train(architecture, state=state, observer=observer, stage=stage)
 
@@ -214,6 +239,7 @@ class _Loop:
         settings: TrainSettings,
         observer: Observer,
         stage: str,
+        ranks: Ranks,
     ) -> None:
         self._model = model
         self._inputs = inputs
@@ -222,7 +248,9 @@ class _Loop:
         self._settings = settings
         self._observer = observer
         self._stage = stage
+        self._ranks = ranks
         self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
+        ranks.sum_gradients(self._optimizer)
 
     def run(self, epochs: int, state: Path | None) -> None:
         done = self._restore(state)
@@ -239,7 +267,7 @@ class _Loop:
                 raise ConfigError(
                     f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
                 )
-            if state is not None:
+            if state is not None and self._ranks.first:
                 self._save(state, epoch + 1)
             self._observer.advance(
                 self._stage,
@@ -257,27 +285,29 @@ class _Loop:
         set_learning_rate(
             self._optimizer, learning_rate(settings.optimizer, epoch, settings.epochs)
         )
-        total = torch.zeros((), device=self._model.backbone.device)
-        correct = torch.zeros((), device=self._model.backbone.device)
+        # Of the loss and of what is right, weighed by images.
+        total = torch.zeros(2, device=self._model.backbone.device)
         order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
         jobs = [
             (rows, derive_seed(self._seed, "augment", epoch, step))
             for step, rows in enumerate(order)
         ]
-        for inputs, labels, opinions in self._inputs.batches(jobs):
+        batches = self._inputs.batches(jobs, self._ranks)
+        for rows, (inputs, labels, opinions) in zip(order, batches, strict=True):
             logits = self._model(inputs, self._text)
             loss = functional.cross_entropy(logits, labels)
             if opinions is not None:
                 loss = loss + settings.distillation.weight * distillation_loss(
                     logits, opinions, settings.distillation.temperature
                 )
+            weight = self._ranks.weight(len(rows))
             self._optimizer.zero_grad()
-            loss.backward()
+            (loss * weight).backward()
             self._optimizer.step()
-            total += loss.detach() * len(labels)
-            correct += (logits.detach().argmax(dim=-1) == labels).sum()
-        count = len(self._inputs)
-        return float(total) / count, float(correct) / count
+            right = (logits.detach().argmax(dim=-1) == labels).sum() * bool(weight)
+            total += torch.stack([loss.detach() * (weight * len(rows)), right])
+        loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
+        return loss, accuracy
 
     def _restore(self, path: Path | None) -> int:
         saved = load_state(path) if path is not None else None

@@ -29,6 +29,7 @@ def test_version(call) -> None:
         ("mini", "pretrain"),
         ("mini", "gates"),
         ("nni", "preload"),
+        ("nni", "worker"),
     ],
 )
 def test_help(call, arguments: tuple[str, ...]) -> None:
@@ -109,6 +110,16 @@ def test_every_problem_of_a_space_at_once(call, tmp_path: Path) -> None:
 
 def test_preload(call) -> None:
     assert call("nni", "preload") == (0, f"{node_options()}\n", "")
+
+
+def test_worker(call, tmp_path: Path) -> None:
+    folder = tmp_path / "worker"
+    assert call("nni", "worker", folder) == (0, f"{folder}\n", "")
+    assert (folder / "python").is_file()
+    (folder / "python").write_text("mine")
+    outcome = call("nni", "worker", folder)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {folder}/python is there already")
 
 
 def test_layers_that_the_backbone_does_not_have(call, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,11 @@ class Experiment:
 
 def _listening(processes: list[int], port: int = 0) -> dict[int, set[str]]:
     """Addresses that the processes with all their children listen on, and who else on port."""
-    family = {
-        child.pid
-        for pid in processes
-        for child in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
-    }
+    family = set(processes)
+    for pid in processes:
+        # Some live only for a moment.
+        with suppress(psutil.NoSuchProcess):
+            family |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
     found: dict[int, set[str]] = {}
     for connection in psutil.net_connections("inet"):
         if connection.status == psutil.CONN_LISTEN and (

@@ -1,4 +1,4 @@
-"""Experiments that are not there, or not as they should be; test_architectures.py has a real one."""
+"""Experiments that are not there, or not as they should be."""
 
 import http.server
 import json
@@ -63,7 +63,7 @@ def test_a_proxy_is_not_asked(
 
 
 def test_unknown_ids(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="there is no experiment abc, since .*nni.sqlite"):
+    with pytest.raises(ExperimentError, match=r"there is no experiment abc, since .*nni\.sqlite"):
         find_experiment("abc", home=tmp_path)
     (tmp_path / ".experiment").write_text("no JSON")
     with pytest.raises(ExperimentError, match="there is no experiment abc"):

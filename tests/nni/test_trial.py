@@ -28,13 +28,14 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
 
 
 def test_final_result_has_the_lengths_beside_the_accuracy() -> None:
-    final = trial.final_result(RESULT)
+    final = trial.final_result(RESULT, {"task": "mini/relation", "search.epochs": 3})
     assert final == {
         "default": 0.5,
         "macro_f1": 0.4,
         "uniform": 0.45,
         "zero_shot": 0.2,
         "lengths": "image 0 4 | text 6 1",
+        "parameters": "search.epochs=3 task=mini/relation",
     }
     assert json.loads(json.dumps(final)) == final
 
@@ -59,11 +60,8 @@ def test_parameters_of_nni_replace_options(
         return RESULT
 
     monkeypatch.setattr("dpl_nas.runs.run", run)
-    monkeypatch.setattr(
-        nni,
-        "get_next_parameter",
-        lambda: {"task": "mini/relation", "seed": 7, "search.epochs": 3, "search.alphas.lr": 0.5},
-    )
+    parameters = {"task": "mini/relation", "seed": 7, "search.epochs": 3, "search.alphas.lr": 0.5}
+    monkeypatch.setattr(nni, "get_next_parameter", parameters.copy)
     code = trial.main(
         ["--task", "mini/digits", "train.epochs=2", "--seed", "1", "--out", f"{tmp_path}/{{trial}}"]
     )
@@ -75,7 +73,7 @@ def test_parameters_of_nni_replace_options(
     assert config.strategy.train.epochs == 2
     assert seen["folder"] == tmp_path / str(nni.get_trial_id())
     assert reported["intermediate"] == [0.25]
-    assert reported["final"] == [trial.final_result(RESULT)]
+    assert reported["final"] == [trial.final_result(RESULT, parameters)]
 
 
 def test_bad_input_fails_the_trial_with_its_sentence(

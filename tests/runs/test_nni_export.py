@@ -23,9 +23,16 @@ LENGTHS = ("image 0 2 | text 1 0", "image 4 0 | text 1 2", "image 2 2 | text 0 0
 def ended(name: str, accuracy: float, loss: float, lengths: str) -> ExperimentTrial:
     """A trial with the result that ours report."""
     result = {
-        **{"default": accuracy, "loss": loss, "vectors": 0, "lengths": lengths},
-        **{"validation_images": 9, "epochs": 2, "steps": 4, "images": 18},
-        **{"seconds": 1.5, "peak_bytes": 1000},
+        "default": accuracy,
+        "loss": loss,
+        "vectors": 0,
+        "lengths": lengths,
+        "validation_images": 9,
+        "epochs": 2,
+        "steps": 4,
+        "images": 18,
+        "seconds": 1.5,
+        "peak_bytes": 1000,
     }
     return ExperimentTrial(name, "SUCCEEDED", 1.0, result)
 
@@ -85,9 +92,7 @@ def test_the_best_by_validation_is_trained_and_tested(
     search = result["search"]
     assert (search["evaluations"], search["stopped_by"], search["steps"]) == (3, "trials", 12)
     assert search["labels_seen"] == 18
-    assert search["nni"] == {
-        **{"experiment": "abc123", "tuner": {"name": "Evolution"}, "failed": 1}
-    }
+    assert search["nni"] == {"experiment": "abc123", "tuner": {"name": "Evolution"}, "failed": 1}
     listed = json.loads((out / "evaluations.json").read_text())
     assert [each["number"] for each in listed["ranking"]] == [2, 1, 0]
     assert listed["ranking"][1]["lengths"] == {"image": [4, 0], "text": [1, 2]}
@@ -175,5 +180,5 @@ def test_nothing_has_ended_well(experiment: Experiment, tmp_path: Path) -> None:
 @pytest.mark.parametrize("result", [0.5, None, {"default": 0.5}, {"lengths": LENGTHS[0]}])
 def test_results_of_something_else(experiment: Experiment, tmp_path: Path, result: Any) -> None:
     trials = (ExperimentTrial("e", "SUCCEEDED", 1.0, result),)
-    with pytest.raises(ExperimentError, match="trial e .* has no result of this version"):
+    with pytest.raises(ExperimentError, match=r"trial e .* has no result of this version"):
         export(Experiment(**{**vars(experiment), "trials": trials}), tmp_path / "run")

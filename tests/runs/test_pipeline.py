@@ -76,6 +76,21 @@ def test_resume_ends_in_the_same_result(
     assert without_seconds(resumed) == without_seconds(whole)
 
 
+@pytest.mark.slow
+def test_two_devices_run_the_same(run_config: RunConfig, tmp_path: Path) -> None:
+    one = runs.run(run_config, tmp_path / "one")
+    two = runs.run(run_config.model_copy(update={"devices": 2}), tmp_path / "two")
+    assert without_seconds(two)["test"] == without_seconds(one)["test"]
+    assert two["lengths"] == one["lengths"]
+
+    def files(name: str) -> list[Path]:
+        folder = tmp_path / name
+        found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        return sorted(path for path in found if "tfevents" not in path.name)
+
+    assert files("two") == files("one")
+
+
 def test_a_folder_in_use(run_config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "something").write_text("mine")
     with pytest.raises(OutputError, match="not empty"):

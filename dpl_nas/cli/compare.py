@@ -1,0 +1,135 @@
+"""``dpl-nas compare``: strategies beside each other, on the same data, seeds and budget."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpl_nas.cli.options import (
+    BudgetOption,
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    ShotsOption,
+)
+from dpl_nas.cli.session import console, job, print_json
+from dpl_nas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dpl_nas.config import RunConfig
+
+__all__ = ["compare"]
+
+
+def compare(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SEED]... STRATEGY...",
+            show_default=False,
+            help="Packaged strategies or YAML files; whole numbers are further seeds; KEY=VALUE "
+            "are settings for all.",
+        ),
+    ],
+    task: Annotated[list[str], typer.Option(metavar="TASK", help="May be given several times.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the comparison.")],
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="SPACE", help="May be given several times.")
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="SEED [SEED]...", help="Seeds, such as 1 2 3 or 1,2,3.")
+    ] = "1 2 3",
+    budget: BudgetOption = None,
+    shots: ShotsOption = 16,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Compare all others with this strategy only."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 1,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare strategies: same data, seeds, evaluation and budget. DIR/report.html is the result.
+
+    What is in DIR already is not run again: the same command goes on after an interruption, and
+    one with more seeds or strategies adds to it.
+    """
+    numbers, strategies, overrides = _sorted_out(seeds, arguments)
+    configs = _configs(
+        task, space or ["mini_clip"], strategies, numbers, overrides, budget, shots, device
+    )
+    with job(quiet=quiet, folder=None) as observer:
+        from dpl_nas.comparison import Plan, run_cells, write_report
+
+        cells = run_cells(Plan(tuple(configs)), out, jobs=jobs, observer=observer)
+        command = shlex.join(["dpl-nas", *sys.argv[1:]])
+        analysis = write_report(cells, out, baseline, command=command)
+    if json:
+        print_json({"folder": str(out), "cells": [cell.to_json() for cell in cells]})
+    else:
+        from dpl_nas.cli.comparison_tables import show_comparison
+
+        show_comparison(console(), analysis)
+        console().print(f"report {out / 'report.html'}", highlight=False)
+
+
+def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[str], list[str]]:
+    """Seeds, strategies and overrides; a shell leaves all but the first seed to the arguments."""
+    words = seeds.replace(",", " ").split()
+    strategies: list[str] = []
+    overrides: list[str] = []
+    for argument in arguments:
+        if argument.isdecimal():
+            words.append(argument)
+        elif "=" in argument:
+            overrides.append(argument)
+        else:
+            strategies.append(argument)
+    wrong = [word for word in words if not word.isdecimal()]
+    if wrong or not words or len(set(words)) != len(words):
+        raise ConfigError(
+            f"--seeds must be different whole numbers of 0 or more, such as 1 2 3, found "
+            f"{' '.join(words)!r:.60}"
+        )
+    if not strategies:
+        raise ConfigError("give at least one strategy, such as darts random evolution")
+    return [int(word) for word in words], strategies, overrides
+
+
+def _configs(
+    tasks: Sequence[str],
+    spaces: Sequence[str],
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    overrides: Sequence[str],
+    budget: str | None,
+    shots: int,
+    device: str,
+) -> list[RunConfig]:
+    """Seeds outside, so that an interrupted comparison has run everything equally often."""
+    from dpl_nas.config import resolve
+    from dpl_nas.search_budget import SearchBudget
+
+    spent = SearchBudget.parse(budget) if budget else None
+    return [
+        resolve(
+            task,
+            space,
+            strategy,
+            overrides,
+            shots=shots,
+            seed=seed,
+            device=device,
+            budget=spent,
+        )
+        for seed in seeds
+        for space in spaces
+        for task in tasks
+        for strategy in strategies
+    ]

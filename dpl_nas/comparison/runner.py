@@ -1,0 +1,325 @@
+"""Runs every strategy on every task, space and seed, each as a run folder of its own."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpl_nas.comparison.cell import Cell, write_cells
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import ComparisonError, DplError, OutputError
+from dpl_nas.files import read_json, write_json
+from dpl_nas.observer import Observer
+from dpl_nas.processes import spawned
+from dpl_nas.tasks import few_shot_split, load_task
+
+__all__ = ["STAGE", "Plan", "run_cells"]
+
+#: What observers are told.
+STAGE = "compare"
+
+_ZERO_SHOT = "zero-shot"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes
+    ----------
+    configs
+        Runs of strategies; the names of the strategies tell them apart.
+    uniform_length
+        Of the manual design that stands beside them, whatever the budget of the space.
+    """
+
+    configs: tuple[RunConfig, ...]
+    uniform_length: int = 4
+
+    def __post_init__(self) -> None:
+        places = [_place(config) for config in self.configs]
+        twice = sorted({str(place) for place in places if places.count(place) > 1})
+        if twice:
+            raise ComparisonError(
+                f"{twice[0]} is asked for twice: give strategies, spaces, tasks and seeds once, "
+                "under different names"
+            )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One cell. A reference is what stands beside the strategies of ``config``."""
+
+    config: RunConfig
+    folder: Path
+    reference: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.reference or self.config.strategy.name
+
+    def describe(self) -> str:
+        config = self.config
+        return f"{self.name} on {config.task}, {config.space.name}, seed {config.seed}"
+
+
+def run_cells(
+    plan: Plan, folder: Path, *, jobs: int = 1, observer: Observer | None = None
+) -> list[Cell]:
+    """Run all cells that are not there yet; return all, in the order of the plan.
+
+    Every cell is a process of its own, so that memory is its own, too. Each is kept as soon as
+    it ends, and one that was interrupted goes on. A cell that fails is a cell with an error; it
+    is tried again by the next call.
+
+    Parameters
+    ----------
+    jobs
+        Cells side by side, each with its share of the cores.
+
+    Raises
+    ------
+    TaskError
+        If a task cannot be found, or has too few images.
+    OutputError
+        If ``folder`` is in use by another comparison, or cannot be written.
+    """
+    for config in plan.configs:
+        # What is wrong with all cells of a task is told at once.
+        search = config.strategy.search
+        few_shot_split(
+            load_task(config.task),
+            config.shots,
+            config.seed,
+            search.validation,
+            search.validation_shots,
+        )
+    observer = observer or Observer()
+    work = _jobs(plan, folder)
+    with _claimed(folder):
+        found: dict[int, Cell] = {}
+        for index, job in enumerate(work):
+            kept = _kept(job)
+            if kept is not None:
+                found[index] = kept
+        observer.begin(STAGE, len(work), len(found))
+        write_json(
+            folder / "plan.json", [config.model_dump(mode="json") for config in plan.configs]
+        )
+
+        def keep(index: int, cell: Cell) -> None:
+            found[index] = cell
+            write_cells(folder / "cells.json", [found[i] for i in sorted(found)])
+            accuracy = {} if cell.test_accuracy is None else {"test_accuracy": cell.test_accuracy}
+            observer.advance(STAGE, len(found), accuracy, _status(work[index], cell))
+
+        _run([(i, job) for i, job in enumerate(work) if i not in found], jobs, keep)
+        observer.end(STAGE)
+    return [found[index] for index in range(len(work))]
+
+
+def _jobs(plan: Plan, folder: Path) -> list[_Job]:
+    jobs = [_Job(config, folder / "runs" / _place(config)) for config in plan.configs]
+    blocks: dict[Path, RunConfig] = {}
+    for config in plan.configs:
+        blocks.setdefault(_place(config).parent.parent / f"seed-{config.seed}", config)
+    for config in blocks.values():
+        for name in (_ZERO_SHOT, f"{plan.uniform_length} everywhere"):
+            place = _place(config, name)
+            jobs.append(_Job(config, folder / "references" / place, name))
+    return jobs
+
+
+def _place(config: RunConfig, name: str | None = None) -> Path:
+    task = config.task.strip("/").replace("/", "_").replace("\\", "_")
+    return (
+        Path(_safe(config.space.name))
+        / f"{_safe(task)}-{config.shots}-shots"
+        / _safe(name or config.strategy.name)
+        / f"seed-{config.seed}"
+    )
+
+
+def _safe(name: str) -> str:
+    """A name of a folder."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    return kept.strip(".") or "_"
+
+
+def _kept(job: _Job) -> Cell | None:
+    """The cell, if it was run before with the same configuration."""
+    file = job.folder / "cell.json"
+    if not file.exists():
+        return None
+    content = read_json(file)
+    if content.get("config") != _identity(job):
+        raise OutputError(
+            f"{job.folder} holds {job.name} with other settings: compare in another folder"
+        )
+    return Cell.from_json(content["cell"])
+
+
+def _identity(job: _Job) -> dict[str, Any]:
+    config = job.config.model_dump(mode="json")
+    if job.reference:
+        # References know nothing of how strategies search.
+        config["strategy"] = {"train": config["strategy"]["train"]}
+        config.pop("budget")
+    config.pop("jobs")
+    return config
+
+
+def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell], None]) -> None:
+    waiting = list(work)
+    running: dict[Future[Cell], tuple[int, _Job]] = {}
+    pool = spawned(jobs, once=True)
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                item = waiting.pop(0)
+                try:
+                    running[pool.submit(_cell, item[1])] = item
+                except BrokenProcessPool:
+                    waiting.insert(0, item)
+                    pool.shutdown(wait=False)
+                    pool = spawned(jobs, once=True)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                index, job = running.pop(future)
+                try:
+                    keep(index, future.result())
+                except BrokenProcessPool:
+                    keep(index, _failed(job, "its process ended without a result"))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _cell(job: _Job) -> Cell:
+    """Run a cell and keep it, in its own process."""
+    try:
+        cell = _reference(job) if job.reference else _strategy(job)
+    except DplError as error:
+        return _failed(job, str(error))
+    except Exception as error:  # noqa: BLE001 - the other cells go on
+        return _failed(job, f"{type(error).__name__}: {error}")
+    write_json(job.folder / "cell.json", {"config": _identity(job), "cell": cell.to_json()})
+    return cell
+
+
+def _strategy(job: _Job) -> Cell:
+    from dpl_nas.runs import run
+
+    folder = job.folder / "run"
+    result = run(job.config, folder, resume=folder.exists(), baselines=False)
+    search = result["search"]
+    peak = read_json(folder / "search.json").get("peak_bytes")
+    trials = folder / "evaluations.json"
+    curve = read_json(trials)["curve"] if trials.exists() else []
+    if not curve and search["validation_accuracy"] is not None:
+        curve = [(search["steps"], result["seconds"]["search"], search["validation_accuracy"])]
+    return Cell(
+        **_head(job),
+        lengths=result["lengths"],
+        vectors=result["vectors"],
+        test_accuracy=result["test"]["found"]["accuracy"],
+        test_macro_f1=result["test"]["found"]["macro_f1"],
+        validation_accuracy=search["validation_accuracy"],
+        steps=search["steps"],
+        images=search["images"],
+        seconds=result["seconds"]["search"],
+        peak_bytes=peak,
+        mean_entropy=search.get("mean_entropy"),
+        evaluations=search["evaluations"],
+        failures=search["failures"],
+        stopped_by=search["stopped_by"],
+        curve=curve,
+    )
+
+
+def _reference(job: _Job) -> Cell:
+    from dpl_nas.backbone import load_backbone
+    from dpl_nas.training import train
+    from dpl_nas.training.evaluate import prompted, score, zero_shot
+
+    config = job.config
+    task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)
+    # Also where the space has a budget: the references show what it costs.
+    space = config.space.model_copy(update={"max_context_vectors": None, "max_flops": None})
+    if job.reference == _ZERO_SHOT:
+        lengths = {str(tower): [0] * len(part.layers) for tower, part in space.towers.items()}
+        classifier = zero_shot(task, backbone)
+    else:
+        design = space.uniform(int(job.name.split()[0]))
+        lengths = {str(tower): list(part) for tower, part in design.lengths.items()}
+        prompts = train(
+            design,
+            space,
+            task,
+            shots=config.shots,
+            seed=config.seed,
+            settings=config.strategy.train,
+            backbone=backbone,
+        )
+        classifier = prompted(prompts, backbone)
+    metrics = score({"it": classifier}, task.test, len(task.class_names))["it"]
+    return Cell(
+        **_head(job),
+        lengths=lengths,
+        vectors=sum(map(sum, lengths.values())),
+        test_accuracy=metrics.accuracy,
+        test_macro_f1=metrics.macro_f1,
+    )
+
+
+def _head(job: _Job) -> dict[str, Any]:
+    config = job.config
+    return {
+        "task": config.task,
+        "space": config.space.name,
+        "strategy": job.name,
+        "seed": config.seed,
+        "shots": config.shots,
+        "reference": job.reference is not None,
+    }
+
+
+def _failed(job: _Job, error: str) -> Cell:
+    towers = job.config.space.towers
+    lengths = {str(tower): [0] * len(part.layers) for tower, part in towers.items()}
+    return Cell(
+        **_head(job),
+        lengths=lengths,
+        vectors=0,
+        test_accuracy=None,
+        test_macro_f1=None,
+        error=" ".join(error.split()),
+    )
+
+
+def _status(job: _Job, cell: Cell) -> str:
+    result = cell.error or f"{cell.test_accuracy:.1%} with {cell.vectors} vectors"
+    return f"{job.describe()}: {result}"
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("a")
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"{folder} is in use by a comparison that is still going: wait, or use another "
+                "folder"
+            ) from None
+        yield

@@ -1,0 +1,99 @@
+"""Real runs of the embedded CLIP with random weights, a process each."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dpl_nas.comparison import Cell, Plan, run_cells
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import ComparisonError, OutputError, TaskError
+
+
+def config(
+    weights: Path, images: Path, strategy: str, seed: int = 1, **search: object
+) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "task": str(images),
+            "space": {
+                "name": "two",
+                "backbone": {"model": "mini-clip", "pretrained": str(weights)},
+                "towers": {
+                    "image": {"layers": [10, 11], "lengths": "0-2"},
+                    "text": {"layers": [11], "lengths": "0-2"},
+                },
+                "max_context_vectors": 3,
+            },
+            "strategy": {
+                "name": strategy,
+                "strategy": strategy,
+                "search": search,
+                "train": {"epochs": 1, "batch_size": 6},
+            },
+            "budget": {"trials": 2},
+            "shots": 4,
+            "seed": seed,
+        }
+    )
+
+
+def without_times(cell: Cell) -> dict[str, object]:
+    kept = cell.to_json()
+    for name in ("seconds", "peak_bytes"):
+        kept.pop(name)
+    kept["curve"] = [[step, best] for step, _, best in kept["curve"]]
+    return kept
+
+
+@pytest.mark.slow
+def test_cells_are_run_once_and_failures_again(
+    mini_weights: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    good = config(mini_weights, image_folder, "random")
+    # An epoch of this supernet is beyond the budget of two trials.
+    bad = config(mini_weights, image_folder, "darts", epochs=1, batch_size=1)
+    folder = tmp_path / "out"
+    cells = run_cells(Plan((good, bad)), folder, jobs=2)
+    assert [(cell.strategy, cell.reference) for cell in cells] == [
+        ("random", False),
+        ("darts", False),
+        ("zero-shot", True),
+        ("4 everywhere", True),
+    ]
+    random, darts, zero_shot, everywhere = cells
+    assert random.evaluations == 2
+    assert random.vectors <= 3
+    assert random.steps == 2 * 1  # 6 training images in one batch
+    assert random.curve[-1][2] == random.validation_accuracy
+    assert "does not cover an epoch" in str(darts.error)
+    assert zero_shot.vectors == 0
+    # The references show what the budget costs: 2 at each of 3 layers is beyond it.
+    assert everywhere.vectors == 6
+    kept = folder / "runs"
+    stamps = {path: path.stat().st_mtime_ns for path in kept.rglob("cell.json")}
+    assert len(stamps) == 1
+    again = run_cells(Plan((good, bad)), folder, jobs=1)
+    assert {path: path.stat().st_mtime_ns for path in kept.rglob("cell.json")} == stamps
+    assert [without_times(cell) for cell in again] == [without_times(cell) for cell in cells]
+    assert len(json.loads((folder / "cells.json").read_text())) == 4
+    other = good.model_copy(
+        update={"shots": 4, "evaluate": good.evaluate.model_copy(update={"batch_size": 7})}
+    )
+    with pytest.raises(OutputError, match="with other settings"):
+        run_cells(Plan((other,)), folder)
+
+
+def test_nothing_is_asked_for_twice(mini_weights: Path, image_folder: Path) -> None:
+    one = config(mini_weights, image_folder, "random")
+    with pytest.raises(ComparisonError, match="asked for twice"):
+        Plan((one, one))
+
+
+def test_a_task_that_all_cells_would_fail_on_is_told_at_once(
+    mini_weights: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    one = config(mini_weights, image_folder, "random").model_copy(update={"shots": 1000})
+    with pytest.raises(TaskError, match="ask for fewer"):
+        run_cells(Plan((one,)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
