@@ -67,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     share_cores()
     keep_freed_memory()
     options = trial_options(arguments)
-    drawn: dict[str, Any] = nni.get_next_parameter() or {}
-    parameters = dict(drawn)
+    parameters: dict[str, Any] = nni.get_next_parameter() or {}
     chosen = is_architecture(parameters)
     try:
         config = trial_config(options, {} if chosen else parameters)
@@ -82,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DplError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    nni.report_final_result(final_result(result, drawn))
+    nni.report_final_result(final_result(result, parameters))
     return 0
 
 

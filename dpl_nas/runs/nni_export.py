@@ -80,6 +80,7 @@ def export(
                     evaluations=evaluations,
                     cost=evaluations[-1].spent,
                     peak_bytes=max(each.peak_bytes for each in evaluations),
+                    trial_steps=best.cost.steps,
                 ),
                 folder,
                 nni={

@@ -1,4 +1,4 @@
-"""Experiments that are not there, or not as they should be; test_architectures.py has one."""
+"""Experiments that are not there, or not as they should be."""
 
 import http.server
 import json
