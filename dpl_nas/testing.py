@@ -36,7 +36,17 @@ from dpl_nas.strategy.result import SearchResult
 from dpl_nas.strategy.study import Study
 from dpl_nas.tasks import Task, few_shot_split, load_task
 
-__all__ = ["Bench", "StrategyConformance", "Whole", "ledger_of", "small_space", "story", "task_of"]
+__all__ = [
+    "Bench",
+    "StrategyConformance",
+    "Whole",
+    "assert_sentence",
+    "counted_steps",
+    "ledger_of",
+    "small_space",
+    "story",
+    "task_of",
+]
 
 _COLOURS = {"blue": (60, 60, 190), "green": (60, 190, 60)}
 #: Of the line of a ledger, what the clock and the machine decide.
@@ -233,7 +243,7 @@ class StrategyConformance:
         )
         a_trial = self.train.epochs * math.ceil(len(split.train) / self.train.batch_size)
         for budget in self.tight_budgets:
-            with _counted_steps() as taken:
+            with counted_steps() as taken:
                 result = self.search(bench, budget=budget)
             most = min(budget.steps or math.inf, (budget.trials or math.inf) * a_trial)
             assert taken() <= result.cost.steps <= most
@@ -422,7 +432,7 @@ def _failing(every: int, failed: list[str]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _counted_steps() -> Iterator[Callable[[], int]]:
+def counted_steps() -> Iterator[Callable[[], int]]:
     """Count the steps of all optimizers of torch."""
     count = 0
 

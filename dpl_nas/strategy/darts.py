@@ -79,12 +79,11 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         """
         supernet = Supernet(study, self.settings)
         settings = self.settings
-        pairs = supernet.steps_an_epoch
         reserved = min(
             settings.shortlist * study.engine.trial_cost.steps, study.engine.steps_left / 2
         )
         epochs = supernet.affordable_epochs(
-            2 * pairs, reserved, saved=pairs * settings.warmup_epochs
+            lambda epoch: self._cost(supernet, epoch).steps, reserved
         )
         settings = settings.model_copy(update={"epochs": epochs})
         progress = self._searched(study, supernet, settings)
@@ -96,17 +95,19 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             return Found(None, tuple(progress.records), stopped_by)
         return Found(chosen, tuple(progress.records), stopped_by)
 
+    def _cost(self, supernet: Supernet, epoch: int) -> Cost:
+        """Prompt steps and, after the warm-up, as many alpha steps."""
+        settings = self.settings
+        alpha_steps = 0 if epoch < settings.warmup_epochs else supernet.steps_an_epoch
+        return Cost(
+            steps=supernet.steps_an_epoch + alpha_steps,
+            images=len(supernet.training)
+            + alpha_steps * min(settings.validation_batch_size, len(supernet.validation)),
+        )
+
     def _searched(
         self, study: Study, supernet: Supernet, settings: DartsSettings
     ) -> SearchProgress:
-        def cost(epoch: int) -> Cost:
-            alpha_steps = 0 if epoch < settings.warmup_epochs else supernet.steps_an_epoch
-            return Cost(
-                steps=supernet.steps_an_epoch + alpha_steps,
-                images=len(supernet.training)
-                + alpha_steps * min(settings.validation_batch_size, len(supernet.validation)),
-            )
-
         with quiet():
             model = PromptSpace(
                 study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
@@ -119,7 +120,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 study.folder,
                 study.observer,
                 lambda epoch, seconds: study.charge(
-                    f"epoch {epoch}", cost(epoch) + Cost(seconds=seconds)
+                    f"epoch {epoch}", self._cost(supernet, epoch) + Cost(seconds=seconds)
                 ),
             )
             trainer = Trainer(

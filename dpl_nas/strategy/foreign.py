@@ -105,7 +105,7 @@ class _OneShot(Strategy):
         supernet = Supernet(study, self.settings)
         # What a foreign strategy does in a step is its own: as much as the dearest of ours.
         steps = 2 * supernet.steps_an_epoch
-        epochs = supernet.affordable_epochs(steps, 0)
+        epochs = supernet.affordable_epochs(lambda _: steps, 0)
         settings = self.settings.model_copy(update={"epochs": epochs})
         strategy = _begun(self._strategy, study)
         with quiet(), torch.random.fork_rng(devices=[]):

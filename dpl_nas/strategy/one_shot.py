@@ -71,11 +71,20 @@ class OneShot(Strategy):
         """
         supernet = Supernet(study, self.settings)
         engine = study.engine
-        shortlist = min(self.settings.shortlist * engine.trial_cost.steps, engine.steps_left / 2)
+        # Without a single candidate, and a single trial of one, there is no result.
+        shortlist = min(
+            self.settings.shortlist * engine.trial_cost.steps,
+            max(engine.trial_cost.steps, engine.steps_left / 2),
+        )
         many = self.settings.population_size * (1 + self.settings.generations)
         a_candidate = _validation_cost(supernet, self.settings)
-        evolution = min(many * a_candidate.steps, (engine.steps_left - shortlist) / 2)
-        epochs = supernet.affordable_epochs(supernet.steps_an_epoch, shortlist + evolution)
+        evolution = min(
+            many * a_candidate.steps,
+            max(a_candidate.steps, (engine.steps_left - shortlist) / 2),
+        )
+        epochs = supernet.affordable_epochs(
+            lambda _: supernet.steps_an_epoch, shortlist + evolution
+        )
         settings = self.settings.model_copy(update={"epochs": epochs})
         clip = _trained(study, supernet, settings)
         candidates = _Candidates(study, supernet, clip, shortlist, a_candidate)

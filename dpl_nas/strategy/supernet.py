@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import accumulate, takewhile
 
 from dpl_nas.config import SupernetSettings
 from dpl_nas.errors import StrategyError
@@ -44,13 +46,13 @@ class Supernet:
         """Prompt steps."""
         return math.ceil(len(self.training) / self._settings.batch_size)
 
-    def affordable_epochs(self, steps: int, reserved: float, saved: int = 0) -> int:
-        """As many epochs of ``steps`` as set, or as the budget allows beside ``reserved``.
+    def affordable_epochs(self, steps: Callable[[int], int], reserved: float) -> int:
+        """As many epochs as set, or as the budget allows beside ``reserved`` steps.
 
         Parameters
         ----------
-        saved
-            Steps that the first epochs take less, together.
+        steps
+            What the epoch with this number, from 0, takes.
 
         Raises
         ------
@@ -58,12 +60,12 @@ class Supernet:
             If there is no budget for a single one.
         """
         left = self._study.engine.steps_left - reserved
-        epochs = self._settings.epochs
-        if left + saved < epochs * steps:
-            epochs = int((left + saved) // steps)
+        taken = accumulate(steps(epoch) for epoch in range(self._settings.epochs))
+        epochs = sum(1 for _ in takewhile(lambda each: each <= left, taken))
         if epochs < 1:
+            beside = f" beside the {reserved:g} for what it finds" if reserved else ""
             raise StrategyError(
                 f"the budget of {self._study.engine.steps_left:g} training steps does not cover "
-                f"an epoch of the supernet, which takes {steps}: allow more"
+                f"an epoch of the supernet, which takes {steps(0)}{beside}: allow more"
             )
         return epochs
