@@ -380,6 +380,16 @@ def test_weights_that_are_none() -> None:
         budget.sample_weighted(space, Random(1), {**even, "text/0": [1.0]})
 
 
+def test_weights_whose_product_is_below_all_floats() -> None:
+    """Only one layer may have a vector; the first is a million times as likely as the others."""
+    space = load_space("mini_clip_budget6").model_copy(update={"max_context_vectors": 1})
+    weights = {label: [1e-30, 1.0, *[0.0] * 5] for label, _, _ in space.labels()}
+    weights["image/0"][1] = 1e6
+    rng = Random(3)
+    drawn = [flat(budget.sample_weighted(space, rng, weights))[0] for _ in range(200)]
+    assert sum(drawn) >= 199
+
+
 def test_weighted_draws_of_a_large_space() -> None:
     """24 layers whose weights differ by many orders."""
     space = load_space("mini_clip_budget6")
