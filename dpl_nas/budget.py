@@ -7,7 +7,7 @@ budget replaces both enumeration and rejection. A space without a budget works a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from random import Random
 
@@ -25,6 +25,7 @@ __all__ = [
     "sample",
     "sample_weighted",
     "uniform_designs",
+    "weighted_draws",
 ]
 
 #: What is left of each limit.
@@ -200,6 +201,13 @@ def sample_weighted(
         If the labels are not those of the space, a label has too few or too many weights, or one
         is negative or not finite.
     """
+    return weighted_draws(space, weights)(rng)
+
+
+def weighted_draws(
+    space: Space, weights: Mapping[str, Sequence[float]]
+) -> Callable[[Random], Architecture]:
+    """:func:`sample_weighted` for many draws by the same weights, which share what takes long."""
     labels = {label: space.towers[tower].lengths for label, tower, _ in space.labels()}
     rows: list[dict[int, int]] = []
     for label, lengths in labels.items():
@@ -230,19 +238,26 @@ def sample_weighted(
             for length, left in combinations.options(layer, room)
         )
 
-    if not total(0, combinations.start):
-        return sample(space, rng)
-    found: list[int] = []
-    room = combinations.start
-    for layer, by_length in enumerate(rows):
+    @cache
+    def shares(layer: int, room: Room) -> tuple[list[tuple[int, Room]], list[float]]:
+        """The lengths of a layer that can be completed, with what they leave; and how likely."""
         options = list(combinations.options(layer, room))
         everything = total(layer, room)
-        shares = [
-            by_length[length] * total(layer + 1, left) / everything for length, left in options
+        return options, [
+            rows[layer][length] * total(layer + 1, left) / everything for length, left in options
         ]
-        length, room = rng.choices(options, shares)[0]
-        found.append(length)
-    return _architecture(space, found)
+
+    def draw(rng: Random) -> Architecture:
+        if not total(0, combinations.start):
+            return sample(space, rng)
+        found: list[int] = []
+        room = combinations.start
+        for layer in range(len(rows)):
+            length, room = rng.choices(*shares(layer, room))[0]
+            found.append(length)
+        return _architecture(space, found)
+
+    return draw
 
 
 def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:
