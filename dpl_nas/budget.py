@@ -7,7 +7,7 @@ budget replaces both enumeration and rejection. A space without a budget works a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from random import Random
 
@@ -25,6 +25,7 @@ __all__ = [
     "sample",
     "sample_weighted",
     "uniform_designs",
+    "weighted_draws",
 ]
 
 #: What is left of each limit.
@@ -200,8 +201,15 @@ def sample_weighted(
         If the labels are not those of the space, a label has too few or too many weights, or one
         is negative or not finite.
     """
+    return weighted_draws(space, weights)(rng)
+
+
+def weighted_draws(
+    space: Space, weights: Mapping[str, Sequence[float]]
+) -> Callable[[Random], Architecture]:
+    """:func:`sample_weighted` for many draws by the same weights, which share what takes long."""
     labels = {label: space.towers[tower].lengths for label, tower, _ in space.labels()}
-    rows: list[dict[int, float]] = []
+    rows: list[dict[int, int]] = []
     for label, lengths in labels.items():
         row = [float(weight) for weight in weights.get(label, ())]
         if len(row) != len(lengths) or not all(0 <= weight < math.inf for weight in row):
@@ -209,34 +217,47 @@ def sample_weighted(
                 f"expected {len(lengths)} finite weights of 0 or more for {label}, one a length, "
                 f"found {row}"
             )
-        # Sums of products of many small weights must not become 0.
-        largest = max(row) or 1.0
-        rows.append({c: w / largest for c, w in zip(lengths, row, strict=True)})
+        # Whole multiples of a common unit: products of many small weights must not become 0.
+        ratios = [weight.as_integer_ratio() for weight in row]
+        unit = max(below for _, below in ratios)
+        rows.append(
+            {c: over * (unit // below) for c, (over, below) in zip(lengths, ratios, strict=True)}
+        )
     if set(weights) != set(labels):
         unknown = sorted(set(weights) - set(labels))
         raise ValueError(f"space {space.name} has no {', '.join(unknown[:6])}")
     combinations = _Combinations(space)
 
     @cache
-    def total(layer: int, room: Room) -> float:
+    def total(layer: int, room: Room) -> int:
         """The sum over the completions of the products of their weights."""
         if layer == len(rows):
-            return 1.0
-        return math.fsum(
+            return 1
+        return sum(
             rows[layer][length] * total(layer + 1, left)
             for length, left in combinations.options(layer, room)
         )
 
-    if not total(0, combinations.start) > 0:
-        return sample(space, rng)
-    found: list[int] = []
-    room = combinations.start
-    for layer, by_length in enumerate(rows):
+    @cache
+    def shares(layer: int, room: Room) -> tuple[list[tuple[int, Room]], list[float]]:
+        """The lengths of a layer that can be completed, with what they leave; and how likely."""
         options = list(combinations.options(layer, room))
-        shares = [by_length[length] * total(layer + 1, left) for length, left in options]
-        length, room = rng.choices(options, shares)[0]
-        found.append(length)
-    return _architecture(space, found)
+        everything = total(layer, room)
+        return options, [
+            rows[layer][length] * total(layer + 1, left) / everything for length, left in options
+        ]
+
+    def draw(rng: Random) -> Architecture:
+        if not total(0, combinations.start):
+            return sample(space, rng)
+        found: list[int] = []
+        room = combinations.start
+        for layer in range(len(rows)):
+            length, room = rng.choices(*shares(layer, room))[0]
+            found.append(length)
+        return _architecture(space, found)
+
+    return draw
 
 
 def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.validation import Frozen
+from dpl_nas.validation import Frozen, validated
 
 __all__ = ["SearchBudget"]
 
@@ -65,11 +66,12 @@ class SearchBudget(Frozen):
             if number <= 0 or (unit != "seconds" and not number.is_integer()):
                 raise ConfigError(f"expected a whole number of {unit} above 0, found '{part:.60}'")
             found[unit] = number if unit == "seconds" else int(number)
-        return cls.model_validate(found)
+        return validated(cls, found, f"budget {text:.60}", ConfigError)
 
     def __str__(self) -> str:
         parts = [
-            f"{value:g}-{unit}" if unit == "seconds" else f"{value}-{unit}"
+            # Whatever the number, without an exponent, and such that it comes back.
+            f"{Decimal(repr(value)).normalize():f}-{unit}"
             for unit in ("trials", "steps", "seconds")
             if (value := getattr(self, unit)) is not None
         ]

@@ -2,6 +2,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -283,3 +284,118 @@ def test_counts_of_the_packaged_spaces() -> None:
     # Ways to put at most 6 vectors on 24 layers.
     assert budget.count(load_space("mini_clip_budget6")) == math.comb(24 + 6, 6)
     assert budget.count(load_space("mini_clip")) == 7**24
+
+
+@settings(deadline=None, max_examples=60)
+@given(spaces(), st.data())
+def test_weighted_draws_have_exactly_their_probabilities(space: Space, data: st.DataObject) -> None:
+    """Every share that the draw is made by, multiplied along the way, against enumeration."""
+    # Powers of two are exact; 0 rules a length out, small ones must not become 0.
+    some = st.sampled_from([0.0, 2.0**-200, 0.25, 0.5, 1.0, 4.0])
+    weights = {
+        label: [data.draw(some) for _ in space.towers[tower].lengths]
+        for label, tower, _ in space.labels()
+    }
+
+    def exact(architecture: Architecture) -> Fraction:
+        product = Fraction(1)
+        for tower, layer, length in architecture.items():
+            index = space.towers[tower].lengths.index(length)
+            product *= Fraction(weights[f"{tower}/{layer}"][index])
+        return product
+
+    listed = list(budget.enumerate_all(space))
+    sums = {flat(each): exact(each) for each in listed}
+    total = sum(sums.values())
+    found: dict[tuple[int, ...], float] = {}
+    for path in listed:
+        chooser = Chooser(flat(path))
+        drawn = budget.sample_weighted(space, chooser, weights)
+        if not total:
+            # Nothing has a weight: the draw is that of sample.
+            assert chooser.uniform
+            return
+        found[flat(drawn)] = chooser.probability
+    for lengths, product in sums.items():
+        assert found.get(lengths, 0.0) == pytest.approx(float(product / total), rel=1e-12, abs=0)
+    assert sum(found.values()) == pytest.approx(1)
+
+
+class Chooser(Random):
+    """Draws what it is told to as far as it may, and multiplies the probabilities."""
+
+    def __init__(self, wanted: tuple[int, ...]) -> None:
+        super().__init__(0)
+        self.wanted = iter(wanted)
+        self.probability = 1.0
+        self.uniform = False
+
+    def choices(self, population: Any, weights: Any = None, **_: Any) -> Any:
+        wanted = next(self.wanted)
+        shares = {option: share for option, share in zip(population, weights, strict=True) if share}
+        option = next((each for each in shares if each[0] == wanted), next(iter(shares)))
+        self.probability *= shares[option] / sum(weights)
+        return [option]
+
+    def randrange(self, *arguments: Any) -> int:
+        self.uniform = True
+        return super().randrange(*arguments)
+
+
+def test_weighted_draws_are_distributed_so() -> None:
+    space = space_of((2, [0, 1, 2]), (2, [0, 1]), max_context_vectors=3)
+    weights = {
+        "image/0": [0.5, 0.25, 0.25],
+        "image/1": [0.1, 0.3, 0.6],
+        "text/0": [0.9, 0.1],
+        "text/1": [0.0, 1.0],
+    }
+    rng = Random(5)
+    count = 4000
+    seen = Counter(flat(budget.sample_weighted(space, rng, weights)) for _ in range(count))
+    products = {
+        lengths: math.prod(weights[label][c] for label, c in zip(weights, lengths, strict=True))
+        for lengths in map(flat, brute_force(space))
+    }
+    possible = {lengths: product for lengths, product in products.items() if product}
+    assert set(seen) <= set(possible)
+    total = sum(possible.values())
+    expected = [count * product / total for product in possible.values()]
+    assert chisquare([seen[lengths] for lengths in possible], expected).pvalue > 1e-3
+
+
+def test_weights_that_are_none() -> None:
+    space = space_of((2, [0, 1]), None, max_context_vectors=1)
+    even = {"image/0": [1.0, 1.0], "image/1": [1.0, 1.0]}
+    for wrong in (
+        {**even, "image/0": [1.0]},
+        {**even, "image/0": [1.0, -0.1]},
+        {**even, "image/0": [1.0, math.inf]},
+        {**even, "image/0": [1.0, math.nan]},
+        {"image/0": [1.0, 1.0]},
+    ):
+        with pytest.raises(ValueError, match="expected 2 finite weights of 0 or more for image/"):
+            budget.sample_weighted(space, Random(1), wrong)
+    with pytest.raises(ValueError, match="has no text/0"):
+        budget.sample_weighted(space, Random(1), {**even, "text/0": [1.0]})
+
+
+def test_weights_whose_product_is_below_all_floats() -> None:
+    """Only one layer may have a vector; the first is a million times as likely as the others."""
+    space = load_space("mini_clip_budget6").model_copy(update={"max_context_vectors": 1})
+    weights = {label: [1e-30, 1.0, *[0.0] * 5] for label, _, _ in space.labels()}
+    weights["image/0"][1] = 1e6
+    rng = Random(3)
+    drawn = [flat(budget.sample_weighted(space, rng, weights))[0] for _ in range(200)]
+    assert sum(drawn) >= 199
+
+
+def test_weighted_draws_of_a_large_space() -> None:
+    """24 layers whose weights differ by many orders."""
+    space = load_space("mini_clip_budget6")
+    rng = Random(2)
+    weights = {
+        label: [10.0 ** -(40 * rng.random()) for _ in range(7)] for label, _, _ in space.labels()
+    }
+    for _ in range(20):
+        space.check(budget.sample_weighted(space, rng, weights))

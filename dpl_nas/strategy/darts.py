@@ -11,7 +11,7 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import DARTS as NniDarts  # noqa: N811
 from torch import nn
 
-from dpl_nas.budget import project, sample_weighted
+from dpl_nas.budget import project, weighted_draws
 from dpl_nas.config import AlphaSettings, DartsSettings
 from dpl_nas.engine import Cost
 from dpl_nas.nni.engine import InProcessEngine
@@ -183,11 +183,12 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 found.setdefault(tuple(design.lengths.values()), design)
         rng = study.rng("shortlist")
         weights = {label: softmax(logits) for label, logits in record.alpha.items()}
+        draw = weighted_draws(study.space, weights)
         # Where the choice is decided, there are few others to draw.
         for _ in range(100 * self.settings.shortlist):
             if len(found) >= self.settings.shortlist:
                 break
-            design = sample_weighted(study.space, rng, weights)
+            design = draw(rng)
             found.setdefault(tuple(design.lengths.values()), design)
         return list(found.values())[: self.settings.shortlist]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nni
@@ -192,9 +194,10 @@ class _BudgetTuner(TpeTuner):  # type: ignore[misc]
     def _proposed(self, rng: random.Random) -> Architecture:
         space = self._study.space
         good, ratio = self._densities()
+        draw = budget.weighted_draws(space, good) if good else partial(budget.sample, space)
         best: tuple[float, Architecture] | None = None
         for _ in range(self.args.n_ei_candidates if good else 1):
-            drawn = self._fresh(rng, good)
+            drawn = self._fresh(rng, draw)
             score = (
                 sum(
                     ratio[label][self._space_of(label).index(int(length))]
@@ -207,14 +210,15 @@ class _BudgetTuner(TpeTuner):  # type: ignore[misc]
                 best = (score, drawn)
         return best[1] if best else budget.sample(space, rng)
 
-    def _fresh(self, rng: random.Random, good: dict[str, list[float]]) -> Architecture:
+    def _fresh(
+        self, rng: random.Random, draw: Callable[[random.Random], Architecture]
+    ) -> Architecture:
         """A draw that was not proposed before, where one is found."""
-        space = self._study.space
         for _ in range(200):
-            drawn = budget.sample_weighted(space, rng, good) if good else budget.sample(space, rng)
+            drawn = draw(rng)
             if tuple(sample_of(drawn).items()) not in self._seen:
                 return drawn
-        return budget.sample(space, rng)
+        return budget.sample(self._study.space, rng)
 
     def _densities(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
         """Each length's frequency among good trials, and its log ratio to that among bad ones.

@@ -48,8 +48,7 @@ def test_any_budget_is_kept_or_refused(bench: Bench, strategy: Strategy, least: 
                 assert taken() == 0
                 continue
             result = search(strategy, bench, SearchBudget(steps=steps))
-            assert taken() <= result.cost.steps <= steps
-            assert result.cost.steps >= least
+            assert 0 < taken() <= result.cost.steps <= steps
 
 
 def test_an_early_epoch_is_charged_for_what_it_takes(bench: Bench) -> None:
