@@ -47,9 +47,9 @@ def problems_of(problem: ValidationError) -> list[str]:
     for item in problem.errors(include_url=False):
         # <name> is not a key: it says which of several kinds a value was taken for.
         keys = [str(part) for part in item["loc"] if not str(part).startswith("<")]
-        where = ".".join(keys) or "the value"
+        where = ".".join(keys) if keys else "the value"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {where}")
+            parts.append(f"unknown key {where or repr(where)}")
             continue
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "model_type":

@@ -44,6 +44,7 @@ def test_import_is_quick() -> None:
 def test_the_public_surface() -> None:
     assert set(dpl_nas.__all__) == {
         "Architecture",
+        "SearchBudget",
         "Space",
         "Task",
         "__version__",
