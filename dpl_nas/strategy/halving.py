@@ -64,10 +64,11 @@ class Halving(Strategy):
 def rungs(first: int, eta: int, last: int) -> list[int]:
     """Epochs at which candidates are compared: ``last``, and from ``first`` on times ``eta``.
 
-    Counted down from ``last``, so that the rungs are ``last / eta ** k``, rounded.
+    Counted down from ``last``, so that the rungs are ``last / eta ** k``, rounded; none twice,
+    as nothing would have been learned from one to the other.
     """
     found = [last]
-    while (lower := round(last / eta ** len(found))) >= max(1, first):
+    while max(1, first) <= (lower := round(last / eta ** len(found))) < found[-1]:
         found.append(lower)
     return found[::-1]
 
