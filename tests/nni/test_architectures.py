@@ -56,7 +56,10 @@ def kill_manager(experiment) -> None:
     ]
     (manager,) = set(listening)
     assert manager is not None
-    psutil.Process(manager).kill()
+    process = psutil.Process(manager)
+    process.kill()
+    # Until it is seen to have ended, NNI takes the experiment for one that is running.
+    process.wait(timeout=60)
 
 
 def counts(experiment) -> dict[str, int]:
