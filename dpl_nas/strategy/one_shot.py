@@ -56,6 +56,7 @@ class OneShot(Strategy):
 
     name = "one_shot"
     Settings = OneShotSettings
+    plans = True
     stage = "shortlist"
 
     settings: OneShotSettings
