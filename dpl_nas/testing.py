@@ -319,6 +319,17 @@ class StrategyConformance:
         assert story(self.search(bench, tmp_path)) == story(whole.result)
         assert ledger_of(tmp_path) == expected
 
+    def test_more_budget(self, bench: Bench, whole: Whole, tmp_path: Path) -> None:
+        """A search that ended goes on with more of it as if it had always had it; or says no."""
+        try:
+            self.search(bench, tmp_path, budget=self.tight_budgets[0])
+            result = self.search(bench, tmp_path)
+        except (OutputError, StrategyError) as error:
+            assert_sentence(error)
+        else:
+            assert story(result) == story(whole.result)
+            assert ledger_of(tmp_path) == ledger_of(whole.folder)
+
     def test_trials_that_fail(
         self, bench: Bench, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

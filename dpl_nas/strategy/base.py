@@ -58,11 +58,15 @@ class Strategy(ABC):
         The type of its settings.
     default_budget
         Where none is given; ``None`` for a strategy that ends by itself.
+    plans
+        Whether the whole budget decides what comes first, as it does for the epochs of a
+        supernet. Then a search does not go on with another budget; others may be given more.
     """
 
     name: str = "own"
     Settings: ClassVar[type[SearchSettings]] = SearchSettings
     default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
+    plans: ClassVar[bool] = False
     #: What observers are told that trials are.
     stage: ClassVar[str] = "search"
     #: Whether several devices can share its batches.
@@ -177,9 +181,10 @@ class Strategy(ABC):
             fingerprint=backbone.fingerprint,
         )
         split = trials.split
+        budget = budget or self.default_budget
         with TrialEngine(
             trials,
-            budget or self.default_budget,
+            budget,
             backbone=backbone,
             # One process keeps the ledger for all.
             folder=folder if ranks.first else None,
@@ -192,6 +197,7 @@ class Strategy(ABC):
                 "search": self.settings.model_dump(mode="json"),
                 "objective": objective,
                 "jobs": jobs,
+                **({"search budget": budget and str(budget)} if self.plans else {}),
             },
         ) as engine:
             study = Study(

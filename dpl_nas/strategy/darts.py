@@ -52,6 +52,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
 
     name = "darts"
     Settings = DartsSettings
+    plans = True
     default_budget = None
     stage = "shortlist"
     shares_batches = True

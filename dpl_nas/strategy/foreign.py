@@ -92,6 +92,7 @@ class _MultiTrial(Strategy):
 
 class _OneShot(Strategy):
     Settings = SupernetSettings
+    plans = True
     default_budget = None
 
     settings: SupernetSettings

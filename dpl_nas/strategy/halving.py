@@ -25,6 +25,7 @@ class Halving(Strategy):
 
     name = "halving"
     Settings = HalvingSettings
+    plans = True
     settings: HalvingSettings
 
     def explore(self, study: Study) -> Found | None:

@@ -14,6 +14,7 @@ from nni.algorithms.hpo.tpe_tuner import (
     linear_forgetting_weights,
     split_history,
 )
+from nni.mutable import SampleValidationError
 from nni.nas.space import ExecutableModelSpace, RawFormatModelSpace
 from nni.nas.strategy import TPE as NniTPE  # noqa: N811
 from nni.nas.strategy import GridSearch, RegularizedEvolution
@@ -43,12 +44,25 @@ _SEEDS = 2**32
 
 
 def run_nni(strategy: NniStrategyBase, study: Study) -> None:
-    """Let a strategy of NNI that trains architectures one by one search ``study``."""
+    """Let a strategy of NNI that trains architectures one by one search ``study``.
+
+    Raises
+    ------
+    StrategyError
+        If it asks for an architecture that does not fit, as NNI's tuners do.
+    """
     engine = TrialExecutionEngine(study.engine, study.reward)
     with quiet():
         # Its vectors are never used: architectures are trained by the trials.
         space = _Architectures(PromptSpace(study.space, study.backbone), None)
-        strategy(space, engine)
+        try:
+            strategy(space, engine)
+        except SampleValidationError as error:
+            raise StrategyError(
+                f"{type(strategy).__name__} asked for an architecture that space "
+                f"{study.space.name} does not have ({' '.join(str(error).split()):.200}): use a "
+                "strategy that heeds budgets, or a space without one"
+            ) from error
         engine.wait_models()
 
 

@@ -22,7 +22,6 @@ from dpl_nas import budget
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import OneShotSettings
 from dpl_nas.engine import Cost, Outcome
-from dpl_nas.errors import CheckpointError
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace, sample_of
 from dpl_nas.nni.quiet import quiet
@@ -32,11 +31,11 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.study import Study
-from dpl_nas.strategy.supernet import Supernet
+from dpl_nas.strategy.supernet import Supernet, load_epochs
 from dpl_nas.training.batches import FewShotImages, epoch_rows
 from dpl_nas.training.evaluate import Classifier
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
-from dpl_nas.training.state import load_state, save_state
+from dpl_nas.training.state import save_state
 
 __all__ = ["OneShot", "shared_outcome", "trained"]
 
@@ -57,6 +56,7 @@ class OneShot(Strategy):
 
     name = "one_shot"
     Settings = OneShotSettings
+    plans = True
     stage = "shortlist"
 
     settings: OneShotSettings
@@ -138,13 +138,8 @@ class _Progress(pl.Callback):
         self._settings = settings
         self._cost = Cost(steps=supernet.steps_an_epoch, images=len(supernet.training))
         self._file: Path | None = study.folder / _STATE if study.folder else None
-        self._saved = load_state(self._file) if self._file else None
+        self._saved = load_epochs(self._file, settings.epochs) if self._file else None
         self.done = int(self._saved["epochs"]) if self._saved else 0
-        if not 0 <= self.done <= settings.epochs:
-            raise CheckpointError(
-                f"{self._file} holds {self.done} epochs of a supernet that takes "
-                f"{settings.epochs}: remove it to start afresh"
-            )
         self._losses: list[Tensor] = []
         self._started = time.perf_counter()
         for epoch in range(self.done):

@@ -30,10 +30,11 @@ from dpl_nas.strategy.result import (
     tied,
     write_records,
 )
+from dpl_nas.strategy.supernet import load_epochs
 from dpl_nas.towers import Tower
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
-from dpl_nas.training.state import load_state, save_state
+from dpl_nas.training.state import save_state
 
 __all__ = ["SearchProgress"]
 
@@ -83,7 +84,7 @@ class SearchProgress(pl.Callback):
         self._out = folder if ranks.first else None
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._writer: Any = None
-        self._saved = load_state(folder / _STATE) if folder is not None else None
+        self._saved = load_epochs(folder / _STATE, settings.epochs) if folder is not None else None
         self.done_before = int(self._saved["epochs"]) if self._saved else 0
         self.records: list[EpochRecord] = []
         if folder is not None and self._saved:
