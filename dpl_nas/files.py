@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,12 +10,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dpl_nas.errors import CheckpointError, OutputError
 
 __all__ = [
     "atomic_path",
+    "claim",
     "is_temporary",
     "read_json",
     "remove_temporaries",
@@ -55,6 +57,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def claim(stream: IO[Any], busy: str) -> None:
+    """Be the only process that claims an open file, until it is closed.
+
+    Raises
+    ------
+    OutputError
+        With the sentence ``busy``, if another process has claimed it.
+    """
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(busy) from None
 
 
 def is_temporary(path: Path) -> bool:

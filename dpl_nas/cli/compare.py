@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dpl_nas.cli.configured import configured
 from dpl_nas.cli.options import (
     BudgetOption,
     DeviceOption,
@@ -113,20 +114,16 @@ def _configs(
     device: str,
 ) -> list[RunConfig]:
     """Seeds outside, so that an interrupted comparison has run everything equally often."""
-    from dpl_nas.config import resolve
-    from dpl_nas.search_budget import SearchBudget
-
-    spent = SearchBudget.parse(budget) if budget else None
     return [
-        resolve(
+        configured(
             task,
             space,
             strategy,
             overrides,
+            budget,
             shots=shots,
             seed=seed,
             device=device,
-            budget=spent,
         )
         for seed in seeds
         for space in spaces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dpl_nas.cli.configured import configured
 from dpl_nas.cli.options import (
     BudgetOption,
     DeviceOption,
@@ -41,19 +42,16 @@ def search(
     overrides: Overrides = None,
 ) -> None:
     """Search the context lengths; DIR/architecture.json is the result."""
-    from dpl_nas.config import resolve
-    from dpl_nas.search_budget import SearchBudget
-
-    config = resolve(
+    config = configured(
         task,
         space,
         strategy,
-        overrides or (),
+        overrides,
+        budget,
         shots=shots,
         seed=seed,
         device=device,
         jobs=jobs,
-        budget=SearchBudget.parse(budget) if budget else None,
     )
     with job(quiet=quiet, folder=out) as observer:
         from dpl_nas.runs import search as search_job

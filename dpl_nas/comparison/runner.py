@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +13,7 @@ from typing import Any
 from dpl_nas.comparison.cell import Cell, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import ComparisonError, DplError, OutputError
-from dpl_nas.files import read_json, write_json
+from dpl_nas.files import claim, read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.processes import spawned
 from dpl_nas.tasks import few_shot_split, load_task
@@ -315,11 +314,8 @@ def _claimed(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"{folder} is in use by a comparison that is still going: wait, or use another "
-                "folder"
-            ) from None
+        claim(
+            lock,
+            f"{folder} is in use by a comparison that is still going: wait, or use another folder",
+        )
         yield

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.budget import count as count_architectures
-from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, architecture_of, best_of
+from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, architecture_of, best_of, trial_key
 from dpl_nas.engine.ledger import Ledger
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
 from dpl_nas.engine.workers import Finished, Here, Job, Processes, Workers
@@ -243,7 +243,7 @@ class TrialEngine:
             self._begun = True
             self._observer.begin(self._stage, self._total())
         epochs = self.epochs if epochs is None else epochs
-        key = _key(architecture, epochs)
+        key = trial_key(architecture, epochs)
         cost, done = self._price(key)
         again = cost is None
         if again:
@@ -276,7 +276,7 @@ class TrialEngine:
         self._repeats = 0
         evaluation = self._counted(pending, found)
         self.evaluations = (*self.evaluations, evaluation)
-        key = _key(pending.architecture, pending.epochs)
+        key = trial_key(pending.architecture, pending.epochs)
         self._seen[key] = evaluation
         if evaluation.outcome is None:
             # Nothing of it is surely there to go on with.
@@ -301,7 +301,7 @@ class TrialEngine:
         for architecture in architectures:
             if self.waiting >= self._jobs:
                 results.append(self.collect())
-            price, _ = self._price(_key(architecture, epochs or self.epochs))
+            price, _ = self._price(trial_key(architecture, epochs or self.epochs))
             if self._over or (price is not None and self.steps_left < price.steps):
                 break
             self.submit(architecture, epochs, goes_on=goes_on)
@@ -343,7 +343,7 @@ class TrialEngine:
     def _price(self, key: tuple[Any, ...]) -> tuple[Cost | None, int]:
         """What a trial takes, ``None`` if it was made or is running; and epochs done of it."""
         if key in self._seen or any(
-            _key(each.architecture, each.epochs) == key for each in self._pending
+            trial_key(each.architecture, each.epochs) == key for each in self._pending
         ):
             return None, key[-1]
         done = self._trained.get(key[:-1], 0)
@@ -357,7 +357,7 @@ class TrialEngine:
         return min(int(left // self.trial_cost.steps), self._size)
 
     def _counted(self, pending: _Pending, found: Finished | dict[str, Any]) -> Evaluation:
-        key = _key(pending.architecture, pending.epochs)
+        key = trial_key(pending.architecture, pending.epochs)
         if isinstance(found, Finished):
             seconds = found.seconds
             entry: dict[str, Any] = {
@@ -398,7 +398,7 @@ class TrialEngine:
             key: tuple[Any, ...] = (
                 ("charge", entry["charge"])
                 if "charge" in entry
-                else _key(architecture_of(space, entry["lengths"]), entry["epochs"])
+                else trial_key(architecture_of(space, entry["lengths"]), entry["epochs"])
             )
             self._known.setdefault(key, entry)
             self._before = max(self._before, float(entry["elapsed"]))
@@ -432,10 +432,6 @@ class TrialEngine:
                 f"{len(failed)} of {count} trials failed, more than the share of "
                 f"{self._max_failed:g} that may; the last one: {failed[-1].error}"
             )
-
-
-def _key(architecture: Architecture, epochs: int) -> tuple[Any, ...]:
-    return (*sorted(architecture.lengths.items()), epochs)
 
 
 def _cost_entry(cost: Cost) -> dict[str, Any]:

@@ -143,6 +143,11 @@ def pareto_front(evaluations: tuple[Evaluation, ...]) -> tuple[Evaluation, ...]:
     return tuple(front)
 
 
+def trial_key(architecture: Architecture, number: int) -> tuple[Any, ...]:
+    """What tells trials apart: the lengths, and the epochs or the seed."""
+    return (*sorted(architecture.lengths.items()), number)
+
+
 def architecture_of(space: Space, lengths: Mapping[str, Any]) -> Architecture:
     """The architecture that a line of a ledger is about.
 

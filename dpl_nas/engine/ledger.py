@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.files import sync_folder
+from dpl_nas.files import claim, sync_folder
 
 __all__ = ["Ledger", "read_ledger"]
 
@@ -91,13 +90,10 @@ class Ledger:
         self.entries.append(kept)
 
     def _claim(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"{self._path} is in use by a search that is still going: wait, or use another "
-                "folder"
-            ) from None
+        claim(
+            self._file,
+            f"{self._path} is in use by a search that is still going: wait, or use another folder",
+        )
 
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
         self._file.seek(0)

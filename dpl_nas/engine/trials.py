@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.config import TrainSettings
+from dpl_nas.config import RunConfig, TrainSettings
 from dpl_nas.engine.evaluation import Cost, Outcome
 from dpl_nas.errors import ConfigError
 from dpl_nas.observer import Observer
@@ -54,6 +54,22 @@ class TrialSettings:
     validation_shots: int | None
     device: str
     fingerprint: str
+
+    @classmethod
+    def of_run(cls, config: RunConfig, task: Task, backbone: Backbone) -> TrialSettings:
+        """Those of the trials of a run."""
+        search = config.strategy.search
+        return cls(
+            space=config.space,
+            task=task,
+            shots=config.shots,
+            seed=config.seed,
+            train=config.strategy.train,
+            validation=search.validation,
+            validation_shots=search.validation_shots,
+            device=str(backbone.device),
+            fingerprint=backbone.fingerprint,
+        )
 
     @property
     def split(self) -> FewShotSplit:

@@ -61,21 +61,9 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
     from dpl_nas.tasks import load_task
 
     backbone = load_backbone(config.space.backbone, config.device)
-    search, train = config.strategy.search, config.strategy.train
-    trials = FewShotTrials(
-        TrialSettings(
-            space=config.space,
-            task=load_task(config.task),
-            shots=config.shots,
-            seed=config.seed,
-            train=train,
-            validation=search.validation,
-            validation_shots=search.validation_shots,
-            device=str(backbone.device),
-            fingerprint=backbone.fingerprint,
-        ),
-        backbone,
-    )
+    train = config.strategy.train
+    settings = TrialSettings.of_run(config, load_task(config.task), backbone)
+    trials = FewShotTrials(settings, backbone)
     outcome, seconds = trials.run(architecture, train.epochs, observer=TrainingObserver())
     cost = trials.cost(train.epochs)
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import platform
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import yaml
 
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import ConfigError, OutputError
-from dpl_nas.files import is_temporary, remove_temporaries, write_json, write_text
+from dpl_nas.files import claim, is_temporary, remove_temporaries, write_json, write_text
 from dpl_nas.presets import read_yaml
 from dpl_nas.validation import validated
 
@@ -97,12 +96,7 @@ def open_folder(
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"{folder} is in use by a run that is still going: wait, or use another folder"
-            ) from None
+        claim(lock, f"{folder} is in use by a run that is still going: wait, or use another folder")
         if overwrite:
             _clear(folder)
         _claim(folder, config, resume)

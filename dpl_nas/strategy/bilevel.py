@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import torch
-from nni.nas.evaluator.pytorch import LightningModule
 from torch import Tensor
-from torch.nn import functional
 
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
 from dpl_nas.nni.supermodule import DifferentiableContexts
 from dpl_nas.seeds import derive_seed
 from dpl_nas.strategy.lagrangian import BudgetLagrangian
+from dpl_nas.strategy.loop import SupernetModule
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
 from dpl_nas.training.distributed import ALONE, Ranks
-from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 
 if TYPE_CHECKING:
     from dpl_nas.prompted import PromptedCLIP
@@ -85,42 +82,28 @@ class SearchBatches:
                 }
 
 
-class PromptModule(LightningModule):  # type: ignore[misc]
-    """Cross-entropy of a prompted CLIP, and the optimizer of its context vectors.
+class PromptModule(SupernetModule):
+    """The two levels' losses.
 
     NNI's DARTS calls :meth:`training_step` with a validation batch for the alphas, then with
     a training batch for the prompts.
     """
 
     def __init__(self, settings: DartsSettings, text: TextInputs, progress: SearchProgress) -> None:
-        super().__init__()
-        self._settings = settings
-        self._text = text
+        super().__init__(settings, text, progress.done_before)
         self._progress = progress
         self.lagrangian: BudgetLagrangian | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one batch; of several processes, they add up to it."""
         images, labels, weight = batch
-        loss = functional.cross_entropy(self.model(images, self._text), labels) * weight
+        loss = self.cross_entropy(images, labels) * weight
         # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
         alphas_step = batch_idx % 2 == 0
         self._progress.note_loss("validation" if alphas_step else "train", loss.detach())
         if alphas_step and self.lagrangian is not None:
             loss = loss + self.lagrangian.term(alphas(self.model.clip))
         return {"loss": loss}
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Over all parameters: NNI takes the alphas out."""
-        return build_optimizer(self.model.parameters(), self._settings.prompts)
-
-    def on_train_epoch_start(self) -> None:
-        """The learning rate of the epoch."""
-        epoch = self._progress.done_before + self.trainer.current_epoch
-        rate = learning_rate(self._settings.prompts, epoch, self._settings.epochs)
-        for optimizer in self.trainer.optimizers:
-            if not getattr(optimizer, "is_arch_optimizer", False):
-                set_learning_rate(optimizer, rate)
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         """Nothing; NNI forwards the hook."""

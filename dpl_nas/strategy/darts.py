@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from nni.nas.evaluator.pytorch import Lightning, Trainer
+from nni.nas.evaluator.pytorch import Lightning
 from nni.nas.oneshot.pytorch.differentiable import DartsLightningModule
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import DARTS as NniDarts  # noqa: N811
@@ -22,6 +22,7 @@ from dpl_nas.space import Architecture
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.bilevel import PromptModule, SearchBatches
 from dpl_nas.strategy.lagrangian import BudgetLagrangian
+from dpl_nas.strategy.loop import supernet_trainer
 from dpl_nas.strategy.progress import SearchProgress
 from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
 from dpl_nas.strategy.study import Study
@@ -111,7 +112,6 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     def _searched(
         self, study: Study, supernet: Supernet, settings: DartsSettings
     ) -> SearchProgress:
-        on_gpu = study.backbone.device.type == "cuda"
         with quiet():
             model = PromptSpace(
                 study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
@@ -128,18 +128,9 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 ),
                 study.ranks,
             )
-            trainer = Trainer(
-                # 0 would mean nothing is left to do, and Lightning would complain about it.
-                max_epochs=max(settings.epochs - progress.done, 1),
-                accelerator="gpu" if on_gpu else "cpu",
-                devices=[study.backbone.device.index or 0] if on_gpu else 1,
-                logger=False,
-                callbacks=[progress],
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-            )
+            # 0 would mean nothing is left to do, and Lightning would complain about it.
+            epochs = max(settings.epochs - progress.done, 1)
+            trainer = supernet_trainer(study.backbone, epochs, [progress])
             batches = SearchBatches(
                 supernet.training,
                 supernet.validation,

@@ -6,19 +6,17 @@ import copy
 import math
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
+from nni.nas.evaluator.pytorch import Lightning
 from nni.nas.oneshot.pytorch.strategy import OneShotStrategy
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy.base import Strategy as NniStrategy
 from torch import Tensor
-from torch.nn import functional
 
-from dpl_nas.backbone import TextInputs
 from dpl_nas.budget import project
 from dpl_nas.config import SearchSettings, SupernetSettings
 from dpl_nas.engine import Cost
@@ -27,11 +25,10 @@ from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
 from dpl_nas.seeds import derive_seed
 from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.loop import EpochBatches, SupernetModule, supernet_trainer
 from dpl_nas.strategy.multi_trial import run_nni
 from dpl_nas.strategy.study import Study
 from dpl_nas.strategy.supernet import Supernet
-from dpl_nas.training.batches import FewShotImages, epoch_rows
-from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 
 __all__ = ["from_nni"]
 
@@ -114,21 +111,14 @@ class _OneShot(Strategy):
             model = PromptSpace(
                 study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
             )
-            trainer = Trainer(
-                max_epochs=epochs,
-                accelerator="gpu" if study.backbone.device.type == "cuda" else "cpu",
-                devices=1,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
+            trainer = supernet_trainer(study.backbone, epochs)
+            train, validation = (
+                EpochBatches(images, settings.batch_size, study.seed, lambda: trainer.current_epoch)
+                for images in (supernet.training, supernet.validation)
             )
+            module = _Module(settings, supernet.text, epochs_before=0)
             evaluator = Lightning(
-                _Module(settings, supernet.text),
-                trainer,
-                train_dataloaders=_Batches(supernet.training, settings, study.seed, trainer),
-                val_dataloaders=_Batches(supernet.validation, settings, study.seed, trainer),
+                module, trainer, train_dataloaders=train, val_dataloaders=validation
             )
             strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
             scores = _scores(study, strategy, next(iter(strategy.list_models(limit=1))).sample)
@@ -156,18 +146,13 @@ def _scores(study: Study, strategy: Any, sample: Mapping[str, Any]) -> dict[str,
     return scores
 
 
-class _Module(LightningModule):  # type: ignore[misc]
+class _Module(SupernetModule):
     """Cross-entropy, as the training and the validation step that NNI asks for."""
-
-    def __init__(self, settings: SupernetSettings, text: TextInputs) -> None:
-        super().__init__()
-        self._settings = settings
-        self._text = text
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         del batch_idx
         images, labels = batch
-        loss = functional.cross_entropy(self.model(images, self._text), labels)
+        loss = self.cross_entropy(images, labels)
         if torch.is_grad_enabled() and not loss.requires_grad:
             # A path without any vector: whoever asks for a gradient shall get zeros.
             loss = loss + 0 * torch.stack([each.sum() for each in self.model.parameters()]).sum()
@@ -177,34 +162,3 @@ class _Module(LightningModule):  # type: ignore[misc]
         loss = self.training_step(batch, batch_idx)
         self.log("default", -loss)
         return loss
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build_optimizer(self.model.parameters(), self._settings.prompts)
-
-    def on_train_epoch_start(self) -> None:
-        rate = learning_rate(
-            self._settings.prompts, self.trainer.current_epoch, self._settings.epochs
-        )
-        for optimizer in self.trainer.optimizers:
-            if not getattr(optimizer, "is_arch_optimizer", False):
-                set_learning_rate(optimizer, rate)
-
-
-class _Batches:
-    def __init__(
-        self, images: FewShotImages, settings: SupernetSettings, seed: int, trainer: Any
-    ) -> None:
-        self._images = images
-        self._size = settings.batch_size
-        self._seed = derive_seed(seed, "search")
-        self._trainer = trainer
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._images) / self._size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        epoch = self._trainer.current_epoch
-        rows = epoch_rows(len(self._images), self._size, self._seed, epoch)
-        yield from self._images.batches(
-            [(batch, derive_seed(self._seed, "augment", epoch, i)) for i, batch in enumerate(rows)]
-        )

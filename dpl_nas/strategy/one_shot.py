@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
+from nni.nas.evaluator.pytorch import Lightning
 from nni.nas.oneshot.pytorch.sampling import RandomSamplingLightningModule
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import RandomOneShot
 from torch import Tensor
-from torch.nn import functional
 
 from dpl_nas import budget
 from dpl_nas.backbone import TextInputs
@@ -30,11 +29,10 @@ from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.loop import EpochBatches, SupernetModule, supernet_trainer
 from dpl_nas.strategy.study import Study
 from dpl_nas.strategy.supernet import Supernet, load_epochs
-from dpl_nas.training.batches import FewShotImages, epoch_rows
 from dpl_nas.training.evaluate import Classifier
-from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 from dpl_nas.training.state import save_state
 
 __all__ = ["OneShot", "shared_outcome", "trained"]
@@ -104,19 +102,12 @@ def trained(study: Study, supernet: Supernet, settings: OneShotSettings) -> Prom
             study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
         )
         progress = _Progress(study, supernet, settings)
-        trainer = Trainer(
-            max_epochs=max(settings.epochs - progress.done, 1),
-            accelerator="gpu" if study.backbone.device.type == "cuda" else "cpu",
-            devices=1,
-            logger=False,
-            callbacks=[progress],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=0,
+        # 0 would mean nothing is left to do, and Lightning would complain about it.
+        left = max(settings.epochs - progress.done, 1)
+        trainer = supernet_trainer(study.backbone, left, [progress], limit_val_batches=0)
+        batches = EpochBatches(
+            supernet.training, settings.batch_size, study.seed, lambda: progress.done
         )
-        batches = _Batches(supernet.training, settings, study.seed, progress)
         module = _PathModule(settings, supernet.text, progress)
         # NNI asks for validation batches; the trainer takes none of them.
         evaluator = Lightning(module, trainer, train_dataloaders=batches, val_dataloaders=batches)
@@ -190,56 +181,20 @@ class _Progress(pl.Callback):
         self._study.charge(f"epoch {epoch}", self._cost + Cost(seconds=seconds))
 
 
-class _Batches:
-    """Every training image once an epoch, in an order that the seed and the epoch decide."""
-
-    def __init__(
-        self, images: FewShotImages, settings: OneShotSettings, seed: int, progress: _Progress
-    ) -> None:
-        self._images = images
-        self._size = settings.batch_size
-        self._seed = derive_seed(seed, "search")
-        self._progress = progress
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._images) / self._size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        epoch = self._progress.done
-        rows = epoch_rows(len(self._images), self._size, self._seed, epoch)
-        jobs = [
-            (batch, derive_seed(self._seed, "augment", epoch, step))
-            for step, batch in enumerate(rows)
-        ]
-        yield from self._images.batches(jobs)
-
-
-class _PathModule(LightningModule):  # type: ignore[misc]
+class _PathModule(SupernetModule):
     """Cross-entropy of the drawn architecture."""
 
     def __init__(self, settings: OneShotSettings, text: TextInputs, progress: _Progress) -> None:
-        super().__init__()
-        self._settings = settings
-        self._text = text
+        super().__init__(settings, text, progress.done)
         self._progress = progress
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """The loss of one batch; ``None``, for no step, of an architecture without vectors."""
         del batch_idx
         images, labels = batch
-        loss = functional.cross_entropy(self.model(images, self._text), labels)
+        loss = self.cross_entropy(images, labels)
         self._progress.note(loss.detach())
         return loss if loss.requires_grad else None
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Over all context vectors; those that a step does not use keep still."""
-        return build_optimizer(self.model.parameters(), self._settings.prompts)
-
-    def on_train_epoch_start(self) -> None:
-        """The learning rate of the epoch."""
-        rate = learning_rate(self._settings.prompts, self._progress.done, self._settings.epochs)
-        for optimizer in self.trainer.optimizers:
-            set_learning_rate(optimizer, rate)
 
 
 class _BudgetPaths(RandomOneShot):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from typing import Any
 from dpl_nas.config import SupernetSettings
 from dpl_nas.errors import CheckpointError, StrategyError
 from dpl_nas.strategy.study import Study
-from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.model import class_captions
 from dpl_nas.training.state import load_state
 
@@ -33,9 +33,7 @@ class Supernet:
     def __init__(self, study: Study, settings: SupernetSettings) -> None:
         task, backbone = study.task, study.backbone
         split = study.engine.settings.split
-        augmentation = (
-            task.augmentation if settings.augmentation == "task" else settings.augmentation
-        )
+        augmentation = chosen_augmentation(task, settings.augmentation)
         self.training = FewShotImages(task.train, split.train, backbone, augmentation)
         self.validation = FewShotImages(task.train, split.validation, backbone, "none")
         self.text = class_captions(

@@ -191,20 +191,8 @@ class _Trials:
     """Scores of trials by epochs, kept in a ledger."""
 
     def __init__(self, config: RunConfig, task: Task, backbone: Backbone, folder: Path) -> None:
-        search = config.strategy.search
-        self._settings = TrialSettings(
-            space=config.space,
-            task=task,
-            shots=config.shots,
-            seed=config.seed,
-            train=config.strategy.train,
-            validation=search.validation,
-            validation_shots=search.validation_shots,
-            device=config.device,
-            fingerprint=backbone.fingerprint,
-        )
+        self._settings = TrialSettings.of_run(config, task, backbone)
         self._folder = folder
-        self._config = config
         self._backbone = backbone
 
     def scores(

@@ -12,9 +12,10 @@ from typing import Any
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
+from dpl_nas.engine.evaluation import architecture_of, trial_key
 from dpl_nas.observer import Observer
 from dpl_nas.processes import spawned
-from dpl_nas.space import Architecture
+from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training.evaluate import prompted, score
 from dpl_nas.training.train import FewShotTraining
@@ -66,15 +67,15 @@ def train_and_test(
         "shots": config.shots,
         "train": config.strategy.train.model_dump(mode="json"),
     }
-    wanted = {_key(architecture, seed): (architecture, seed) for architecture, seed in pairs}
+    wanted = {trial_key(architecture, seed): (architecture, seed) for architecture, seed in pairs}
     with Ledger(folder / "tested.jsonl", identity) as ledger:
-        found = {_entry_key(entry): entry for entry in ledger.entries}
+        found = {_entry_key(config.space, entry): entry for entry in ledger.entries}
         missing = [pair for key, pair in wanted.items() if key not in found]
         observer.begin("test", len(wanted), len(wanted) - len(missing))
 
         def keep(entry: dict[str, Any]) -> None:
             ledger.append(entry)
-            found[_entry_key(entry)] = entry
+            found[_entry_key(config.space, entry)] = entry
             done = sum(key in found for key in wanted)
             observer.advance("test", done, {"test_accuracy": entry["accuracy"]})
 
@@ -84,7 +85,7 @@ def train_and_test(
         Tested(
             architecture,
             seed,
-            *(found[_key(architecture, seed)][k] for k in ("accuracy", "macro_f1", "seconds")),
+            *(found[trial_key(architecture, seed)][k] for k in ("accuracy", "macro_f1", "seconds")),
         )
         for architecture, seed in pairs
     ]
@@ -167,10 +168,5 @@ def _test_there(architecture: Architecture, seed: int) -> dict[str, Any]:
     return _Process.bench.test(architecture, seed)
 
 
-def _key(architecture: Architecture, seed: int) -> tuple[Any, ...]:
-    return (*sorted(architecture.lengths.items()), seed)
-
-
-def _entry_key(entry: dict[str, Any]) -> tuple[Any, ...]:
-    lengths = {tower: tuple(part) for tower, part in entry["lengths"].items()}
-    return (*sorted(lengths.items()), entry["seed"])
+def _entry_key(space: Space, entry: dict[str, Any]) -> tuple[Any, ...]:
+    return trial_key(architecture_of(space, entry["lengths"]), entry["seed"])

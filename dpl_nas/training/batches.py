@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ from dpl_nas.training.prefetch import decoded_ahead, prefetched
 
 if TYPE_CHECKING:
     from dpl_nas.backbone import Backbone
-    from dpl_nas.tasks.task import Augmentation, ImageSet
+    from dpl_nas.tasks.task import Augmentation, ImageSet, Task
 
-__all__ = ["FewShotImages", "endless_rows", "epoch_rows"]
+__all__ = ["FewShotImages", "chosen_augmentation", "endless_rows", "epoch_rows"]
 
 #: Images that are cropped at random are kept with a shorter side of at most this many times
 #: the backbone's: a crop of at least a quarter of the image (4 of 5 are) still has the pixels
@@ -169,6 +169,11 @@ class FewShotImages:
                     break
                 kept.append(image)
         return kept
+
+
+def chosen_augmentation(task: Task, setting: Augmentation | Literal["task"]) -> Augmentation:
+    """The augmentation that a setting means: ``task`` stands for the task's own."""
+    return task.augmentation if setting == "task" else setting
 
 
 def epoch_rows(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

@@ -20,7 +20,7 @@ from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split
-from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.batches import FewShotImages, chosen_augmentation, epoch_rows
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.model import (
@@ -76,11 +76,7 @@ class FewShotTraining:
         self._backbone = backbone
         self._shots = shots
         self._seed = seed
-        augmentation = (
-            task.augmentation
-            if self.settings.augmentation == "task"
-            else self.settings.augmentation
-        )
+        augmentation = chosen_augmentation(task, self.settings.augmentation)
         self._constant = augmentation == "none"
         self._images = FewShotImages(task.train, rows, backbone, augmentation)
         self._text = class_captions(
