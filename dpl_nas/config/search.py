@@ -14,13 +14,13 @@ from dpl_nas.validation import Frozen
 __all__ = [
     "SETTINGS",
     "AlphaSettings",
+    "Constraint",
     "DartsSettings",
     "EarlyStop",
     "EvolutionSettings",
     "GridSettings",
     "GumbelDartsSettings",
     "HalvingSettings",
-    "Lagrangian",
     "ManualSettings",
     "OneShotSettings",
     "RandomSettings",
@@ -152,23 +152,22 @@ class EarlyStop(Frozen):
     max_entropy: float = Field(default=1.0, ge=0, le=1)
 
 
-class Lagrangian(Frozen):
-    """Keeps the expected cost of the relaxed choice to the budget of the space.
+class Constraint(Frozen):
+    """Keeps the expected cost of the relaxed choice within the budget of the space.
 
-    The alphas minimise ``loss + sum_i m_i * log(E[cost_i] / most_i)`` over the limits i of the
-    budget, with the cost of softmax(alpha)'s expected lengths. Each multiplier m_i >= 0 starts
-    at 0 and rises by ``lr`` times the same logarithm at every alpha step (dual ascent; Nocedal
-    and Wright 2006, chapter 17).
+    At every step by the Lagrangian's exact multiplier (:mod:`dpl_nas.strategy.constraint`). For
+    the share ``anneal`` of the epochs, the expected cost may be larger: it falls evenly, on a
+    logarithmic scale, from that of equal alphas to the budget.
     """
 
-    lr: Size = 0.01
+    anneal: float = Field(default=0.0, ge=0, le=1)
 
 
 class DartsSettings(SupernetSettings):
     """First-order DARTS over context lengths.
 
     One step = one alpha step on a validation batch, then one prompt step on a training batch.
-    ``warmup_epochs`` come before the first alpha step. ``lagrangian`` acts in spaces with a
+    ``warmup_epochs`` come before the first alpha step. ``constraint`` acts in spaces with a
     budget. The most likely architecture is the result; with a ``shortlist`` it is trained beside
     others drawn by their probability, as many in all as the budget allows and the shortlist
     says, and the best of these is.
@@ -178,7 +177,7 @@ class DartsSettings(SupernetSettings):
     warmup_epochs: NotNegative = 0
     alphas: AlphaSettings = AlphaSettings()
     early_stop: EarlyStop | None = None
-    lagrangian: Lagrangian | None = None
+    constraint: Constraint | None = None
     shortlist: NotNegative = 0
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dpl_nas.prompted import ContextMixture, mix
 
-__all__ = ["DifferentiableContexts", "SampledContexts"]
+__all__ = ["DifferentiableContexts", "SampledContexts", "supermodules"]
 
 
 class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
@@ -37,18 +37,26 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
         softmax = mutate_kwargs.get("softmax", nn.Softmax(-1))
         return cls(module.candidates, memo[str(module.label)], softmax, module.label)
 
+    #: What a constraint takes off the alphas (candidates,).
+    tilt: Tensor | None = None
+
     @property
     def alpha(self) -> Tensor:
         """Logits (candidates,), in the order of the space's lengths."""
         logits: Tensor = self._arch_alpha
         return logits
 
+    @property
+    def logits(self) -> Tensor:
+        """Of the weights (candidates,): the alphas, less what a constraint takes off."""
+        return self.alpha if self.tilt is None else self.alpha - self.tilt
+
     def forward(self) -> ContextMixture:
         """All candidates, with their weights."""
         contexts = [self[name] for name in self.names]
         # Out of training, the weights are the probabilities themselves, without noise.
         softmax = self._softmax if self.training else nn.Softmax(-1)
-        return mix(contexts, softmax(self._arch_alpha))
+        return mix(contexts, softmax(self.logits))
 
     def chosen(self) -> str:
         """The name of the largest alpha's candidate; of equal ones the first, the shortest."""
@@ -101,6 +109,15 @@ class SampledContexts(PathSamplingLayer):  # type: ignore[misc]
         """The candidate that was drawn last."""
         mixture: ContextMixture = self[self._sampled]()
         return mixture
+
+
+def supermodules(model: nn.Module) -> dict[str, DifferentiableContexts]:
+    """The layers of a supernet whose lengths are mixed, by label."""
+    return {
+        module.label: module
+        for module in model.modules()
+        if isinstance(module, DifferentiableContexts)
+    }
 
 
 def _is_choice(module: Any) -> bool:

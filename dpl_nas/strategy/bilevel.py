@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
-from dpl_nas.nni.supermodule import DifferentiableContexts
+from dpl_nas.nni.supermodule import supermodules
 from dpl_nas.seeds import derive_seed
-from dpl_nas.strategy.lagrangian import BudgetLagrangian
+from dpl_nas.strategy.constraint import ExpectedCost
 from dpl_nas.strategy.loop import SupernetModule
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
 from dpl_nas.training.distributed import ALONE, Ranks
 
 if TYPE_CHECKING:
-    from dpl_nas.prompted import PromptedCLIP
     from dpl_nas.strategy.progress import SearchProgress
 
 __all__ = ["PromptModule", "SearchBatches"]
@@ -92,27 +92,30 @@ class PromptModule(SupernetModule):
     def __init__(self, settings: DartsSettings, text: TextInputs, progress: SearchProgress) -> None:
         super().__init__(settings, text, progress.done_before)
         self._progress = progress
-        self.lagrangian: BudgetLagrangian | None = None
+        # Epochs until the budget holds.
+        self._anneal = settings.epochs * (settings.constraint.anneal if settings.constraint else 0)
+        self.constraint: ExpectedCost | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one batch; of several processes, they add up to it."""
         images, labels, weight = batch
-        loss = self.cross_entropy(images, labels) * weight
         # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
         alphas_step = batch_idx % 2 == 0
+        if self.constraint is not None:
+            with torch.set_grad_enabled(alphas_step):
+                self._hold(self.constraint)
+        loss = self.cross_entropy(images, labels) * weight
         self._progress.note_loss("validation" if alphas_step else "train", loss.detach())
-        if alphas_step and self.lagrangian is not None:
-            loss = loss + self.lagrangian.term(alphas(self.model.clip))
         return {"loss": loss}
+
+    def _hold(self, constraint: ExpectedCost) -> None:
+        """Keep the weights of all layers to the budget."""
+        layers = supermodules(self.model.clip)
+        epoch = self._epochs_before + self.trainer.current_epoch
+        slack = max(0.0, 1 - epoch / self._anneal) if self._anneal else 0.0
+        tilts = constraint.tilts({label: each.alpha for label, each in layers.items()}, slack)
+        for label, layer in layers.items():
+            layer.tilt = tilts[label]
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         """Nothing; NNI forwards the hook."""
-
-
-def alphas(clip: PromptedCLIP) -> dict[str, Tensor]:
-    """The logits of each layer by label."""
-    return {
-        module.label: module.alpha
-        for module in clip.modules()
-        if isinstance(module, DifferentiableContexts)
-    }

@@ -21,7 +21,7 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.bilevel import PromptModule, SearchBatches
-from dpl_nas.strategy.lagrangian import BudgetLagrangian
+from dpl_nas.strategy.constraint import ExpectedCost
 from dpl_nas.strategy.loop import supernet_trainer
 from dpl_nas.strategy.progress import SearchProgress
 from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
@@ -65,7 +65,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         self.seed = 1
         # What NNI's classes count from is the first epoch of this process.
         self.done = 0
-        self.lagrangian: BudgetLagrangian | None = None
+        self.constraint: ExpectedCost | None = None
         NniDarts.__init__(
             self,
             arc_learning_rate=self.settings.alphas.lr,
@@ -144,7 +144,6 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 module, trainer, train_dataloaders=batches, val_dataloaders=batches
             )
             run = self._fresh(study, settings, progress.done)
-            progress.lagrangian = run.lagrangian
             if not progress.complete:
                 # NNI draws alphas, and Gumbel noise, from the global generator.
                 with torch.random.fork_rng(devices=[]):
@@ -158,8 +157,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         run.done = done
         # NNI counts the epochs of this process only.
         run.warmup_epochs = max(settings.warmup_epochs - done, 0)
-        if settings.lagrangian is not None and study.space.limits:
-            run.lagrangian = BudgetLagrangian(study.space, settings.lagrangian.lr)
+        if settings.constraint is not None and study.space.limits:
+            run.constraint = ExpectedCost(study.space)
         return run
 
     def _shortlist(
@@ -192,7 +191,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             training_module,
             settings=self.settings.alphas,
             warmup_epochs=self.warmup_epochs,
-            lagrangian=self.lagrangian,
+            constraint=self.constraint,
         )
 
     def mutate_model(self, model: PromptSpace) -> PromptSpace:
@@ -224,14 +223,14 @@ class AlphaModule(DartsLightningModule):  # type: ignore[misc]
         *,
         settings: AlphaSettings,
         warmup_epochs: int,
-        lagrangian: BudgetLagrangian | None = None,
+        constraint: ExpectedCost | None = None,
     ) -> None:
         super().__init__(
             training_module, arc_learning_rate=settings.lr, warmup_epochs=warmup_epochs
         )
         self._alphas = settings
-        if lagrangian is not None:
-            training_module.lagrangian = lagrangian
+        if constraint is not None:
+            training_module.constraint = constraint
 
     def arch_parameters(self) -> list[nn.Parameter]:
         """The alphas in the order of the layers; NNI's order changes from run to run."""

@@ -17,11 +17,10 @@ from dpl_nas.backbone import TextInputs
 from dpl_nas.budget import project
 from dpl_nas.config import DartsSettings
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError
-from dpl_nas.nni.supermodule import DifferentiableContexts
+from dpl_nas.nni.supermodule import DifferentiableContexts, supermodules
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import Space
-from dpl_nas.strategy.lagrangian import BudgetLagrangian
 from dpl_nas.strategy.result import (
     EpochRecord,
     log_softmax,
@@ -54,9 +53,6 @@ class SearchProgress(pl.Callback):
     done_before
         Epochs that were complete when this process began.
 
-    lagrangian
-        Whose multipliers are saved, too.
-
     ``charge`` is told of each epoch and the seconds that it took, before its record is kept.
     """
 
@@ -72,7 +68,6 @@ class SearchProgress(pl.Callback):
         ranks: Ranks = ALONE,
     ) -> None:
         self._charge = charge
-        self.lagrangian: BudgetLagrangian | None = None
         self._space = space
         self._settings = settings
         self._validation = validation
@@ -152,8 +147,6 @@ class SearchProgress(pl.Callback):
             pl_module.model.load_state_dict(self._saved["model"])
             for optimizer, state in zip(trainer.optimizers, self._saved["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
-            if self.lagrangian is not None:
-                self.lagrangian.multipliers = self._saved["multipliers"]
             self._saved = None
         for optimizer in trainer.optimizers:
             self._ranks.sum_gradients(optimizer)
@@ -183,7 +176,6 @@ class SearchProgress(pl.Callback):
                 {
                     "model": pl_module.model.state_dict(),
                     "optimizers": [each.state_dict() for each in trainer.optimizers],
-                    "multipliers": self.lagrangian and self.lagrangian.multipliers,
                     "epochs": self.done,
                     "seconds": self.seconds,
                 },
@@ -208,7 +200,7 @@ class SearchProgress(pl.Callback):
         self._observer.end("search")
 
     def _measure(self, clip: PromptedCLIP) -> EpochRecord:
-        layers = _supermodules(clip)
+        layers = supermodules(clip)
         alpha = {label: layer.alpha.detach().tolist() for label, layer in layers.items()}
         means = {
             name: float(self._ranks.total(torch.stack(found).mean()))
@@ -281,18 +273,10 @@ class SearchProgress(pl.Callback):
         return self._space.towers[tower].lengths
 
 
-def _supermodules(clip: PromptedCLIP) -> dict[str, DifferentiableContexts]:
-    return {
-        module.label: module
-        for module in clip.modules()
-        if isinstance(module, DifferentiableContexts)
-    }
-
-
 def _discretised(clip: PromptedCLIP, choice: Mapping[str, int]) -> PromptedCLIP:
     """The chosen lengths with the supernet's own vectors: what the choice is worth now."""
     contexts: dict[Any, dict[int, Any]] = {}
-    for label, layer in _supermodules(clip).items():
+    for label, layer in supermodules(clip).items():
         tower, _, index = label.partition("/")
         contexts.setdefault(tower, {})[int(index)] = layer[str(choice[label])]
     return PromptedCLIP(clip.backbone, contexts)

@@ -70,7 +70,7 @@ class TestDARTSWithAShortlist(Named):
         **SUPERNET,
         "shortlist": 3,
         "warmup_epochs": 1,
-        "lagrangian": {"lr": 0.1},
+        "constraint": {"anneal": 0.5},
     }
 
 

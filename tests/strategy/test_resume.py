@@ -17,7 +17,7 @@ EPOCHS = 4
 SUPERNET: dict[str, Any] = {"epochs": EPOCHS, "batch_size": 2}
 STRATEGIES = [
     OneShot(**SUPERNET, population_size=4, generations=2, shortlist=2),
-    GumbelDARTS(**SUPERNET, shortlist=2, alphas={"lr": 0.2}, lagrangian={"lr": 0.1}),
+    GumbelDARTS(**SUPERNET, shortlist=2, alphas={"lr": 0.2}, constraint={"anneal": 0.5}),
 ]
 
 
