@@ -11,7 +11,7 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import DARTS as NniDarts  # noqa: N811
 from torch import nn
 
-from dpl_nas.budget import project, weighted_draws
+from dpl_nas.budget import count, project, weighted_draws
 from dpl_nas.config import AlphaSettings, DartsSettings
 from dpl_nas.engine import Cost
 from dpl_nas.nni.engine import InProcessEngine
@@ -173,14 +173,22 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 design = project(smaller, scores)
                 found.setdefault(tuple(design.lengths.values()), design)
         rng = study.rng("shortlist")
-        weights = {label: softmax(logits) for label, logits in record.alpha.items()}
-        draw = weighted_draws(study.space, weights)
-        # Where the choice is decided, there are few others to draw.
-        for _ in range(100 * self.settings.shortlist):
-            if len(found) >= self.settings.shortlist:
-                break
-            design = draw(rng)
-            found.setdefault(tuple(design.lengths.values()), design)
+        wanted = min(self.settings.shortlist, count(study.space))
+        temperature = 1.0
+        while len(found) < wanted:
+            weights = {
+                label: softmax([logit / temperature for logit in logits])
+                for label, logits in record.alpha.items()
+            }
+            draw = weighted_draws(study.space, weights)
+            before = len(found)
+            for _ in range(2 * wanted):
+                if len(found) < wanted:
+                    design = draw(rng)
+                    found.setdefault(tuple(design.lengths.values()), design)
+            # Where the alphas are decided, there is little else to draw.
+            if len(found) == before:
+                temperature *= 1.5
         return list(found.values())[: self.settings.shortlist]
 
     # What follows is NNI's interface.
