@@ -27,7 +27,7 @@ from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.budget import weighted_draws
 from dpl_nas.config import load_strategy
 from dpl_nas.files import write_json, write_text
-from dpl_nas.processes import spawned
+from dpl_nas.processes import Pool
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, load_space
 from dpl_nas.strategy import DARTS, GumbelDARTS
@@ -172,7 +172,7 @@ def main() -> None:
     ]
     missing = [each for each in wanted if " ".join(map(str, each)) not in found]
     if missing:
-        with spawned(options.jobs) as pool:
+        with Pool(options.jobs) as pool:
             futures = {
                 pool.submit(measure, options.space, *each): " ".join(map(str, each))
                 for each in missing

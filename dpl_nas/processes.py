@@ -8,24 +8,20 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
 from typing import Any
 
 from dpl_nas.memory import keep_freed_memory
 
-__all__ = ["spawned"]
+__all__ = ["Pool"]
 
 
-def spawned(
-    count: int,
-    *,
-    once: bool = False,
-    prepare: Callable[..., None] | None = None,
-    arguments: tuple[Any, ...] = (),
-) -> ProcessPoolExecutor:
-    """A pool of fresh processes, each with its share of the cores.
+class Pool(ProcessPoolExecutor):
+    """Fresh processes, each with its share of the cores.
 
-    They leave Ctrl-C to this process, and end when it is killed.
+    They leave Ctrl-C to this process, and end when it is killed. What the body of a ``with``
+    raises ends them, too, whatever they are at.
 
     Parameters
     ----------
@@ -36,35 +32,62 @@ def spawned(
     prepare, arguments
         Called in each process before its first piece of work.
     """
-    return ProcessPoolExecutor(
-        count,
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        once: bool = False,
+        prepare: Callable[..., None] | None = None,
+        arguments: tuple[Any, ...] = (),
+    ) -> None:
         # A fork would copy threads of torch that are not there any more.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-        initargs=(max(1, (os.cpu_count() or 1) // count), prepare, arguments),
-        max_tasks_per_child=1 if once else None,
-    )
+        context = multiprocessing.get_context("spawn")
+        # Whoever holds its one end lives until the other is closed, which the end of this
+        # process does as well.
+        held, self._lifeline = context.Pipe(duplex=False)
+        super().__init__(
+            count,
+            mp_context=context,
+            initializer=_prepare,
+            initargs=(held, max(1, (os.cpu_count() or 1) // count), prepare, arguments),
+            max_tasks_per_child=1 if once else None,
+        )
+
+    def abandon(self) -> None:
+        """End the processes now, without waiting for what they are at."""
+        self._lifeline.close()
+        self.shutdown(wait=True, cancel_futures=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if kind is not None:
+            self.abandon()
+        return super().__exit__(kind, error, traceback)
 
 
-def _prepare(threads: int, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def _prepare(
+    lifeline: Connection,
+    threads: int,
+    prepare: Callable[..., None] | None,
+    arguments: tuple[Any, ...],
+) -> None:
     import torch
 
     # Ctrl-C reaches every process of the terminal; the first one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     keep_freed_memory()
     torch.set_num_threads(threads)
     if prepare is not None:
         prepare(*arguments)
 
 
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for its next job for ever."""
-
-    def watch(sentinel: int) -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+def _end_with(lifeline: Connection) -> None:
+    """A process whose parent is gone would wait for its next job for ever."""
+    wait([lifeline])
+    os._exit(1)

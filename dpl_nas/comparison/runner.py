@@ -15,7 +15,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.errors import ComparisonError, DplError, OutputError
 from dpl_nas.files import claim, read_json, write_json
 from dpl_nas.observer import Observer
-from dpl_nas.processes import spawned
+from dpl_nas.processes import Pool
 from dpl_nas.tasks import few_shot_split, load_task
 
 __all__ = ["STAGE", "Plan", "run_cells"]
@@ -177,7 +177,7 @@ def _identity(job: _Job) -> dict[str, Any]:
 def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell], None]) -> None:
     waiting = list(work)
     running: dict[Future[Cell], tuple[int, _Job]] = {}
-    pool = spawned(jobs, once=True)
+    pool = Pool(jobs, once=True)
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -187,7 +187,7 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
                 except BrokenProcessPool:
                     waiting.insert(0, item)
                     pool.shutdown(wait=False)
-                    pool = spawned(jobs, once=True)
+                    pool = Pool(jobs, once=True)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 index, job = running.pop(future)
@@ -196,7 +196,8 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
                 except BrokenProcessPool:
                     keep(index, _failed(job, "its process ended without a result"))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Cells that are interrupted go on with the next call.
+        pool.abandon()
 
 
 def _cell(job: _Job) -> Cell:

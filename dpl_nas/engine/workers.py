@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Protocol
 
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, peak_bytes
 from dpl_nas.errors import DplError
-from dpl_nas.processes import spawned
+from dpl_nas.processes import Pool
 from dpl_nas.space import Architecture
 
 __all__ = ["Finished", "Here", "Job", "Processes", "Workers"]
@@ -87,9 +83,6 @@ class Processes:
     def __init__(self, settings: TrialSettings, count: int) -> None:
         self.count = count
         self._settings = settings
-        self._context = multiprocessing.get_context("spawn")
-        # Whoever holds its one end lives until the other is closed.
-        self._held, self._lifeline = self._context.Pipe(duplex=False)
         self._pool = self._fresh()
 
     def start(self, job: Job) -> Callable[[], Finished]:
@@ -99,9 +92,7 @@ class Processes:
 
     def close(self) -> None:
         """Do not wait for trials that are running: their processes end."""
-        self._lifeline.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._held.close()
+        self._pool.abandon()
 
     def _submit(self, job: Job) -> Future[Finished]:
         try:
@@ -110,7 +101,7 @@ class Processes:
             self._pool = self._fresh()
             return self._pool.submit(_run_there, job)
 
-    def _result(self, job: Job, pool: ProcessPoolExecutor, future: Future[Finished]) -> Finished:
+    def _result(self, job: Job, pool: Pool, future: Future[Finished]) -> Finished:
         for last in (False, True):
             try:
                 return future.result()
@@ -122,8 +113,8 @@ class Processes:
                 pool, future = self._pool, self._submit(job)
         return Finished(None, 0.0, 0, "its process ended without a result, twice")
 
-    def _fresh(self) -> ProcessPoolExecutor:
-        return spawned(self.count, prepare=_prepare, arguments=(self._settings, self._held))
+    def _fresh(self) -> Pool:
+        return Pool(self.count, prepare=_prepare, arguments=(self._settings,))
 
 
 class _Process:
@@ -133,15 +124,8 @@ class _Process:
     trials: FewShotTrials | None = None
 
 
-def _prepare(settings: TrialSettings, lifeline: Connection) -> None:
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+def _prepare(settings: TrialSettings) -> None:
     _Process.settings = settings
-
-
-def _end_with(lifeline: Connection) -> None:
-    """End when the search does, whatever is running here."""
-    wait([lifeline])
-    os._exit(1)
 
 
 def _run_there(job: Job) -> Finished:

@@ -14,7 +14,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
 from dpl_nas.engine.evaluation import architecture_of, trial_key
 from dpl_nas.observer import Observer
-from dpl_nas.processes import spawned
+from dpl_nas.processes import Pool
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training.evaluate import prompted, score
@@ -99,16 +99,12 @@ def _work(
         for architecture, seed in missing:
             keep(bench.test(architecture, seed))
         return
-    with spawned(jobs, prepare=_prepare, arguments=(config,)) as pool:
+    with Pool(jobs, prepare=_prepare, arguments=(config,)) as pool:
         futures: list[Future[dict[str, Any]]] = [
             pool.submit(_test_there, architecture, seed) for architecture, seed in missing
         ]
-        try:
-            for future in as_completed(futures):
-                keep(future.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            keep(future.result())
 
 
 class _Bench:

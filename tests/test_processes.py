@@ -1,0 +1,83 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dpl_nas.processes import Pool
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def remember(value: int) -> None:
+    os.environ["REMEMBERED"] = str(value)
+
+
+def remembered() -> tuple[int, str]:
+    return os.getpid(), os.environ["REMEMBERED"]
+
+
+def test_each_has_its_share_of_the_cores_and_is_prepared() -> None:
+    with Pool(2, prepare=remember, arguments=(7,)) as pool:
+        assert pool.submit(threads).result() == max(1, (os.cpu_count() or 1) // 2)
+        assert pool.submit(remembered).result()[1] == "7"
+    assert "REMEMBERED" not in os.environ
+
+
+def test_once_is_a_new_process_for_every_piece_of_work() -> None:
+    with Pool(1, once=True) as pool:
+        found = [pool.submit(os.getpid).result() for _ in range(2)]
+    assert len({*found, os.getpid()}) == 3
+
+
+def test_an_error_ends_the_work_that_is_running() -> None:
+    with pytest.raises(KeyError), Pool(1) as pool:
+        pid = pool.submit(os.getpid).result()
+        running = pool.submit(time.sleep, 600)
+        queued = pool.submit(time.sleep, 600)
+        started = time.monotonic()
+        raise KeyError
+    assert time.monotonic() - started < 60
+    assert not alive(pid)
+    assert running.done()
+    assert queued.done()
+
+
+PARENT = """
+import os, sys, time
+from dpl_nas.processes import Pool
+if __name__ == "__main__":
+    pool = Pool(1)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+def test_it_ends_with_a_parent_that_is_killed(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    deadline = time.monotonic() + 60
+    while alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
