@@ -34,6 +34,12 @@ from dpl_nas.training import train
 from dpl_nas.training.evaluate import prompted, score, zero_shot
 
 LENGTH = 4
+#: What the alphas choose by themselves: nothing is trained and compared beside it, and the search
+#: ends once they agree with themselves.
+ALONE = {
+    "shortlist": 0,
+    "early_stop": {"patience": 15, "min_epochs": 30, "max_entropy": 0.9},
+}
 COLUMNS = ("chance", "zero-shot", "linear probe", "text", "image", "both", "random", "found")
 
 
@@ -81,7 +87,7 @@ def measure(
     """All columns of one task and seed, accuracies in 0..1."""
     strategy = load_strategy(strategy_name)
     started = time.perf_counter()
-    search = DARTS(**strategy.search.model_dump()).search(
+    search = DARTS(**{**strategy.search.model_dump(), **ALONE}).search(
         space, task, shots=shots, seed=seed, backbone=backbone
     )
     designs = {
