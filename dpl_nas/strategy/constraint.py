@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from dpl_nas.space import Space
 
 __all__ = ["ExpectedCost"]
 
-# Of the allowed cost; far below what a vector takes.
+#: Of the allowed cost; far below what a vector takes.
 _TOLERANCE = 1e-9
 
 
@@ -73,14 +74,16 @@ class ExpectedCost:
             Tensors of the shapes of ``alphas``, which gradients go through: the multipliers
             depend on all alphas, so that these compete for what the budget allows.
         """
-        device = alphas[self._labels[0]].device
-        logits = torch.full(self._costs.shape[1:], -math.inf, dtype=torch.float64, device=device)
-        for row, label in enumerate(self._labels):
-            logits[row, : self._sizes[row]] = alphas[label].double()
-        costs = self._costs.to(device)
-        allowed = torch.exp(slack * self.at_first().clamp(min=1).log()).to(device)
-        multipliers = self._solved(logits.detach(), costs, allowed)
-        if alphas[self._labels[0]].requires_grad and torch.is_grad_enabled():
+        logits = pad_sequence(
+            [alphas[label].double() for label in self._labels],
+            batch_first=True,
+            padding_value=-math.inf,
+        )
+        allowed = self.at_first().clamp(min=1) ** slack
+        # Where the numbers are few and steps are many, a GPU would be waited for at each.
+        multipliers = self._solved(logits.detach().cpu(), allowed).to(logits.device)
+        costs, allowed = self._costs.to(logits.device), allowed.to(logits.device)
+        if logits.requires_grad and torch.is_grad_enabled():
             multipliers = _differentiable(multipliers, logits, costs, allowed)
         tilt = torch.einsum("i,ilc->lc", multipliers, costs)
         return {
@@ -89,9 +92,10 @@ class ExpectedCost:
         }
 
     @torch.no_grad()
-    def _solved(self, logits: Tensor, costs: Tensor, allowed: Tensor) -> Tensor:
+    def _solved(self, logits: Tensor, allowed: Tensor) -> Tensor:
         """The dual problem is convex: one limit after the other, until all hold."""
-        multipliers = torch.zeros(len(costs), dtype=torch.float64, device=logits.device)
+        costs = self._costs
+        multipliers = torch.zeros(len(costs), dtype=torch.float64)
         for _ in range(50):
             before = multipliers.clone()
             for index in range(len(costs)):

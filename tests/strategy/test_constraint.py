@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
@@ -50,6 +50,7 @@ def shares(space: Space, weights: dict[str, Tensor]) -> list[float]:
     return found
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.integers(1, 7), st.floats(0.5, 4), st.floats(0, 12))
 def test_limits_hold_and_bind_only_where_they_would_not(
     seed: int, most: int, flops: float, scale: float
