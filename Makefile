@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afresh each time)
 	$(BIN)/dpl-nas run --task mini/digits --space mini_clip --strategy darts --shots 16 --seed 1 \
-		--out $(DEMO) --overwrite
+		--budget 5-trials --out $(DEMO) --overwrite
 
 test: lint  ## Check style and types, then run all tests
 	$(BIN)/python -m pytest
