@@ -22,6 +22,9 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
     candidates to the attention, which computes what they share once.
     """
 
+    #: What a constraint takes off the alphas (candidates,).
+    tilt: Tensor | None = None
+
     @classmethod
     def mutate(
         cls,
@@ -36,9 +39,6 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
             return None
         softmax = mutate_kwargs.get("softmax", nn.Softmax(-1))
         return cls(module.candidates, memo[str(module.label)], softmax, module.label)
-
-    #: What a constraint takes off the alphas (candidates,).
-    tilt: Tensor | None = None
 
     @property
     def alpha(self) -> Tensor:

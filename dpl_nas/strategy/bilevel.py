@@ -14,6 +14,7 @@ from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
 from dpl_nas.nni.supermodule import supermodules
 from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Space
 from dpl_nas.strategy.constraint import ExpectedCost
 from dpl_nas.strategy.loop import SupernetModule
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
@@ -89,21 +90,25 @@ class PromptModule(SupernetModule):
     a training batch for the prompts.
     """
 
-    def __init__(self, settings: DartsSettings, text: TextInputs, progress: SearchProgress) -> None:
+    def __init__(
+        self, settings: DartsSettings, text: TextInputs, progress: SearchProgress, space: Space
+    ) -> None:
         super().__init__(settings, text, progress.done_before)
         self._progress = progress
-        # Epochs until the budget holds.
-        self._anneal = settings.epochs * (settings.constraint.anneal if settings.constraint else 0)
-        self.constraint: ExpectedCost | None = None
+        self._constraint: ExpectedCost | None = None
+        if settings.constraint is not None and space.limits:
+            self._constraint = ExpectedCost(space)
+            # Epochs until the budget holds.
+            self._anneal = settings.epochs * settings.constraint.anneal
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one batch; of several processes, they add up to it."""
         images, labels, weight = batch
         # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
         alphas_step = batch_idx % 2 == 0
-        if self.constraint is not None:
+        if self._constraint is not None:
             with torch.set_grad_enabled(alphas_step):
-                self._hold(self.constraint)
+                self._hold(self._constraint)
         loss = self.cross_entropy(images, labels) * weight
         self._progress.note_loss("validation" if alphas_step else "train", loss.detach())
         return {"loss": loss}

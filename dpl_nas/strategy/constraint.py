@@ -42,7 +42,6 @@ class ExpectedCost:
         self._sizes = [len(space.towers[tower].lengths) for _, tower, _ in labels]
         # (limits, layers, candidates); where a layer has fewer candidates, they weigh nothing.
         self._costs = torch.zeros(len(space.limits), len(labels), most, dtype=torch.float64)
-        self._allowed = torch.ones(len(space.limits), dtype=torch.float64)
         for index, limit in enumerate(space.limits):
             for row, (_, tower, _) in enumerate(labels):
                 lengths = torch.tensor(space.towers[tower].lengths, dtype=torch.float64)
@@ -80,7 +79,7 @@ class ExpectedCost:
             padding_value=-math.inf,
         )
         allowed = self.at_first().clamp(min=1) ** slack
-        # Where the numbers are few and steps are many, a GPU would be waited for at each.
+        # A few numbers and many steps, at each of which a GPU would be waited for.
         multipliers = self._solved(logits.detach().cpu(), allowed).to(logits.device)
         costs, allowed = self._costs.to(logits.device), allowed.to(logits.device)
         if logits.requires_grad and torch.is_grad_enabled():

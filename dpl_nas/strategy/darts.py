@@ -21,7 +21,6 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.bilevel import PromptModule, SearchBatches
-from dpl_nas.strategy.constraint import ExpectedCost
 from dpl_nas.strategy.loop import supernet_trainer
 from dpl_nas.strategy.progress import SearchProgress
 from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
@@ -65,7 +64,6 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         self.seed = 1
         # What NNI's classes count from is the first epoch of this process.
         self.done = 0
-        self.constraint: ExpectedCost | None = None
         NniDarts.__init__(
             self,
             arc_learning_rate=self.settings.alphas.lr,
@@ -139,7 +137,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 epoch=lambda: progress.done_before + trainer.current_epoch,
                 ranks=study.ranks,
             )
-            module = PromptModule(settings, supernet.text, progress)
+            module = PromptModule(settings, supernet.text, progress, study.space)
             evaluator = Lightning(
                 module, trainer, train_dataloaders=batches, val_dataloaders=batches
             )
@@ -157,8 +155,6 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         run.done = done
         # NNI counts the epochs of this process only.
         run.warmup_epochs = max(settings.warmup_epochs - done, 0)
-        if settings.constraint is not None and study.space.limits:
-            run.constraint = ExpectedCost(study.space)
         return run
 
     def _shortlist(
@@ -182,10 +178,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             }
             draw = weighted_draws(study.space, weights)
             before = len(found)
-            for _ in range(2 * wanted):
-                if len(found) < wanted:
-                    design = draw(rng)
-                    found.setdefault(tuple(design.lengths.values()), design)
+            for design in (draw(rng) for _ in range(2 * wanted)):
+                found.setdefault(tuple(design.lengths.values()), design)
             # Where the alphas are decided, there is little else to draw.
             if len(found) == before:
                 temperature *= 1.5
@@ -199,7 +193,6 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             training_module,
             settings=self.settings.alphas,
             warmup_epochs=self.warmup_epochs,
-            constraint=self.constraint,
         )
 
     def mutate_model(self, model: PromptSpace) -> PromptSpace:
@@ -231,14 +224,11 @@ class AlphaModule(DartsLightningModule):  # type: ignore[misc]
         *,
         settings: AlphaSettings,
         warmup_epochs: int,
-        constraint: ExpectedCost | None = None,
     ) -> None:
         super().__init__(
             training_module, arc_learning_rate=settings.lr, warmup_epochs=warmup_epochs
         )
         self._alphas = settings
-        if constraint is not None:
-            training_module.constraint = constraint
 
     def arch_parameters(self) -> list[nn.Parameter]:
         """The alphas in the order of the layers; NNI's order changes from run to run."""

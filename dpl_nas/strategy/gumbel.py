@@ -41,7 +41,6 @@ class GumbelDARTS(DARTS, NniGumbelDARTS):  # type: ignore[misc]
             training_module,
             settings=settings.alphas,
             warmup_epochs=self.warmup_epochs,
-            constraint=self.constraint,
             temperature=LinearTemperatureScheduler(
                 settings.temperature.start, settings.temperature.end
             ),
