@@ -21,63 +21,77 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import load_backbone
 from dpl_nas.budget import weighted_draws
-from dpl_nas.config import load_strategy
+from dpl_nas.comparison.statistics import estimate
+from dpl_nas.config import resolve
+from dpl_nas.engine.trials import TrialSettings, measured
 from dpl_nas.files import write_json, write_text
 from dpl_nas.processes import Pool
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, load_space
-from dpl_nas.strategy import DARTS, GumbelDARTS
+from dpl_nas.space import Architecture
+from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.result import softmax
-from dpl_nas.tasks import Task, few_shot_split, load_task
+from dpl_nas.tasks import load_task
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluate import prompted
 from dpl_nas.training.train import FewShotTraining
 
 SHOTS = 16
 DRAWS = 3
-#: What differs from strategies/darts.yml. The first row is the strategy itself.
-ROWS: dict[str, dict[str, Any]] = {
-    "as it is": {},
-    "without the constraint": {"constraint": None},
-    "the budget holds from the first step": {"constraint": {"anneal": 0.0}},
-    "the budget holds at the last step only": {"constraint": {"anneal": 1.0}},
-    "alpha lr 0.05": {"alphas": {"lr": 0.05}},
-    "warm-up of 10 epochs": {"warmup_epochs": 10},
-    "twice as many epochs": {"epochs": 120},
-    "shared vectors": {"shared_vectors": True},
-    "Gumbel softmax": {"gumbel": True},
+#: What differs from strategies/darts.yml, as on a command line. The first row is the strategy.
+ROWS: dict[str, tuple[str, ...]] = {
+    "as it is": (),
+    "without the constraint": ("search.constraint=null",),
+    "the budget holds from the first step": ("search.constraint.anneal=0",),
+    "the budget holds at the last step only": ("search.constraint.anneal=1",),
+    "alpha lr 0.05": ("search.alphas.lr=0.05",),
+    "warm-up of 10 epochs": ("search.warmup_epochs=10",),
+    "twice as many epochs": ("search.epochs=120",),
+    "shared vectors": ("space.shared_vectors=true",),
+    "Gumbel softmax": (),
 }
 
 
-def measure(space_name: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
-    """One search, and what it chose."""
-    changes = dict(ROWS[row])
-    space = load_space(space_name)
-    if changes.pop("shared_vectors", False):
-        space = space.model_copy(update={"shared_vectors": True})
-    kind = GumbelDARTS if changes.pop("gumbel", False) else DARTS
-    strategy = load_strategy("darts")
-    settings = strategy.search.model_dump(mode="json")
-    for key, value in changes.items():
-        whole = isinstance(settings.get(key), dict) and isinstance(value, dict)
-        settings[key] = {**settings[key], **value} if whole else value
-    task = load_task(f"mini/{task_name}")
-    backbone = load_backbone(space.backbone)
-    search = kind(**{**settings, "shortlist": 0}).search(
-        space, task, shots=SHOTS, seed=seed, train=strategy.train, backbone=backbone
+def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
+    """One search, what it chose, and a few draws."""
+    strategy = "gumbel_darts" if row == "Gumbel softmax" else "darts"
+    overrides = [*ROWS[row], "search.shortlist=0"]
+    config = resolve(f"mini/{task_name}", space, strategy, overrides, shots=SHOTS, seed=seed)
+    task, backbone = load_task(config.task), load_backbone(config.space.backbone)
+    search = make_strategy(config.strategy).search(
+        config.space,
+        task,
+        shots=SHOTS,
+        seed=seed,
+        train=config.strategy.train,
+        backbone=backbone,
     )
+    split = TrialSettings.of_run(config, task, backbone).split
+    training = FewShotTraining(
+        config.space,
+        task,
+        backbone,
+        split.train,
+        shots=SHOTS,
+        seed=seed,
+        settings=config.strategy.train,
+    )
+    seen = {*split.train, *split.validation}
+    unseen = [each for each in range(len(task.train.labels)) if each not in seen]
+    images = FewShotImages(task.train, unseen, backbone, "none")
+
+    def accuracy(architecture: Architecture) -> float:
+        return measured(prompted(training.train(architecture), backbone), images).accuracy
+
     last = search.records[-1]
-    unseen = Unseen(space_name, task, backbone, seed)
     weights = {label: softmax(logits) for label, logits in last.alpha.items()}
-    draw = weighted_draws(space, weights)
+    draw = weighted_draws(config.space, weights)
     rng = random.Random(derive_seed(seed, "ablation"))
     return {
-        "accuracy": unseen.accuracy(search.architecture),
-        "drawn": [unseen.accuracy(draw(rng)) for _ in range(DRAWS)],
+        "accuracy": accuracy(search.architecture),
+        "drawn": [accuracy(draw(rng)) for _ in range(DRAWS)],
         "entropy": last.mean_entropy,
         "lengths": {tower: list(part) for tower, part in search.architecture.lengths.items()},
         "steps": search.cost.steps,
@@ -85,43 +99,11 @@ def measure(space_name: str, task_name: str, row: str, seed: int) -> dict[str, A
     }
 
 
-class Unseen:
-    """The images of the training pool that are in no few-shot draw of a seed."""
-
-    def __init__(self, space_name: str, task: Task, backbone: Backbone, seed: int) -> None:
-        split = few_shot_split(task, SHOTS, seed, "split", None)
-        seen = {*split.train, *split.validation}
-        self._rows = [row for row in range(len(task.train.labels)) if row not in seen]
-        self._images = FewShotImages(task.train, self._rows, backbone, "none")
-        self._backbone = backbone
-        self._training = FewShotTraining(
-            load_space(space_name),
-            task,
-            backbone,
-            split.train,
-            shots=SHOTS,
-            seed=seed,
-            settings=load_strategy("darts").train,
-        )
-
-    def accuracy(self, architecture: Architecture) -> float:
-        """Of one that is trained as in a trial, in 0..1."""
-        classifier = prompted(self._training.train(architecture), self._backbone)
-        correct = 0
-        for start in range(0, len(self._rows), 100):
-            rows = list(range(start, min(start + 100, len(self._rows))))
-            pixels, labels = self._images.batch(rows, seed=0)
-            correct += int((classifier.predict(pixels) == labels).sum())
-        return correct / len(self._rows)
-
-
 def interval(values: Sequence[float]) -> str:
     """Mean in points and the half-width of its 95% t interval."""
-    mean = 100 * float(np.mean(values))
-    if len(values) < 2 or float(np.ptp(values)) == 0:
-        return f"{mean:+.1f}"
-    error = 100 * float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return f"{mean:+.1f} ± {error * float(stats.t.ppf(0.975, len(values) - 1)):.1f}"
+    found = estimate([100 * value for value in values])
+    mean = f"{found.mean:+.1f}"
+    return f"{mean} ± {found.half_width:.1f}" if found.half_width else mean
 
 
 def table(found: dict[str, Any], tasks: Sequence[str], seeds: Sequence[int]) -> Iterator[str]:

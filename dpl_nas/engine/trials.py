@@ -26,7 +26,7 @@ from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluate import Classifier, prompted
 from dpl_nas.training.train import FewShotTraining
 
-__all__ = ["FewShotTrials", "TrialSettings", "peak_bytes"]
+__all__ = ["FewShotTrials", "TrialSettings", "measured", "peak_bytes"]
 
 _BATCH = 100
 
@@ -165,18 +165,23 @@ class FewShotTrials:
         outcome = self.validate(prompted(prompts, self._backbone))
         return outcome, time.perf_counter() - started
 
-    @torch.no_grad()
     def validate(self, classifier: Classifier) -> Outcome:
         """Accuracy and mean cross-entropy on all validation images."""
-        count = len(self._validation)
-        correct, loss = 0, 0.0
-        for start in range(0, count, _BATCH):
-            rows = list(range(start, min(start + _BATCH, count)))
-            images, labels = self._validation.batch(rows, seed=0)
-            logits = classifier.logits(images).float()
-            correct += int((logits.argmax(dim=-1) == labels).sum())
-            loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-        return Outcome(correct / count, loss / count, count)
+        return measured(classifier, self._validation)
+
+
+@torch.no_grad()
+def measured(classifier: Classifier, images: FewShotImages) -> Outcome:
+    """Accuracy and mean cross-entropy on all of a few images."""
+    count = len(images)
+    correct, loss = 0, 0.0
+    for start in range(0, count, _BATCH):
+        rows = list(range(start, min(start + _BATCH, count)))
+        pixels, labels = images.batch(rows, seed=0)
+        logits = classifier.logits(pixels).float()
+        correct += int((logits.argmax(dim=-1) == labels).sum())
+        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+    return Outcome(correct / count, loss / count, count)
 
 
 def state_name(architecture: Architecture) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 from dpl_nas.backbone import TextInputs
 from dpl_nas.budget import project
 from dpl_nas.config import DartsSettings
+from dpl_nas.engine.trials import measured
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError
 from dpl_nas.nni.supermodule import DifferentiableContexts, supermodules
 from dpl_nas.observer import Observer
@@ -33,6 +34,7 @@ from dpl_nas.strategy.supernet import load_epochs
 from dpl_nas.towers import Tower
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
+from dpl_nas.training.evaluate import Classifier
 from dpl_nas.training.state import save_state
 
 __all__ = ["SearchProgress"]
@@ -40,7 +42,6 @@ __all__ = ["SearchProgress"]
 _STATE = "search.state"
 _RECORDS = "alphas.jsonl"
 _TENSORBOARD = "tensorboard"
-_BATCH = 100
 
 
 class SearchProgress(pl.Callback):
@@ -243,14 +244,8 @@ class SearchProgress(pl.Callback):
 
     @torch.no_grad()
     def _accuracy(self, clip: PromptedCLIP) -> float:
-        features = clip.encode_text(self._text)
-        correct = 0
-        for start in range(0, len(self._validation), _BATCH):
-            rows = list(range(start, min(start + _BATCH, len(self._validation))))
-            images, labels = self._validation.batch(rows, seed=0)
-            logits = clip.logits(clip.encode_image(images), features)
-            correct += int((logits.argmax(dim=-1) == labels).sum())
-        return correct / len(self._validation)
+        classifier = Classifier(clip, clip.encode_text(self._text))
+        return measured(classifier, self._validation).accuracy
 
     def _log(self, record: EpochRecord) -> None:
         for name in (
