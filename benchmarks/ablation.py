@@ -49,6 +49,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "alpha lr 0.05": ("search.alphas.lr=0.05",),
     "warm-up of 10 epochs": ("search.warmup_epochs=10",),
     "twice as many epochs": ("search.epochs=120",),
+    "half as many epochs": ("search.epochs=30",),
     "shared vectors": ("space.shared_vectors=true",),
     "Gumbel softmax": (),
 }

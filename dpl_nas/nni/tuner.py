@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import nni
 from nni.tuner import Tuner
 
 from dpl_nas import budget
-from dpl_nas.config import EvolutionSettings
+from dpl_nas.config import EvolutionSettings, RandomSettings, TpeSettings
 from dpl_nas.errors import ArchitectureError, ConfigError, SpaceError
 from dpl_nas.nni.search_space import (
     architecture_of_parameters,
     described_architecture,
     nni_search_space,
 )
+from dpl_nas.nni.tpe import BudgetTpe
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, load_space
+from dpl_nas.space import Architecture, Space, load_space
 from dpl_nas.validation import validated
 
 __all__ = ["BudgetTuner"]
@@ -28,26 +30,28 @@ __all__ = ["BudgetTuner"]
 #: So often a new architecture is looked for before a known one is given out again.
 _TRIES = 200
 
-Algorithm = Literal["random", "evolution"]
+Algorithm = Literal["random", "evolution", "tpe"]
 
 
 class BudgetTuner(Tuner):  # type: ignore[misc]
-    """Draws or evolves architectures that fit a budget, of which NNI's own tuners know nothing.
+    """Proposes architectures that fit a budget, of which NNI's own tuners know nothing.
 
     In an experiment, ``tuner: {className: dpl_nas.nni.tuner.BudgetTuner, codeDirectory: .,
-    classArgs: {space: mini_clip_budget12}}``. Unlike NNI's evolution it is seeded, and it
-    remembers the finished trials of an experiment that is resumed.
+    classArgs: {space: mini_clip_budget12}}``. Every algorithm is seeded, and remembers the
+    finished trials of an experiment that is resumed, where NNI's evolution does neither.
 
     Parameters
     ----------
     space
         A packaged space, or the absolute path of a YAML file: NNI starts tuners elsewhere.
     algorithm
-        ``evolution`` (regularised: Real et al. 2019, arXiv 1802.01548) or ``random``.
+        ``evolution`` (regularised: Real et al. 2019, arXiv 1802.01548), ``tpe``
+        (:class:`~dpl_nas.nni.tpe.BudgetTpe`) or ``random``.
     seed
         With the same seed and concurrency 1, the same architectures are tried.
     settings
-        Of the evolution: see :class:`~dpl_nas.config.EvolutionSettings`.
+        Of the algorithm: see :class:`~dpl_nas.config.EvolutionSettings` and
+        :class:`~dpl_nas.config.TpeSettings`.
 
     Raises
     ------
@@ -65,18 +69,11 @@ class BudgetTuner(Tuner):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         super().__init__()
-        if algorithm not in ("random", "evolution"):
-            raise ConfigError(f"expected the algorithm random or evolution, found {algorithm!r}")
         self._space = load_space(Path(space) if space.endswith((".yml", ".yaml")) else space)
-        self._settings = validated(EvolutionSettings, settings, "BudgetTuner", ConfigError)
-        self._evolves = algorithm == "evolution"
+        self._proposer = _proposer(algorithm, self._space, settings, seed)
         self._seed = seed
         self._count = budget.count(self._space)
         self._known: set[str] = set()
-        #: The latest trials that ended well, with what they reached: accuracy, then -loss.
-        self._population: deque[tuple[tuple[float, float], Architecture]] = deque(
-            maxlen=self._settings.population_size
-        )
 
     def update_search_space(self, search_space: Mapping[str, Any]) -> None:
         """Check what the experiment searches.
@@ -107,11 +104,11 @@ class BudgetTuner(Tuner):  # type: ignore[misc]
         if len(self._known) >= self._count:
             raise nni.NoMoreTrialError(f"all {self._count} architectures were tried")
         rng = Random(derive_seed(self._seed, "nni", parameter_id, len(self._known)))
-        young = len(self._known) < self._settings.population_size or not self._population
         for attempt in range(2 * _TRIES):
-            # Where hardly a child is new, a draw is.
-            draws = young or not self._evolves or attempt >= _TRIES
-            chosen = budget.sample(self._space, rng) if draws else self._child(rng)
+            # Where hardly a proposal is new, a draw is.
+            chosen = (
+                self._proposer.propose(rng) if attempt < _TRIES else budget.sample(self._space, rng)
+            )
             if chosen.describe() not in self._known:
                 break
         else:
@@ -150,16 +147,65 @@ class BudgetTuner(Tuner):  # type: ignore[misc]
         except ArchitectureError:
             # A trial that somebody added by hand at NNI's page.
             return
-        score = (float(result["default"]), -float(result.get("loss", 0.0)))
+        # Of equal accuracies the smaller loss counts, by less than one of a million images would.
+        score = float(result["default"]) + 1e-6 * math.exp(-float(result.get("loss", 0.0)))
         self._known.add(architecture.describe())
-        self._population.append((score, architecture))
+        self._proposer.learn(architecture, score)
 
-    def _child(self, rng: Random) -> Architecture:
+
+class _Proposer(Protocol):
+    def propose(self, rng: Random) -> Architecture:
+        """What to try next; it need not be new."""
+
+    def learn(self, architecture: Architecture, score: float) -> None:
+        """What a trial that ended well reached, whoever proposed it."""
+
+
+class _Draws:
+    """All that fit are equally likely."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def propose(self, rng: Random) -> Architecture:
+        return budget.sample(self._space, rng)
+
+    def learn(self, architecture: Architecture, score: float) -> None:
+        pass
+
+
+class _Evolution:
+    """The latest trials are the population. While it is not full, architectures are drawn."""
+
+    def __init__(self, space: Space, settings: EvolutionSettings) -> None:
+        self._space = space
+        self._settings = settings
+        self._population: deque[tuple[float, Architecture]] = deque(maxlen=settings.population_size)
+
+    def propose(self, rng: Random) -> Architecture:
+        if len(self._population) < self._settings.population_size:
+            return budget.sample(self._space, rng)
         child = self._parent(rng)
         if self._settings.crossover:
             child = budget.crossover(self._space, child, self._parent(rng), rng)
         return budget.mutate(self._space, child, rng, self._settings.mutated_layers)
 
+    def learn(self, architecture: Architecture, score: float) -> None:
+        self._population.append((score, architecture))
+
     def _parent(self, rng: Random) -> Architecture:
-        size = min(self._settings.sample_size, len(self._population))
-        return max(rng.sample(list(self._population), size), key=lambda each: each[0])[1]
+        drawn = rng.sample(list(self._population), self._settings.sample_size)
+        return max(drawn, key=lambda each: each[0])[1]
+
+
+def _proposer(algorithm: Algorithm, space: Space, settings: dict[str, Any], seed: int) -> _Proposer:
+    what = (settings, "BudgetTuner", ConfigError)
+    match algorithm:
+        case "evolution":
+            return _Evolution(space, validated(EvolutionSettings, *what))
+        case "tpe":
+            return BudgetTpe(space, validated(TpeSettings, *what), seed)
+        case "random":
+            validated(RandomSettings, *what)
+            return _Draws(space)
+    raise ConfigError(f"expected the algorithm evolution, tpe or random, found {algorithm!r}")

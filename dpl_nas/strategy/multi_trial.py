@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import nni
-import numpy as np
-from nni.algorithms.hpo.tpe_tuner import (
-    TpeTuner,
-    linear_forgetting_weights,
-    split_history,
-)
 from nni.mutable import SampleValidationError
 from nni.nas.space import ExecutableModelSpace, RawFormatModelSpace
 from nni.nas.strategy import TPE as NniTPE  # noqa: N811
@@ -32,8 +23,9 @@ from dpl_nas.errors import StrategyError
 from dpl_nas.nni.engine import TrialExecutionEngine
 from dpl_nas.nni.model_space import PromptSpace, sample_of
 from dpl_nas.nni.quiet import quiet
+from dpl_nas.nni.tpe import BudgetTpe
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture
 from dpl_nas.strategy.base import Strategy
 from dpl_nas.strategy.study import Study
 
@@ -163,103 +155,13 @@ class TPE(Strategy):
 
     def explore(self, study: Study) -> None:
         """Model what is good, and draw from it."""
-        run_nni(_QuickTPE(_BudgetTuner(study, self.settings)), study)
-
-
-class _BudgetTuner(TpeTuner):  # type: ignore[misc]
-    """NNI's tuner, but for the draw, which is conditional on the budget.
-
-    NNI draws for each layer ``candidates`` lengths by their frequency among the good trials and
-    takes that with the best ratio to the bad ones. Layers that share a budget cannot be drawn
-    one by one, so whole architectures are, and compared by the sum of the same log ratios.
-    """
-
-    def __init__(self, study: Study, settings: TpeSettings) -> None:
-        super().__init__(
-            optimize_mode="maximize",
-            seed=_seed(study, "tpe"),
-            tpe_args={
-                "n_startup_jobs": settings.startup_trials,
-                "n_ei_candidates": settings.candidates,
-                "gamma": settings.gamma,
-                "prior_weight": settings.prior_weight,
-            },
-        )
-        self._study = study
-        self._seen: set[tuple[Any, ...]] = set()
-
-    def generate_parameters(self, parameter_id: int, **_: Any) -> dict[str, str]:
-        rng = random.Random(derive_seed(self._study.seed, "tpe", parameter_id))
-        chosen = self._proposed(rng)
-        sample = sample_of(chosen)
-        values = {
-            label: self._space_of(label).index(int(length)) for label, length in sample.items()
-        }
-        self._params[parameter_id] = self._running_params[parameter_id] = {
-            (label,): index for label, index in values.items()
-        }
-        self._seen.add(tuple(sample.items()))
-        return sample
-
-    def _space_of(self, label: str) -> tuple[int, ...]:
-        space: Space = self._study.space
-        return space.towers["image" if label.startswith("image/") else "text"].lengths
-
-    def _proposed(self, rng: random.Random) -> Architecture:
-        space = self._study.space
-        good, ratio = self._densities()
-        draw = budget.weighted_draws(space, good) if good else partial(budget.sample, space)
-        best: tuple[float, Architecture] | None = None
-        for _ in range(self.args.n_ei_candidates if good else 1):
-            drawn = self._fresh(rng, draw)
-            score = (
-                sum(
-                    ratio[label][self._space_of(label).index(int(length))]
-                    for label, length in sample_of(drawn).items()
-                )
-                if good
-                else 0.0
-            )
-            if best is None or score > best[0]:
-                best = (score, drawn)
-        return best[1] if best else budget.sample(space, rng)
-
-    def _fresh(
-        self, rng: random.Random, draw: Callable[[random.Random], Architecture]
-    ) -> Architecture:
-        """A draw that was not proposed before, where one is found."""
-        for _ in range(200):
-            drawn = draw(rng)
-            if tuple(sample_of(drawn).items()) not in self._seen:
-                return drawn
-        return budget.sample(self._study.space, rng)
-
-    def _densities(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-        """Each length's frequency among good trials, and its log ratio to that among bad ones.
-
-        Nothing while there are too few trials.
-        """
-        good: dict[str, list[float]] = {}
-        ratio: dict[str, list[float]] = {}
-        for label, _, _ in self._study.space.labels():
-            history = self._history[(label,)]
-            if len(history) < self.args.n_startup_jobs:
-                return {}, {}
-            size = len(self._space_of(label))
-            shares = []
-            for part in split_history(self.args, history):
-                weights = linear_forgetting_weights(self.args, len(part))
-                counts = np.bincount(part, weights, size) + self.args.prior_weight
-                shares.append(counts / counts.sum())
-            good[label] = shares[0].tolist()
-            ratio[label] = (np.log(shares[0]) - np.log(shares[1])).tolist()
-        return good, ratio
+        run_nni(_QuickTPE(BudgetTpe(study.space, self.settings, study.seed)), study)
 
 
 class _QuickTPE(NniTPE):  # type: ignore[misc]
     """NNI's strategy without its sleep of a second after each trial."""
 
-    def __init__(self, tuner: TpeTuner) -> None:
+    def __init__(self, tuner: BudgetTpe) -> None:
         super().__init__()
         self.tuner = tuner
 

@@ -33,7 +33,7 @@ def in_text(architecture: Any) -> float:
     return sum(architecture.lengths["text"]) / 12
 
 
-@pytest.mark.parametrize("algorithm", ["random", "evolution"])
+@pytest.mark.parametrize("algorithm", ["random", "evolution", "tpe"])
 def test_everything_fits_and_nothing_comes_twice(algorithm: Any) -> None:
     found = tried(BudgetTuner(SPACE, algorithm), range(60), in_text)
     assert all(each.vectors <= 12 for each in found)
@@ -48,20 +48,24 @@ def test_the_seed_decides() -> None:
     assert first != other
 
 
-def test_evolution_learns() -> None:
-    # Its 40 latest of 120 against as many draws.
-    for seed in range(2):
-        evolved, drawn = (
-            sum(map(in_text, tried(BudgetTuner(SPACE, kind, seed), range(120), in_text)[-40:])) / 40
-            for kind in ("evolution", "random")
-        )
-        assert evolved > drawn + 0.1
+def latest(algorithm: Any, seed: int) -> float:
+    """The mean score of the last 40 of 120 trials."""
+    found = tried(BudgetTuner(SPACE, algorithm, seed), range(120), in_text)
+    return sum(map(in_text, found[-40:])) / 40
 
 
-def test_a_resumed_experiment_goes_on_from_what_it_knew() -> None:
-    before = BudgetTuner(SPACE, seed=1)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_learns_is_ahead_of_draws(seed: int) -> None:
+    drawn = latest("random", seed)
+    for algorithm in ("evolution", "tpe"):
+        assert latest(algorithm, seed) > drawn + 0.1
+
+
+@pytest.mark.parametrize("algorithm", ["evolution", "tpe"])
+def test_a_resumed_experiment_goes_on_from_what_it_knew(algorithm: Any) -> None:
+    before = BudgetTuner(SPACE, algorithm, seed=1)
     found = tried(before, range(100), in_text)
-    after = BudgetTuner(SPACE, seed=1)
+    after = BudgetTuner(SPACE, algorithm, seed=1)
     data = [
         # NNI mixes parameters up: the lengths of the result count.
         {"parameter": {}, "value": {"default": in_text(each), "lengths": each.describe()}}
@@ -70,7 +74,7 @@ def test_a_resumed_experiment_goes_on_from_what_it_knew() -> None:
     after.import_data(data)
     going_on = tried(after, range(101, 141), in_text)
     assert not {each.describe() for each in found} & {each.describe() for each in going_on}
-    fresh = tried(BudgetTuner(SPACE, seed=1), range(40), in_text)
+    fresh = tried(BudgetTuner(SPACE, algorithm, seed=1), range(40), in_text)
     assert sum(map(in_text, going_on)) > sum(map(in_text, fresh)) + 4
 
 
@@ -79,6 +83,11 @@ def small(folder: Path, most: int = 2) -> Path:
     towers = {"image": {"layers": [0, 5], "lengths": [0, 1, 2]}}
     file.write_text(yaml.safe_dump({"towers": towers, "max_context_vectors": most}))
     return file
+
+
+def test_tpe_where_all_trials_count_as_good() -> None:
+    found = tried(BudgetTuner(SPACE, "tpe", startup_trials=1, gamma=10), range(9), in_text)
+    assert len({each.describe() for each in found}) == 9
 
 
 def test_until_all_were_tried(tmp_path: Path) -> None:
@@ -121,9 +130,11 @@ def test_another_search_space(tmp_path: Path) -> None:
     ("settings", "error", "complaint"),
     [
         ({"space": "mini_clpi"}, SpaceError, "unknown space 'mini_clpi'"),
-        ({"space": SPACE, "algorithm": "magic"}, ConfigError, "random or evolution, found 'magic'"),
+        ({"space": SPACE, "algorithm": "magic"}, ConfigError, "tpe or random, found 'magic'"),
         ({"space": SPACE, "populaton_size": 3}, ConfigError, "unknown key populaton_size"),
         ({"space": SPACE, "population_size": 2}, ConfigError, "sample_size of at most"),
+        ({"space": SPACE, "algorithm": "tpe", "gamma": 0}, ConfigError, "gamma"),
+        ({"space": SPACE, "algorithm": "random", "gamma": 1}, ConfigError, "unknown key gamma"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], error: type[Exception], complaint: str) -> None:

@@ -1,0 +1,119 @@
+"""NNI's tree-structured Parzen estimator, for lengths that share a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+from nni.algorithms.hpo.tpe_tuner import (
+    Record,
+    TpeTuner,
+    linear_forgetting_weights,
+    split_history,
+)
+
+from dpl_nas import budget
+from dpl_nas.config import TpeSettings
+from dpl_nas.nni.model_space import sample_of
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space
+
+__all__ = ["BudgetTpe"]
+
+#: So often a new architecture is looked for before a known one is given out again.
+_TRIES = 200
+#: numpy's generators take 32 bits.
+_SEEDS = 2**32
+
+
+class BudgetTpe(TpeTuner):  # type: ignore[misc]
+    """NNI's tuner, but for the draw, which is conditional on the budget.
+
+    NNI draws for each layer ``candidates`` lengths by their frequency among the good trials and
+    takes that with the best ratio to the bad ones. Layers that share a budget cannot be drawn
+    one by one, so whole architectures are, and compared by the sum of the same log ratios.
+    """
+
+    def __init__(self, space: Space, settings: TpeSettings, seed: int) -> None:
+        super().__init__(
+            optimize_mode="maximize",
+            seed=derive_seed(seed, "tpe") % _SEEDS,
+            tpe_args={
+                "n_startup_jobs": settings.startup_trials,
+                "n_ei_candidates": settings.candidates,
+                "gamma": settings.gamma,
+                "prior_weight": settings.prior_weight,
+            },
+        )
+        self._architectures = space
+        self._seed = seed
+        self._known: set[str] = set()
+
+    def generate_parameters(self, parameter_id: int, **_: Any) -> dict[str, str]:
+        """The next architecture, as a sample of NNI: the names of the lengths, by label."""
+        chosen = self.propose(Random(derive_seed(self._seed, "tpe", parameter_id)))
+        self._known.add(chosen.describe())
+        self._params[parameter_id] = self._running_params[parameter_id] = {
+            (label,): index for label, index in self._indices(chosen).items()
+        }
+        return sample_of(chosen)
+
+    def learn(self, architecture: Architecture, score: float) -> None:
+        """Take in a trial that somebody else proposed."""
+        self._known.add(architecture.describe())
+        for label, index in self._indices(architecture).items():
+            self._history[(label,)].append(Record(index, -score))
+
+    def propose(self, rng: Random) -> Architecture:
+        """The most promising of some draws; a random one while there are too few trials."""
+        space = self._architectures
+        good, ratio = self._densities()
+        if not good:
+            return self._fresh(rng, partial(budget.sample, space))
+        draw = budget.weighted_draws(space, good)
+        return max(
+            (self._fresh(rng, draw) for _ in range(self.args.n_ei_candidates)),
+            key=lambda drawn: sum(
+                ratio[label][index] for label, index in self._indices(drawn).items()
+            ),
+        )
+
+    def _fresh(self, rng: Random, draw: Callable[[Random], Architecture]) -> Architecture:
+        """A draw that was not proposed before, where one is found."""
+        for _ in range(_TRIES):
+            drawn = draw(rng)
+            if drawn.describe() not in self._known:
+                return drawn
+        return budget.sample(self._architectures, rng)
+
+    def _indices(self, architecture: Architecture) -> dict[str, int]:
+        towers = self._architectures.towers
+        return {
+            f"{tower}/{layer}": towers[tower].lengths.index(length)
+            for tower, layer, length in architecture.items()
+        }
+
+    def _densities(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+        """Each length's frequency among good trials, and its log ratio to that among bad ones.
+
+        Nothing while there are too few trials.
+        """
+        good: dict[str, list[float]] = {}
+        ratio: dict[str, list[float]] = {}
+        for label, tower, _ in self._architectures.labels():
+            history = self._history[(label,)]
+            if len(history) < self.args.n_startup_jobs:
+                return {}, {}
+            size = len(self._architectures.towers[tower].lengths)
+            shares = []
+            for part in split_history(self.args, history):
+                weights = linear_forgetting_weights(self.args, len(part))
+                # Where all trials count as good, the bad ones are an array of no type.
+                counts = np.bincount(part.astype(int), weights, size) + self.args.prior_weight
+                shares.append(counts / counts.sum())
+            good[label] = shares[0].tolist()
+            ratio[label] = (np.log(shares[0]) - np.log(shares[1])).tolist()
+        return good, ratio
