@@ -14,7 +14,7 @@ from dpl_nas.errors import ComparisonError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.validation import problems_of
 
-__all__ = ["Block", "Cell", "Metric", "read_cells", "write_cells"]
+__all__ = ["Block", "Cell", "Metric", "read_cells", "unique", "write_cells"]
 
 Metric = Literal["test_accuracy", "test_macro_f1", "validation_accuracy"]
 
@@ -174,3 +174,8 @@ def read_cells(path: Path) -> list[Cell]:
     if not isinstance(data, list):
         raise ComparisonError(f"{path} is not a list of cells: give a file that a comparison wrote")
     return [Cell.from_json(item) for item in data]
+
+
+def unique(items: Iterable[Any]) -> tuple[Any, ...]:
+    """Each once, in the order of their first appearance."""
+    return tuple(dict.fromkeys(items))

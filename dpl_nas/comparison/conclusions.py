@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from dpl_nas.comparison.analysis import Analysis, Comparison
+from dpl_nas.comparison.analysis import Analysis
 from dpl_nas.comparison.formats import counted, p_value, points
+from dpl_nas.comparison.pairs import Comparison
 
 __all__ = ["LEVEL", "caveats", "conclusion", "supported"]
 

@@ -1,6 +1,6 @@
 """Statistics of a few numbers: means, paired tests, corrections, ranks, agreement.
 
-Nothing here knows what the numbers stand for; :mod:`dpl_nas.comparison.analysis` does.
+Nothing here knows what the numbers stand for.
 """
 
 from __future__ import annotations

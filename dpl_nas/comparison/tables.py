@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dpl_nas.comparison.analysis import Accuracy, Analysis, Comparison, Setting
+from dpl_nas.comparison.analysis import Analysis
 from dpl_nas.comparison.formats import (
     NOTHING,
     accuracy,
@@ -17,6 +17,8 @@ from dpl_nas.comparison.formats import (
     points,
     time,
 )
+from dpl_nas.comparison.pairs import Comparison
+from dpl_nas.comparison.summaries import Accuracy, Setting
 
 __all__ = [
     "Grid",

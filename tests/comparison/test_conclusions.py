@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from dpl_nas.comparison import Cell, analyse, caveats, conclusion
-from dpl_nas.comparison.analysis import Comparison, compare
 from dpl_nas.comparison.conclusions import supported
+from dpl_nas.comparison.pairs import Comparison, compare
 
 
 def versus(cell: Any, first: list[float | None], second: list[float | None]) -> Comparison:

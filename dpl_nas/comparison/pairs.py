@@ -1,0 +1,163 @@
+"""Two strategies on the same blocks: paired differences and their tests."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from dpl_nas.comparison.cell import Block, Cell, Metric, unique
+from dpl_nas.comparison.statistics import (
+    Estimate,
+    Interval,
+    SignedRank,
+    bootstrap_interval,
+    estimate,
+    holm,
+    signed_rank,
+    t_interval,
+)
+from dpl_nas.errors import ComparisonError
+
+__all__ = ["Comparison", "compare", "paired"]
+
+#: Below this many pairs a bootstrap interval is too narrow to be told, and the t interval is.
+_BOOTSTRAP_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired differences of test accuracy, ``first`` minus ``second``.
+
+    Attributes
+    ----------
+    first, second
+        The two strategies, or a strategy and a reference.
+    blocks, differences
+        The pairs, and the difference of each as a share (0.01 is a point).
+    incomplete
+        Pairs that lack a result on either side.
+    difference
+        Mean and t interval.
+    bootstrap
+        Interval of the mean; none if there is no spread.
+    test
+        Wilcoxon's; none without pairs.
+    corrected_p, smallest_p
+        After Holm's correction over all comparisons made, and what the smallest could be.
+    comparisons
+        How many were made.
+    ahead, behind
+        Tasks where the mean difference is above or below zero, and tasks in all.
+    """
+
+    first: str
+    second: str
+    blocks: tuple[Block, ...]
+    differences: tuple[float, ...]
+    incomplete: int
+    difference: Estimate
+    bootstrap: Interval | None
+    test: SignedRank | None
+    corrected_p: float | None
+    smallest_p: float | None
+    comparisons: int
+    ahead: tuple[int, int]
+    behind: tuple[int, int]
+
+    @property
+    def pairs(self) -> int:
+        """How many complete pairs there are."""
+        return len(self.differences)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval to tell: bootstrap with enough pairs for it, else t."""
+        if self.pairs >= _BOOTSTRAP_PAIRS:
+            return self.bootstrap
+        return t_interval(self.differences)
+
+
+def paired(
+    cells: Iterable[Cell], first: str, second: str, metric: Metric = "test_accuracy"
+) -> tuple[dict[Block, float], int]:
+    """Differences first - second by block, and how many blocks lack one side or both.
+
+    Blocks that neither of the two was asked for do not count.
+    """
+    values = {
+        name: {cell.block: getattr(cell, metric) for cell in cells if cell.strategy == name}
+        for cells in (tuple(cells),)
+        for name in (first, second)
+    }
+    differences: dict[Block, float] = {}
+    blocks = unique([*values[first], *values[second]])
+    for block in blocks:
+        one, other = values[first].get(block), values[second].get(block)
+        if one is not None and other is not None:
+            differences[block] = one - other
+    return differences, len(blocks) - len(differences)
+
+
+def compare(
+    cells: Sequence[Cell],
+    baseline: str | None = None,
+    *,
+    metric: Metric = "test_accuracy",
+    seed: int = 0,
+) -> tuple[Comparison, ...]:
+    """Every comparison that is asked for, with p-values corrected over all of them.
+
+    Raises
+    ------
+    ComparisonError
+        If ``baseline`` is neither a strategy nor a reference of ``cells``.
+    """
+    strategies = unique(cell.strategy for cell in cells if not cell.reference)
+    references = unique(cell.strategy for cell in cells if cell.reference)
+    if baseline is None:
+        names = [*combinations(strategies, 2)]
+        names += [(strategy, reference) for strategy in strategies for reference in references]
+    elif baseline in (*strategies, *references):
+        names = [(name, baseline) for name in (*strategies, *references) if name != baseline]
+    else:
+        raise ComparisonError(
+            f"the baseline {baseline} is not among what is compared: choose one of "
+            f"{', '.join((*strategies, *references))}"
+        )
+    pairs = [paired(cells, first, second, metric) for first, second in names]
+    tests = [signed_rank(list(differences.values())) for differences, _ in pairs]
+    made = [test for test in tests if test is not None]
+    corrected = iter(holm([test.p for test in made]))
+    # Holm's values never fall when a p rises, so this bounds them from below.
+    smallest = iter(holm([test.smallest_p for test in made]))
+    return tuple(
+        Comparison(
+            first=first,
+            second=second,
+            blocks=tuple(differences),
+            differences=tuple(differences.values()),
+            incomplete=incomplete,
+            difference=estimate(list(differences.values())),
+            bootstrap=bootstrap_interval(list(differences.values()), seed=seed),
+            test=test,
+            corrected_p=None if test is None else next(corrected),
+            smallest_p=None if test is None else next(smallest),
+            comparisons=len(made),
+            ahead=_leads(differences, 1),
+            behind=_leads(differences, -1),
+        )
+        for (first, second), (differences, incomplete), test in zip(
+            names, pairs, tests, strict=True
+        )
+    )
+
+
+def _leads(differences: dict[Block, float], sign: int) -> tuple[int, int]:
+    tasks = unique(block.task for block in differences)
+    means = [
+        statistics.fmean(value for block, value in differences.items() if block.task == task)
+        for task in tasks
+    ]
+    return sum(round(sign * mean, 12) > 0 for mean in means), len(tasks)
