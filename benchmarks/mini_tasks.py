@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.comparison.statistics import estimate
 from dpl_nas.config import load_strategy
 from dpl_nas.files import write_json, write_text
 from dpl_nas.mini.tasks import MINI_TASKS
@@ -126,11 +126,9 @@ def measure(
 
 def cell(values: list[float]) -> str:
     """Mean in percent and the half-width of its 95% t interval."""
-    mean = 100 * float(np.mean(values))
-    if len(values) < 2 or float(np.ptp(values)) == 0:
-        return f"{mean:.1f}"
-    spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return f"{mean:.1f} ± {100 * spread * float(stats.t.ppf(0.975, len(values) - 1)):.1f}"
+    found = estimate([100 * value for value in values])
+    mean = f"{found.mean:.1f}"
+    return f"{mean} ± {found.half_width:.1f}" if found.half_width else mean
 
 
 def table(rows: dict[str, dict[str, object]], tasks: list[str], seeds: list[int]) -> Iterator[str]:

@@ -6,7 +6,6 @@ import math
 import random
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -30,14 +29,12 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.loop import EpochBatches, SupernetModule, supernet_trainer
+from dpl_nas.strategy.saved import SavedSupernet
 from dpl_nas.strategy.study import Study
-from dpl_nas.strategy.supernet import Supernet, load_epochs
+from dpl_nas.strategy.supernet import Supernet
 from dpl_nas.training.evaluate import Classifier
-from dpl_nas.training.state import save_state
 
 __all__ = ["OneShot", "shared_outcome", "trained"]
-
-_STATE = "search.state"
 
 Batch = tuple[Tensor, Tensor]
 
@@ -128,10 +125,10 @@ class _Progress(pl.Callback):
         self._study = study
         self._settings = settings
         self._cost = Cost(steps=supernet.steps_an_epoch, images=len(supernet.training))
-        self._file: Path | None = study.folder / _STATE if study.folder else None
-        self._saved = load_epochs(self._file, settings.epochs) if self._file else None
-        self.done = int(self._saved["epochs"]) if self._saved else 0
+        self._saved = SavedSupernet(study.folder, settings.epochs)
+        self.done = self._saved.epochs
         self._losses: list[Tensor] = []
+        self._seconds = self._saved.seconds
         self._started = time.perf_counter()
         for epoch in range(self.done):
             self._pay(epoch, 0.0)
@@ -142,15 +139,11 @@ class _Progress(pl.Callback):
 
     def restore(self, model: PromptSpace) -> None:
         """Put the saved vectors into ``model``."""
-        if self._saved is not None:
-            model.load_state_dict(self._saved["model"])
+        self._saved.restore(model)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Go on where the saved state ends."""
-        if self._saved is not None:
-            self.restore(pl_module.model)
-            for optimizer, state in zip(trainer.optimizers, self._saved["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
+        self._saved.restore(pl_module.model, trainer)
         self._study.observer.begin("search", self._settings.epochs, self.done)
         self._started = time.perf_counter()
 
@@ -158,17 +151,10 @@ class _Progress(pl.Callback):
         """Pay, save, tell."""
         now = time.perf_counter()
         self._pay(self.done, now - self._started)
+        self._seconds += now - self._started
         self._started = now
         self.done += 1
-        if self._file is not None:
-            save_state(
-                self._file,
-                {
-                    "model": pl_module.model.state_dict(),
-                    "optimizers": [each.state_dict() for each in trainer.optimizers],
-                    "epochs": self.done,
-                },
-            )
+        self._saved.save(pl_module.model, trainer, self.done, self._seconds)
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
         self._study.observer.advance("search", self.done, {"loss": loss})

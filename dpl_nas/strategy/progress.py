@@ -30,16 +30,14 @@ from dpl_nas.strategy.result import (
     tied,
     write_records,
 )
-from dpl_nas.strategy.supernet import load_epochs
+from dpl_nas.strategy.saved import SavedSupernet
 from dpl_nas.towers import Tower
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.evaluate import Classifier
-from dpl_nas.training.state import save_state
 
 __all__ = ["SearchProgress"]
 
-_STATE = "search.state"
 _RECORDS = "alphas.jsonl"
 _TENSORBOARD = "tensorboard"
 
@@ -80,18 +78,17 @@ class SearchProgress(pl.Callback):
         self._out = folder if ranks.first else None
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._writer: Any = None
-        self._saved = load_epochs(folder / _STATE, settings.epochs) if folder is not None else None
-        self.done_before = int(self._saved["epochs"]) if self._saved else 0
+        self._saved = SavedSupernet(folder, settings.epochs)
+        self.done_before = self._saved.epochs
         self.records: list[EpochRecord] = []
-        if folder is not None and self._saved:
+        if folder is not None and self.done_before:
             # The records are written before the state, so there may be one too many.
             self.records = read_records(folder / _RECORDS)[: self.done_before]
             if len(self.records) < self.done_before:
                 raise CheckpointError(
-                    f"{folder / _RECORDS} has fewer epochs than {folder / _STATE}: remove both "
+                    f"{folder / _RECORDS} has fewer epochs than {self._saved.path}: remove both "
                     "to search afresh"
                 )
-        self._seconds_before = float(self._saved["seconds"]) if self._saved else 0.0
         self._started = time.perf_counter()
         self._epoch_started = self._started
         # Paid for in an earlier process; the ledger knows what they took.
@@ -106,7 +103,7 @@ class SearchProgress(pl.Callback):
     @property
     def seconds(self) -> float:
         """Wall-clock seconds, over all resumed parts."""
-        return self._seconds_before + time.perf_counter() - self._started
+        return self._saved.seconds + time.perf_counter() - self._started
 
     @property
     def stable_epochs(self) -> int:
@@ -144,11 +141,7 @@ class SearchProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Go on where the saved state ends: prompts, alphas and both optimizers."""
-        if self._saved is not None:
-            pl_module.model.load_state_dict(self._saved["model"])
-            for optimizer, state in zip(trainer.optimizers, self._saved["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
-            self._saved = None
+        self._saved.restore(pl_module.model, trainer)
         for optimizer in trainer.optimizers:
             self._ranks.sum_gradients(optimizer)
         if self._out is not None:
@@ -172,15 +165,7 @@ class SearchProgress(pl.Callback):
                     f"cannot write {self._out / _TENSORBOARD}: {error.strerror or error}"
                 ) from error
             write_records(self._out / _RECORDS, self.records)
-            save_state(
-                self._out / _STATE,
-                {
-                    "model": pl_module.model.state_dict(),
-                    "optimizers": [each.state_dict() for each in trainer.optimizers],
-                    "epochs": self.done,
-                    "seconds": self.seconds,
-                },
-            )
+            self._saved.save(pl_module.model, trainer, self.done, self.seconds)
         self._observer.advance(
             "search",
             self.done,

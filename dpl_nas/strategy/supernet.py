@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import accumulate, takewhile
-from pathlib import Path
-from typing import Any
 
 from dpl_nas.config import SupernetSettings
-from dpl_nas.errors import CheckpointError, StrategyError
+from dpl_nas.errors import StrategyError
 from dpl_nas.strategy.study import Study
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.model import class_captions
-from dpl_nas.training.state import load_state
 
-__all__ = ["Supernet", "load_epochs"]
+__all__ = ["Supernet"]
 
 
 class Supernet:
@@ -70,27 +67,3 @@ class Supernet:
                 f"an epoch of the supernet, which takes {steps(0)}{beside}: allow more"
             )
         return epochs
-
-
-def load_epochs(path: Path, most: int) -> dict[str, Any] | None:
-    """The state of a supernet after some epochs, ``most`` at most; ``None`` without a file.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is damaged, or of something else.
-    """
-    state = load_state(path)
-    if state is None:
-        return None
-    found = state.get("epochs")
-    if (
-        not {"model", "optimizers"} <= set(state)
-        or not isinstance(found, int)
-        or not 1 <= found <= most
-    ):
-        raise CheckpointError(
-            f"{path} should hold 1 to {most} epochs of a supernet, found {found}: remove it to "
-            "start afresh"
-        )
-    return state
