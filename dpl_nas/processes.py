@@ -7,14 +7,17 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from dpl_nas.memory import keep_freed_memory
 
 __all__ = ["Pool"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Pool(ProcessPoolExecutor):
@@ -54,6 +57,15 @@ class Pool(ProcessPoolExecutor):
             max_tasks_per_child=1 if once else None,
         )
 
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """As the executor of the library; Ctrl-C cannot hit a process before it is prepared."""
+        # Processes, and the thread that starts more of them, inherit what is blocked here.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
     def abandon(self) -> None:
         """End the processes now, without waiting for what they are at."""
         self._lifeline.close()
@@ -76,12 +88,14 @@ def _prepare(
     prepare: Callable[..., None] | None,
     arguments: tuple[Any, ...],
 ) -> None:
-    import torch
-
     # Ctrl-C reaches every process of the terminal; the first one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     keep_freed_memory()
+    # It takes seconds, in which the thread above is at its post.
+    import torch
+
     torch.set_num_threads(threads)
     if prepare is not None:
         prepare(*arguments)

@@ -74,6 +74,44 @@ if __name__ == "__main__":
 """
 
 
+INTERRUPTED = """
+import signal, time
+from dpl_nas.processes import Pool
+if __name__ == "__main__":
+    # A shell that runs in the background ignores Ctrl-C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with Pool(2) as pool:
+        for _ in range(2):
+            pool.submit(time.sleep, 600)
+        print("started", flush=True)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0, 3.0])
+def test_ctrl_c_while_processes_start(tmp_path: Path, delay: float) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(INTERRUPTED)
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        time.sleep(delay)
+        # As the terminal does: to all of them.
+        os.killpg(parent.pid, signal.SIGINT)
+        try:
+            _, errors = parent.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(parent.pid, signal.SIGKILL)
+            raise
+    assert errors.count("Traceback") == errors.count("KeyboardInterrupt") == 1, errors
+
+
 def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)

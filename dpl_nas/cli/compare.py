@@ -65,7 +65,7 @@ def compare(
     configs = _configs(
         task, space or ["mini_clip"], strategies, numbers, overrides, budget, shots, device
     )
-    with job(quiet=quiet, folder=None) as observer:
+    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
 
         cells = run_cells(Plan(tuple(configs)), out, jobs=jobs, observer=observer)
@@ -114,17 +114,18 @@ def _configs(
     device: str,
 ) -> list[RunConfig]:
     """Seeds outside, so that an interrupted comparison has run everything equally often."""
+
+    def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
+        try:
+            return configured(
+                task, space, strategy, overrides, budget, shots=shots, seed=seed, device=device
+            )
+        except ConfigError as error:
+            # A setting may be known to some of the strategies only.
+            raise ConfigError(f"{error} (for the strategy {strategy})") from error
+
     return [
-        configured(
-            task,
-            space,
-            strategy,
-            overrides,
-            budget,
-            shots=shots,
-            seed=seed,
-            device=device,
-        )
+        one(task, space, strategy, seed)
         for seed in seeds
         for space in spaces
         for task in tasks

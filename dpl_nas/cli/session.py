@@ -34,9 +34,9 @@ _CHATTER = (
 
 
 def console() -> Console:
-    """For results; wide enough for tables where stdout is a file."""
+    """For results; where stdout is a file, nothing is cut off."""
     # Names of folders and classes are not markup: [/b] or :cat: may be part of them.
-    width = None if sys.stdout.isatty() else 120
+    width = None if sys.stdout.isatty() else 1000
     return Console(width=width, soft_wrap=True, markup=False, emoji=False)
 
 
@@ -47,11 +47,13 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def job(*, quiet: bool = False, folder: Path | None = None) -> Iterator[Observer]:
+def job(
+    *, quiet: bool = False, folder: Path | None = None, goes_on: str = ""
+) -> Iterator[Observer]:
     """Watch a long piece of work; nothing that it prints reaches stdout.
 
     Yields the observer to hand to the work. After Ctrl-C the program exits with code 130 and
-    says how the run in ``folder`` goes on.
+    says how the run in ``folder`` goes on, or ``goes_on``.
     """
     with ExitStack() as stack:
         stack.enter_context(_stdout_kept_clean())
@@ -66,8 +68,8 @@ def job(*, quiet: bool = False, folder: Path | None = None) -> Iterator[Observer
             ):
                 raise
             stack.close()
-            hint = f"; the same command with --resume goes on with {folder}" if folder else ""
-            sys.stderr.write(f"interrupted{hint}\n")
+            hint = f"the same command with --resume goes on with {folder}" if folder else goes_on
+            sys.stderr.write(f"interrupted{hint and f'; {hint}'}\n")
             raise typer.Exit(130) from None
 
 

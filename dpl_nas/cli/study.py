@@ -59,7 +59,7 @@ def separation(
     from dpl_nas.config import resolve
 
     config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
-    with job(quiet=quiet) as observer:
+    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.studies import study_separation
 
         found = study_separation(
@@ -106,7 +106,7 @@ def ranking(
     from dpl_nas.config import resolve
 
     config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
-    with job(quiet=quiet) as observer:
+    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.studies import study_ranking
 
         found = study_ranking(

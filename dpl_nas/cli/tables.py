@@ -14,7 +14,7 @@ __all__ = ["show_files", "show_lengths", "show_metrics", "show_result", "table"]
 
 #: More tied layers than this are counted, not named.
 _NAMED_TIES = 6
-_DESIGNS = {"found": "found", "uniform": "same length everywhere", "zero_shot": "zero-shot"}
+_DESIGNS = {"found": "found", "uniform": "manual design", "zero_shot": "zero-shot"}
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -183,7 +183,11 @@ def _curves(
         for setting in analysis.settings:
             for name in analysis.strategies:
                 curves = [
-                    [(step, best) for step, _, best in cell.curve]
+                    # The best so far holds until the search has spent all that it spent.
+                    [
+                        *((step, best) for step, _, best in cell.curve),
+                        *((cell.steps, best) for _, _, best in cell.curve[-1:]),
+                    ]
                     for cell in cells
                     if (cell.task, cell.strategy) == (task, name)
                     and (cell.space, cell.shots) == setting

@@ -18,13 +18,14 @@ from dpl_nas import budget
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import PromptInit
 from dpl_nas.errors import ArchitectureError, SpaceError
+from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import DifferentiableContexts, SampledContexts
 from dpl_nas.prompted import Context, ContextMixture, NestedContext, PromptedCLIP
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Space
 from dpl_nas.towers import Tower
 from dpl_nas.training.model import initialise_contexts
 
-__all__ = ["ContextChoice", "LengthChoice", "PromptSpace", "sample_of"]
+__all__ = ["ContextChoice", "LengthChoice", "PromptSpace"]
 
 
 class LengthChoice(Categorical):  # type: ignore[misc]
@@ -218,8 +219,3 @@ def _candidates(lengths: tuple[int, ...], width: int, shared: bool) -> dict[str,
         return {str(length): Context(length, width) for length in lengths}
     vectors = nn.Parameter(torch.zeros(max(lengths), width))
     return {str(length): NestedContext(vectors, length) for length in lengths}
-
-
-def sample_of(architecture: Architecture) -> dict[str, str]:
-    """The architecture as a sample of NNI: length names by label."""
-    return {f"{tower}/{layer}": str(length) for tower, layer, length in architecture.items()}

@@ -1,4 +1,4 @@
-"""A space as NNI's HPO tuners know it: one choice a layer; and architectures back from it."""
+"""A space and its architectures as NNI knows them: one choice a layer. Needs no torch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = [
     "described_architecture",
     "is_architecture",
     "nni_search_space",
+    "sample_of",
     "search_space_yaml",
     "tuner_settings",
 ]
@@ -62,6 +63,11 @@ def tuner_settings(space: str) -> dict[str, Any]:
 def is_architecture(parameters: Mapping[str, Any]) -> bool:
     """Whether NNI's parameters are lengths by label, such as ``{"image/0": 4}``."""
     return any(_LABEL.fullmatch(key) for key in parameters)
+
+
+def sample_of(architecture: Architecture) -> dict[str, str]:
+    """The architecture as a sample of NNI: length names by label."""
+    return {f"{tower}/{layer}": str(length) for tower, layer, length in architecture.items()}
 
 
 def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> Architecture:

@@ -17,7 +17,7 @@ from nni.algorithms.hpo.tpe_tuner import (
 
 from dpl_nas import budget
 from dpl_nas.config import TpeSettings
-from dpl_nas.nni.model_space import sample_of
+from dpl_nas.nni.search_space import sample_of
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
 
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import ConfigError, OutputError
+from dpl_nas.engine.ledger import read_ledger
+from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError
 from dpl_nas.files import claim, is_temporary, remove_temporaries, write_json, write_text
 from dpl_nas.presets import read_yaml
 from dpl_nas.validation import validated
@@ -63,7 +64,8 @@ def open_folder(
 ) -> Iterator[Path]:
     """Claim ``folder`` for a run of ``config`` while the context lasts.
 
-    ``overwrite`` removes a run that is there first; with ``resume`` it says nothing.
+    ``overwrite`` removes a run that is there first; with ``resume`` it says nothing. Where the
+    run is refused before anything was done, nothing is left of it.
 
     Raises
     ------
@@ -73,6 +75,7 @@ def open_folder(
         be overwritten and holds anything that a run does not write.
     """
     overwrite = overwrite and not resume
+    made = not folder.exists()
     try:
         # TensorBoard cannot write to other names.
         str(folder).encode()
@@ -103,7 +106,23 @@ def open_folder(
         # Only now is it known to be a run, and nobody else's.
         for name in (".", *_OWN_BELOW):
             remove_temporaries(folder / name)
-        yield folder
+        with _undone_if_refused(folder, made):
+            yield folder
+
+
+@contextmanager
+def _undone_if_refused(folder: Path, made: bool) -> Iterator[None]:
+    """Bad input that is found out late, such as a grid that is too large, leaves nothing behind."""
+    try:
+        yield
+    except DplError:
+        if _nothing_done(folder):
+            _clear(folder)
+            if made:
+                (folder / _LOCK).unlink()
+                with suppress(OSError):
+                    folder.rmdir()
+        raise
 
 
 def _clear(folder: Path) -> None:
@@ -162,6 +181,17 @@ def _check_empty(folder: Path) -> None:
         raise OutputError(f"{folder} is not empty: use another one")
 
 
+def _nothing_done(folder: Path) -> bool:
+    """Whether there is nothing but a configuration, and a ledger without any line."""
+    ledger = folder / "ledger.jsonl"
+    if not _held(folder) <= _CLAIM | {ledger.name}:
+        return False
+    try:
+        return not (ledger.exists() and read_ledger(ledger))
+    except CheckpointError:
+        return False
+
+
 def _saved(folder: Path) -> RunConfig:
     file = folder / _CONFIG
     return validated(
@@ -188,7 +218,10 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
         if not different and (folder / _VERSIONS).exists():
             return
     if not untouched:
-        raise OutputError(f"{folder} is not empty: go on with --resume, or use another folder")
+        raise OutputError(
+            f"{folder} is not empty: go on with --resume, remove the run with --overwrite, or use "
+            "another folder"
+        )
     write_text(file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     write_json(folder / _VERSIONS, _versions())
 

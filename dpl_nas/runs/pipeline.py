@@ -275,6 +275,7 @@ def _uniform(
 
         settings = config.strategy.search
         manual = Manual(validation=settings.validation, validation_shots=settings.validation_shots)
+        manual.stage = "search uniform"
         result = manual.search(
             config.space,
             task,

@@ -68,7 +68,7 @@ class Strategy(ABC):
     default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
     plans: ClassVar[bool] = False
     #: What observers are told that trials are.
-    stage: ClassVar[str] = "search"
+    stage: str = "search"
     #: Whether several devices can share its batches.
     shares_batches: ClassVar[bool] = False
 

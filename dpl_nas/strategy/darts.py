@@ -89,7 +89,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         settings = settings.model_copy(update={"epochs": epochs})
         progress = self._searched(study, supernet, settings)
         chosen = study.space.architecture(progress.records[-1].choice)
-        stopped_by = progress.stopped_by
+        # Where there were fewer epochs than set, it was the budget.
+        stopped_by = progress.stopped_by if epochs == self.settings.epochs else ""
         # The others have helped to train the supernet; trials are the first process's.
         if settings.shortlist and study.ranks.first:
             study.evaluate(self._shortlist(study, chosen, progress.records[-1]))

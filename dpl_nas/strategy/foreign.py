@@ -20,6 +20,7 @@ from torch import Tensor
 from dpl_nas.budget import project
 from dpl_nas.config import SearchSettings, SupernetSettings
 from dpl_nas.engine import Cost
+from dpl_nas.errors import StrategyError
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
@@ -120,7 +121,13 @@ class _OneShot(Strategy):
             evaluator = Lightning(
                 module, trainer, train_dataloaders=train, val_dataloaders=validation
             )
-            strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
+            try:
+                strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
+            except ImportError as error:
+                raise StrategyError(
+                    f"{type(strategy).__name__} needs a package that is not there ({error}): "
+                    "install it, or use another strategy"
+                ) from error
             scores = _scores(study, strategy, next(iter(strategy.list_models(limit=1))).sample)
         images = (len(supernet.training) + len(supernet.validation)) * epochs
         study.charge("supernet", Cost(steps=steps * epochs, images=images))

@@ -21,8 +21,9 @@ from dpl_nas.config import (
 )
 from dpl_nas.errors import StrategyError
 from dpl_nas.nni.engine import TrialExecutionEngine
-from dpl_nas.nni.model_space import PromptSpace, sample_of
+from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
+from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.tpe import BudgetTpe
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture

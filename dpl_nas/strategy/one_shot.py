@@ -21,8 +21,9 @@ from dpl_nas.backbone import TextInputs
 from dpl_nas.config import OneShotSettings
 from dpl_nas.engine import Cost, Outcome
 from dpl_nas.nni.engine import InProcessEngine
-from dpl_nas.nni.model_space import PromptSpace, sample_of
+from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
+from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import SampledContexts
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed

@@ -95,7 +95,7 @@ def _imported(name: str) -> type[Any]:
     except Exception as error:
         raise StrategyError(
             f"strategy {name} cannot be imported ({type(error).__name__}: {error}): give "
-            "package.module:Class, importable from here"
+            "package.module:Class, and run where the module lies or with its folder on PYTHONPATH"
         ) from error
     from nni.nas.strategy.base import Strategy as NniStrategy
 

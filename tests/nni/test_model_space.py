@@ -11,7 +11,8 @@ from scipy.stats import chisquare
 from dpl_nas import budget
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import SpaceError
-from dpl_nas.nni.model_space import PromptSpace, sample_of
+from dpl_nas.nni.model_space import PromptSpace
+from dpl_nas.nni.search_space import sample_of
 from dpl_nas.prompted import Context, NestedContext
 from dpl_nas.space import Space
 

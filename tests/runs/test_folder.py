@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import ConfigError, OutputError
+from dpl_nas.engine.ledger import Ledger, read_ledger
+from dpl_nas.errors import ConfigError, OutputError, StrategyError
 from dpl_nas.runs.folder import open_folder
 
 
@@ -102,6 +104,34 @@ def test_somebody_elses_folder_is_left_alone(
     ):
         pass
     assert (tmp_path / "config.yml").read_text() == "somebody: else"
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_what_is_refused_before_it_began_leaves_nothing(
+    run_config: RunConfig, tmp_path: Path, made: bool
+) -> None:
+    folder = tmp_path / "run"
+    if not made:
+        folder.mkdir()
+
+    def refused(*entries: dict[str, Any]) -> None:
+        with (
+            open_folder(folder, run_config, resume=False),
+            Ledger(folder / "ledger.jsonl", {}) as ledger,
+        ):
+            for entry in entries:
+                ledger.append(entry)
+            raise StrategyError("too large")
+
+    with pytest.raises(StrategyError, match="too large"):
+        refused()
+    assert folder.exists() != made
+    assert not folder.exists() or [each.name for each in folder.iterdir()] == [".lock"]
+    with pytest.raises(StrategyError, match="too large"):
+        refused({"charge": "epoch 0"})
+    # Something was paid for: it stays.
+    assert (folder / "config.yml").exists()
+    assert len(read_ledger(folder / "ledger.jsonl")) == 1
 
 
 def test_a_name_that_is_no_text(run_config: RunConfig, tmp_path: Path) -> None:

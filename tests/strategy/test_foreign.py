@@ -1,5 +1,6 @@
 """Strategies of NNI as they are: their generators, their locks, their exports."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -85,6 +86,15 @@ def test_what_it_maximises(bench: Bench, objective: str) -> None:
     assert sorted(vectors for vectors, _ in told) == sorted(vectors for vectors, _ in scores)
     assert [metric for _, metric in told] == sorted((m for _, m in told), reverse=True)
     assert (sorted(told) == sorted(scores)) == (objective == "accuracy")
+
+
+@pytest.mark.skipif(find_spec("tianshou") is not None, reason="ENAS has what it needs")
+def test_a_strategy_of_nni_that_needs_another_package(bench: Bench) -> None:
+    with pytest.raises(
+        StrategyError, match=r"ENAS needs a package .*tianshou.* install it"
+    ) as error:
+        search(from_nni(nni_strategy.ENAS()), bench, budget=SearchBudget(steps=9))
+    assert_sentence(error.value)
 
 
 @pytest.mark.parametrize("kind", ["DARTS", "GumbelDARTS", "RandomOneShot"])
