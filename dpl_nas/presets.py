@@ -8,6 +8,7 @@ wheel the YAML files live inside the package; in a checkout they are the reposit
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +47,8 @@ def preset_path(
     if looks_like_path:
         path = Path(text)
         if not path.is_file():
-            raise error(f"{kind} file {text} does not exist")
+            problem = "is not a file" if os.path.lexists(path) else "does not exist"
+            raise error(f"{kind} file {text} {problem}")
         return path
     names = preset_names(collection)
     if text not in names:

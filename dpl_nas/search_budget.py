@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from dpl_nas.errors import ConfigError
 from dpl_nas.validation import Frozen, validated
+from dpl_nas.yaml_values import shown
 
 __all__ = ["SearchBudget"]
 
@@ -36,7 +37,7 @@ class SearchBudget(Frozen):
 
     trials: Count | None = None
     steps: Count | None = None
-    seconds: Annotated[float, Field(gt=0, le=1e12)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=1e12, strict=True)] | None = None
 
     @model_validator(mode="after")
     def _limits_something(self) -> SearchBudget:
@@ -53,6 +54,8 @@ class SearchBudget(Frozen):
         ConfigError
             If the text is none of these.
         """
+        if not isinstance(text, str):
+            raise ConfigError(f"expected a budget such as '40-trials', found {shown(text)}")
         found: dict[str, float] = {}
         for part in text.split(","):
             match = _TEXT.fullmatch(part)

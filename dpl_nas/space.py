@@ -25,7 +25,7 @@ from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.towers import TOWERS, Tower
-from dpl_nas.validation import Frozen, problems_of, validated
+from dpl_nas.validation import Frozen, Name, problems_of, validated
 from dpl_nas.yaml_values import shown
 
 __all__ = [
@@ -160,12 +160,12 @@ class Space(Frozen):
         (:func:`dpl_nas.cost.flops_per_vector`), one of the text tower nothing.
     """
 
-    name: str = Field(min_length=1)
+    name: Name
     backbone: BackboneConfig = BackboneConfig()
     towers: dict[Tower, TowerSpace] = Field(min_length=1)
     shared_vectors: bool = False
     max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
-    max_flops: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_flops: Annotated[float, Field(ge=0, le=1e18, strict=True)] | None = None
 
     @field_validator("max_context_vectors", "max_flops")
     @classmethod

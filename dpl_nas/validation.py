@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from dpl_nas.errors import DplError
 from dpl_nas.yaml_values import shown
 
-__all__ = ["Frozen", "problems_of", "validated"]
+__all__ = ["Frozen", "Name", "problems_of", "validated"]
 
 
 class Frozen(BaseModel):
@@ -17,6 +17,16 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
+
+def _printable(name: str) -> str:
+    # They go to terminals, tables and names of folders.
+    if not name.isprintable():
+        raise ValueError("expected a name of printable characters")
+    return name
+
+
+#: What people call a space or a strategy.
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 #: More problems than this are counted, not told.
 _TOLD = 8

@@ -71,6 +71,12 @@ def test_texts_that_are_no_budget(text: str) -> None:
     assert "budget" in str(error.value) or "whole number" in str(error.value)
 
 
+@pytest.mark.parametrize("value", [None, 5, ["5-trials"]])
+def test_budgets_are_texts(value: object) -> None:
+    with pytest.raises(ConfigError, match="expected a budget such as '40-trials', found"):
+        SearchBudget.parse(value)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -80,6 +86,8 @@ def test_texts_that_are_no_budget(text: str) -> None:
         {"trials": True},
         {"steps": "many"},
         {"seconds": 0},
+        {"seconds": True},
+        {"seconds": "3"},
         {"seconds": float("inf")},
         {"seconds": float("nan")},
         {"epochs": 3},

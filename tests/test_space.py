@@ -268,6 +268,24 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     assert space_problems("mini_clip") == []
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "a\nb"}, "printable"),
+        ({"name": "a\x1b[31m"}, "printable"),
+        ({"name": "a" * 101}, "100 characters"),
+        ({"max_flops": True}, "max_flops"),
+        ({"max_flops": 1e300}, "max_flops"),
+    ],
+)
+def test_names_and_limits_are_checked(
+    tmp_path: Path, change: dict[str, object], complaint: str
+) -> None:
+    data = {"towers": {"image": {"layers": [0], "lengths": [0, 1]}}, **change}
+    with pytest.raises(SpaceError, match=complaint):
+        load_space(write(tmp_path / "mine.yml", data))
+
+
 def test_the_name_is_the_files_unless_it_says_otherwise(tmp_path: Path) -> None:
     data: dict[str, Any] = {"towers": {"image": {"layers": [0], "lengths": [0, 1]}}}
     assert load_space(write(tmp_path / "mine.yml", data)).name == "mine"

@@ -68,7 +68,8 @@ def compare(
     with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
 
-        cells = run_cells(Plan(tuple(configs)), out, jobs=jobs, observer=observer)
+        plan = Plan(tuple(configs), baseline=baseline)
+        cells = run_cells(plan, out, jobs=jobs, observer=observer)
         command = shlex.join(["dpl-nas", *sys.argv[1:]])
         analysis = write_report(cells, out, baseline, command=command)
     if json:
@@ -92,7 +93,8 @@ def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[s
             overrides.append(argument)
         else:
             strategies.append(argument)
-    wrong = [word for word in words if not word.isdecimal()]
+    # Python itself refuses numbers of thousands of digits.
+    wrong = [word for word in words if not word.isdecimal() or len(word) > 100]
     if wrong or not words or len(set(words)) != len(words):
         raise ConfigError(
             f"--seeds must be different whole numbers of 0 or more, such as 1 2 3, found "

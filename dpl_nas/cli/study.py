@@ -44,8 +44,12 @@ def separation(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
-    architectures: Annotated[int, typer.Option(min=2, help="Random architectures.")] = 20,
-    seeds: Annotated[int, typer.Option(min=2, help="Trainings of each, from --seed on.")] = 5,
+    architectures: Annotated[
+        int, typer.Option(min=2, max=10_000, help="Random architectures.")
+    ] = 20,
+    seeds: Annotated[
+        int, typer.Option(min=2, max=1000, help="Trainings of each, from --seed on.")
+    ] = 5,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
@@ -90,8 +94,12 @@ def ranking(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
-    architectures: Annotated[int, typer.Option(min=3, help="Random architectures.")] = 60,
-    searches: Annotated[int, typer.Option(min=1, help="Search seeds, from --seed on.")] = 3,
+    architectures: Annotated[
+        int, typer.Option(min=3, max=10_000, help="Random architectures.")
+    ] = 60,
+    searches: Annotated[
+        int, typer.Option(min=1, max=1000, help="Search seeds, from --seed on.")
+    ] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Of the low-fidelity trials.")] = 5,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",

@@ -124,6 +124,10 @@ def _csv(cells: Sequence[Cell]) -> str:
     for row in rows:
         del row["curve"]
         row["lengths"] = json.dumps(row["lengths"])
+        for key, value in row.items():
+            # Spreadsheets would take it for a formula.
+            if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
+                row[key] = f"'{value}"
     writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

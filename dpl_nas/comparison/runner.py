@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dpl_nas.comparison.cell import Cell, write_cells
+from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import ComparisonError, DplError, OutputError
-from dpl_nas.files import claim, read_json, write_json
+from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
+from dpl_nas.files import claim, is_temporary, read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.processes import Pool
 from dpl_nas.tasks import few_shot_split, load_task
@@ -24,6 +24,8 @@ __all__ = ["STAGE", "Plan", "run_cells"]
 STAGE = "compare"
 
 _ZERO_SHOT = "zero-shot"
+_PLAN = "plan.json"
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,37 @@ class Plan:
         Runs of strategies; the names of the strategies tell them apart.
     uniform_length
         Of the manual design that stands beside them, whatever the budget of the space.
+    baseline
+        What all others will be compared with, if anything; known before hours of work.
+
+    Raises
+    ------
+    ComparisonError
+        If cells could not be told apart, or there is no such baseline.
     """
 
     configs: tuple[RunConfig, ...]
     uniform_length: int = 4
+    baseline: str | None = None
+
+    @property
+    def references(self) -> tuple[str, str]:
+        """What stands beside the strategies."""
+        return _ZERO_SHOT, f"{self.uniform_length} everywhere"
 
     def __post_init__(self) -> None:
+        strategies = unique(config.strategy.name for config in self.configs)
+        taken = sorted(set(strategies) & set(self.references))
+        if taken:
+            raise ComparisonError(
+                f"a strategy is called {taken[0]}, as what stands beside all of them: rename it"
+            )
+        known = (*strategies, *self.references)
+        if self.baseline is not None and self.baseline not in known:
+            raise ComparisonError(
+                f"the baseline {self.baseline} is not among what is compared: choose one of "
+                f"{', '.join(known)}"
+            )
         places = [_place(config) for config in self.configs]
         twice = sorted({str(place) for place in places if places.count(place) > 1})
         if twice:
@@ -108,16 +135,19 @@ def run_cells(
             if kept is not None:
                 found[index] = kept
         observer.begin(STAGE, len(work), len(found))
-        write_json(
-            folder / "plan.json", [config.model_dump(mode="json") for config in plan.configs]
-        )
+        write_json(folder / _PLAN, [config.model_dump(mode="json") for config in plan.configs])
+
+        def save() -> None:
+            write_cells(folder / "cells.json", [found[i] for i in sorted(found)])
 
         def keep(index: int, cell: Cell) -> None:
             found[index] = cell
-            write_cells(folder / "cells.json", [found[i] for i in sorted(found)])
+            save()
             accuracy = {} if cell.test_accuracy is None else {"test_accuracy": cell.test_accuracy}
             observer.advance(STAGE, len(found), accuracy, _status(work[index], cell))
 
+        # Also where nothing is left to run: somebody may have removed the file.
+        save()
         _run([(i, job) for i, job in enumerate(work) if i not in found], jobs, keep)
         observer.end(STAGE)
     return [found[index] for index in range(len(work))]
@@ -129,7 +159,7 @@ def _jobs(plan: Plan, folder: Path) -> list[_Job]:
     for config in plan.configs:
         blocks.setdefault(_place(config).parent.parent / f"seed-{config.seed}", config)
     for config in blocks.values():
-        for name in (_ZERO_SHOT, f"{plan.uniform_length} everywhere"):
+        for name in plan.references:
             place = _place(config, name)
             jobs.append(_Job(config, folder / "references" / place, name))
     return jobs
@@ -157,11 +187,19 @@ def _kept(job: _Job) -> Cell | None:
     if not file.exists():
         return None
     content = read_json(file)
-    if content.get("config") != _identity(job):
+    if not isinstance(content, dict) or set(content) != {"config", "cell"}:
+        raise CheckpointError(f"{file} is not a cell of a comparison: remove it to run it again")
+    if content["config"] != _identity(job):
         raise OutputError(
             f"{job.folder} holds {job.name} with other settings: compare in another folder"
         )
-    return Cell.from_json(content["cell"])
+    try:
+        cell = Cell.from_json(content["cell"])
+    except ComparisonError as error:
+        raise CheckpointError(f"{file}: {error}; remove it to run it again") from error
+    if {name: getattr(cell, name) for name in _head(job)} != _head(job):
+        raise CheckpointError(f"{file} is of another cell: remove it to run it again")
+    return cell
 
 
 def _identity(job: _Job) -> dict[str, Any]:
@@ -176,6 +214,7 @@ def _identity(job: _Job) -> dict[str, Any]:
 
 def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell], None]) -> None:
     waiting = list(work)
+    broken: list[tuple[int, _Job]] = []
     running: dict[Future[Cell], tuple[int, _Job]] = {}
     pool = Pool(jobs, once=True)
     try:
@@ -186,7 +225,7 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
                     running[pool.submit(_cell, item[1])] = item
                 except BrokenProcessPool:
                     waiting.insert(0, item)
-                    pool.shutdown(wait=False)
+                    pool.abandon()
                     pool = Pool(jobs, once=True)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -194,10 +233,18 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
                 try:
                     keep(index, future.result())
                 except BrokenProcessPool:
-                    keep(index, _failed(job, "its process ended without a result"))
+                    # The pool ends all of its processes with the one that was killed.
+                    broken.append((index, job))
     finally:
         # Cells that are interrupted go on with the next call.
         pool.abandon()
+    for index, job in broken:
+        # Once more, and alone.
+        with Pool(1, once=True) as own:
+            try:
+                keep(index, own.submit(_cell, job).result())
+            except BrokenProcessPool:
+                keep(index, _failed(job, "its process ended without a result"))
 
 
 def _cell(job: _Job) -> Cell:
@@ -310,8 +357,9 @@ def _status(job: _Job, cell: Cell) -> str:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
     try:
+        _check_own(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a")
+        lock = (folder / _LOCK).open("a")
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     with lock:
@@ -320,3 +368,22 @@ def _claimed(folder: Path) -> Iterator[None]:
             f"{folder} is in use by a comparison that is still going: wait, or use another folder",
         )
         yield
+
+
+def _check_own(folder: Path) -> None:
+    """Complain if there is anything in ``folder`` that is no comparison's."""
+    if not folder.is_dir():
+        return
+    held = {path.name for path in folder.iterdir() if not is_temporary(path)} - {_LOCK}
+    if not held:
+        return
+    with suppress(CheckpointError):
+        plan = read_json(folder / _PLAN)
+        if isinstance(plan, list) and all(
+            isinstance(each, dict) and {"task", "space", "strategy"} <= set(each) for each in plan
+        ):
+            return
+    raise OutputError(
+        f"{folder} is not empty and holds no comparison, whose {_PLAN} would say what it is of: "
+        "use another folder"
+    )

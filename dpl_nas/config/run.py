@@ -19,7 +19,7 @@ from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
-from dpl_nas.validation import Frozen, validated
+from dpl_nas.validation import Frozen, Name, validated
 from dpl_nas.yaml_values import shown
 
 __all__ = [
@@ -58,7 +58,7 @@ class StrategyConfig(Frozen):
         The share of trials that may fail before the search stops.
     """
 
-    name: str = Field(min_length=1)
+    name: Name
     strategy: str
     budget: SearchBudget | None = None
     objective: Objective = "accuracy"

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.budget import count as count_architectures
+from dpl_nas.engine.entries import checked_entry
 from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, architecture_of, best_of, trial_key
 from dpl_nas.engine.ledger import Ledger
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
@@ -123,14 +124,13 @@ class TrialEngine:
             ledger = Ledger(folder / _LEDGER, {**settings.identity(), **(identity or {})})
             self._ledger = self._stack.enter_context(ledger)
             try:
-                self._recall(ledger.entries)
+                self._recall(ledger.entries, folder / _LEDGER)
             except BaseException as error:
                 self._stack.close()
-                if not isinstance(error, (ArchitectureError, LookupError, TypeError, ValueError)):
+                if not isinstance(error, ArchitectureError):
                     raise
                 raise CheckpointError(
-                    f"{folder / _LEDGER} has a line that no search of this version of dpl_nas "
-                    f"wrote ({error!r:.200}): use another folder"
+                    f"{folder / _LEDGER}: {error}, so use another folder"
                 ) from error
         self._workers: Workers = (
             Here(self._own)
@@ -392,9 +392,14 @@ class TrialEngine:
         if self._ledger is not None:
             self._ledger.append(entry)
 
-    def _recall(self, entries: list[dict[str, Any]]) -> None:
+    def _recall(self, entries: list[dict[str, Any]], path: Path) -> None:
         space = self.settings.space
-        for entry in entries:
+        for number, entry in enumerate(entries, start=2):
+            checked_entry(
+                entry,
+                f"line {number} of {path} is none that a search of this version of dpl_nas wrote, "
+                "so use another folder",
+            )
             key: tuple[Any, ...] = (
                 ("charge", entry["charge"])
                 if "charge" in entry

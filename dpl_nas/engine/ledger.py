@@ -107,7 +107,7 @@ class Ledger:
             sync_folder(self._path.parent)
             return []
         head = lines[0]
-        if head.get("ledger") != _VERSION or "of" not in head:
+        if head.get("ledger") != _VERSION or not isinstance(head.get("of"), dict):
             raise CheckpointError(
                 f"{self._path} is not a ledger of this version of dpl_nas: use another folder"
             )

@@ -212,14 +212,14 @@ class Strategy(ABC):
                 observer=observer or Observer(),
                 ranks=ranks,
             )
-            found = self.explore(study) or Found()
+            found = self._explored(study)
             while engine.waiting:
                 engine.collect()
             architecture = found.architecture
             if architecture is None:
                 best = best_of(engine.evaluations)
                 if best is None:
-                    raise StrategyError(_nothing(engine))
+                    raise StrategyError(self._nothing(engine))
                 architecture = best.architecture
             space.check(architecture)
             return SearchResult(
@@ -237,18 +237,44 @@ class Strategy(ABC):
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 
+    def _explored(self, study: Study) -> Found:
+        """What :meth:`explore` found, which may be a user's."""
+        try:
+            found = self.explore(study)
+        except SystemExit as error:
+            # Lightning makes one of Ctrl-C, and another kind of SIGTERM.
+            if isinstance(error.__context__, KeyboardInterrupt) or type(error) is not SystemExit:
+                raise
+            raise StrategyError(
+                f"strategy {self.name} asked to end the program (exit code {error.code}): let "
+                "explore return, or raise an error"
+            ) from error
+        if found is not None and not isinstance(found, Found):
+            raise StrategyError(
+                f"explore of strategy {self.name} should return a Found or None, found "
+                f"{type(found).__name__}"
+            )
+        return found or Found()
+
+    def _nothing(self, engine: TrialEngine) -> str:
+        """Why there is no result."""
+        if engine.evaluations:
+            return f"every trial failed; the last one: {engine.evaluations[-1].error}"
+        if engine.stopped_by == "seconds":
+            return "the time of the budget was over before the first trial: allow more seconds"
+        if engine.affords():
+            return (
+                f"strategy {self.name} evaluated no architecture and chose none: explore should "
+                "evaluate some, or return a Found"
+            )
+        return (
+            "the search evaluated no architecture: its budget must cover one whole trial of "
+            f"{engine.trial_cost.steps} training steps"
+        )
+
 
 def _search(
     kind: type[Strategy], settings: dict[str, Any], *arguments: Any, **keywords: Any
 ) -> SearchResult:
     """:meth:`Strategy.search`, for other processes, into which NNI's strategies do not go."""
     return kind(**settings).search(*arguments, **keywords)
-
-
-def _nothing(engine: TrialEngine) -> str:
-    if not engine.evaluations:
-        return (
-            "the search evaluated no architecture: its budget must cover one whole trial of "
-            f"{engine.trial_cost.steps} training steps"
-        )
-    return f"every trial failed; the last one: {engine.evaluations[-1].error}"

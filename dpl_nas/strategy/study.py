@@ -11,6 +11,7 @@ from dpl_nas import budget
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import Objective
 from dpl_nas.engine import Cost, Evaluation, TrialEngine
+from dpl_nas.errors import ArchitectureError
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
@@ -63,8 +64,13 @@ class Study:
         """Train and validate architectures, as far as the budget goes; in their order.
 
         With ``jobs`` several run at once. One that was evaluated before costs nothing.
+
+        Raises
+        ------
+        ArchitectureError
+            If one is no architecture of the space, or exceeds its budget.
         """
-        return self.engine.evaluate(architectures)
+        return self.engine.evaluate(map(_checked, architectures))
 
     def charge(self, what: str, cost: Cost) -> None:
         """Pay for work that is no trial, once by its name."""
@@ -83,6 +89,15 @@ class Study:
         missed = 1.0 - evaluation.score
         vectors = evaluation.architecture.vectors / most
         return -max((1 - weight) * missed, weight * vectors) - 0.05 * (missed + vectors)
+
+
+def _checked(architecture: Architecture) -> Architecture:
+    if not isinstance(architecture, Architecture):
+        raise ArchitectureError(
+            "expected architectures, such as dpl_nas.budget.sample draws, found "
+            f"{type(architecture).__name__}"
+        )
+    return architecture
 
 
 def _most_vectors(space: Space) -> int:

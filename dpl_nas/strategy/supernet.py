@@ -61,7 +61,7 @@ class Supernet:
         taken = accumulate(steps(epoch) for epoch in range(self._settings.epochs))
         epochs = sum(1 for _ in takewhile(lambda each: each <= left, taken))
         if epochs < 1:
-            beside = f" beside the {reserved:g} for what it finds" if reserved else ""
+            beside = f" beside the {math.ceil(reserved)} for what it finds" if reserved else ""
             raise StrategyError(
                 f"the budget of {self._study.engine.steps_left:g} training steps does not cover "
                 f"an epoch of the supernet, which takes {steps(0)}{beside}: allow more"

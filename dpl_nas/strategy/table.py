@@ -69,7 +69,7 @@ def make_strategy(config: StrategyConfig) -> Strategy:
         made = kind(**extra)
     except DplError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StrategyError(
             f"strategy {config.strategy} cannot be made with search settings "
             f"{sorted(extra) or 'of its own'}: {type(error).__name__}: {error}"
@@ -88,17 +88,20 @@ def _imported(name: str) -> type[Any]:
     if here not in sys.path:
         # As python -m does: a user's module lies beside their files.
         sys.path.append(here)
+    from dpl_nas.nni.quiet import quiet
+
     try:
-        found: Any = importlib.import_module(module)
+        # NNI has remarks on the version of torch.
+        with quiet():
+            found: Any = importlib.import_module(module)
+            from nni.nas.strategy.base import Strategy as NniStrategy
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StrategyError(
             f"strategy {name} cannot be imported ({type(error).__name__}: {error}): give "
             "package.module:Class, and run where the module lies or with its folder on PYTHONPATH"
         ) from error
-    from nni.nas.strategy.base import Strategy as NniStrategy
-
     if not inspect.isclass(found) or not issubclass(found, (Strategy, NniStrategy)):
         raise StrategyError(
             f"strategy {name} is no subclass of dpl_nas.strategy.Strategy or of "

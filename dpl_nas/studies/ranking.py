@@ -23,7 +23,7 @@ from dpl_nas.strategy.one_shot import shared_outcome, trained
 from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet import Supernet
 from dpl_nas.studies.separation import drawn
-from dpl_nas.studies.truth import train_and_test
+from dpl_nas.studies.truth import check_study_folder, train_and_test
 from dpl_nas.tasks import Task, load_task
 
 __all__ = ["Agreement", "Choice", "Ranking", "kendall", "study_ranking"]
@@ -118,7 +118,8 @@ def study_ranking(
         )
     observer = observer or Observer()
     task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)
-    chosen = drawn(config.space, architectures, config.seed)
+    chosen = drawn(config.space, architectures, config.seed, least=3)
+    check_study_folder(folder)
     searches = _searched(config, task, backbone, folder, search_seeds, observer)
     pairs = [(each, config.seed) for each in chosen]
     pairs += [(search.architecture, config.seed) for search in searches.values()]
@@ -129,7 +130,7 @@ def study_ranking(
     whole = trials.scores(chosen, config.strategy.train.epochs, jobs, observer)
     proxies: dict[tuple[str, int], list[float]] = {
         ("validation of a whole trial", config.seed): whole,
-        (f"validation after {epochs} epochs", config.seed): trials.scores(
+        (f"validation after {epochs} epoch{'s' * (epochs > 1)}", config.seed): trials.scores(
             chosen, epochs, jobs, observer
         ),
     }

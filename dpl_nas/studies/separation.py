@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from dpl_nas.budget import count as count_architectures
 from dpl_nas.budget import sample
 from dpl_nas.config import RunConfig
+from dpl_nas.errors import SpaceError
 from dpl_nas.files import write_json
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
@@ -64,8 +66,19 @@ class Separation:
         return {**asdict(self), "gate": GATE, "passed": self.passed}
 
 
-def drawn(space: Space, count: int, seed: int) -> list[Architecture]:
-    """Different architectures, drawn uniformly from all that fit."""
+def drawn(space: Space, count: int, seed: int, least: int = 1) -> list[Architecture]:
+    """Different architectures, drawn uniformly from all that fit; all of a small space.
+
+    Raises
+    ------
+    SpaceError
+        If there are fewer than ``least``.
+    """
+    if (fitting := count_architectures(space)) < least:
+        raise SpaceError(
+            f"space {space.name} has {fitting} architectures that fit, and the study needs at "
+            f"least {least}: give one with more"
+        )
     rng = random.Random(derive_seed(seed, "study"))
     found: dict[tuple[tuple[int, ...], ...], Architecture] = {}
     # A small space may not have so many.
@@ -92,10 +105,12 @@ def study_separation(
 
     Raises
     ------
+    SpaceError
+        If the space has a single architecture.
     OutputError
-        If ``folder`` holds another study, or cannot be written.
+        If ``folder`` holds anything but this study, or cannot be written.
     """
-    chosen = drawn(config.space, configurations, config.seed)
+    chosen = drawn(config.space, configurations, config.seed, least=2)
     numbers = range(config.seed, config.seed + seeds)
     tested = train_and_test(
         config,

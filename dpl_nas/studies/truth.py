@@ -9,18 +9,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
 from dpl_nas.engine.evaluation import architecture_of, trial_key
+from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.files import is_temporary
 from dpl_nas.observer import Observer
 from dpl_nas.processes import Pool
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split, load_task
+from dpl_nas.towers import Tower
 from dpl_nas.training.evaluate import prompted, score
 from dpl_nas.training.train import FewShotTraining
+from dpl_nas.validation import Frozen, validated
 
-__all__ = ["Tested", "train_and_test"]
+__all__ = ["Tested", "check_study_folder", "train_and_test"]
+
+_TESTED = "tested.jsonl"
+#: What studies write, by pattern.
+_OWN = (
+    _TESTED,
+    "separation.json",
+    "ranking.json",
+    "trials-*",
+    "darts-*",
+    "one_shot-*",
+)
+
+
+class _Line(Frozen):
+    """Of the ledger."""
+
+    lengths: dict[Tower, tuple[int, ...]]
+    seed: int
+    accuracy: float = Field(ge=0, le=1)
+    macro_f1: float = Field(ge=0, le=1)
+    seconds: float = Field(ge=0)
 
 
 @dataclass(frozen=True)
@@ -68,8 +95,12 @@ def train_and_test(
         "train": config.strategy.train.model_dump(mode="json"),
     }
     wanted = {trial_key(architecture, seed): (architecture, seed) for architecture, seed in pairs}
-    with Ledger(folder / "tested.jsonl", identity) as ledger:
-        found = {_entry_key(config.space, entry): entry for entry in ledger.entries}
+    check_study_folder(folder)
+    with Ledger(folder / _TESTED, identity) as ledger:
+        found = {}
+        for number, entry in enumerate(ledger.entries, start=2):
+            validated(_Line, entry, f"line {number} of {folder / _TESTED}", CheckpointError)
+            found[_entry_key(config.space, entry)] = entry
         missing = [pair for key, pair in wanted.items() if key not in found]
         observer.begin("test", len(wanted), len(wanted) - len(missing))
 
@@ -89,6 +120,23 @@ def train_and_test(
         )
         for architecture, seed in pairs
     ]
+
+
+def check_study_folder(folder: Path) -> None:
+    """Complain if there is anything in ``folder`` that no study writes.
+
+    Raises
+    ------
+    OutputError
+        With the name of one such file.
+    """
+    foreign = sorted(
+        path.name
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if not is_temporary(path) and not any(path.match(pattern) for pattern in _OWN)
+    )
+    if foreign:
+        raise OutputError(f"{folder} holds {foreign[0]}, which no study writes: use another folder")
 
 
 def _work(

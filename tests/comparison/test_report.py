@@ -113,6 +113,13 @@ def test_names_are_shown_as_they_are(tmp_path: Path, cell: Any) -> None:
     assert "\\<b>a\\|b\\</b>" in shown
 
 
+def test_a_name_is_no_formula_of_a_spreadsheet(tmp_path: Path, cell: Any) -> None:
+    write_report([cell("=cmd|calc!A0"), cell("random")], tmp_path)
+    rows = list(csv.DictReader((tmp_path / "comparison.csv").read_text().splitlines()))
+    assert [row["strategy"] for row in rows] == ["'=cmd|calc!A0", "random"]
+    assert rows[0]["test_accuracy"] == "0.8"
+
+
 def test_json_and_csv(tmp_path: Path, grid: list[Cell], cell: Any) -> None:
     cells = [*grid, cell("slow", seed=1, accuracy=None)]
     write_report(cells, tmp_path, "random", command="typed", versions={"torch": "9"})

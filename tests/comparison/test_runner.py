@@ -7,7 +7,7 @@ import pytest
 
 from dpl_nas.comparison import Cell, Plan, run_cells
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import ComparisonError, OutputError, TaskError
+from dpl_nas.errors import CheckpointError, ComparisonError, OutputError, TaskError
 
 
 def config(
@@ -77,6 +77,23 @@ def test_cells_are_run_once_and_failures_again(
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("cell.json")} == stamps
     assert [without_times(cell) for cell in again] == [without_times(cell) for cell in cells]
     assert len(json.loads((folder / "cells.json").read_text())) == 4
+    # Files that are lost come back; those that are damaged are named.
+    (folder / "cells.json").unlink()
+    run_cells(Plan((good, bad)), folder)
+    assert len(json.loads((folder / "cells.json").read_text())) == 4
+    (file,) = stamps
+    whole = json.loads(file.read_text())
+    for damaged, complaint in (
+        ([], "not a cell of a comparison: remove it"),
+        ({"config": whole["config"]}, "not a cell of a comparison: remove it"),
+        ({**whole, "cell": {**whole["cell"], "seed": 9}}, "is of another cell: remove it"),
+        ({**whole, "cell": {**whole["cell"], "seconds": -1}}, "remove it to run it again"),
+    ):
+        file.write_text(json.dumps(damaged))
+        with pytest.raises(CheckpointError, match=complaint) as error:
+            run_cells(Plan((good,)), folder)
+        assert str(file) in str(error.value)
+    file.write_text(json.dumps(whole))
     other = good.model_copy(
         update={"shots": 4, "evaluate": good.evaluate.model_copy(update={"batch_size": 7})}
     )
@@ -97,3 +114,63 @@ def test_a_task_that_all_cells_would_fail_on_is_told_at_once(
     with pytest.raises(TaskError, match="ask for fewer"):
         run_cells(Plan((one,)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_told_apart(mini_weights: Path, image_folder: Path) -> None:
+    one = config(mini_weights, image_folder, "random")
+    strategy = one.strategy.model_copy(update={"name": "4 everywhere"})
+    with pytest.raises(ComparisonError, match="a strategy is called 4 everywhere"):
+        Plan((one.model_copy(update={"strategy": strategy}),))
+    with pytest.raises(ComparisonError, match=r"baseline nope .* random, zero-shot, 4 everywhere"):
+        Plan((one,), baseline="nope")
+    Plan((one,), baseline="zero-shot")
+
+
+def test_somebody_elses_folder_is_left_alone(
+    mini_weights: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("plan.json", "cells.json", "report.html"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputError, match="is not empty and holds no comparison"):
+        run_cells(Plan((config(mini_weights, image_folder, "random"),)), tmp_path)
+    assert {each.read_text() for each in tmp_path.iterdir()} == {"mine"}
+
+
+KILLING = """
+import os
+from pathlib import Path
+from dpl_nas.strategy import Strategy
+class Killed(Strategy):
+    def explore(self, study):
+        mark = Path(os.environ["MARK"])
+        if not mark.exists() or os.environ.get("ALWAYS"):
+            mark.touch()
+            os.kill(os.getpid(), 9)
+        study.evaluate([study.space.uniform(1)])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("always", [False, True])
+def test_a_cell_whose_process_is_killed_is_tried_once_more(
+    mini_weights: Path,
+    image_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    always: bool,
+) -> None:
+    (tmp_path / "killing.py").write_text(KILLING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MARK", str(tmp_path / "mark"))
+    if always:
+        monkeypatch.setenv("ALWAYS", "1")
+    one = config(mini_weights, image_folder, "random")
+    killed = one.strategy.model_dump(mode="json") | {
+        "name": "killed",
+        "strategy": "killing:Killed",
+    }
+    two = RunConfig.model_validate({**one.model_dump(mode="json"), "strategy": killed})
+    cells = run_cells(Plan((two, one)), tmp_path / "out", jobs=2)
+    assert [cell.complete for cell in cells] == [not always, True, True, True]
+    if always:
+        assert cells[0].error == "its process ended without a result"

@@ -1,6 +1,8 @@
 """Trials of a search: order, cache, budgets, clocks, states, failures."""
 
 import itertools
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, Stra
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
-from dpl_nas.testing import Bench, small_space
+from dpl_nas.testing import Bench, assert_sentence, small_space
 
 SPACE = small_space()
 
@@ -319,11 +321,41 @@ def test_a_ledger_of_something_else_is_refused_and_released(make: Any, tmp_path:
         make(folder=tmp_path, settings=other)
     path = tmp_path / "ledger.jsonl"
     content = path.read_bytes()
-    for line in (b"{}\n", b'{"lengths": {"image": [9, 9], "text": [0, 0]}, "epochs": 1}\n'):
-        path.write_bytes(content + line)
-        with pytest.raises(CheckpointError, match="no search of this version of dpl_nas wrote"):
-            make(folder=tmp_path)
-    path.write_bytes(content)
+    with make(folder=tmp_path) as engine:
+        assert len(engine.evaluate([A])) == 1
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"steps": -100}, "line 2 of .* greater than or equal to 0"),
+        ({"steps": "a"}, "steps"),
+        ({"steps": True}, "steps"),
+        ({"step": 3}, "unknown key step"),
+        ({"outcome": "abc"}, "outcome"),
+        ({"outcome": [7.5, 0.1, 4]}, "outcome.0: .* less than or equal to 1"),
+        ({"outcome": [float("nan"), 0.1, 4]}, "outcome.0"),
+        ({"outcome": None}, "either an outcome or an error"),
+        ({"elapsed": float("inf")}, "elapsed"),
+        ({"lengths": {"image": [9, 9], "text": [0, 0]}}, "image/0 has length 9"),
+        ({"charge": "epoch 0"}, "unknown key"),
+    ],
+)
+def test_lines_that_no_search_wrote(
+    make: Any, tmp_path: Path, change: dict[str, Any], complaint: str
+) -> None:
+    with make(folder=tmp_path) as engine:
+        engine.evaluate([A])
+    path = tmp_path / "ledger.jsonl"
+    head, line = path.read_text().splitlines()
+    path.write_text(f"{head}\n{json.dumps({**json.loads(line), **change})}\n")
+    with pytest.raises(CheckpointError, match="use another folder") as error:
+        make(folder=tmp_path)
+    assert re.search(complaint, str(error.value))
+    assert_sentence(error.value)
+    # It was released: what is mended goes on.
+    path.write_text(f"{head}\n{line}\n")
     with make(folder=tmp_path) as engine:
         assert len(engine.evaluate([A])) == 1
 

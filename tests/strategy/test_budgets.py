@@ -56,13 +56,14 @@ def test_an_early_epoch_is_charged_for_what_it_takes(bench: Bench) -> None:
     # Two epochs of two prompt steps each: a third would take four.
     assert len(result.records) == 2
     assert result.cost.steps == 4
-    assert result.stopped_by == "epochs"
+    assert result.stopped_by == "steps"
 
 
 def test_a_supernet_that_ends_by_itself_needs_no_budget(bench: Bench) -> None:
     result = search(DARTS(**SUPERNET), bench, None)
     assert result.cost.steps == 12
     assert len(result.records) == 3
+    assert result.stopped_by == "epochs"
 
 
 def test_one_shot_spends_what_it_plans(bench: Bench) -> None:

@@ -38,6 +38,26 @@ class Odd(Strategy):
         return None
 
 
+class Exits(Strategy):
+    def explore(self, study):
+        raise SystemExit(0)
+
+
+class Answers(Strategy):
+    def explore(self, study):
+        return 42
+
+
+class Strings(Strategy):
+    def explore(self, study):
+        study.evaluate(["image 1"])
+
+
+class Idle(Strategy):
+    def explore(self, study):
+        pass
+
+
 class Nothing:
     pass
 
@@ -56,6 +76,7 @@ def users_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     """A module in the folder that the command is given in."""
     (tmp_path / "my_strategies.py").write_text(MODULE)
     (tmp_path / "broken_strategies.py").write_text("import no_such_module_anywhere\n")
+    (tmp_path / "leaving_strategies.py").write_text("import sys\nsys.exit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield "my_strategies"
@@ -172,3 +193,26 @@ def test_a_class_of_nni(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(StrategyError, match="cannot be made with search settings") as error:
         search("nni.nas.strategy:RegularizedEvolution", population_size=2, sample_size=5)
     assert_sentence(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("Exits", "asked to end the program .exit code 0."),
+        ("Answers", "should return a Found or None, found int"),
+        ("Strings", "expected architectures, .* found str"),
+        ("Idle", "evaluated no architecture and chose none"),
+    ],
+)
+def test_what_a_users_strategy_must_not_do(
+    tmp_path: Path, users_module: str, bench: Bench, name: str, complaint: str
+) -> None:
+    made = make_strategy(config(tmp_path, f"{users_module}:{name}"))
+    with pytest.raises(DplError, match=complaint) as error:
+        made.search(small_space(), bench.task, shots=4, backbone=bench.backbone)
+    assert_sentence(error.value)
+
+
+def test_a_module_that_ends_the_program(tmp_path: Path, users_module: str) -> None:
+    with pytest.raises(StrategyError, match=r"cannot be imported .SystemExit"):
+        make_strategy(config(tmp_path, "leaving_strategies:Any"))

@@ -1,8 +1,14 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from dpl_nas.config import RunConfig, resolve
+from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.space import load_space
-from dpl_nas.studies.separation import drawn, separation
+from dpl_nas.studies.separation import drawn, separation, study_separation
+from dpl_nas.testing import assert_sentence
 
 
 def test_against_a_table_worked_by_hand() -> None:
@@ -44,3 +50,39 @@ def test_random_architectures_differ_and_fit() -> None:
     assert all(each.vectors <= 6 for each in found)
     assert found == drawn(space, 30, seed=1)
     assert found[:10] == drawn(space, 10, seed=1)
+
+
+@pytest.fixture
+def config(image_folder: Path, mini_weights: Path) -> RunConfig:
+    weights = f"space.backbone.pretrained={mini_weights}"
+    return resolve(str(image_folder), "mini_clip_budget6", "darts", [weights, "train.epochs=1"])
+
+
+def test_a_space_of_one_architecture_tells_nothing_apart(config: RunConfig, tmp_path: Path) -> None:
+    space = config.space.model_copy(update={"max_context_vectors": 0})
+    alone = config.model_copy(update={"space": space})
+    with pytest.raises(SpaceError, match=r"has 1 architectures that fit, .* at least 2") as error:
+        study_separation(alone, tmp_path / "out")
+    assert_sentence(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_somebody_elses_folder_is_left_alone(config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds plan\.json, which no study writes"):
+        study_separation(config, tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_study_goes_on_and_refuses_a_damaged_ledger(config: RunConfig, tmp_path: Path) -> None:
+    few = config.model_copy(update={"shots": 2})
+    found = study_separation(few, tmp_path, configurations=2, seeds=2)
+    assert json.loads((tmp_path / "separation.json").read_text()) == found.as_dict()
+    file = tmp_path / "tested.jsonl"
+    content = file.read_bytes()
+    assert study_separation(few, tmp_path, configurations=2, seeds=2) == found
+    assert file.read_bytes() == content
+    file.write_bytes(content.replace(b"accuracy", b"accurate", 1))
+    with pytest.raises(CheckpointError, match=r"line 2 of .*tested\.jsonl.*accura") as error:
+        study_separation(few, tmp_path, configurations=2, seeds=2)
+    assert_sentence(error.value)
