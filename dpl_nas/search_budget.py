@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.validation import Frozen, validated
+from dpl_nas.validation import Frozen, Number, validated
 from dpl_nas.yaml_values import shown
 
 __all__ = ["SearchBudget"]
@@ -37,7 +37,7 @@ class SearchBudget(Frozen):
 
     trials: Count | None = None
     steps: Count | None = None
-    seconds: Annotated[float, Field(gt=0, le=1e12, strict=True)] | None = None
+    seconds: Annotated[Number, Field(gt=0, le=1e12)] | None = None
 
     @model_validator(mode="after")
     def _limits_something(self) -> SearchBudget:

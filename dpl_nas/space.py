@@ -25,7 +25,7 @@ from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.files import read_json, write_json
 from dpl_nas.presets import preset_path, read_yaml
 from dpl_nas.towers import TOWERS, Tower
-from dpl_nas.validation import Frozen, Name, problems_of, validated
+from dpl_nas.validation import Frozen, Name, Number, problems_of, validated
 from dpl_nas.yaml_values import shown
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Limit",
     "Space",
     "TowerSpace",
+    "choices_of",
     "load_architecture",
     "load_space",
     "space_problems",
@@ -165,7 +166,7 @@ class Space(Frozen):
     towers: dict[Tower, TowerSpace] = Field(min_length=1)
     shared_vectors: bool = False
     max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
-    max_flops: Annotated[float, Field(ge=0, le=1e18, strict=True)] | None = None
+    max_flops: Annotated[Number, Field(ge=0, le=1e18)] | None = None
 
     @field_validator("max_context_vectors", "max_flops")
     @classmethod
@@ -398,6 +399,24 @@ def space_problems(name_or_path: str | Path) -> list[str]:
     except ValidationError as problem:
         return problems_of(problem)
     return []
+
+
+def choices_of(name_or_path: str | Path) -> Space | None:
+    """Only backbone, layers and lengths of a space, whatever else its file says.
+
+    ``None`` if these are not valid.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such file, or it is not YAML.
+    """
+    data = _read(name_or_path)
+    kept = {key: data[key] for key in ("backbone", "towers") if key in data}
+    try:
+        return Space.model_validate({"name": "choices", **kept})
+    except ValidationError:
+        return None
 
 
 def _read(name_or_path: str | Path) -> dict[str, Any]:

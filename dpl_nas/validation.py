@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from dpl_nas.errors import DplError
 from dpl_nas.yaml_values import shown
 
-__all__ = ["Frozen", "Name", "problems_of", "validated"]
+__all__ = ["Frozen", "Name", "Number", "problems_of", "validated"]
 
 
 class Frozen(BaseModel):
     """A configured value: immutable, and no key is accepted that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+def _no_truth(value: Any) -> Any:
+    # To Python true is 1. Texts are left to pydantic: to YAML, 2.5e6 is one.
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+#: Of which true and false are none.
+Number = Annotated[float, BeforeValidator(_no_truth)]
 
 
 def _printable(name: str) -> str:

@@ -274,7 +274,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ({"name": "a\nb"}, "printable"),
         ({"name": "a\x1b[31m"}, "printable"),
         ({"name": "a" * 101}, "100 characters"),
-        ({"max_flops": True}, "max_flops"),
+        ({"max_flops": True}, "max_flops: expected a number .found True"),
         ({"max_flops": 1e300}, "max_flops"),
     ],
 )

@@ -127,12 +127,18 @@ def _commented(limits: str, tuner: dict[str, Any]) -> str:
 
 
 def _problems(file: str) -> list[str]:
-    from dpl_nas.space import load_space, space_problems
+    from dpl_nas.space import choices_of, space_problems
 
     try:
-        return space_problems(file) or _misfits(load_space(file))
+        problems = space_problems(file)
     except DplError as error:
         return [str(error)]
+    # What is wrong elsewhere does not hide layers that the backbone does not have.
+    space = choices_of(file)
+    try:
+        return problems + (_misfits(space) if space else [])
+    except DplError as error:
+        return [*problems, f"backbone.model: {error}"]
 
 
 def _misfits(space: Space) -> list[str]:

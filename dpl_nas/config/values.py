@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from dpl_nas.validation import Number
+
 
 def _strict_int(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int):
@@ -17,9 +19,9 @@ Whole = Annotated[int, BeforeValidator(_strict_int)]
 Positive = Annotated[Whole, Field(ge=1)]
 NotNegative = Annotated[Whole, Field(ge=0)]
 #: Learning rates and the like: more overflows in the optimizers of torch.
-Size = Annotated[float, Field(gt=0, le=1e6)]
-SizeOrZero = Annotated[float, Field(ge=0, le=1e6)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
+Size = Annotated[Number, Field(gt=0, le=1e6)]
+SizeOrZero = Annotated[Number, Field(ge=0, le=1e6)]
+Beta = Annotated[Number, Field(ge=0, lt=1)]
 #: Which captions stand for a class: the task's template, or the mean token embedding of
 #: its template ensemble (as the released code of the paper does).
 TextTemplate = Literal["task", "mean_embedding"]

@@ -136,6 +136,21 @@ def test_layers_that_the_backbone_does_not_have(call, tmp_path: Path) -> None:
     )
 
 
+def test_other_problems_do_not_hide_layers_or_the_backbone(call, tmp_path: Path) -> None:
+    file = tmp_path / "deep.yml"
+    rest = "lenghts: 3\ntowers: {image: {layers: 0-12, lengths: 0-6}}\n"
+    file.write_text(rest)
+    found = call("space", "validate", file).err.splitlines()
+    assert [line.removeprefix(f"{file}: ").split(":")[0] for line in found] == [
+        "unknown key lenghts",
+        "towers.image.layers",
+    ]
+    file.write_text(f"backbone: {{model: mini-clipp}}\n{rest}")
+    found = call("space", "validate", file).err.splitlines()
+    assert len(found) == 2
+    assert "backbone.model: mini-clipp cannot be the backbone" in found[1]
+
+
 def test_a_backbone_that_does_not_work(call, tmp_path: Path) -> None:
     file = tmp_path / "resnet.yml"
     file.write_text("backbone: {model: RN50}\ntowers: {text: {layers: [0], lengths: [0, 1]}}\n")

@@ -126,7 +126,7 @@ def test_our_tuner_within_a_budget(experiment) -> None:
     experiment.settings["tuner"] = {
         "className": "dpl_nas.nni.tuner.BudgetTuner",
         "codeDirectory": str(REPOSITORY),
-        "classArgs": {"space": "mini_clip_budget12", "population_size": 2, "sample_size": 1},
+        "classArgs": {"space": "mini_clip_budget12", "algorithm": "tpe", "startup_trials": 1},
     }
     experiment.create()
     seen = program(experiment, "nni", "watch", "--port", experiment.port, "--every", 0.5)
