@@ -110,7 +110,7 @@ def test_it_is_a_run_like_any_other(experiment: Experiment, tmp_path: Path) -> N
     result = export(experiment, out)
     tested = runs.evaluate(out / "prompts.safetensors")
     assert tested["test"]["found"] == result["test"]["found"]
-    with pytest.raises(OutputError, match="go on with --resume, or use another folder"):
+    with pytest.raises(OutputError, match="go on with --resume, remove the run with --overwrite"):
         export(experiment, out)
     assert export(experiment, out, resume=True) == result
     again = export(experiment, out, overwrite=True)

@@ -1,4 +1,5 @@
 import itertools
+import signal
 import subprocess
 import sys
 import threading
@@ -79,7 +80,9 @@ def test_threads_end_whatever_stops_the_caller(kind: type[BaseException]) -> Non
 def test_an_interrupted_program_ends() -> None:
     # Not imported with its package, whose dependencies take seconds.
     program = (
-        "import itertools, runpy, time\n"
+        "import itertools, runpy, signal, time\n"
+        # A shell that runs in the background ignores Ctrl-C, and so would all that it starts.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"prefetched = runpy.run_path({prefetch.__file__!r})['prefetched']\n"
         "for n in prefetched((lambda: time.sleep(0.01)) for _ in itertools.count()):\n"
         "    print('going', flush=True)\n"
@@ -89,6 +92,9 @@ def test_an_interrupted_program_ends() -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "going\n"
-        process.send_signal(2)
-        _, errors = process.communicate(timeout=30)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")
