@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
@@ -52,6 +52,11 @@ def shares(space: Space, weights: dict[str, Tensor]) -> list[float]:
 
 @settings(deadline=None)
 @given(st.integers(0, 99), st.integers(1, 7), st.floats(0.5, 4), st.floats(0, 12))
+# Two limits that are nearly the same.
+@example(11, 2, 0.96875, 5.0)
+# The same, and alphas that leave nothing to move.
+@example(37, 1, 0.99, 10.007280026940343)
+@example(58, 3, 1.9375, 10.100634050331303)
 def test_limits_hold_and_bind_only_where_they_would_not(
     seed: int, most: int, flops: float, scale: float
 ) -> None:
