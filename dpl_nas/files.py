@@ -18,6 +18,7 @@ __all__ = [
     "atomic_path",
     "claim",
     "is_temporary",
+    "names_in",
     "read_json",
     "remove_temporaries",
     "sync_folder",
@@ -76,6 +77,11 @@ def claim(stream: IO[Any], busy: str) -> None:
 def is_temporary(path: Path) -> bool:
     """Whether :func:`atomic_path` would call a temporary file so."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
+
+
+def names_in(folder: Path) -> set[str]:
+    """What ``folder`` holds, but for temporary files that a killed program may have left."""
+    return {path.name for path in folder.iterdir() if not is_temporary(path)}
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
-from dpl_nas.files import claim, is_temporary, read_json, write_json
+from dpl_nas.files import claim, names_in, read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.processes import Pool
 from dpl_nas.tasks import few_shot_split, load_task
@@ -372,10 +372,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 def _check_own(folder: Path) -> None:
     """Complain if there is anything in ``folder`` that is no comparison's."""
-    if not folder.is_dir():
-        return
-    held = {path.name for path in folder.iterdir() if not is_temporary(path)} - {_LOCK}
-    if not held:
+    if not folder.is_dir() or not names_in(folder) - {_LOCK}:
         return
     with suppress(CheckpointError):
         plan = read_json(folder / _PLAN)

@@ -14,7 +14,14 @@ import yaml
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
 from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError
-from dpl_nas.files import claim, is_temporary, remove_temporaries, write_json, write_text
+from dpl_nas.files import (
+    claim,
+    is_temporary,
+    names_in,
+    remove_temporaries,
+    write_json,
+    write_text,
+)
 from dpl_nas.presets import read_yaml
 from dpl_nas.validation import validated
 
@@ -172,8 +179,8 @@ def _check_own(folder: Path) -> None:
 
 
 def _held(folder: Path) -> set[str]:
-    """What is in the folder, but for temporary files that a killed run may have left."""
-    return {path.name for path in folder.iterdir() if not is_temporary(path)} - {_LOCK}
+    """What is in the folder, but for its lock."""
+    return names_in(folder) - {_LOCK}
 
 
 def _check_empty(folder: Path) -> None:

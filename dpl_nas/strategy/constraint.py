@@ -105,12 +105,13 @@ class ExpectedCost:
                 others[index] = 0.0
                 base = logits - torch.einsum("i,ilc->lc", others, costs)
                 multipliers[index] = _root(base, costs[index], float(allowed[index]))
-            if len(costs) <= 1 or _missed(multipliers, logits, costs, allowed) <= _TOLERANCE:
+            if len(costs) <= 1:
+                break
+            missed = _missed(multipliers, logits, costs, allowed)
+            if missed <= _TOLERANCE:
                 break
             moved = _moved(multipliers, logits, costs, allowed).clamp(min=0)
-            if _missed(moved, logits, costs, allowed) < _missed(
-                multipliers, logits, costs, allowed
-            ):
+            if _missed(moved, logits, costs, allowed) < missed:
                 multipliers = moved
         return multipliers
 

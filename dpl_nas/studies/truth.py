@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
 from dpl_nas.engine.evaluation import architecture_of, trial_key
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.files import is_temporary
+from dpl_nas.files import names_in
 from dpl_nas.observer import Observer
 from dpl_nas.processes import Pool
 from dpl_nas.space import Architecture, Space
@@ -131,9 +132,9 @@ def check_study_folder(folder: Path) -> None:
         With the name of one such file.
     """
     foreign = sorted(
-        path.name
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if not is_temporary(path) and not any(path.match(pattern) for pattern in _OWN)
+        name
+        for name in (names_in(folder) if folder.is_dir() else ())
+        if not any(fnmatchcase(name, pattern) for pattern in _OWN)
     )
     if foreign:
         raise OutputError(f"{folder} holds {foreign[0]}, which no study writes: use another folder")
