@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 
 from dpl_nas.backbone import load_backbone
-from dpl_nas.budget import weighted_draws
 from dpl_nas.comparison.statistics import estimate
 from dpl_nas.config import resolve
 from dpl_nas.engine.trials import TrialSettings, measured
-from dpl_nas.files import write_json, write_text
-from dpl_nas.processes import Pool
+from dpl_nas.io.files import write_json, write_text
+from dpl_nas.process.pools import Pool
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
+from dpl_nas.space.fitting import weighted_draws
 from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.result import softmax
 from dpl_nas.tasks import load_task

@@ -28,7 +28,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.backbone_config import BackboneConfig
+from dpl_nas.space import BackboneConfig
 from dpl_nas.tasks import Augmentation
 from dpl_nas.training.augmentation import bounded, resized_crops, sample_boxes
 from dpl_nas.training.batches import FewShotImages

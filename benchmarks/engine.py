@@ -22,10 +22,10 @@ from unittest.mock import patch
 import dpl_nas
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.engine import FewShotTrials, Outcome
+from dpl_nas.process.threads import share_cores
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
-from dpl_nas.strategy.table import strategy_class
-from dpl_nas.threads import share_cores
+from dpl_nas.strategy.registry import strategy_class
 
 STRATEGIES = ("random", "evolution", "tpe", "halving", "manual")
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.towers import Tower
+from dpl_nas.space import Tower
 
 __all__ = ["PeakRate", "Rows", "image_rows", "step_flops", "text_rows", "tower_flops"]
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.slices import Slice, parts, published_bytes, slice_of
 from benchmarks.workload import Case, Part, Workload, backbone_of
-from dpl_nas.towers import TOWERS
+from dpl_nas.space import TOWERS
 
 __all__ = ["Memory", "step_memory"]
 

@@ -22,13 +22,13 @@ import torch
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.comparison.statistics import estimate
 from dpl_nas.config import load_strategy
-from dpl_nas.files import write_json, write_text
-from dpl_nas.mini.tasks import MINI_TASKS
+from dpl_nas.io.files import write_json, write_text
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, load_space
 from dpl_nas.strategy import DARTS
 from dpl_nas.tasks import Task, few_shot_split, load_task
+from dpl_nas.tasks.mini import MINI_TASKS
 from dpl_nas.tasks.task import ImageSet
 from dpl_nas.training import train
 from dpl_nas.training.evaluate import prompted, score, zero_shot

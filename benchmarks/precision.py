@@ -12,8 +12,8 @@ import json
 
 import dpl_nas
 from dpl_nas.backbone import load_backbone
-from dpl_nas.memory import keep_freed_memory
-from dpl_nas.threads import share_cores
+from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.threads import share_cores
 from dpl_nas.training.evaluate import prompted, score, zero_shot
 
 LENGTH = 4

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from benchmarks.workload import IMAGES, Case, Part, Workload
 from dpl_nas.backbone import Backbone
-from dpl_nas.towers import TOWERS, Tower
+from dpl_nas.space import TOWERS, Tower
 
 __all__ = ["Slice", "parts", "published_bytes", "slice_of"]
 

@@ -26,8 +26,8 @@ from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from dpl_nas.memory import keep_freed_memory
-from dpl_nas.threads import share_cores
+from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.threads import share_cores
 
 if TYPE_CHECKING:
     from rich.table import Table

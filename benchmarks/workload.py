@@ -16,11 +16,10 @@ from torch.nn import functional
 from benchmarks.floor import step_flops
 from benchmarks.published import PublishedCLIP
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.config import InitSettings
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
-from dpl_nas.towers import TOWERS, Tower
+from dpl_nas.space import TOWERS, BackboneConfig, Tower
 from dpl_nas.training.evaluate import Classifier
 
 __all__ = [

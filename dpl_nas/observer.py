@@ -11,7 +11,7 @@ class Observer:
     """Hears of every stage of a run; this one ignores it all.
 
     Subclasses draw progress bars, report to NNI, or record for a test. A stage is
-    ``search``, ``train found``, ``train uniform`` or ``evaluate``; its unit is an epoch
+    ``search``, ``train found``, ``train manual`` or ``evaluate``; its unit is an epoch
     or, for ``evaluate``, a batch of images.
     """
 

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.validation import Frozen, Number, validated
-from dpl_nas.yaml_values import shown
+from dpl_nas.io.validation import Frozen, Number, validated
+from dpl_nas.io.yaml_values import shown
 
 __all__ = ["SearchBudget"]
 

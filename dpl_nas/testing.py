@@ -33,7 +33,7 @@ from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space
 from dpl_nas.strategy.base import Strategy
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task, few_shot_split, load_task
 
 __all__ = [
@@ -208,7 +208,7 @@ class StrategyConformance:
         return stash[_WHOLE]
 
     def test_results_are_legal(self, whole: Whole) -> None:
-        """What is tried and chosen fits the space and its budget of context vectors."""
+        """What is tried and chosen fits the space and its limits."""
         result = whole.result
         for architecture in (
             result.architecture,
@@ -397,8 +397,8 @@ class _Stopped(BaseException):
 class _Other(Strategy):
     name = "another of the conformance tests"
 
-    def explore(self, study: Study) -> None:
-        study.evaluate([study.space.uniform(0)])
+    def explore(self, search: Search) -> None:
+        search.evaluate([search.space.uniform(0)])
 
 
 def assert_sentence(error: Exception) -> None:

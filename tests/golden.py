@@ -31,7 +31,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.errors import DplError
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP
-from dpl_nas.towers import TOWERS, Tower
+from dpl_nas.space import TOWERS, Tower
 
 __all__ = ["LIMIT", "GoldenFileError", "compare", "main"]
 

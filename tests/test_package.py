@@ -36,7 +36,9 @@ def test_imports_are_light(module: str) -> None:
 def test_the_tuner_needs_no_torch() -> None:
     # NNI waits ten seconds for a tuner, also on a busy machine.
     loaded = json.loads(
-        python("import json, sys, dpl_nas.nni.tuner; print(json.dumps(sorted(sys.modules)))")
+        python(
+            "import json, sys, dpl_nas.experiments.tuner; print(json.dumps(sorted(sys.modules)))"
+        )
     )
     assert not {"torch", "matplotlib", "open_clip", "pytorch_lightning"} & set(loaded)
 

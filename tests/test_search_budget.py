@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpl_nas.errors import ConfigError
+from dpl_nas.io.validation import validated
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.validation import validated
 
 counts = st.none() | st.integers(1, 10**12)
 # As many digits as %g prints, and no exponent.

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from dpl_nas.backbone.supported import objection
 from dpl_nas.backbone.text import TextInputs, mean_inputs
-from dpl_nas.backbone_config import Precision
 from dpl_nas.errors import BackboneError
-from dpl_nas.towers import Tower
+from dpl_nas.space import Precision, Tower
 
 __all__ = ["Backbone"]
 

@@ -20,8 +20,8 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.supported import model_config
-from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import BackboneError
+from dpl_nas.space import BackboneConfig
 
 __all__ = ["load_backbone"]
 

@@ -9,7 +9,7 @@ import open_clip
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 
 from dpl_nas.errors import BackboneError
-from dpl_nas.towers import TOWERS, Tower
+from dpl_nas.space import TOWERS, Tower
 
 __all__ = [
     "model_config",

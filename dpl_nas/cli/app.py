@@ -11,10 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from dpl_nas import __version__
-from dpl_nas.cli import compare, evaluate, mini, nni, run, search, space, study, tasks, train
+from dpl_nas.cli import compare, diagnose, evaluate, mini, nni, run, search, space, tasks, train
 from dpl_nas.errors import DplError
-from dpl_nas.memory import keep_freed_memory
-from dpl_nas.threads import share_cores
+from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.threads import share_cores
 
 __all__ = ["app", "main"]
 
@@ -69,7 +69,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.add_typer(space.app, name="space")
-app.add_typer(study.app, name="study")
+app.add_typer(diagnose.app, name="diagnose")
 app.command("tasks")(tasks.tasks)
 app.add_typer(mini.app, name="mini")
 app.add_typer(nni.app, name="nni")

@@ -35,7 +35,7 @@ def pretrain(
     An interrupted pre-training in --out goes on. KEY=VALUE sets steps, batch_size and so on.
     """
     from dpl_nas.config import parse_overrides
-    from dpl_nas.validation import validated
+    from dpl_nas.io.validation import validated
 
     with job(quiet=quiet) as observer:
         from dpl_nas.mini.pretrain import PretrainSettings

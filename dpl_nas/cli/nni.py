@@ -25,7 +25,7 @@ def preload() -> None:
 
     NODE_OPTIONS="$(dpl-nas nni preload)" nnictl create --config dpl_darts.yml
     """
-    from dpl_nas.nni.loopback import node_options
+    from dpl_nas.experiments.loopback import node_options
 
     typer.echo(node_options())
 
@@ -38,7 +38,7 @@ def worker(
 
     It keeps NNI's server on this machine on 127.0.0.1, and pip off the network.
     """
-    from dpl_nas.nni.worker import write_worker
+    from dpl_nas.experiments.worker import write_worker
 
     typer.echo(write_worker(folder))
 

@@ -12,7 +12,7 @@ from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_files, show_result
 
 if TYPE_CHECKING:
-    from dpl_nas.nni.experiment import Experiment
+    from dpl_nas.experiments.experiment import Experiment
     from dpl_nas.observer import Observer
 
 __all__ = ["export", "watch"]
@@ -41,8 +41,8 @@ def watch(
 
     Shows trials done, running and failed, the time left, and the best lengths by validation.
     """
-    from dpl_nas.nni.command import command_options
-    from dpl_nas.nni.experiment import find_experiment
+    from dpl_nas.experiments.command import command_options
+    from dpl_nas.experiments.experiment import find_experiment
 
     found = find_experiment(experiment, port)
     command_options(str(found.settings.get("trialCommand", "")))
@@ -73,11 +73,11 @@ def export(
 
     Of an experiment that no longer runs, give the ID.
     """
-    from dpl_nas.nni.experiment import find_experiment
+    from dpl_nas.experiments.experiment import find_experiment
 
     found = find_experiment(experiment, port)
     with job(quiet=quiet, folder=out) as observer:
-        from dpl_nas.runs.nni_export import export as export_experiment
+        from dpl_nas.experiments.export import export as export_experiment
 
         result = export_experiment(
             found, out, device=device, resume=resume, overwrite=overwrite, observer=observer
@@ -96,7 +96,7 @@ def _followed(
     from dataclasses import replace
 
     from dpl_nas.errors import ExperimentError
-    from dpl_nas.nni.experiment import ENDED, find_experiment
+    from dpl_nas.experiments.experiment import ENDED, find_experiment
 
     observer.begin(_STAGE, experiment.most or 0, _ended(experiment))
     misses = 0

@@ -27,10 +27,10 @@ def show(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show towers, layers, lengths and budget, and how many architectures there are."""
-    from dpl_nas.budget import count
-    from dpl_nas.presets import preset_names
+    """Show towers, layers, lengths and limits, and how many architectures there are."""
+    from dpl_nas.io.presets import preset_names
     from dpl_nas.space import load_space
+    from dpl_nas.space.fitting import count
 
     if space is None:
         names = preset_names("search_spaces")
@@ -64,7 +64,7 @@ def show(
         highlight=False,
     )
     if found.limits:
-        console().print(_budget(found), highlight=False)
+        console().print(_limit_line(found), highlight=False)
 
 
 @app.command("validate")
@@ -84,7 +84,7 @@ def validate(
         for file, found in reports.items():
             if not found:
                 space = load_space(file)
-                typer.echo(f"{file}: valid{f'; {_budget(space)}' if space.limits else ''}")
+                typer.echo(f"{file}: valid{f'; {_limit_line(space)}' if space.limits else ''}")
             for problem in found:
                 typer.echo(f"{file}: {problem}", err=True)
     if any(reports.values()):
@@ -98,10 +98,10 @@ def nni(
 ) -> None:
     """Print the search space of an NNI experiment (searchSpace, or a searchSpaceFile).
 
-    NNI's own tuners know nothing of a budget; for a space with one, the tuner that does is named.
+    NNI's own tuners know nothing of limits; for a space with some, the tuner that does is named.
     """
+    from dpl_nas.io.presets import preset_names
     from dpl_nas.nni.search_space import nni_search_space, search_space_yaml, tuner_settings
-    from dpl_nas.presets import preset_names
     from dpl_nas.space import load_space
 
     found = load_space(space)
@@ -120,7 +120,7 @@ def _commented(limits: str, tuner: dict[str, Any]) -> str:
     import yaml
 
     text = (
-        f"NNI's own tuners know nothing of the budget of {limits}: take this one.\n"
+        f"NNI's own tuners know nothing of the limit of {limits}: take this one.\n"
         + yaml.safe_dump({"tuner": tuner}, sort_keys=False)
     )
     return "".join(f"# {line}\n" for line in text.splitlines())
@@ -155,19 +155,19 @@ def _misfits(space: Space) -> list[str]:
     ]
 
 
-def _budget(space: Space) -> str:
+def _limit_line(space: Space) -> str:
     """The limits, and how many architectures keep to them."""
-    from dpl_nas.budget import count
+    from dpl_nas.space.fitting import count
 
     limits = _limits(space)
     if space.max_flops is not None and "image" in space.towers:
-        from dpl_nas.cost import image_tower_size, plain_flops
+        from dpl_nas.space.flops import image_tower_size, plain_flops
 
         plain = plain_flops(image_tower_size(space.backbone.model))
         limits += f" ({space.max_flops / plain:.2g} of the image tower's own)"
     fitting = count(space)
     share = fitting / space.size
-    return f"budget of {limits}: {fitting:,} architectures fit, {share:.3g} of the space"
+    return f"limit of {limits}: {fitting:,} architectures fit, {share:.3g} of the space"
 
 
 def _limits(space: Space) -> str:
@@ -175,8 +175,8 @@ def _limits(space: Space) -> str:
 
 
 def _described(name: str | Path) -> dict[str, Any]:
-    from dpl_nas.budget import count
     from dpl_nas.space import load_space
+    from dpl_nas.space.fitting import count
 
     space = load_space(name)
     return {
@@ -184,7 +184,7 @@ def _described(name: str | Path) -> dict[str, Any]:
         "id": space.id,
         "choices": sum(1 for _ in space.labels()),
         "size": space.size,
-        "within_budget": (fitting := count(space)),
+        "within_limits": (fitting := count(space)),
         "share": fitting / space.size,
     }
 

@@ -14,7 +14,7 @@ __all__ = ["show_files", "show_lengths", "show_metrics", "show_result", "table"]
 
 #: More tied layers than this are counted, not named.
 _NAMED_TIES = 6
-_DESIGNS = {"found": "found", "uniform": "manual design", "zero_shot": "zero-shot"}
+_DESIGNS = {"found": "found", "manual": "manual design", "zero_shot": "zero-shot"}
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -41,7 +41,7 @@ def show_result(console: Console, result: Mapping[str, Any]) -> None:
         name = design
         lengths = {"found": result["lengths"], "zero_shot": {}}.get(key, test.get("lengths", {}))
         different = {length for tower in lengths.values() for length in tower}
-        if key == "uniform" and len(different) == 1:
+        if key == "manual" and len(different) == 1:
             name = f"{different.pop()} everywhere"
         shown.add_row(
             name,

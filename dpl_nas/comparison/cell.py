@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from dpl_nas.errors import ComparisonError
-from dpl_nas.files import read_json, write_json
-from dpl_nas.validation import problems_of
+from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.validation import problems_of
 
 __all__ = ["Block", "Cell", "Metric", "read_cells", "unique", "write_cells"]
 

@@ -28,7 +28,7 @@ from dpl_nas.comparison.tables import (
     markdown,
     rank_table,
 )
-from dpl_nas.files import write_json, write_text
+from dpl_nas.io.files import write_json, write_text
 
 __all__ = ["markdown_tables", "write_report"]
 
@@ -135,7 +135,7 @@ def _csv(cells: Sequence[Cell]) -> str:
 
 
 def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
-    from dpl_nas.report import plot_anytime, plot_length_maps, plot_ranks, plot_vectors
+    from dpl_nas.comparison.plots import plot_anytime, plot_length_maps, plot_ranks, plot_vectors
 
     made = []
     strategies = [cell for cell in analysis.cells if not cell.reference and cell.complete]

@@ -13,9 +13,9 @@ from typing import Any
 from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
-from dpl_nas.files import claim, names_in, read_json, write_json
+from dpl_nas.io.files import claim, names_in, read_json, write_json
 from dpl_nas.observer import Observer
-from dpl_nas.processes import Pool
+from dpl_nas.process.pools import Pool
 from dpl_nas.tasks import few_shot_split, load_task
 
 __all__ = ["STAGE", "Plan", "run_cells"]
@@ -37,7 +37,7 @@ class Plan:
     configs
         Runs of strategies; the names of the strategies tell them apart.
     uniform_length
-        Of the manual design that stands beside them, whatever the budget of the space.
+        Of the manual design that stands beside them, whatever the limits of the space.
     baseline
         What all others will be compared with, if anything; known before hours of work.
 
@@ -296,7 +296,7 @@ def _reference(job: _Job) -> Cell:
 
     config = job.config
     task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)
-    # Also where the space has a budget: the references show what it costs.
+    # Also where the space has limits: the references show what it costs.
     space = config.space.model_copy(update={"max_context_vectors": None, "max_flops": None})
     if job.reference == _ZERO_SHOT:
         lengths = {str(tower): [0] * len(part.layers) for tower, part in space.towers.items()}

@@ -35,11 +35,12 @@ from dpl_nas.config.training import (
     PromptInit,
     TrainSettings,
 )
-from dpl_nas.config.values import TextTemplate
+from dpl_nas.config.values import Augmentation, TextTemplate
 
 __all__ = [
     "SETTINGS",
     "AlphaSettings",
+    "Augmentation",
     "Constraint",
     "DartsSettings",
     "Distillation",

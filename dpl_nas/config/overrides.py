@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.yaml_values import NotYamlError, parse_yaml, shown
+from dpl_nas.io.yaml_values import NotYamlError, parse_yaml, shown
 
 __all__ = ["parse_overrides", "put"]
 

@@ -16,11 +16,11 @@ from dpl_nas.config.search import SETTINGS, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
-from dpl_nas.presets import preset_path, read_yaml
+from dpl_nas.io.presets import preset_path, read_yaml
+from dpl_nas.io.validation import Frozen, Name, validated
+from dpl_nas.io.yaml_values import shown
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
-from dpl_nas.validation import Frozen, Name, validated
-from dpl_nas.yaml_values import shown
 
 __all__ = [
     "EvaluateSettings",

@@ -7,9 +7,16 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from dpl_nas.config.training import OptimizerSettings, PromptInit
-from dpl_nas.config.values import Beta, NotNegative, Positive, Size, SizeOrZero, TextTemplate
-from dpl_nas.tasks.task import Augmentation
-from dpl_nas.validation import Frozen
+from dpl_nas.config.values import (
+    Augmentation,
+    Beta,
+    NotNegative,
+    Positive,
+    Size,
+    SizeOrZero,
+    TextTemplate,
+)
+from dpl_nas.io.validation import Frozen
 
 __all__ = [
     "SETTINGS",
@@ -153,11 +160,12 @@ class EarlyStop(Frozen):
 
 
 class Constraint(Frozen):
-    """Keeps the expected cost of the relaxed choice within the budget of the space.
+    """Keeps the expected cost of the relaxed choice within the limits of the space.
 
-    At every step by the Lagrangian's exact multiplier (:mod:`dpl_nas.strategy.constraint`). For
-    the share ``anneal`` of the epochs, the expected cost may be larger: it falls evenly, on a
-    logarithmic scale, from that of equal alphas to the budget.
+    At every step by the Lagrangian's exact multiplier
+    (:mod:`dpl_nas.strategy.supernet.constraint`). For the share ``anneal`` of the epochs, the
+    expected cost may be larger: it falls evenly, on a logarithmic scale, from that of equal
+    alphas to the limits.
     """
 
     anneal: float = Field(default=0.0, ge=0, le=1)
@@ -167,8 +175,8 @@ class DartsSettings(SupernetSettings):
     """First-order DARTS over context lengths.
 
     One step = one alpha step on a validation batch, then one prompt step on a training batch.
-    ``warmup_epochs`` come before the first alpha step. ``constraint`` acts in spaces with a
-    budget. The most likely architecture is the result; with a ``shortlist`` it is trained beside
+    ``warmup_epochs`` come before the first alpha step. ``constraint`` acts in spaces with
+    limits. The most likely architecture is the result; with a ``shortlist`` it is trained beside
     others drawn by their probability, as many in all as the budget allows and the shortlist
     says, and the best of these is.
     """

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dpl_nas.config.values import Beta, NotNegative, Positive, Size, SizeOrZero, TextTemplate
-from dpl_nas.tasks.task import Augmentation
-from dpl_nas.validation import Frozen
+from dpl_nas.config.values import (
+    Augmentation,
+    Beta,
+    NotNegative,
+    Positive,
+    Size,
+    SizeOrZero,
+    TextTemplate,
+)
+from dpl_nas.io.validation import Frozen
 
 __all__ = ["Distillation", "InitSettings", "OptimizerSettings", "PromptInit", "TrainSettings"]
 

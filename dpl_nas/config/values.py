@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from dpl_nas.validation import Number
+from dpl_nas.io.validation import Number
 
 
 def _strict_int(value: Any) -> Any:
@@ -22,6 +22,8 @@ NotNegative = Annotated[Whole, Field(ge=0)]
 Size = Annotated[Number, Field(gt=0, le=1e6)]
 SizeOrZero = Annotated[Number, Field(ge=0, le=1e6)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
+#: ``crop``: random resized crop; ``crop_flip``: the same and a horizontal flip.
+Augmentation = Literal["none", "crop", "crop_flip"]
 #: Which captions stand for a class: the task's template, or the mean token embedding of
 #: its template ensemble (as the released code of the paper does).
 TextTemplate = Literal["task", "mean_embedding"]

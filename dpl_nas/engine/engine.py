@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.budget import count as count_architectures
 from dpl_nas.engine.entries import checked_entry
 from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, architecture_of, best_of, trial_key
 from dpl_nas.engine.ledger import Ledger
@@ -24,6 +23,7 @@ from dpl_nas.errors import ArchitectureError, CheckpointError, StrategyError
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
+from dpl_nas.space.fitting import count as count_architectures
 from dpl_nas.training.evaluate import Classifier
 
 __all__ = ["TrialEngine"]
@@ -236,7 +236,7 @@ class TrialEngine:
         Raises
         ------
         ArchitectureError
-            If it does not belong to the space, or exceeds its budget.
+            If it does not belong to the space, or exceeds its limits.
         """
         self.settings.space.check(architecture)
         if not self._begun:

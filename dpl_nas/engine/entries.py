@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.towers import Tower
-from dpl_nas.validation import Frozen, validated
+from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.space import Tower
 
 __all__ = ["checked_entry"]
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.files import claim, sync_folder
+from dpl_nas.io.files import claim, sync_folder
 
 __all__ = ["Ledger", "read_ledger"]
 

@@ -84,7 +84,7 @@ class TrialSettings:
             "task": self.task.name,
             "classes": list(self.task.class_names),
             "space": self.space.id,
-            "budget": {limit.key: limit.most for limit in self.space.limits},
+            "limits": {limit.key: limit.most for limit in self.space.limits},
             "weights": self.fingerprint,
             "precision": self.space.backbone.precision,
             "shots": self.shots,

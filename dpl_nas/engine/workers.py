@@ -13,7 +13,7 @@ from typing import Protocol
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, peak_bytes
 from dpl_nas.errors import DplError
-from dpl_nas.processes import Pool
+from dpl_nas.process.pools import Pool
 from dpl_nas.space import Architecture
 
 __all__ = ["Finished", "Here", "Job", "Processes", "Workers"]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import write_bytes
+from dpl_nas.io.files import write_bytes
 from dpl_nas.mini.render import IMAGE_SIZE
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer, used_tokens
 

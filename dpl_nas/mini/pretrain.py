@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import write_bytes
+from dpl_nas.io.files import write_bytes
 from dpl_nas.mini.evaluate import normalized, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
 from dpl_nas.mini.scenes import FACTS, Batch, sample_batch

@@ -1,1 +1,3 @@
-"""Everything that touches NNI: the model space, its supermodule, the engine, trials."""
+"""NNI in this process: the model space, its supermodule, the engine, tuners of its own."""
+
+__all__: list[str] = []

@@ -14,29 +14,27 @@ from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from numpy.random import RandomState
 from torch import Tensor, nn
 
-from dpl_nas import budget
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import PromptInit
 from dpl_nas.errors import ArchitectureError, SpaceError
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import DifferentiableContexts, SampledContexts
 from dpl_nas.prompted import Context, ContextMixture, NestedContext, PromptedCLIP
-from dpl_nas.space import Space
-from dpl_nas.towers import Tower
+from dpl_nas.space import Space, Tower, fitting
 from dpl_nas.training.model import initialise_contexts
 
 __all__ = ["ContextChoice", "LengthChoice", "PromptSpace"]
 
 
 class LengthChoice(Categorical):  # type: ignore[misc]
-    """A Categorical of length names that heeds the budget of the whole space.
+    """A Categorical of length names that heeds the limits of the whole space.
 
     NNI's own constraints are of no use here: its one-shot strategies and tuners refuse a space
-    that has one, and the others draw freely and reject, where under a budget of 6 vectors on 24
+    that has one, and the others draw freely and reject, where under limits of 6 vectors on 24
     layers one draw in 10 ** 14 fits. Instead, each choice looks at what the sample holds
     already. So whatever NNI draws or enumerates choice by choice fits, and is uniform over all
     that fits; and what it changes afterwards, such as a mutation of its
-    ``RegularizedEvolution``, is refused where it exceeds the budget.
+    ``RegularizedEvolution``, is refused where it exceeds a limit.
 
     Parameters
     ----------
@@ -92,7 +90,7 @@ class LengthChoice(Categorical):  # type: ignore[misc]
                 label: int(memo[label]) for label, _, _ in self.space.labels() if label in memo
             }
             try:
-                drawn = budget.sample(
+                drawn = fitting.sample(
                     self.space, Random(int.from_bytes(state.bytes(8), "big")), fixed
                 )
             except ArchitectureError as error:
@@ -162,9 +160,9 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     """A prompted CLIP whose context lengths are open.
 
     ``simplify``, ``freeze``, ``random`` and ``model_context`` of NNI work on it; one-shot
-    strategies turn it into a supernet by the hooks it brings along. Under a budget, samples keep
+    strategies turn it into a supernet by the hooks it brings along. Under limits, samples keep
     to it as :class:`LengthChoice` says; a supernet has all lengths, and what is chosen from it
-    must be projected (:func:`dpl_nas.budget.project`).
+    must be projected (:func:`dpl_nas.space.fitting.project`).
 
     Parameters
     ----------

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from dpl_nas.errors import ArchitectureError
+from dpl_nas.io.yaml_values import shown
 from dpl_nas.space import Architecture, Space
-from dpl_nas.yaml_values import shown
 
 __all__ = [
     "architecture_of_parameters",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _LABEL = re.compile(r"(image|text)/\d+")
-_TUNER = "dpl_nas.nni.tuner.BudgetTuner"
+_TUNER = "dpl_nas.experiments.tuner.FittingTuner"
 
 
 def nni_search_space(space: Space) -> dict[str, dict[str, Any]]:
@@ -45,7 +45,7 @@ def search_space_yaml(space: Space) -> str:
 
 
 def tuner_settings(space: str) -> dict[str, Any]:
-    """``tuner`` of an NNI experiment whose architectures fit the budget of ``space``.
+    """``tuner`` of an NNI experiment whose architectures fit the limits of ``space``.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> A
     Raises
     ------
     ArchitectureError
-        If a label is missing or unknown, a length is not in the space, or the budget is exceeded.
+        If a label is missing or unknown, a length is not in the space, or a limit is exceeded.
     """
     lengths = {}
     for label, value in parameters.items():

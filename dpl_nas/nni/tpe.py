@@ -1,4 +1,4 @@
-"""NNI's tree-structured Parzen estimator, for lengths that share a budget."""
+"""NNI's tree-structured Parzen estimator, for lengths that share limits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from nni.algorithms.hpo.tpe_tuner import (
     split_history,
 )
 
-from dpl_nas import budget
 from dpl_nas.config import TpeSettings
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture, Space, fitting
 
-__all__ = ["BudgetTpe"]
+__all__ = ["FittingTpe"]
 
 #: So often a new architecture is looked for before a known one is given out again.
 _TRIES = 200
@@ -29,11 +28,11 @@ _TRIES = 200
 _SEEDS = 2**32
 
 
-class BudgetTpe(TpeTuner):  # type: ignore[misc]
-    """NNI's tuner, but for the draw, which is conditional on the budget.
+class FittingTpe(TpeTuner):  # type: ignore[misc]
+    """NNI's tuner, but for the draw, which is conditional on the limits.
 
     NNI draws for each layer ``candidates`` lengths by their frequency among the good trials and
-    takes that with the best ratio to the bad ones. Layers that share a budget cannot be drawn
+    takes that with the best ratio to the bad ones. Layers that share a limit cannot be drawn
     one by one, so whole architectures are, and compared by the sum of the same log ratios.
     """
 
@@ -72,8 +71,8 @@ class BudgetTpe(TpeTuner):  # type: ignore[misc]
         space = self._architectures
         good, ratio = self._densities()
         if not good:
-            return self._fresh(rng, partial(budget.sample, space))
-        draw = budget.weighted_draws(space, good)
+            return self._fresh(rng, partial(fitting.sample, space))
+        draw = fitting.weighted_draws(space, good)
         return max(
             (self._fresh(rng, draw) for _ in range(self.args.n_ei_candidates)),
             key=lambda drawn: sum(
@@ -87,7 +86,7 @@ class BudgetTpe(TpeTuner):  # type: ignore[misc]
             drawn = draw(rng)
             if drawn.describe() not in self._known:
                 return drawn
-        return budget.sample(self._architectures, rng)
+        return fitting.sample(self._architectures, rng)
 
     def _indices(self, architecture: Architecture) -> dict[str, int]:
         towers = self._architectures.towers

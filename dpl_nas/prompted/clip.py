@@ -20,7 +20,7 @@ from dpl_nas.prompted.block import LayerContext, layer_context
 from dpl_nas.prompted.contexts import ContextMixture
 from dpl_nas.prompted.plain import run_blocks
 from dpl_nas.prompted.text_tower import TextStates
-from dpl_nas.towers import TOWERS, Tower
+from dpl_nas.space import TOWERS, Tower
 
 __all__ = ["ImageStates", "PromptedCLIP", "TextInputs"]
 

@@ -14,7 +14,7 @@ import yaml
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
 from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError
-from dpl_nas.files import (
+from dpl_nas.io.files import (
     claim,
     is_temporary,
     names_in,
@@ -22,8 +22,8 @@ from dpl_nas.files import (
     write_json,
     write_text,
 )
-from dpl_nas.presets import read_yaml
-from dpl_nas.validation import validated
+from dpl_nas.io.presets import read_yaml
+from dpl_nas.io.validation import validated
 
 __all__ = ["open_folder"]
 
@@ -49,10 +49,10 @@ _OWN = _CLAIM | {
     "tensorboard",
     "train.state",
     "trials",
-    "uniform",
+    "manual",
 }
 _OWN_BELOW = {
-    "uniform": (
+    "manual": (
         "architecture.json",
         "evaluations.json",
         "ledger.jsonl",

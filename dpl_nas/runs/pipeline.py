@@ -12,7 +12,7 @@ from typing import Any
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
-from dpl_nas.files import read_json, write_json
+from dpl_nas.io.files import read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.search_budget import SearchBudget
@@ -49,10 +49,10 @@ def run(
 
     Beside the found lengths, the manual design is trained with the same recipe, and both are
     tested with zero-shot CLIP on the full test set. The manual design is the same length
-    everywhere; where the space has a budget of context vectors, it is the best by validation of
-    :func:`dpl_nas.budget.uniform_designs`, for which as much is spent as the search has spent.
-    ``overwrite`` removes a run that is in ``folder`` first, once the configuration is known to
-    work. Without ``baselines``, only the found lengths are trained and tested.
+    everywhere; where the space has limits, it is the best by validation of
+    :func:`dpl_nas.space.fitting.manual_designs`, for which as much is spent as the search has
+    spent. ``overwrite`` removes a run that is in ``folder`` first, once the configuration is known
+    to work. Without ``baselines``, only the found lengths are trained and tested.
 
     Raises
     ------
@@ -73,13 +73,15 @@ def run(
             prompts = _trained(config, found, task, backbone, folder, observer, "found")
             classifiers["found"] = prompted(prompts, backbone)
         if baselines:
-            with clock.stage("search uniform" if config.space.limits else "train"):
-                uniform = _uniform(config, summary, task, backbone, folder / "uniform", observer)
+            with clock.stage("search manual" if config.space.limits else "train"):
+                design = _manual_design(
+                    config, summary, task, backbone, folder / "manual", observer
+                )
             with clock.stage("train"):
                 manual = _trained(
-                    config, uniform, task, backbone, folder / "uniform", observer, "uniform"
+                    config, design, task, backbone, folder / "manual", observer, "manual"
                 )
-            classifiers["uniform"] = prompted(manual, backbone)
+            classifiers["manual"] = prompted(manual, backbone)
             classifiers["zero_shot"] = zero_shot(task, backbone)
         with clock.stage("evaluate"):
             metrics = score(
@@ -93,7 +95,7 @@ def run(
         summary.pop("peak_bytes", None)
         result = _result(config, found, summary, metrics, seconds)
         if baselines:
-            result["test"]["uniform"]["lengths"] = _lists(uniform)
+            result["test"]["manual"]["lengths"] = _lists(design)
         write_json(folder / _RESULT, result)
         return result
 
@@ -258,7 +260,7 @@ def record(config: RunConfig, result: SearchResult, folder: Path, **more: Any) -
     return summary
 
 
-def _uniform(
+def _manual_design(
     config: RunConfig,
     summary: dict[str, Any],
     task: Task,
@@ -266,7 +268,7 @@ def _uniform(
     folder: Path,
     observer: Observer,
 ) -> Architecture:
-    """The manual design, searched with as much as the search spent where there is a budget."""
+    """The manual design, searched with as much as the search spent where there are limits."""
     if not config.space.limits:
         return config.space.uniform(config.evaluate.uniform_length)
     file = folder / _ARCHITECTURE
@@ -275,7 +277,7 @@ def _uniform(
 
         settings = config.strategy.search
         manual = Manual(validation=settings.validation, validation_shots=settings.validation_shots)
-        manual.stage = "search uniform"
+        manual.stage = "search manual"
         result = manual.search(
             config.space,
             task,
@@ -295,7 +297,7 @@ def _uniform(
 
 
 def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
-    from dpl_nas.report.plots import plot_alphas, plot_architecture
+    from dpl_nas.runs.plots import plot_alphas, plot_architecture
 
     plot_architecture(result.architecture, folder / "architecture.png")
     lengths: dict[str, tuple[int, ...]] = {

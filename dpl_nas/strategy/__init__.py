@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dpl_nas.strategy.base import Found, Strategy
     from dpl_nas.strategy.darts import DARTS
+    from dpl_nas.strategy.evolution import Evolution
     from dpl_nas.strategy.foreign import from_nni
-    from dpl_nas.strategy.gumbel import GumbelDARTS
+    from dpl_nas.strategy.grid import Grid
+    from dpl_nas.strategy.gumbel_darts import GumbelDARTS
     from dpl_nas.strategy.halving import Halving
     from dpl_nas.strategy.manual import Manual
-    from dpl_nas.strategy.multi_trial import TPE, Evolution, Grid, Random
     from dpl_nas.strategy.one_shot import OneShot
+    from dpl_nas.strategy.random import Random
+    from dpl_nas.strategy.registry import make_strategy
     from dpl_nas.strategy.result import EpochRecord, SearchResult
-    from dpl_nas.strategy.study import Study
-    from dpl_nas.strategy.table import make_strategy
+    from dpl_nas.strategy.search import Search
+    from dpl_nas.strategy.tpe import TPE
 
 __all__ = [
     "DARTS",
@@ -29,9 +32,9 @@ __all__ = [
     "Manual",
     "OneShot",
     "Random",
+    "Search",
     "SearchResult",
     "Strategy",
-    "Study",
     "from_nni",
     "make_strategy",
 ]
@@ -40,20 +43,20 @@ __all__ = [
 _HOMES = {
     "DARTS": "darts",
     "EpochRecord": "result",
-    "Evolution": "multi_trial",
+    "Evolution": "evolution",
     "Found": "base",
-    "Grid": "multi_trial",
-    "GumbelDARTS": "gumbel",
+    "Grid": "grid",
+    "GumbelDARTS": "gumbel_darts",
     "Halving": "halving",
     "Manual": "manual",
     "OneShot": "one_shot",
-    "Random": "multi_trial",
+    "Random": "random",
     "SearchResult": "result",
     "Strategy": "base",
-    "Study": "study",
-    "TPE": "multi_trial",
+    "Search": "search",
+    "TPE": "tpe",
     "from_nni": "foreign",
-    "make_strategy": "table",
+    "make_strategy": "registry",
 }
 
 

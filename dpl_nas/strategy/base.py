@@ -13,14 +13,14 @@ from dpl_nas.config import Objective, SearchSettings, TrainSettings
 from dpl_nas.engine import TrialEngine, TrialSettings, best_of
 from dpl_nas.engine.trials import peak_bytes
 from dpl_nas.errors import ConfigError, StrategyError
+from dpl_nas.io.validation import validated
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
-from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
-from dpl_nas.validation import validated
 
 __all__ = ["Found", "Strategy"]
 
@@ -78,13 +78,13 @@ class Strategy(ABC):
         self.settings = validated(self.Settings, settings, type(self).__name__, ConfigError)
 
     @abstractmethod
-    def explore(self, study: Study) -> Found | None:
+    def explore(self, search: Search) -> Found | None:
         """Search.
 
         Returns
         -------
         Found or None
-            The choice; ``None`` for the best of all that ``study`` evaluated.
+            The choice; ``None`` for the best of all that ``search`` evaluated.
         """
 
     def search(
@@ -200,7 +200,7 @@ class Strategy(ABC):
                 **({"search budget": budget and str(budget)} if self.plans else {}),
             },
         ) as engine:
-            study = Study(
+            search = Search(
                 space=space,
                 task=task,
                 shots=shots,
@@ -212,7 +212,7 @@ class Strategy(ABC):
                 observer=observer or Observer(),
                 ranks=ranks,
             )
-            found = self._explored(study)
+            found = self._explored(search)
             while engine.waiting:
                 engine.collect()
             architecture = found.architecture
@@ -237,10 +237,10 @@ class Strategy(ABC):
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 
-    def _explored(self, study: Study) -> Found:
+    def _explored(self, search: Search) -> Found:
         """What :meth:`explore` found, which may be a user's."""
         try:
-            found = self.explore(study)
+            found = self.explore(search)
         except SystemExit as error:
             # Lightning makes one of Ctrl-C, and another kind of SIGTERM.
             if isinstance(error.__context__, KeyboardInterrupt) or type(error) is not SystemExit:

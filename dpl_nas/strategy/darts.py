@@ -11,7 +11,6 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import DARTS as NniDarts  # noqa: N811
 from torch import nn
 
-from dpl_nas.budget import count, project, weighted_draws
 from dpl_nas.config import AlphaSettings, DartsSettings
 from dpl_nas.engine import Cost
 from dpl_nas.nni.engine import InProcessEngine
@@ -19,13 +18,14 @@ from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
+from dpl_nas.space.fitting import count, project, weighted_draws
 from dpl_nas.strategy.base import Found, Strategy
-from dpl_nas.strategy.bilevel import PromptModule, SearchBatches
-from dpl_nas.strategy.loop import supernet_trainer
-from dpl_nas.strategy.progress import SearchProgress
 from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
-from dpl_nas.strategy.study import Study
-from dpl_nas.strategy.supernet import Supernet
+from dpl_nas.strategy.search import Search
+from dpl_nas.strategy.supernet.bilevel import PromptModule, SearchBatches
+from dpl_nas.strategy.supernet.images import Supernet
+from dpl_nas.strategy.supernet.loop import supernet_trainer
+from dpl_nas.strategy.supernet.progress import SearchProgress
 
 __all__ = ["DARTS"]
 
@@ -70,7 +70,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             warmup_epochs=self.settings.warmup_epochs,
         )
 
-    def explore(self, study: Study) -> Found:
+    def explore(self, search: Search) -> Found:
         """Train the supernet, choose, and compare the shortlist.
 
         Raises
@@ -78,23 +78,23 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         StrategyError
             If the budget does not cover one epoch of the supernet.
         """
-        supernet = Supernet(study, self.settings)
+        supernet = Supernet(search, self.settings)
         settings = self.settings
         reserved = min(
-            settings.shortlist * study.engine.trial_cost.steps, study.engine.steps_left / 2
+            settings.shortlist * search.engine.trial_cost.steps, search.engine.steps_left / 2
         )
         epochs = supernet.affordable_epochs(
             lambda epoch: self._cost(supernet, epoch).steps, reserved
         )
         settings = settings.model_copy(update={"epochs": epochs})
-        progress = self._searched(study, supernet, settings)
-        chosen = study.space.architecture(progress.records[-1].choice)
+        progress = self._searched(search, supernet, settings)
+        chosen = search.space.architecture(progress.records[-1].choice)
         # Where there were fewer epochs than set, it was the budget.
         stopped_by = progress.stopped_by if epochs == self.settings.epochs else ""
         # The others have helped to train the supernet; trials are the first process's.
-        if settings.shortlist and study.ranks.first:
-            study.evaluate(self._shortlist(study, chosen, progress.records[-1]))
-        if study.engine.evaluations:
+        if settings.shortlist and search.ranks.first:
+            search.evaluate(self._shortlist(search, chosen, progress.records[-1]))
+        if search.engine.evaluations:
             return Found(None, tuple(progress.records), stopped_by)
         return Found(chosen, tuple(progress.records), stopped_by)
 
@@ -109,75 +109,75 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         )
 
     def _searched(
-        self, study: Study, supernet: Supernet, settings: DartsSettings
+        self, search: Search, supernet: Supernet, settings: DartsSettings
     ) -> SearchProgress:
         with quiet():
             model = PromptSpace(
-                study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
+                search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
             )
             progress = SearchProgress(
-                study.space,
+                search.space,
                 settings,
                 supernet.validation,
                 supernet.text,
-                study.folder,
-                study.observer,
-                lambda epoch, seconds: study.charge(
+                search.folder,
+                search.observer,
+                lambda epoch, seconds: search.charge(
                     f"epoch {epoch}", self._cost(supernet, epoch) + Cost(seconds=seconds)
                 ),
-                study.ranks,
+                search.ranks,
             )
             # 0 would mean nothing is left to do, and Lightning would complain about it.
             epochs = max(settings.epochs - progress.done, 1)
-            trainer = supernet_trainer(study.backbone, epochs, [progress])
+            trainer = supernet_trainer(search.backbone, epochs, [progress])
             batches = SearchBatches(
                 supernet.training,
                 supernet.validation,
                 settings,
-                study.seed,
+                search.seed,
                 epoch=lambda: progress.done_before + trainer.current_epoch,
-                ranks=study.ranks,
+                ranks=search.ranks,
             )
-            module = PromptModule(settings, supernet.text, progress, study.space)
+            module = PromptModule(settings, supernet.text, progress, search.space)
             evaluator = Lightning(
                 module, trainer, train_dataloaders=batches, val_dataloaders=batches
             )
-            run = self._fresh(study, settings, progress.done)
+            run = self._fresh(search, settings, progress.done)
             if not progress.complete:
                 # NNI draws alphas, and Gumbel noise, from the global generator.
                 with torch.random.fork_rng(devices=[]):
                     run(RawFormatModelSpace(model, evaluator), InProcessEngine())
         return progress
 
-    def _fresh(self, study: Study, settings: DartsSettings, done: int) -> DARTS:
+    def _fresh(self, search: Search, settings: DartsSettings, done: int) -> DARTS:
         """NNI's strategies hold the state of one search and cannot be run again."""
         run = type(self)(**settings.model_dump())
-        run.seed = study.seed
+        run.seed = search.seed
         run.done = done
         # NNI counts the epochs of this process only.
         run.warmup_epochs = max(settings.warmup_epochs - done, 0)
         return run
 
     def _shortlist(
-        self, study: Study, chosen: Architecture, record: EpochRecord
+        self, search: Search, chosen: Architecture, record: EpochRecord
     ) -> list[Architecture]:
-        """The choice, then others: for the front under smaller budgets, else by probability."""
+        """The choice, then others: for the front under smaller limits, else by probability."""
         scores = {label: log_softmax(logits) for label, logits in record.alpha.items()}
         found = {tuple(chosen.lengths.values()): chosen}
-        if study.objective == "pareto":
+        if search.objective == "pareto":
             for vectors in spread(chosen.vectors, self.settings.shortlist):
-                smaller = study.space.model_copy(update={"max_context_vectors": vectors})
+                smaller = search.space.model_copy(update={"max_context_vectors": vectors})
                 design = project(smaller, scores)
                 found.setdefault(tuple(design.lengths.values()), design)
-        rng = study.rng("shortlist")
-        wanted = min(self.settings.shortlist, count(study.space))
+        rng = search.rng("shortlist")
+        wanted = min(self.settings.shortlist, count(search.space))
         temperature = 1.0
         while len(found) < wanted:
             weights = {
                 label: softmax([logit / temperature for logit in logits])
                 for label, logits in record.alpha.items()
             }
-            draw = weighted_draws(study.space, weights)
+            draw = weighted_draws(search.space, weights)
             before = len(found)
             for design in (draw(rng) for _ in range(2 * wanted)):
                 found.setdefault(tuple(design.lengths.values()), design)

@@ -17,7 +17,6 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy.base import Strategy as NniStrategy
 from torch import Tensor
 
-from dpl_nas.budget import project
 from dpl_nas.config import SearchSettings, SupernetSettings
 from dpl_nas.engine import Cost
 from dpl_nas.errors import StrategyError
@@ -25,11 +24,12 @@ from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
 from dpl_nas.seeds import derive_seed
+from dpl_nas.space.fitting import project
 from dpl_nas.strategy.base import Found, Strategy
-from dpl_nas.strategy.loop import EpochBatches, SupernetModule, supernet_trainer
-from dpl_nas.strategy.multi_trial import run_nni
-from dpl_nas.strategy.study import Study
-from dpl_nas.strategy.supernet import Supernet
+from dpl_nas.strategy.search import Search
+from dpl_nas.strategy.supernet.images import Supernet
+from dpl_nas.strategy.supernet.loop import EpochBatches, SupernetModule, supernet_trainer
+from dpl_nas.strategy.trials_by_nni import run_nni
 
 __all__ = ["from_nni"]
 
@@ -41,7 +41,7 @@ def from_nni(strategy: NniStrategy, settings: SearchSettings | None = None) -> S
 
     A multi-trial strategy trains architectures one by one, within the budget. A one-shot strategy
     trains a supernet (with the recipe of :class:`~dpl_nas.config.SupernetSettings`); what it
-    exports is projected onto the budget of the space.
+    exports is projected onto the limits of the space.
 
     Each search begins with a copy of ``strategy`` as it is now, whose random generators are
     started by the seed of the search: NNI starts those that were given no seed by chance.
@@ -57,7 +57,7 @@ def _name(strategy: NniStrategy) -> str:
     return f"nni:{type(strategy).__module__}.{type(strategy).__qualname__}"
 
 
-def _begun(strategy: NniStrategy, study: Study) -> Any:
+def _begun(strategy: NniStrategy, search: Search) -> Any:
     """A copy, with generators that the seed of the search decides."""
     # A lock cannot be copied; two copies may share one.
     locks = {
@@ -68,7 +68,7 @@ def _begun(strategy: NniStrategy, study: Study) -> Any:
     copied = copy.deepcopy(strategy, locks)
     for part in (copied, getattr(copied, "tuner", None)):
         for name, value in vars(part).items() if part is not None else ():
-            seed = derive_seed(study.seed, "foreign", name)
+            seed = derive_seed(search.seed, "foreign", name)
             if isinstance(value, random.Random):
                 setattr(part, name, random.Random(seed))
             elif isinstance(value, np.random.RandomState):
@@ -84,8 +84,8 @@ class _MultiTrial(Strategy):
         self._strategy = strategy
         self.name = _name(strategy)
 
-    def explore(self, study: Study) -> None:
-        run_nni(_begun(self._strategy, study), study)
+    def explore(self, search: Search) -> None:
+        run_nni(_begun(self._strategy, search), search)
 
 
 class _OneShot(Strategy):
@@ -100,21 +100,23 @@ class _OneShot(Strategy):
         self._strategy = strategy
         self.name = _name(strategy)
 
-    def explore(self, study: Study) -> Found:
-        supernet = Supernet(study, self.settings)
+    def explore(self, search: Search) -> Found:
+        supernet = Supernet(search, self.settings)
         # What a foreign strategy does in a step is its own: as much as the dearest of ours.
         steps = 2 * supernet.steps_an_epoch
         epochs = supernet.affordable_epochs(lambda _: steps, 0)
         settings = self.settings.model_copy(update={"epochs": epochs})
-        strategy = _begun(self._strategy, study)
+        strategy = _begun(self._strategy, search)
         with quiet(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(study.seed, "foreign"))
+            torch.manual_seed(derive_seed(search.seed, "foreign"))
             model = PromptSpace(
-                study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
+                search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
             )
-            trainer = supernet_trainer(study.backbone, epochs)
+            trainer = supernet_trainer(search.backbone, epochs)
             train, validation = (
-                EpochBatches(images, settings.batch_size, study.seed, lambda: trainer.current_epoch)
+                EpochBatches(
+                    images, settings.batch_size, search.seed, lambda: trainer.current_epoch
+                )
                 for images in (supernet.training, supernet.validation)
             )
             module = _Module(settings, supernet.text, epochs_before=0)
@@ -128,21 +130,21 @@ class _OneShot(Strategy):
                     f"{type(strategy).__name__} needs a package that is not there ({error}): "
                     "install it, or use another strategy"
                 ) from error
-            scores = _scores(study, strategy, next(iter(strategy.list_models(limit=1))).sample)
+            scores = _scores(search, strategy, next(iter(strategy.list_models(limit=1))).sample)
         images = (len(supernet.training) + len(supernet.validation)) * epochs
-        study.charge("supernet", Cost(steps=steps * epochs, images=images))
-        return Found(project(study.space, scores), stopped_by="epochs")
+        search.charge("supernet", Cost(steps=steps * epochs, images=images))
+        return Found(project(search.space, scores), stopped_by="epochs")
 
 
-def _scores(study: Study, strategy: Any, sample: Mapping[str, Any]) -> dict[str, list[float]]:
+def _scores(search: Search, strategy: Any, sample: Mapping[str, Any]) -> dict[str, list[float]]:
     """Log probabilities where the strategy has them; else 0 for what it exports, -1 for others."""
     module = getattr(strategy, "oneshot_module", None)
     probabilities = (
         module.export_probs() if module is not None and hasattr(module, "export_probs") else {}
     )
     scores = {}
-    for label, tower, _ in study.space.labels():
-        lengths = study.space.towers[tower].lengths
+    for label, tower, _ in search.space.labels():
+        lengths = search.space.towers[tower].lengths
         found = probabilities.get(label)
         scores[label] = [
             math.log(max(float(found[str(length)]), 1e-300))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from dpl_nas import budget
 from dpl_nas.config import HalvingSettings
 from dpl_nas.errors import StrategyError
-from dpl_nas.space import Architecture
+from dpl_nas.space import Architecture, fitting
 from dpl_nas.strategy.base import Found, Strategy
-from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.search import Search
 
 __all__ = ["Halving", "rungs"]
 
@@ -28,7 +27,7 @@ class Halving(Strategy):
     plans = True
     settings: HalvingSettings
 
-    def explore(self, study: Study) -> Found | None:
+    def explore(self, search: Search) -> Found | None:
         """Halve.
 
         Raises
@@ -36,7 +35,7 @@ class Halving(Strategy):
         StrategyError
             If the budget does not cover one whole training.
         """
-        engine = study.engine
+        engine = search.engine
         settings = self.settings
         epochs = rungs(settings.min_epochs, settings.eta, engine.epochs)
         an_epoch = engine.trial_cost.steps / engine.epochs
@@ -46,12 +45,12 @@ class Halving(Strategy):
                 f"successive halving needs a budget of at least one whole trial of "
                 f"{engine.trial_cost.steps} training steps"
             )
-        chosen = _distinct(study, min(count, budget.count(study.space)))
+        chosen = _distinct(search, min(count, fitting.count(search.space)))
         for rung, until in enumerate(epochs):
             last = until == engine.epochs
             found = engine.evaluate(chosen, until, goes_on=not last or rung > 0)
             well = [each for each in found if each.outcome is not None]
-            well.sort(key=lambda each: (-study.reward(each), each.number))
+            well.sort(key=lambda each: (-search.reward(each), each.number))
             kept = well if last else well[: max(1, len(chosen) // settings.eta)]
             chosen = [each.architecture for each in kept]
             for each in found:
@@ -98,16 +97,16 @@ def _affordable(epochs: list[int], eta: int, most: float) -> int:
     return low
 
 
-def _distinct(study: Study, count: int) -> list[Architecture]:
+def _distinct(search: Search, count: int) -> list[Architecture]:
     """Different architectures, drawn uniformly."""
-    rng = study.rng("halving")
-    size = budget.count(study.space)
+    rng = search.rng("halving")
+    size = fitting.count(search.space)
     if count >= size:
-        return list(budget.enumerate_all(study.space))
+        return list(fitting.enumerate_all(search.space))
     if size < 4 * count:
-        return [budget.nth(study.space, index) for index in rng.sample(range(size), count)]
+        return [fitting.nth(search.space, index) for index in rng.sample(range(size), count)]
     found: dict[tuple[tuple[int, ...], ...], Architecture] = {}
     while len(found) < count:
-        drawn = budget.sample(study.space, rng)
+        drawn = fitting.sample(search.space, rng)
         found[tuple(drawn.lengths.values())] = drawn
     return list(found.values())

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dpl_nas.budget import uniform_designs
 from dpl_nas.config import ManualSettings
+from dpl_nas.space.fitting import manual_designs
 from dpl_nas.strategy.base import Strategy
-from dpl_nas.strategy.study import Study
+from dpl_nas.strategy.search import Search
 
 __all__ = ["Manual"]
 
 
 class Manual(Strategy):
-    """The best of the uniform designs that fit, by validation: the baseline of all searches.
+    """The best of the manual designs that fit, by validation.
 
-    Those that use most of the budget of context vectors come first, in random order where
+    Those that use most of the limit of context vectors come first, in random order where
     they use as many, so that a small budget of trials goes to the most capable ones. For the
     front of accuracy against vectors, the order is random altogether.
     """
@@ -22,11 +22,11 @@ class Manual(Strategy):
     Settings = ManualSettings
     settings: ManualSettings
 
-    def explore(self, study: Study) -> None:
+    def explore(self, search: Search) -> None:
         """Try the designs."""
-        designs = list(uniform_designs(study.space).values())
-        designs.append(study.space.uniform(0))
-        study.rng("manual").shuffle(designs)
-        if study.objective == "accuracy":
+        designs = list(manual_designs(search.space).values())
+        designs.append(search.space.uniform(0))
+        search.rng("manual").shuffle(designs)
+        if search.objective == "accuracy":
             designs.sort(key=lambda design: -design.vectors)
-        study.evaluate(designs)
+        search.evaluate(designs)

@@ -16,7 +16,6 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import RandomOneShot
 from torch import Tensor
 
-from dpl_nas import budget
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import OneShotSettings
 from dpl_nas.engine import Cost, Outcome
@@ -27,12 +26,12 @@ from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import SampledContexts
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture, Space, fitting
 from dpl_nas.strategy.base import Found, Strategy
-from dpl_nas.strategy.loop import EpochBatches, SupernetModule, supernet_trainer
-from dpl_nas.strategy.saved import SavedSupernet
-from dpl_nas.strategy.study import Study
-from dpl_nas.strategy.supernet import Supernet
+from dpl_nas.strategy.search import Search
+from dpl_nas.strategy.supernet.images import Supernet
+from dpl_nas.strategy.supernet.loop import EpochBatches, SupernetModule, supernet_trainer
+from dpl_nas.strategy.supernet.saved import SavedSupernet
 from dpl_nas.training.evaluate import Classifier
 
 __all__ = ["OneShot", "shared_outcome", "trained"]
@@ -57,7 +56,7 @@ class OneShot(Strategy):
 
     settings: OneShotSettings
 
-    def explore(self, study: Study) -> Found | None:
+    def explore(self, search: Search) -> Found | None:
         """Train the supernet, evolve, and compare the shortlist.
 
         Raises
@@ -65,8 +64,8 @@ class OneShot(Strategy):
         StrategyError
             If the budget does not cover one epoch of the supernet.
         """
-        supernet = Supernet(study, self.settings)
-        engine = study.engine
+        supernet = Supernet(search, self.settings)
+        engine = search.engine
         # Without a single candidate, and a single trial of one, there is no result.
         shortlist = min(
             self.settings.shortlist * engine.trial_cost.steps,
@@ -82,9 +81,9 @@ class OneShot(Strategy):
             lambda _: supernet.steps_an_epoch, shortlist + evolution
         )
         settings = self.settings.model_copy(update={"epochs": epochs})
-        clip = trained(study, supernet, settings)
-        candidates = _Candidates(study, supernet, clip, shortlist, a_candidate)
-        study.evaluate(_evolved(study, settings, candidates))
+        clip = trained(search, supernet, settings)
+        candidates = _Candidates(search, supernet, clip, shortlist, a_candidate)
+        search.evaluate(_evolved(search, settings, candidates))
         return None
 
 
@@ -93,23 +92,23 @@ def _validation_cost(supernet: Supernet, settings: OneShotSettings) -> Cost:
     return Cost(steps=math.ceil(count / settings.batch_size), images=count)
 
 
-def trained(study: Study, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
+def trained(search: Search, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
     """The supernet, after its training."""
     with quiet(), torch.random.fork_rng(devices=[]):
         model = PromptSpace(
-            study.space, study.backbone, settings.init, derive_seed(study.seed, "supernet")
+            search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
         )
-        progress = _Progress(study, supernet, settings)
+        progress = _Progress(search, supernet, settings)
         # 0 would mean nothing is left to do, and Lightning would complain about it.
         left = max(settings.epochs - progress.done, 1)
-        trainer = supernet_trainer(study.backbone, left, [progress], limit_val_batches=0)
+        trainer = supernet_trainer(search.backbone, left, [progress], limit_val_batches=0)
         batches = EpochBatches(
-            supernet.training, settings.batch_size, study.seed, lambda: progress.done
+            supernet.training, settings.batch_size, search.seed, lambda: progress.done
         )
         module = _PathModule(settings, supernet.text, progress)
         # NNI asks for validation batches; the trainer takes none of them.
         evaluator = Lightning(module, trainer, train_dataloaders=batches, val_dataloaders=batches)
-        strategy = _BudgetPaths(study.space, study.seed, progress)
+        strategy = _FittingPaths(search.space, search.seed, progress)
         if progress.done < settings.epochs:
             strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
         else:
@@ -122,11 +121,11 @@ def trained(study: Study, supernet: Supernet, settings: OneShotSettings) -> Prom
 class _Progress(pl.Callback):
     """Saves the supernet after each epoch, pays for it, and tells."""
 
-    def __init__(self, study: Study, supernet: Supernet, settings: OneShotSettings) -> None:
-        self._study = study
+    def __init__(self, search: Search, supernet: Supernet, settings: OneShotSettings) -> None:
+        self._search = search
         self._settings = settings
         self._cost = Cost(steps=supernet.steps_an_epoch, images=len(supernet.training))
-        self._saved = SavedSupernet(study.folder, settings.epochs)
+        self._saved = SavedSupernet(search.folder, settings.epochs)
         self.done = self._saved.epochs
         self._losses: list[Tensor] = []
         self._seconds = self._saved.seconds
@@ -145,7 +144,7 @@ class _Progress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Go on where the saved state ends."""
         self._saved.restore(pl_module.model, trainer)
-        self._study.observer.begin("search", self._settings.epochs, self.done)
+        self._search.observer.begin("search", self._settings.epochs, self.done)
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -158,14 +157,14 @@ class _Progress(pl.Callback):
         self._saved.save(pl_module.model, trainer, self.done, self._seconds)
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
-        self._study.observer.advance("search", self.done, {"loss": loss})
+        self._search.observer.advance("search", self.done, {"loss": loss})
 
     def on_train_end(self, *_: Any) -> None:
         """Tell."""
-        self._study.observer.end("search")
+        self._search.observer.end("search")
 
     def _pay(self, epoch: int, seconds: float) -> None:
-        self._study.charge(f"epoch {epoch}", self._cost + Cost(seconds=seconds))
+        self._search.charge(f"epoch {epoch}", self._cost + Cost(seconds=seconds))
 
 
 class _PathModule(SupernetModule):
@@ -184,7 +183,7 @@ class _PathModule(SupernetModule):
         return loss if loss.requires_grad else None
 
 
-class _BudgetPaths(RandomOneShot):  # type: ignore[misc]
+class _FittingPaths(RandomOneShot):  # type: ignore[misc]
     """NNI's strategy, whose paths are drawn from all architectures that fit."""
 
     def __init__(self, space: Space, seed: int, progress: _Progress) -> None:
@@ -193,11 +192,11 @@ class _BudgetPaths(RandomOneShot):  # type: ignore[misc]
         self._seed = seed
         self._progress = progress
 
-    def configure_oneshot_module(self, training_module: Any) -> _BudgetPathModule:
-        return _BudgetPathModule(training_module, self._space, self._seed, self._progress)
+    def configure_oneshot_module(self, training_module: Any) -> _FittingPathModule:
+        return _FittingPathModule(training_module, self._space, self._seed, self._progress)
 
 
-class _BudgetPathModule(RandomSamplingLightningModule):  # type: ignore[misc]
+class _FittingPathModule(RandomSamplingLightningModule):  # type: ignore[misc]
     """NNI draws each layer for itself; here a step's architecture is drawn as a whole."""
 
     def __init__(self, training_module: Any, space: Space, seed: int, progress: _Progress) -> None:
@@ -208,7 +207,7 @@ class _BudgetPathModule(RandomSamplingLightningModule):  # type: ignore[misc]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Any:
         rng = random.Random(derive_seed(self._seed, "path", self._progress.done, batch_idx))
-        sample = sample_of(budget.sample(self._space, rng))
+        sample = sample_of(fitting.sample(self._space, rng))
         for module in self.supernet_modules():
             module.resample(dict(sample))
         return self.training_module.training_step(batch, batch_idx)
@@ -226,9 +225,9 @@ class _Candidates:
     """
 
     def __init__(
-        self, study: Study, supernet: Supernet, clip: PromptedCLIP, reserved: float, cost: Cost
+        self, search: Search, supernet: Supernet, clip: PromptedCLIP, reserved: float, cost: Cost
     ) -> None:
-        self._study = study
+        self._search = search
         self._supernet = supernet
         self._clip = clip
         self._reserved = reserved
@@ -245,37 +244,37 @@ class _Candidates:
         key = tuple(architecture.lengths.values())
         if key in self._scores:
             return True
-        if self._study.engine.steps_left - self._reserved < self._cost.steps:
+        if self._search.engine.steps_left - self._reserved < self._cost.steps:
             return False
         started = time.perf_counter()
-        score = shared_outcome(self._study, self._supernet, self._clip, architecture).score
+        score = shared_outcome(self._search, self._supernet, self._clip, architecture).score
         seconds = time.perf_counter() - started
-        self._study.charge(f"path {len(self._scores)}", self._cost + Cost(seconds=seconds))
+        self._search.charge(f"path {len(self._scores)}", self._cost + Cost(seconds=seconds))
         self._scores[key] = (score, architecture)
         return True
 
 
 def _evolved(
-    study: Study, settings: OneShotSettings, candidates: _Candidates
+    search: Search, settings: OneShotSettings, candidates: _Candidates
 ) -> list[Architecture]:
     """The best architectures by the supernet's vectors; the best first."""
-    space, rng = study.space, study.rng("one_shot/evolution")
+    space, rng = search.space, search.rng("one_shot/evolution")
     for _ in range(settings.population_size):
-        candidates.measure(budget.sample(space, rng))
+        candidates.measure(fitting.sample(space, rng))
     for _ in range(settings.generations):
         parents = candidates.best(max(2, settings.population_size // 2))
         for child in range(settings.population_size):
             if child % 2:
-                made = budget.crossover(space, rng.choice(parents), rng.choice(parents), rng)
+                made = fitting.crossover(space, rng.choice(parents), rng.choice(parents), rng)
             else:
-                made = budget.mutate(space, rng.choice(parents), rng, settings.mutated_layers)
+                made = fitting.mutate(space, rng.choice(parents), rng, settings.mutated_layers)
             if not candidates.measure(made):
                 return candidates.best(settings.shortlist)
     return candidates.best(settings.shortlist)
 
 
 def shared_outcome(
-    study: Study, supernet: Supernet, clip: PromptedCLIP, architecture: Architecture
+    search: Search, supernet: Supernet, clip: PromptedCLIP, architecture: Architecture
 ) -> Outcome:
     """What an architecture reaches with the supernet's vectors."""
     contexts: dict[Any, dict[int, Any]] = {}
@@ -287,4 +286,4 @@ def shared_outcome(
     model = PromptedCLIP(clip.backbone, contexts)
     with torch.no_grad():
         classifier = Classifier(model, model.encode_text(supernet.text))
-    return study.engine.validate(classifier)
+    return search.engine.validate(classifier)

@@ -11,7 +11,7 @@ from typing import Any
 
 from dpl_nas.engine import Cost, Evaluation, pareto_front
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import write_text
+from dpl_nas.io.files import write_text
 from dpl_nas.space import Architecture
 
 __all__ = [

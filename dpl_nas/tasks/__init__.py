@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dpl_nas.tasks.fewshot import FewShotSplit, draw_shots, few_shot_split
 from dpl_nas.tasks.loading import load_task, task_descriptions
-from dpl_nas.tasks.task import Augmentation, ImageSet, Task
+from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = [
-    "Augmentation",
     "FewShotSplit",
     "ImageSet",
     "Task",

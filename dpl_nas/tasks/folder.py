@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from dpl_nas.config import Augmentation
 from dpl_nas.errors import TaskError
-from dpl_nas.presets import read_yaml
-from dpl_nas.tasks.task import Augmentation, Task
-from dpl_nas.validation import Frozen, validated
+from dpl_nas.io.presets import read_yaml
+from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.tasks.task import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,7 +13,7 @@ __all__ = ["load_task", "task_descriptions"]
 
 def task_descriptions() -> dict[str, str]:
     """The embedded tasks: ``mini/<name>`` and a line about each."""
-    from dpl_nas.mini.tasks import MINI_TASKS
+    from dpl_nas.tasks.mini import MINI_TASKS
 
     return {f"mini/{name}": text for name, text in MINI_TASKS.items()}
 
@@ -29,7 +29,7 @@ def load_task(name_or_path: str | Path) -> Task:
     text = str(name_or_path)
     known = task_descriptions()
     if text in known:
-        from dpl_nas.mini.tasks import load_mini_task
+        from dpl_nas.tasks.mini import load_mini_task
 
         return load_mini_task(text.removeprefix("mini/"))
     path = Path(text)

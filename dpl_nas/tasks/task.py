@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from dpl_nas.config import Augmentation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Augmentation", "ImageSet", "Task"]
-
-#: ``crop``: random resized crop; ``crop_flip``: the same and a horizontal flip.
-Augmentation = Literal["none", "crop", "crop_flip"]
+__all__ = ["ImageSet", "Task"]
 
 
 class ImageSet(Protocol):

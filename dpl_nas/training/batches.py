@@ -18,7 +18,8 @@ from dpl_nas.training.prefetch import decoded_ahead, prefetched
 
 if TYPE_CHECKING:
     from dpl_nas.backbone import Backbone
-    from dpl_nas.tasks.task import Augmentation, ImageSet, Task
+    from dpl_nas.config import Augmentation
+    from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["FewShotImages", "chosen_augmentation", "endless_rows", "epoch_rows"]
 

@@ -35,7 +35,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from dpl_nas.errors import ConfigError, DplError
-from dpl_nas.files import read_json
+from dpl_nas.io.files import read_json
 
 if TYPE_CHECKING:
     from dpl_nas.backbone import Backbone

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from dpl_nas.errors import DplError
-from dpl_nas.files import write_json
+from dpl_nas.io.files import write_json
 from dpl_nas.training.distributed import Ranks, group, threads_shared
 
 __all__ = ["main"]

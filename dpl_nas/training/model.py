@@ -12,8 +12,7 @@ from dpl_nas.config import PromptInit, TextTemplate
 from dpl_nas.errors import ArchitectureError
 from dpl_nas.prompted import Context, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture
-from dpl_nas.towers import Tower
+from dpl_nas.space import Architecture, Tower
 
 __all__ = [
     "class_captions",

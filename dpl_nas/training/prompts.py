@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dpl_nas.config import TextTemplate
 from dpl_nas.errors import ArchitectureError, CheckpointError
-from dpl_nas.files import write_bytes
+from dpl_nas.io.files import write_bytes
+from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.space import Architecture, Space
-from dpl_nas.validation import Frozen, validated
 
 if TYPE_CHECKING:
     from dpl_nas.backbone import Backbone

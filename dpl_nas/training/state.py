@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.files import write_bytes
+from dpl_nas.io.files import write_bytes
 
 __all__ = ["check_layout", "load_state", "save_state"]
 

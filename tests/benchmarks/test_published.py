@@ -11,7 +11,7 @@ from benchmarks.published import PublishedCLIP
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import InitSettings
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
-from dpl_nas.towers import Tower
+from dpl_nas.space import Tower
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def test_one_sentence(
         {"config.yml": "theirs: 1"},
         {"config.yml": "theirs: 1", "notes.txt": "mine"},
         {"result.json": "{}"},
-        {"uniform/notes.txt": "mine"},
+        {"manual/notes.txt": "mine"},
     ],
 )
 @pytest.mark.parametrize("extra", [(), ("--overwrite",), ("--resume",)])

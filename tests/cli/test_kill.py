@@ -38,7 +38,7 @@ def test_killed_in_search_and_in_training(
     whole = finish(program("run", *long, "--out", tmp_path / "whole", "--json", "--quiet"))
     out = tmp_path / "killed"
     resume: list[str] = []
-    for state in ("search.state", "train.state", "uniform/train.state"):
+    for state in ("search.state", "train.state", "manual/train.state"):
         process = program("run", *long, "--out", out, "--json", "--quiet", *resume)
         deadline = time.monotonic() + 120
         while not (out / state).exists():

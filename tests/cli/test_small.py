@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import dpl_nas
-from dpl_nas.nni.loopback import node_options
+from dpl_nas.experiments.loopback import node_options
 
 
 def test_version(call) -> None:

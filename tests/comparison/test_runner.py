@@ -141,12 +141,12 @@ import os
 from pathlib import Path
 from dpl_nas.strategy import Strategy
 class Killed(Strategy):
-    def explore(self, study):
+    def explore(self, search):
         mark = Path(os.environ["MARK"])
         if not mark.exists() or os.environ.get("ALWAYS"):
             mark.touch()
             os.kill(os.getpid(), 9)
-        study.evaluate([study.space.uniform(1)])
+        search.evaluate([search.space.uniform(1)])
 """
 
 

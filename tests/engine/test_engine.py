@@ -208,7 +208,7 @@ def test_every_architecture_was_trained(make: Any) -> None:
     space = small_space(1)
     settings = {"settings": replace(make().settings, space=space)}
     with make(SearchBudget(trials=100), **settings) as engine:
-        from dpl_nas.budget import enumerate_all
+        from dpl_nas.space.fitting import enumerate_all
 
         designs = list(enumerate_all(space))
         engine.evaluate(designs[:-1])

@@ -8,13 +8,12 @@ from nni.nas.strategy import DARTS
 from numpy.random import RandomState
 from scipy.stats import chisquare
 
-from dpl_nas import budget
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import SpaceError
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.prompted import Context, NestedContext
-from dpl_nas.space import Space
+from dpl_nas.space import Space, fitting
 
 LABELS = {"image/0", "image/2", "text/0", "text/1"}
 
@@ -69,7 +68,7 @@ def limited(small_space: Space) -> Space:
     return Space.model_validate({**small_space.model_dump(mode="json"), "max_context_vectors": 3})
 
 
-def test_samples_within_the_budget(limited: Space, small_backbone: Backbone) -> None:
+def test_samples_within_the_limits(limited: Space, small_backbone: Backbone) -> None:
     choices = PromptSpace(limited, small_backbone).simplify().values()
     state = RandomState(0)
     seen: Counter[tuple[str, ...]] = Counter()
@@ -79,7 +78,7 @@ def test_samples_within_the_budget(limited: Space, small_backbone: Backbone) -> 
             choice.random(sample, state)
         assert set(sample) == LABELS
         seen[tuple(sample[choice.label] for choice in choices)] += 1
-    assert len(seen) == budget.count(limited)
+    assert len(seen) == fitting.count(limited)
     assert chisquare(list(seen.values())).pvalue > 0.01
 
 
@@ -94,10 +93,10 @@ def test_samples_with_lengths_that_are_given(limited: Space, small_backbone: Bac
         model.random({"image/2": "4"})
 
 
-def test_the_grid_within_the_budget(limited: Space, small_backbone: Backbone) -> None:
+def test_the_grid_within_the_limits(limited: Space, small_backbone: Backbone) -> None:
     space = RawFormatModelSpace(PromptSpace(limited, small_backbone), None)
     samples = [dict(model.sample) for model in map(copied, space.grid())]
-    assert samples == [sample_of(each) for each in budget.enumerate_all(limited)]
+    assert samples == [sample_of(each) for each in fitting.enumerate_all(limited)]
 
 
 def copied(model: RawFormatModelSpace) -> RawFormatModelSpace:
@@ -106,7 +105,7 @@ def copied(model: RawFormatModelSpace) -> RawFormatModelSpace:
     return model
 
 
-def test_samples_over_the_budget(limited: Space, small_backbone: Backbone) -> None:
+def test_samples_over_the_limits(limited: Space, small_backbone: Backbone) -> None:
     model = PromptSpace(limited, small_backbone)
     over = sample_of(limited.model_copy(update={"max_context_vectors": None}).uniform(1))
     assert model.contains(over)

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from dpl_nas.errors import ArchitectureError
-from dpl_nas.nni.command import command_options
+from dpl_nas.experiments.command import command_options
+from dpl_nas.experiments.tuner import FittingTuner
 from dpl_nas.nni.search_space import (
     architecture_of_parameters,
     described_architecture,
@@ -14,7 +15,6 @@ from dpl_nas.nni.search_space import (
     search_space_yaml,
     tuner_settings,
 )
-from dpl_nas.nni.tuner import BudgetTuner
 from dpl_nas.space import Space, load_space
 
 REPOSITORY = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_the_files_search_what_their_command_trains(name: str) -> None:
 def test_the_commented_variants(name: str) -> None:
     text = (REPOSITORY / name).read_text()
     settings = yaml.safe_load(text)
-    real, budget = text.split("\n# Real CLIP")[1].split("\n# A space with a budget")
+    real, budget = text.split("\n# Real CLIP")[1].split("\n# A space with limits")
     lines = [part.split("\n#\n")[1].replace("# ", "").split("\n#")[0] for part in (real, budget)]
     variants = [yaml.safe_load(each) for each in lines]
     assert set(variants[0]) == {
@@ -67,7 +67,7 @@ def test_the_commented_variants(name: str) -> None:
     assert settings["searchSpace"] == nni_search_space(load_space(options.space))
     tuner = variants[1]["tuner"]
     assert {**tuner, "classArgs": None} == {**tuner_settings("x"), "classArgs": None}
-    BudgetTuner(**tuner["classArgs"]).update_search_space(settings["searchSpace"])
+    FittingTuner(**tuner["classArgs"]).update_search_space(settings["searchSpace"])
 
 
 @pytest.mark.parametrize("kind", [int, str])
@@ -114,7 +114,7 @@ def test_descriptions_of_something_else(small_space: Space, text: str) -> None:
         described_architecture(small_space, text)
 
 
-def test_over_the_budget(small_space: Space) -> None:
+def test_over_the_limits(small_space: Space) -> None:
     space = small_space.model_copy(update={"max_context_vectors": 3})
     parameters = {"image/0": 4, "image/2": 0, "text/0": 0, "text/1": 0}
     with pytest.raises(ArchitectureError, match="takes 4 context vectors, space small allows 3"):

@@ -19,7 +19,7 @@ from dpl_nas.prompted import (
     PromptedCLIP,
     initialise,
 )
-from dpl_nas.towers import Tower
+from dpl_nas.space import Tower
 
 CAPTIONS = ["a photo of a dog.", "a cat", "a rather long name of a thing of a kind"]
 

@@ -59,10 +59,10 @@ def test_a_folder_where_nothing_was_done_takes_new_settings(
 def test_what_a_killed_run_left_half_written_goes(
     run_config: RunConfig, tmp_path: Path, overwrite: bool
 ) -> None:
-    left = [tmp_path / ".train.state.01234567.tmp", tmp_path / "uniform/.train.state.89abcdef.tmp"]
+    left = [tmp_path / ".train.state.01234567.tmp", tmp_path / "manual/.train.state.89abcdef.tmp"]
     with open_folder(tmp_path, run_config, resume=False):
         (tmp_path / "alphas.jsonl").touch()
-        (tmp_path / "uniform").mkdir()
+        (tmp_path / "manual").mkdir()
     for path in left:
         path.touch()
     with open_folder(tmp_path, run_config, resume=not overwrite, overwrite=overwrite):

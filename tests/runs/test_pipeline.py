@@ -41,12 +41,12 @@ def finished(
 def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
     result = runs.run(run_config, finished)
     assert json.loads((finished / "result.json").read_text()) == result
-    assert set(result["test"]) == {"found", "uniform", "zero_shot"}
+    assert set(result["test"]) == {"found", "manual", "zero_shot"}
     for part in result["test"].values():
         assert 0 <= part["accuracy"] <= 1
         assert 0 <= part["macro_f1"] <= 1
     assert set(result["seconds"]) == {"search", "train", "evaluate"}
-    assert result["test"]["uniform"]["lengths"] == {"image": [4, 4], "text": [2, 2]}
+    assert result["test"]["manual"]["lengths"] == {"image": [4, 4], "text": [2, 2]}
     architecture = load_architecture(finished / "architecture.json")
     assert result["lengths"] == {t: list(v) for t, v in architecture.lengths.items()}
     files = ("config.yml", "versions.json", "alphas.jsonl", "architecture.png", "alphas.png")
@@ -60,7 +60,7 @@ def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "done"),
-    [("search", 2), ("search", 4), ("train found", 1), ("train uniform", 2), ("evaluate", 1)],
+    [("search", 2), ("search", 4), ("train found", 1), ("train manual", 2), ("evaluate", 1)],
 )
 def test_resume_ends_in_the_same_result(
     run_config: RunConfig, finished: Path, tmp_path: Path, stage: str, done: int

@@ -36,4 +36,4 @@ def test_search_training_and_evaluation(image_folder: Path, tmp_path: Path) -> N
         "text": 2,
     }
     assert all(part["images"] == 60 for part in result["test"].values())
-    assert result["test"]["uniform"]["lengths"] == {"image": [2, 2], "text": [2, 2]}
+    assert result["test"]["manual"]["lengths"] == {"image": [2, 2], "text": [2, 2]}

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 from nni.nas import strategy as nni_strategy
 
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.strategy import Strategy, Study, from_nni
-from dpl_nas.strategy.table import CLASSES, strategy_class
+from dpl_nas.strategy import Search, Strategy, from_nni
+from dpl_nas.strategy.registry import CLASSES, strategy_class
 from dpl_nas.testing import StrategyConformance, small_space
 
 SUPERNET = {"epochs": 2, "batch_size": 2}
@@ -111,13 +111,13 @@ class Climber(Strategy):
 
     name = "climber"
 
-    def explore(self, study: Study) -> None:
-        from dpl_nas import budget
+    def explore(self, search: Search) -> None:
+        from dpl_nas.space import fitting
 
-        rng = study.rng("climber")
-        best = study.evaluate([budget.sample(study.space, rng)])
-        while best and study.affords():
-            tried = study.evaluate([budget.mutate(study.space, best[0].architecture, rng)])
+        rng = search.rng("climber")
+        best = search.evaluate([fitting.sample(search.space, rng)])
+        while best and search.affords():
+            tried = search.evaluate([fitting.mutate(search.space, best[0].architecture, rng)])
             best = sorted([*best, *tried], key=lambda each: -each.score)[:1]
 
 

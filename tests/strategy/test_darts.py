@@ -7,10 +7,10 @@ import torch
 from nni.runtime.trial_command_channel import get_default_trial_command_channel
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.budget import enumerate_all
 from dpl_nas.errors import CheckpointError, ConfigError, StrategyError
 from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture, Space
+from dpl_nas.space.fitting import enumerate_all
 from dpl_nas.strategy import DARTS
 from dpl_nas.tasks import Task, load_task
 

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone
+from dpl_nas.config import Augmentation
 from dpl_nas.errors import TaskError
 from dpl_nas.mini.model import mini_preprocess
-from dpl_nas.tasks import Augmentation
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
 
 

@@ -1,0 +1,283 @@
+"""Whether a strategy's own scores rank architectures as their tests do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import DartsSettings, RunConfig, load_strategy
+from dpl_nas.diagnostics.separation import drawn
+from dpl_nas.diagnostics.truth import check_folder, train_and_test
+from dpl_nas.engine import TrialEngine, TrialSettings
+from dpl_nas.errors import StrategyError
+from dpl_nas.io.files import write_json
+from dpl_nas.observer import Observer
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space
+from dpl_nas.strategy import DARTS, Found, OneShot, Search, SearchResult
+from dpl_nas.strategy.one_shot import shared_outcome, trained
+from dpl_nas.strategy.result import log_softmax
+from dpl_nas.strategy.supernet.images import Supernet
+from dpl_nas.tasks import Task, load_task
+
+__all__ = ["Agreement", "Choice", "Ranking", "kendall", "rank_proxies"]
+
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's tau between a proxy and the test accuracy, with a 95% bootstrap interval."""
+
+    proxy: str
+    seed: int
+    tau: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a differentiable search of one seed chose, beside the random architectures.
+
+    Accuracies are shares in 0..1 on the test set. ``best_random`` is that of the random
+    architecture with the best validation accuracy, of as many as the search's steps could have
+    trained.
+    """
+
+    seed: int
+    accuracy: float
+    median_random: float
+    best_random: float
+    trials: int
+
+    @property
+    def beats_median(self) -> bool:
+        """Whether the choice is better than half of the random architectures."""
+        return self.accuracy > self.median_random
+
+    @property
+    def beats_best(self) -> bool:
+        """Whether it is better than random search at equal cost."""
+        return self.accuracy > self.best_random
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The whole search."""
+
+    task: str
+    space: str
+    architectures: int
+    agreements: tuple[Agreement, ...]
+    choices: tuple[Choice, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {
+            **asdict(self),
+            "beats_median": sum(each.beats_median for each in self.choices),
+            "beats_best": sum(each.beats_best for each in self.choices),
+        }
+
+
+def rank_proxies(
+    config: RunConfig,
+    folder: Path,
+    *,
+    architectures: int = 60,
+    search_seeds: Sequence[int] = (1, 2, 3),
+    epochs: int = 5,
+    jobs: int = 1,
+    observer: Observer | None = None,
+) -> Ranking:
+    """Test random architectures, and compare with what searches would have thought of them.
+
+    The proxies are: the validation accuracy of a whole trial, and of a trial of ``epochs`` only;
+    for each search seed the sum of log softmax(alpha) of DARTS, and the validation accuracy with
+    the vectors of a one-shot supernet. Architectures are trained, validated and tested with the
+    few-shot draw ``config.seed``; each search has the draw of its own seed.
+
+    Raises
+    ------
+    StrategyError
+        If the strategy of ``config`` is not differentiable.
+    OutputError
+        If ``folder`` holds another search, or cannot be written.
+    """
+    if not isinstance(config.strategy.search, DartsSettings):
+        raise StrategyError(
+            f"ranking proxies needs alphas, and strategy {config.strategy.name} has none: "
+            "give darts or one of its kind"
+        )
+    observer = observer or Observer()
+    task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)
+    chosen = drawn(config.space, architectures, config.seed, least=3)
+    check_folder(folder)
+    searches = _searched(config, task, backbone, folder, search_seeds, observer)
+    pairs = [(each, config.seed) for each in chosen]
+    pairs += [(search.architecture, config.seed) for search in searches.values()]
+    tested = train_and_test(config, pairs, folder, jobs=jobs, observer=observer)
+    truth = [each.accuracy for each in tested]
+    of_random, of_choices = truth[: len(chosen)], truth[len(chosen) :]
+    trials = _Trials(config, task, backbone, folder)
+    whole = trials.scores(chosen, config.strategy.train.epochs, jobs, observer)
+    proxies: dict[tuple[str, int], list[float]] = {
+        ("validation of a whole trial", config.seed): whole,
+        (f"validation after {epochs} epoch{'s' * (epochs > 1)}", config.seed): trials.scores(
+            chosen, epochs, jobs, observer
+        ),
+    }
+    for seed, search in searches.items():
+        proxies["log softmax(alpha)", seed] = [
+            _likelihood(config.space, search, each) for each in chosen
+        ]
+        shared = _SharedScores(chosen)
+        shared.search(
+            config.space,
+            task,
+            shots=config.shots,
+            seed=seed,
+            train=config.strategy.train,
+            backbone=backbone,
+            folder=folder / f"one_shot-{seed}",
+            observer=observer,
+        )
+        proxies["one-shot supernet", seed] = shared.scores
+    result = Ranking(
+        task=config.task,
+        space=config.space.name,
+        architectures=len(chosen),
+        agreements=tuple(
+            Agreement(proxy, seed, *kendall(values, of_random, config.seed))
+            for (proxy, seed), values in proxies.items()
+        ),
+        choices=tuple(
+            _choice(seed, search, accuracy, of_random, whole)
+            for (seed, search), accuracy in zip(searches.items(), of_choices, strict=True)
+        ),
+    )
+    write_json(folder / "ranking.json", result.as_dict())
+    return result
+
+
+class _SharedScores(OneShot):
+    """What architectures are worth with the vectors of a supernet."""
+
+    name = "one_shot scores"
+
+    def __init__(self, architectures: Sequence[Architecture]) -> None:
+        super().__init__(**load_strategy("one_shot").search.model_dump(mode="json"))
+        self._architectures = architectures
+        self.scores: list[float] = []
+
+    def explore(self, search: Search) -> Found:
+        """Train the supernet and look at each of them; none is trained."""
+        supernet = Supernet(search, self.settings)
+        clip = trained(search, supernet, self.settings)
+        self.scores = [
+            shared_outcome(search, supernet, clip, each).score for each in self._architectures
+        ]
+        best = max(range(len(self.scores)), key=self.scores.__getitem__)
+        return Found(self._architectures[best], stopped_by="epochs")
+
+
+class _Trials:
+    """Scores of trials by epochs, kept in a ledger."""
+
+    def __init__(self, config: RunConfig, task: Task, backbone: Backbone, folder: Path) -> None:
+        self._settings = TrialSettings.of_run(config, task, backbone)
+        self._folder = folder
+        self._backbone = backbone
+
+    def scores(
+        self, architectures: Sequence[Architecture], epochs: int, jobs: int, observer: Observer
+    ) -> list[float]:
+        """Minus infinity where a trial failed."""
+        engine = TrialEngine(
+            self._settings,
+            None,
+            backbone=self._backbone,
+            folder=self._folder / f"trials-{epochs}",
+            jobs=jobs,
+            stage=f"trials of {epochs} epochs",
+            observer=observer,
+        )
+        with engine:
+            return [each.score for each in engine.evaluate(architectures, epochs)]
+
+
+def _searched(
+    config: RunConfig,
+    task: Task,
+    backbone: Backbone,
+    folder: Path,
+    seeds: Sequence[int],
+    observer: Observer,
+) -> dict[int, SearchResult]:
+    """DARTS with each seed, without a shortlist: what the alphas say by themselves."""
+    settings = {**config.strategy.search.model_dump(mode="json"), "shortlist": 0}
+    return {
+        seed: DARTS(**settings).search(
+            config.space,
+            task,
+            shots=config.shots,
+            seed=seed,
+            train=config.strategy.train,
+            backbone=backbone,
+            folder=folder / f"darts-{seed}",
+            observer=observer,
+        )
+        for seed in seeds
+    }
+
+
+def _likelihood(space: Space, search: SearchResult, architecture: Architecture) -> float:
+    """The sum over layers of log softmax(alpha) of its lengths."""
+    total = 0.0
+    for tower, layer, length in architecture.items():
+        label = f"{tower}/{layer}"
+        total += log_softmax(search.alphas[label])[space.towers[tower].lengths.index(length)]
+    return total
+
+
+def _choice(
+    seed: int,
+    search: SearchResult,
+    accuracy: float,
+    of_random: Sequence[float],
+    whole: Sequence[float],
+) -> Choice:
+    """Beside random search with as many trials as the steps of the search paid for."""
+    trials = max(1, search.cost.steps // search.trial_steps)
+    rows = random.Random(derive_seed(seed, "equal cost")).sample(
+        range(len(whole)), min(trials, len(whole))
+    )
+    best = max(rows, key=lambda row: whole[row])
+    return Choice(seed, accuracy, float(np.median(of_random)), of_random[best], trials)
+
+
+def kendall(
+    proxy: Sequence[float], truth: Sequence[float], seed: int
+) -> tuple[float, float, float]:
+    """Kendall's tau-b, and a 95% percentile bootstrap interval over architectures."""
+    from scipy.stats import kendalltau
+
+    first, second = np.asarray(proxy), np.asarray(truth)
+
+    def tau(rows: Any) -> float:
+        value = kendalltau(first[rows], second[rows]).statistic
+        # A proxy that gives all the same ranks nothing.
+        return 0.0 if np.isnan(value) else float(value)
+
+    rng = np.random.default_rng(derive_seed(seed, "kendall"))
+    count = len(first)
+    resampled = [tau(rng.integers(count, size=count)) for _ in range(_RESAMPLES)]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return tau(slice(None)), float(low), float(high)

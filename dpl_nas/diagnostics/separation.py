@@ -1,0 +1,159 @@
+"""Whether a task tells configurations apart: else, comparing strategies on it says nothing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dpl_nas.config import RunConfig
+from dpl_nas.diagnostics.truth import train_and_test
+from dpl_nas.errors import SpaceError
+from dpl_nas.io.files import write_json
+from dpl_nas.observer import Observer
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space
+from dpl_nas.space.fitting import count as count_architectures
+from dpl_nas.space.fitting import sample
+
+__all__ = ["GATE", "Separation", "measure_separation", "separation"]
+
+#: The spread between configurations must be so many standard errors of a configuration's mean.
+GATE = 2.0
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How far configurations are apart, in accuracy 0..1.
+
+    Attributes
+    ----------
+    spread
+        Standard deviation of the configurations' true means: the variance of their measured
+        means less what the seeds put into it, ``SE ** 2`` (one-way random effects).
+    measured_spread
+        Standard deviation of their measured means.
+    error
+        Standard error of a configuration's mean over the seeds, pooled over configurations.
+    ratio
+        ``measured_spread / error``.
+    """
+
+    task: str
+    space: str
+    shots: int
+    configurations: int
+    seeds: int
+    mean: float
+    worst: float
+    best: float
+    spread: float
+    measured_spread: float
+    error: float
+    ratio: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task tells configurations apart."""
+        # Of two configurations the ratio may be just that, but for rounding.
+        return round(self.ratio, 9) >= GATE
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {**asdict(self), "gate": GATE, "passed": self.passed}
+
+
+def drawn(space: Space, count: int, seed: int, least: int = 1) -> list[Architecture]:
+    """Different architectures, drawn uniformly from all that fit; all of a small space.
+
+    Raises
+    ------
+    SpaceError
+        If there are fewer than ``least``.
+    """
+    if (fitting := count_architectures(space)) < least:
+        raise SpaceError(
+            f"space {space.name} has {fitting} architectures that fit, and the diagnostic needs at "
+            f"least {least}: give one with more"
+        )
+    rng = random.Random(derive_seed(seed, "study"))
+    found: dict[tuple[tuple[int, ...], ...], Architecture] = {}
+    # A small space may not have so many.
+    for _ in range(100 * count):
+        architecture = sample(space, rng)
+        found.setdefault(tuple(architecture.lengths.values()), architecture)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def measure_separation(
+    config: RunConfig,
+    folder: Path,
+    *,
+    configurations: int = 20,
+    seeds: int = 5,
+    jobs: int = 1,
+    observer: Observer | None = None,
+) -> Separation:
+    """How far apart random architectures are, each trained and tested with several seeds.
+
+    The seeds are ``config.seed`` and those after it. An interrupted diagnostic goes on.
+
+    Raises
+    ------
+    SpaceError
+        If the space has a single architecture.
+    OutputError
+        If ``folder`` holds anything but this diagnostic, or cannot be written.
+    """
+    chosen = drawn(config.space, configurations, config.seed, least=2)
+    numbers = range(config.seed, config.seed + seeds)
+    tested = train_and_test(
+        config,
+        # Seeds outside, so that an interrupted diagnostic knows every configuration equally well.
+        [(architecture, seed) for seed in numbers for architecture in chosen],
+        folder,
+        jobs=jobs,
+        observer=observer,
+    )
+    accuracy = np.array([each.accuracy for each in tested]).reshape(seeds, len(chosen)).T
+    result = separation(config.task, config.space.name, config.shots, accuracy)
+    write_json(folder / "separation.json", result.as_dict())
+    return result
+
+
+def separation(task: str, space: str, shots: int, accuracy: Any) -> Separation:
+    """From accuracies (configurations, seeds) in 0..1.
+
+    Parameters
+    ----------
+    accuracy
+        At least 2 configurations and 2 seeds.
+    """
+    accuracy = np.asarray(accuracy, dtype=float)
+    means = accuracy.mean(axis=1)
+    # Seeds that are easy for all make no configuration better: only the rest is noise.
+    residuals = accuracy - accuracy.mean(axis=0) - means[:, None] + accuracy.mean()
+    configurations, seeds = accuracy.shape
+    freedom = (configurations - 1) * (seeds - 1)
+    error = float(np.sqrt((residuals**2).sum() / freedom / seeds))
+    measured = float(means.std(ddof=1))
+    return Separation(
+        task=task,
+        space=space,
+        shots=shots,
+        configurations=configurations,
+        seeds=seeds,
+        mean=float(means.mean()),
+        worst=float(means.min()),
+        best=float(means.max()),
+        spread=float(np.sqrt(max(measured**2 - error**2, 0.0))),
+        measured_spread=measured,
+        error=error,
+        # Without any noise, everything that differs is told apart.
+        ratio=measured / max(error, 1e-12),
+    )

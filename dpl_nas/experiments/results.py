@@ -1,0 +1,113 @@
+"""What an experiment of architectures measured, in the terms of our own searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dpl_nas.config import RunConfig
+from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome
+from dpl_nas.errors import ArchitectureError, ExperimentError
+from dpl_nas.experiments.command import command_options, trial_config
+from dpl_nas.experiments.experiment import Experiment
+from dpl_nas.io.presets import preset_names
+from dpl_nas.nni.search_space import described_architecture, is_architecture
+from dpl_nas.search_budget import SearchBudget
+from dpl_nas.space import Space
+
+__all__ = ["experiment_config", "experiment_evaluations"]
+
+
+def experiment_config(experiment: Experiment, device: str | None = None) -> RunConfig:
+    """The configuration that all trials of an experiment have in common.
+
+    Parameters
+    ----------
+    device
+        Instead of that of the trials.
+
+    Raises
+    ------
+    ExperimentError
+        If its trials are not ours, or not of one architecture each.
+    DplError
+        If the command of its trials is not valid here.
+    """
+    settings = experiment.settings
+    options = command_options(str(settings.get("trialCommand", "")))
+    if not is_architecture(settings.get("searchSpace") or {}):
+        raise ExperimentError(
+            f"the trials of experiment {experiment.id} are whole runs with folders of their own, "
+            "so there is nothing to export: name an experiment that searches lengths, such as "
+            "dpl_random.yml"
+        )
+    code = Path(str(settings.get("trialCodeDirectory", ".")))
+    for name in ("task", "space", "strategy"):
+        setattr(options, name, _located(getattr(options, name), code))
+    config = trial_config(options, {"device": device} if device else {})
+    most = experiment.most
+    return config.model_copy(
+        update={
+            "budget": SearchBudget(trials=most) if most else None,
+            "jobs": int(settings.get("trialConcurrency", 1)),
+        }
+    )
+
+
+def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evaluation, ...]:
+    """Every trial that ended well, in the order in which the tuner saw them.
+
+    Trials that failed are left out: NNI may have mixed up their parameters, so it is not known
+    which architectures they were.
+
+    Raises
+    ------
+    ExperimentError
+        If there is none, or they are not of this space.
+    """
+    found: list[Evaluation] = []
+    spent = Cost()
+    for trial in experiment.succeeded:
+        try:
+            result: dict[str, Any] = trial.result
+            cost = Cost(int(result["steps"]), int(result["images"]), float(result["seconds"]))
+            spent += cost
+            found.append(
+                Evaluation(
+                    number=len(found),
+                    architecture=described_architecture(space, result["lengths"]),
+                    epochs=int(result["epochs"]),
+                    outcome=Outcome(
+                        float(result["default"]),
+                        float(result["loss"]),
+                        int(result["validation_images"]),
+                    ),
+                    cost=cost,
+                    spent=spent,
+                    peak_bytes=int(result["peak_bytes"]),
+                )
+            )
+        except ArchitectureError as error:
+            raise ExperimentError(
+                f"trial {trial.id} of experiment {experiment.id} is not of space {space.name}: "
+                f"{error}"
+            ) from None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ExperimentError(
+                f"trial {trial.id} of experiment {experiment.id} has no result of this version of "
+                "dpl_nas"
+            ) from None
+    if not found:
+        raise ExperimentError(
+            f"no trial of experiment {experiment.id} has ended well, {experiment.failed} failed "
+            f"and {experiment.running} run: wait, or read the trials' stderr"
+        )
+    return tuple(found)
+
+
+def _located(value: str, code: Path) -> str:
+    """A name as it is; a path as the trials found it, who start in ``code``."""
+    if value in {*preset_names("search_spaces"), *preset_names("strategies")}:
+        return value
+    path = code / value
+    return str(path) if not Path(value).is_absolute() and path.exists() else value

@@ -1,0 +1,100 @@
+"""One trial of an NNI experiment: a whole run, or one architecture.
+
+``python -m dpl_nas.experiments.trial --space mini_clip --strategy darts`` is the command of a
+trial. NNI's parameters are ``task``, ``seed``, ``shots``, ``space``, ``strategy``, ``device`` or
+any key of the configuration, such as ``search.epochs``. Intermediate results are the validation
+accuracy after each epoch of the search; the final result is the test accuracy, with the found
+lengths beside it.
+
+Where the parameters are lengths by label (``image/0`` ... ``text/11``), the trial trains and
+validates that one architecture instead (:mod:`dpl_nas.experiments.architecture_trial`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nni
+
+from dpl_nas.errors import DplError
+from dpl_nas.experiments.architecture_trial import run_architecture
+from dpl_nas.experiments.command import trial_config, trial_options
+from dpl_nas.nni.search_space import is_architecture
+from dpl_nas.observer import Observer
+from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.threads import share_cores
+
+__all__ = ["TrialObserver", "final_result", "main"]
+
+
+class TrialObserver(Observer):
+    """Reports the validation accuracy of each epoch of the search to NNI."""
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        """Report an epoch of the search; the other stages have no intermediate results."""
+        del done, status
+        if stage == "search" and "validation_accuracy" in metrics:
+            nni.report_intermediate_result(metrics["validation_accuracy"])
+
+
+def final_result(result: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What NNI's web page shows of a run: ``default`` is what tuners maximise.
+
+    ``parameters`` are those that the trial got. NNI gives them out in the order in which trials
+    ask, so that its page may show those of another trial that began at the same time.
+    """
+    test = result["test"]
+    return {
+        "default": test["found"]["accuracy"],
+        "macro_f1": test["found"]["macro_f1"],
+        "manual": test["manual"]["accuracy"],
+        "zero_shot": test["zero_shot"]["accuracy"],
+        "lengths": " | ".join(
+            f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result["lengths"].items()
+        ),
+        "parameters": " ".join(f"{name}={parameters[name]}" for name in sorted(parameters)),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the trial; returns the exit code, 2 for bad input."""
+    share_cores()
+    keep_freed_memory()
+    options = trial_options(arguments)
+    parameters: dict[str, Any] = nni.get_next_parameter() or {}
+    chosen = is_architecture(parameters)
+    try:
+        config = trial_config(options, {} if chosen else parameters)
+        if chosen:
+            nni.report_final_result(run_architecture(config, parameters))
+            return 0
+        folder = _folder(options.out)
+        from dpl_nas.runs import run
+
+        result = run(config, folder, observer=TrialObserver())
+    except DplError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    nni.report_final_result(final_result(result, parameters))
+    return 0
+
+
+def _folder(template: str | None) -> Path:
+    if template is None:
+        # Set by NNI; without it, this is a dry run of the command at a terminal.
+        return Path(os.environ.get("NNI_OUTPUT_DIR", "runs/trial")) / "run"
+    return Path(
+        template.replace("{experiment}", str(nni.get_experiment_id())).replace(
+            "{trial}", str(nni.get_trial_id())
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""A tuner for ``nnictl`` whose architectures fit the limits of a space."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, Protocol
+
+import nni
+from nni.tuner import Tuner
+
+from dpl_nas.config import EvolutionSettings, RandomSettings, TpeSettings
+from dpl_nas.errors import ArchitectureError, ConfigError, SpaceError
+from dpl_nas.io.validation import validated
+from dpl_nas.nni.search_space import (
+    architecture_of_parameters,
+    described_architecture,
+    nni_search_space,
+)
+from dpl_nas.nni.tpe import FittingTpe
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space, fitting, load_space
+
+__all__ = ["FittingTuner"]
+
+#: So often a new architecture is looked for before a known one is given out again.
+_TRIES = 200
+
+Algorithm = Literal["random", "evolution", "tpe"]
+
+
+class FittingTuner(Tuner):  # type: ignore[misc]
+    """Proposes architectures that fit the limits, of which NNI's own tuners know nothing.
+
+    In an experiment, ``tuner: {className: dpl_nas.experiments.tuner.FittingTuner, codeDirectory: .,
+    classArgs: {space: mini_clip_budget12}}``. Every algorithm is seeded, and remembers the
+    finished trials of an experiment that is resumed, where NNI's evolution does neither.
+
+    Parameters
+    ----------
+    space
+        A packaged space, or the absolute path of a YAML file: NNI starts tuners elsewhere.
+    algorithm
+        ``evolution`` (regularised: Real et al. 2019, arXiv 1802.01548), ``tpe``
+        (:class:`~dpl_nas.nni.tpe.FittingTpe`) or ``random``.
+    seed
+        With the same seed and concurrency 1, the same architectures are tried.
+    settings
+        Of the algorithm: see :class:`~dpl_nas.config.EvolutionSettings` and
+        :class:`~dpl_nas.config.TpeSettings`.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such space.
+    ConfigError
+        If a setting is unknown or its value is not valid.
+    """
+
+    def __init__(
+        self,
+        space: str,
+        algorithm: Algorithm = "evolution",
+        seed: int = 1,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self._space = load_space(Path(space) if space.endswith((".yml", ".yaml")) else space)
+        self._proposer = _proposer(algorithm, self._space, settings, seed)
+        self._seed = seed
+        self._count = fitting.count(self._space)
+        self._known: set[str] = set()
+
+    def update_search_space(self, search_space: Mapping[str, Any]) -> None:
+        """Check what the experiment searches.
+
+        Raises
+        ------
+        SpaceError
+            If it is not the space that the tuner was given.
+        """
+        if dict(search_space) != nni_search_space(self._space):
+            raise SpaceError(
+                f"searchSpace of the experiment is not that of space {self._space.name}: take "
+                "what dpl-nas space nni prints"
+            )
+
+    def generate_parameters(
+        self,
+        parameter_id: int,
+        **_: Any,
+    ) -> dict[str, int]:
+        """Lengths by label.
+
+        Raises
+        ------
+        nni.NoMoreTrialError
+            When every architecture that fits was given out.
+        """
+        if len(self._known) >= self._count:
+            raise nni.NoMoreTrialError(f"all {self._count} architectures were tried")
+        rng = Random(derive_seed(self._seed, "nni", parameter_id, len(self._known)))
+        for attempt in range(2 * _TRIES):
+            # Where hardly a proposal is new, a draw is.
+            chosen = (
+                self._proposer.propose(rng)
+                if attempt < _TRIES
+                else fitting.sample(self._space, rng)
+            )
+            if chosen.describe() not in self._known:
+                break
+        else:
+            chosen = next(
+                each
+                for each in fitting.enumerate_all(self._space)
+                if each.describe() not in self._known
+            )
+        self._known.add(chosen.describe())
+        return {f"{tower}/{layer}": length for tower, layer, length in chosen.items()}
+
+    def receive_trial_result(
+        self,
+        parameter_id: int,  # noqa: ARG002 - NNI's signature
+        parameters: Mapping[str, Any],
+        value: Any,
+        **_: Any,
+    ) -> None:
+        """Take a trial into the population; the oldest one leaves it."""
+        self._learn(parameters, value)
+
+    def import_data(self, data: list[dict[str, Any]]) -> None:
+        """Learn of the trials that ended before the experiment was resumed."""
+        for trial in data:
+            self._learn(trial["parameter"], trial["value"])
+
+    def _learn(self, parameters: Mapping[str, Any], value: Any) -> None:
+        result = value if isinstance(value, dict) else {"default": value}
+        try:
+            # Of trials that began at the same time NNI may mix the parameters up.
+            architecture = (
+                described_architecture(self._space, result["lengths"])
+                if "lengths" in result
+                else architecture_of_parameters(self._space, parameters)
+            )
+        except ArchitectureError:
+            # A trial that somebody added by hand at NNI's page.
+            return
+        # Of equal accuracies the smaller loss counts, by less than one of a million images would.
+        score = float(result["default"]) + 1e-6 * math.exp(-float(result.get("loss", 0.0)))
+        self._known.add(architecture.describe())
+        self._proposer.learn(architecture, score)
+
+
+class _Proposer(Protocol):
+    def propose(self, rng: Random) -> Architecture:
+        """What to try next; it need not be new."""
+
+    def learn(self, architecture: Architecture, score: float) -> None:
+        """What a trial that ended well reached, whoever proposed it."""
+
+
+class _Draws:
+    """All that fit are equally likely."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def propose(self, rng: Random) -> Architecture:
+        return fitting.sample(self._space, rng)
+
+    def learn(self, architecture: Architecture, score: float) -> None:
+        pass
+
+
+class _Evolution:
+    """The latest trials are the population. While it is not full, architectures are drawn."""
+
+    def __init__(self, space: Space, settings: EvolutionSettings) -> None:
+        self._space = space
+        self._settings = settings
+        self._population: deque[tuple[float, Architecture]] = deque(maxlen=settings.population_size)
+
+    def propose(self, rng: Random) -> Architecture:
+        if len(self._population) < self._settings.population_size:
+            return fitting.sample(self._space, rng)
+        child = self._parent(rng)
+        if self._settings.crossover:
+            child = fitting.crossover(self._space, child, self._parent(rng), rng)
+        return fitting.mutate(self._space, child, rng, self._settings.mutated_layers)
+
+    def learn(self, architecture: Architecture, score: float) -> None:
+        self._population.append((score, architecture))
+
+    def _parent(self, rng: Random) -> Architecture:
+        drawn = rng.sample(list(self._population), self._settings.sample_size)
+        return max(drawn, key=lambda each: each[0])[1]
+
+
+def _proposer(algorithm: Algorithm, space: Space, settings: dict[str, Any], seed: int) -> _Proposer:
+    what = (settings, "FittingTuner", ConfigError)
+    match algorithm:
+        case "evolution":
+            return _Evolution(space, validated(EvolutionSettings, *what))
+        case "tpe":
+            return FittingTpe(space, validated(TpeSettings, *what), seed)
+        case "random":
+            validated(RandomSettings, *what)
+            return _Draws(space)
+    raise ConfigError(f"expected the algorithm evolution, tpe or random, found {algorithm!r}")

@@ -1,0 +1,79 @@
+"""What all pictures share: a plain look, marks that can be told apart, and how they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dpl_nas.io.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["GREY", "TOWER_COLOURS", "LineStyle", "Look", "literal", "looks", "plain", "save"]
+
+LineStyle = Literal["-", "--", "-.", ":"]
+
+GREY = "#555555"
+_DOTS_PER_INCH = 150
+# Of the palette of Okabe and Ito, which colour-blind readers can tell apart.
+TOWER_COLOURS = {"image": "#0072B2", "text": "#D55E00"}
+#: The rest of the palette but for yellow, which is too pale for lines on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+#: More than colours, so that the two repeat together only after 63 names.
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_LINES: tuple[LineStyle, ...] = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one strategy is drawn, in every picture alike."""
+
+    colour: str
+    marker: str
+    line: LineStyle
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name; with more than seven, marks tell apart what shares a colour."""
+    return {
+        name: Look(
+            _COLOURS[index % len(_COLOURS)],
+            _MARKERS[index % len(_MARKERS)],
+            _LINES[index // len(_COLOURS) % len(_LINES)],
+        )
+        for index, name in enumerate(names)
+    }
+
+
+def literal(text: str, width: int = 40) -> str:
+    """``text`` for matplotlib, which takes dollars for formulas and drops labels with ``_``.
+
+    Lines longer than ``width`` characters are cut.
+    """
+    text = "\n".join(
+        line if len(line) <= width else f"{line[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
+        for line in text.split("\n")
+    )
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def plain(panel: Axes) -> None:
+    """Only the two axes that are read."""
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As PNG, atomically.
+
+    Raises
+    ------
+    OutputError
+        If ``path`` cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)

@@ -1,0 +1,84 @@
+"""Names of packaged files: ``mini_clip`` is a space, ``darts`` a strategy.
+
+A name without a folder or suffix means a packaged preset; anything else is a path. In a
+wheel the YAML files live inside the package; in a checkout they are the repository's own
+``search_spaces/`` and ``strategies/`` folders.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from dpl_nas.errors import DplError
+from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, parse_yaml, shown
+
+__all__ = ["preset_names", "preset_path", "read_yaml"]
+
+Collection = Literal["search_spaces", "strategies"]
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def _folder(collection: Collection) -> Path:
+    packaged = _PACKAGE / collection
+    return packaged if packaged.is_dir() else _PACKAGE.parent / collection
+
+
+def preset_names(collection: Collection) -> list[str]:
+    """The names of the packaged presets, sorted."""
+    return sorted(path.stem for path in _folder(collection).glob("*.yml"))
+
+
+def preset_path(
+    collection: Collection, name_or_path: str | Path, kind: str, error: type[DplError]
+) -> Path:
+    """The file that a name or a path means.
+
+    Raises
+    ------
+    error
+        With the list of known names, if there is no such file.
+    """
+    text = str(name_or_path)
+    looks_like_path = text.endswith((".yml", ".yaml")) or "/" in text or "\\" in text
+    if looks_like_path:
+        path = Path(text)
+        if not path.is_file():
+            problem = "is not a file" if os.path.lexists(path) else "does not exist"
+            raise error(f"{kind} file {text} {problem}")
+        return path
+    names = preset_names(collection)
+    if text not in names:
+        close = difflib.get_close_matches(text, names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise error(
+            f"unknown {kind} '{text}': known are {', '.join(names)}, or give the path of a "
+            f".yml file{hint}"
+        )
+    return _folder(collection) / f"{text}.yml"
+
+
+def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises
+    ------
+    error
+        If the file cannot be read, is too large, is not YAML or is not a mapping.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise error(f"{kind} file {path} is larger than {MAX_BYTES:,} bytes: give another one")
+        value = parse_yaml(content.decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise error(f"cannot read {kind} file {path}: {problem}") from problem
+    except NotYamlError as problem:
+        raise error(f"{kind} file {path} is not valid YAML: {problem}") from problem
+    if not isinstance(value, dict):
+        raise error(f"{kind} file {path} must hold a mapping of settings, found {shown(value)}")
+    return value

@@ -1,0 +1,126 @@
+"""The base of every configured value, and its problems told in one sentence."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+
+from dpl_nas.errors import DplError
+from dpl_nas.io.yaml_values import shown
+
+__all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validated"]
+
+
+class Frozen(BaseModel):
+    """A configured value: immutable, and no key is accepted that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+def _no_truth(value: Any) -> Any:
+    # To Python true is 1. Texts are left to pydantic: to YAML, 2.5e6 is one.
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+#: Of which true and false are none.
+Number = Annotated[float, BeforeValidator(_no_truth)]
+
+
+def _printable(name: str) -> str:
+    # They go to terminals, tables and names of folders.
+    if not name.isprintable():
+        raise ValueError("expected a name of printable characters")
+    return name
+
+
+#: What people call a space or a strategy.
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+
+#: No CLIP has a thousand layers, and no layer takes as many context vectors.
+_LARGEST = 1000
+
+
+def _whole_numbers(value: Any) -> Any:
+    """A list of whole numbers from ``[0, 2, 4]`` or from the range ``"0-11"``."""
+    if isinstance(value, str):
+        bounds = re.fullmatch(r"\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*", value)
+        if bounds is None:
+            raise ValueError("expected a list of whole numbers or a range such as 0-11")
+        first, last = map(int, bounds.groups())
+        if first > last:
+            raise ValueError(f"expected a range that rises, such as {last}-{first}")
+        if last > _LARGEST:
+            raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {last}")
+        return tuple(range(first, last + 1))
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("expected a list of whole numbers or a range such as 0-11")
+    # bool is an int to Python, and 2.0 would pass pydantic's lax mode.
+    wrong = [
+        item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 0
+    ]
+    if wrong:
+        raise ValueError(
+            f"expected whole numbers of 0 or more, not {', '.join(map(shown, wrong[:4]))}"
+        )
+    large = [item for item in value if item > _LARGEST]
+    if large:
+        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {max(large):.3g}")
+    if len(set(value)) != len(value):
+        raise ValueError("expected each number once")
+    return tuple(sorted(value))
+
+
+WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field(min_length=1)]
+
+
+#: More problems than this are counted, not told.
+_TOLD = 8
+
+Value = TypeVar("Value", bound=BaseModel)
+
+
+def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -> Value:
+    """``data`` as a ``model``.
+
+    Raises
+    ------
+    error
+        One sentence that names the problems, where they are and what was found.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as problem:
+        problems = problems_of(problem)
+        more = len(problems) - _TOLD
+        told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
+        raise error(f"{what}: {'; '.join(told)}") from None
+
+
+def problems_of(problem: ValidationError) -> list[str]:
+    """Each problem: where it is, what was expected and what was found."""
+    parts = []
+    for item in problem.errors(include_url=False):
+        # <name> is not a key: it says which of several kinds a value was taken for.
+        keys = [str(part) for part in item["loc"] if not str(part).startswith("<")]
+        where = ".".join(keys) if keys else "the value"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown key {where or repr(where)}")
+            continue
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "model_type":
+            # pydantic names a class of ours.
+            message = "expected a mapping of settings"
+        found = "" if item["type"] == "missing" else f" (found {shown(item['input'])})"
+        parts.append(f"{where}: {message[:1].lower()}{message[1:]}{found}")
+    return parts

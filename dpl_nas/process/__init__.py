@@ -1,0 +1,3 @@
+"""Processes beside this one, and what they share: pools, threads, memory."""
+
+__all__: list[str] = []

@@ -1,0 +1,107 @@
+"""Processes beside this one, for work that Python's threads would not share the cores for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from dpl_nas.process.memory import keep_freed_memory
+
+__all__ = ["Pool"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Pool(ProcessPoolExecutor):
+    """Fresh processes, each with its share of the cores.
+
+    They leave Ctrl-C to this process, and end when it is killed. What the body of a ``with``
+    raises ends them, too, whatever they are at.
+
+    Parameters
+    ----------
+    count
+        How many at a time.
+    once
+        A new process for every piece of work, so that its memory is its own.
+    prepare, arguments
+        Called in each process before its first piece of work.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        once: bool = False,
+        prepare: Callable[..., None] | None = None,
+        arguments: tuple[Any, ...] = (),
+    ) -> None:
+        # A fork would copy threads of torch that are not there any more.
+        context = multiprocessing.get_context("spawn")
+        # Whoever holds its one end lives until the other is closed, which the end of this
+        # process does as well.
+        held, self._lifeline = context.Pipe(duplex=False)
+        super().__init__(
+            count,
+            mp_context=context,
+            initializer=_prepare,
+            initargs=(held, max(1, (os.cpu_count() or 1) // count), prepare, arguments),
+            max_tasks_per_child=1 if once else None,
+        )
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """As the executor of the library; Ctrl-C cannot hit a process before it is prepared."""
+        # Processes, and the thread that starts more of them, inherit what is blocked here.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def abandon(self) -> None:
+        """End the processes now, without waiting for what they are at."""
+        self._lifeline.close()
+        self.shutdown(wait=True, cancel_futures=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if kind is not None:
+            self.abandon()
+        return super().__exit__(kind, error, traceback)
+
+
+def _prepare(
+    lifeline: Connection,
+    threads: int,
+    prepare: Callable[..., None] | None,
+    arguments: tuple[Any, ...],
+) -> None:
+    # Ctrl-C reaches every process of the terminal; the first one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    keep_freed_memory()
+    # It takes seconds, in which the thread above is at its post.
+    import torch
+
+    torch.set_num_threads(threads)
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def _end_with(lifeline: Connection) -> None:
+    """A process whose parent is gone would wait for its next job for ever."""
+    wait([lifeline])
+    os._exit(1)

@@ -1,0 +1,24 @@
+"""What is searched: backbones, towers and lengths, their limits, and the architectures within."""
+
+from __future__ import annotations
+
+from dpl_nas.space.architecture import Architecture, load_architecture
+from dpl_nas.space.backbone_config import BackboneConfig, Precision
+from dpl_nas.space.limits import Limit
+from dpl_nas.space.space import Space, TowerSpace, choices_of, load_space, space_problems
+from dpl_nas.space.towers import TOWERS, Tower
+
+__all__ = [
+    "TOWERS",
+    "Architecture",
+    "BackboneConfig",
+    "Limit",
+    "Precision",
+    "Space",
+    "Tower",
+    "TowerSpace",
+    "choices_of",
+    "load_architecture",
+    "load_space",
+    "space_problems",
+]

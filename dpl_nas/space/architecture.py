@@ -1,0 +1,77 @@
+"""One context length for every searched layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from dpl_nas.errors import ArchitectureError
+from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.validation import Frozen, WholeNumbers, validated
+from dpl_nas.space.towers import Tower
+
+__all__ = ["Architecture", "load_architecture"]
+
+
+class Architecture(Frozen):
+    """One context length for every searched layer.
+
+    Attributes
+    ----------
+    space, space_id
+        Name and :attr:`Space.id` of the space it belongs to.
+    layers
+        The searched layers of each tower.
+    lengths
+        For each tower, one context length a searched layer, in the order of ``layers``.
+    """
+
+    space: str
+    space_id: str
+    layers: dict[Tower, WholeNumbers]
+    lengths: dict[Tower, tuple[Annotated[int, Field(ge=0, strict=True)], ...]]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Architecture:
+        if {t: len(v) for t, v in self.layers.items()} != {
+            t: len(v) for t, v in self.lengths.items()
+        }:
+            raise ValueError("expected one length for each layer of each tower")
+        return self
+
+    @property
+    def vectors(self) -> int:
+        """Context vectors in all."""
+        return sum(sum(lengths) for lengths in self.lengths.values())
+
+    def items(self) -> Iterator[tuple[Tower, int, int]]:
+        """Tower, layer and length, one by one."""
+        for tower, layers in self.layers.items():
+            for layer, length in zip(layers, self.lengths[tower], strict=True):
+                yield tower, layer, length
+
+    def describe(self) -> str:
+        """One line: ``image 0 4 2 ... | text 6 0 1 ...``."""
+        return " | ".join(
+            f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in self.lengths.items()
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+
+def load_architecture(path: Path) -> Architecture:
+    """An architecture from the JSON that :meth:`Architecture.save` writes.
+
+    Raises
+    ------
+    ArchitectureError
+        If the file holds something else.
+    CheckpointError
+        If it is missing or not JSON.
+    """
+    return validated(Architecture, read_json(path), f"architecture {path}", ArchitectureError)

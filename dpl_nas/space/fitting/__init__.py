@@ -1,0 +1,22 @@
+"""Architectures within the limits of a space: counted, drawn, varied and projected exactly."""
+
+from __future__ import annotations
+
+from dpl_nas.space.fitting.designs import manual_designs
+from dpl_nas.space.fitting.draws import count, enumerate_all, nth, sample
+from dpl_nas.space.fitting.projection import project
+from dpl_nas.space.fitting.variation import crossover, mutate
+from dpl_nas.space.fitting.weighted import sample_weighted, weighted_draws
+
+__all__ = [
+    "count",
+    "crossover",
+    "enumerate_all",
+    "manual_designs",
+    "mutate",
+    "nth",
+    "project",
+    "sample",
+    "sample_weighted",
+    "weighted_draws",
+]

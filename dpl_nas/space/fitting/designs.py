@@ -1,0 +1,79 @@
+"""Manual designs: one length at the first, the last or all layers of towers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dpl_nas.space.architecture import Architecture
+from dpl_nas.space.space import Space, TowerSpace
+from dpl_nas.space.towers import Tower
+
+__all__ = ["manual_designs"]
+
+
+def manual_designs(space: Space) -> dict[str, Architecture]:
+    """The manual designs that fit: one length at the first, the last or all layers of towers.
+
+    For the image tower alone, the text tower alone, and both; for ``k`` layers from the start or
+    from the end of what is searched of each, or all of them; and for each length of at least 1
+    that all of these towers offer. The other layers have no context, so a tower that does not
+    offer length 0 only has designs that leave none of its layers out.
+
+    Returns
+    -------
+    dict
+        By names such as ``image last 6 x 2`` (the last 6 searched layers of the image tower, 2
+        vectors each) or ``both all x 1``. None is there twice: ``first k`` is left out where
+        these are all. Ordered by towers (each alone, then both), placement (all, first, last),
+        ``k`` and length.
+    """
+    groups: dict[str, tuple[Tower, ...]] = {tower: (tower,) for tower in space.towers}
+    if len(space.towers) > 1:
+        groups["both"] = tuple(space.towers)
+    designs = {}
+    for group, towers in groups.items():
+        others = [part for tower, part in space.towers.items() if tower not in towers]
+        if not all(0 in part.lengths for part in others):
+            continue
+        parts = [space.towers[tower] for tower in towers]
+        lengths = sorted(set.intersection(*(set(part.lengths) for part in parts)) - {0})
+        for placement, places in _placements(parts, towers):
+            for length in lengths:
+                chosen = {
+                    label: length if (tower, layer) in places else 0
+                    for label, tower, layer in space.labels()
+                }
+                if _fits(space, chosen):
+                    designs[f"{group} {placement} x {length}"] = space.architecture(chosen)
+    return designs
+
+
+def _placements(
+    parts: Sequence[TowerSpace], towers: Sequence[Tower]
+) -> Iterator[tuple[str, set[tuple[Tower, int]]]]:
+    """``first 6`` and so on, with the towers and layers that it means."""
+    named = [("all", slice(None))]
+    depth = min(len(part.layers) for part in parts)
+    named += [(f"first {k}", slice(k)) for k in range(1, depth + 1)]
+    named += [(f"last {k}", slice(-k, None)) for k in range(1, depth + 1)]
+    every = {
+        (tower, layer) for tower, part in zip(towers, parts, strict=True) for layer in part.layers
+    }
+    for name, which in named:
+        places = {
+            (tower, layer)
+            for tower, part in zip(towers, parts, strict=True)
+            for layer in part.layers[which]
+        }
+        if name == "all" or places != every:
+            yield name, places
+
+
+def _fits(space: Space, lengths: Mapping[str, int]) -> bool:
+    """Whether these lengths by label are on offer, within the limits."""
+    by_tower: dict[Tower, list[int]] = {tower: [] for tower in space.towers}
+    for label, tower, _ in space.labels():
+        if lengths[label] not in space.towers[tower].lengths:
+            return False
+        by_tower[tower].append(lengths[label])
+    return all(limit.cost(by_tower) <= limit.most for limit in space.limits)

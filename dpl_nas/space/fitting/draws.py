@@ -1,0 +1,76 @@
+"""Architectures that fit, counted, listed and drawn uniformly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from random import Random
+
+from dpl_nas.errors import ArchitectureError
+from dpl_nas.space.architecture import Architecture
+from dpl_nas.space.fitting.combinations import Combinations, architecture_of
+from dpl_nas.space.space import Space
+
+__all__ = ["count", "enumerate_all", "nth", "sample"]
+
+
+def count(space: Space) -> int:
+    """How many architectures fit the limits of ``space``: exact, and never 0."""
+    return Combinations(space).size
+
+
+def nth(space: Space, index: int) -> Architecture:
+    """The architecture with ``index``, of :func:`count`, in the order of :func:`enumerate_all`.
+
+    Raises
+    ------
+    IndexError
+        If ``index`` is not in ``range(count(space))``.
+    """
+    combinations = Combinations(space)
+    if not 0 <= index < combinations.size:
+        raise IndexError(
+            f"expected an index from 0 to {combinations.size - 1} in space {space.name}, found "
+            f"{index}"
+        )
+    return architecture_of(space, combinations.at(index))
+
+
+def enumerate_all(space: Space) -> Iterator[Architecture]:
+    """Every architecture that fits, one by one, as its turn comes.
+
+    The order is lexicographic by the lengths in the order of :meth:`Space.labels`: it starts with
+    the shortest lengths everywhere, and the last layer of the last tower changes fastest.
+    """
+    combinations = Combinations(space)
+    for index in range(combinations.size):
+        yield architecture_of(space, combinations.at(index))
+
+
+def sample(space: Space, rng: Random, fixed: Mapping[str, int] | None = None) -> Architecture:
+    """An architecture that fits, each with the same probability.
+
+    Parameters
+    ----------
+    rng
+        Drawn from once.
+    fixed
+        Lengths by label, such as ``{"image/0": 4}``, that it shall have; the draw is uniform
+        over those that have them.
+
+    Raises
+    ------
+    ArchitectureError
+        If no architecture that fits has the lengths ``fixed``.
+    """
+    kept = fixed or {}
+    lengths = [
+        tuple(c for c in space.towers[tower].lengths if c == kept.get(label, c))
+        for label, tower, _ in space.labels()
+    ]
+    if not all(lengths) or not (combinations := Combinations(space, lengths)).size:
+        raise ArchitectureError(
+            f"no architecture of space {space.name} has "
+            f"{', '.join(f'{length} at {label}' for label, length in kept.items())} within the "
+            "limits: fix other lengths, or fewer"
+        )
+    return architecture_of(space, combinations.at(rng.randrange(combinations.size)))

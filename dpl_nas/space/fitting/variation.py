@@ -1,0 +1,79 @@
+"""Architectures that fit, varied: mutation and crossover."""
+
+from __future__ import annotations
+
+from random import Random
+
+from dpl_nas.space.architecture import Architecture
+from dpl_nas.space.fitting.combinations import Combinations, architecture_of, lengths_of
+from dpl_nas.space.space import Space
+
+__all__ = ["crossover", "mutate"]
+
+
+def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:
+    """Another architecture that fits, alike but for a few layers.
+
+    Layers are opened in random order: first ``layers`` of them, and then more, one by one, as
+    long as the lengths of all others leave no alternative. The open ones are drawn anew,
+    uniformly over all that fits except the old lengths. Two layers let a vector move from one to
+    the other; when a limit is used up, one layer could only become shorter. Every architecture
+    that fits can be reached by repetition.
+
+    Parameters
+    ----------
+    architecture
+        One that fits.
+    layers
+        How many are opened at first, at least 1; at most so many change as a rule.
+
+    Returns
+    -------
+    Architecture
+        ``architecture`` itself only where it is the only one that fits.
+
+    Raises
+    ------
+    ArchitectureError
+        If ``architecture`` does not belong to ``space`` or exceeds its limits.
+    ValueError
+        If ``layers`` is less than 1.
+    """
+    if layers < 1:
+        raise ValueError(f"expected at least 1 layer to open, found {layers}")
+    space.check(architecture)
+    old = lengths_of(space, architecture)
+    offered = [space.towers[tower].lengths for _, tower, _ in space.labels()]
+    order = list(range(len(old)))
+    rng.shuffle(order)
+    for opened in range(min(layers, len(old)), len(old) + 1):
+        open_layers = set(order[:opened])
+        combinations = Combinations(
+            space, [offered[i] if i in open_layers else (old[i],) for i in range(len(old))]
+        )
+        if combinations.size > 1:
+            # The old lengths are left out by stepping over their index.
+            index = rng.randrange(combinations.size - 1)
+            index += index >= combinations.index(old)
+            return architecture_of(space, combinations.at(index))
+    return architecture
+
+
+def crossover(space: Space, a: Architecture, b: Architecture, rng: Random) -> Architecture:
+    """A child whose length at each layer is that of ``a`` or ``b``, and that fits.
+
+    Uniform over all such children, which is uniform crossover (Syswerda 1989) given that the
+    child fits. The parents are among them.
+
+    Raises
+    ------
+    ArchitectureError
+        If a parent does not belong to ``space`` or exceeds its limits.
+    """
+    space.check(a)
+    space.check(b)
+    lengths = [
+        sorted(set(pair)) for pair in zip(lengths_of(space, a), lengths_of(space, b), strict=True)
+    ]
+    combinations = Combinations(space, lengths)
+    return architecture_of(space, combinations.at(rng.randrange(combinations.size)))

@@ -1,0 +1,274 @@
+"""The declarative search space."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
+from dpl_nas.io.presets import preset_path, read_yaml
+from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validated
+from dpl_nas.space.architecture import Architecture
+from dpl_nas.space.backbone_config import BackboneConfig
+from dpl_nas.space.limits import Limit, LimitKey, limit_of
+from dpl_nas.space.towers import TOWERS, Tower
+
+__all__ = ["Space", "TowerSpace", "choices_of", "load_space", "space_problems"]
+
+
+class TowerSpace(Frozen):
+    """What is searched in one tower.
+
+    Attributes
+    ----------
+    layers
+        The layers that may have context vectors, counted from 0; the others have none.
+    lengths
+        The context lengths that each of these layers chooses from.
+    """
+
+    layers: WholeNumbers
+    lengths: WholeNumbers
+
+
+class Space(Frozen):
+    """Context lengths by layer and tower, of one backbone, perhaps with limits.
+
+    Attributes
+    ----------
+    name
+        What runs and architectures call it.
+    backbone
+        The frozen CLIP.
+    towers
+        ``image``, ``text`` or both.
+    shared_vectors
+        Whether, in a supernet, a candidate of length c uses the first c vectors of the
+        longest one (nested), rather than c vectors of its own as published.
+    max_context_vectors
+        How many context vectors all layers of both towers may have together.
+    max_flops
+        FLOPs that the context vectors may add to classifying one image, with all that depends
+        on no image computed once: class features, and keys and values of context vectors. So a
+        vector of the image tower costs ``4 * tokens * width``
+        (:func:`dpl_nas.space.flops.flops_per_vector`), one of the text tower nothing.
+    """
+
+    name: Name
+    backbone: BackboneConfig = BackboneConfig()
+    towers: dict[Tower, TowerSpace] = Field(min_length=1)
+    shared_vectors: bool = False
+    max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
+    max_flops: Annotated[Number, Field(ge=0, le=1e18)] | None = None
+
+    @field_validator("max_context_vectors", "max_flops")
+    @classmethod
+    def _met_by_some(cls, most: float | None, info: ValidationInfo) -> float | None:
+        # Other keys that are not valid are absent here, and complained of themselves.
+        if most is None or not {"backbone", "towers"} <= set(info.data):
+            return most
+        towers: dict[Tower, TowerSpace] = info.data["towers"]
+        key: Any = info.field_name
+        try:
+            limit = limit_of(key, most, info.data["backbone"], towers)
+        except BackboneError as error:
+            raise ValueError(str(error)) from None
+        # Every cost grows with the length, so the shortest lengths cost the least.
+        least = limit.cost({t: part.lengths[:1] * len(part.layers) for t, part in towers.items()})
+        if least > limit.most:
+            raise ValueError(
+                f"no architecture takes fewer than {least:,} {limit.unit}: allow as many, or offer "
+                "shorter lengths"
+            )
+        return most
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Space:
+        # One order everywhere, so that equal spaces print, hash and draw alike.
+        ordered = {tower: self.towers[tower] for tower in TOWERS if tower in self.towers}
+        object.__setattr__(self, "towers", ordered)
+        return self
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that change when layers or lengths on offer change, not with the name.
+
+        The backbone counts by its model: the same lengths may be trained on other weights. Limits
+        do not count: an architecture is the same under any, and :meth:`check` tells
+        whether it fits.
+        """
+        content = {
+            "model": self.backbone.model,
+            "towers": {
+                tower: [list(part.layers), list(part.lengths)]
+                for tower, part in self.towers.items()
+            },
+        }
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """None, one or two, each of which must hold."""
+        settings: tuple[tuple[LimitKey, float | None], ...] = (
+            ("max_context_vectors", self.max_context_vectors),
+            ("max_flops", self.max_flops),
+        )
+        return tuple(
+            limit_of(key, most, self.backbone, self.towers)
+            for key, most in settings
+            if most is not None
+        )
+
+    def labels(self) -> Iterator[tuple[str, Tower, int]]:
+        """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
+        for tower, part in self.towers.items():
+            for layer in part.layers:
+                yield f"{tower}/{layer}", tower, layer
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are, whether or not they fit the limits.
+
+        :func:`dpl_nas.space.fitting.count` counts those that do.
+        """
+        count = 1
+        for part in self.towers.values():
+            count *= len(part.lengths) ** len(part.layers)
+        return count
+
+    def architecture(self, lengths: Mapping[str, int]) -> Architecture:
+        """The architecture with ``lengths[label]`` context vectors at each label.
+
+        Raises
+        ------
+        ArchitectureError
+            If a label is missing or unknown, a length is not in the space, or a limit is
+            exceeded.
+        """
+        known = {label for label, _, _ in self.labels()}
+        if set(lengths) != known:
+            wrong = sorted(set(lengths) ^ known)
+            raise ArchitectureError(
+                f"space {self.name} has {len(known)} layers; missing or unknown here: "
+                f"{', '.join(wrong[:6])}"
+            )
+        architecture = Architecture(
+            space=self.name,
+            space_id=self.id,
+            layers={tower: part.layers for tower, part in self.towers.items()},
+            lengths={
+                tower: tuple(lengths[f"{tower}/{layer}"] for layer in part.layers)
+                for tower, part in self.towers.items()
+            },
+        )
+        self.check(architecture)
+        return architecture
+
+    def uniform(self, length: int) -> Architecture:
+        """The manual design: the same length at every layer.
+
+        Where a tower does not offer ``length``, its longest shorter one is taken. Where the
+        limits do not allow it, the longest is taken that fits everywhere;
+        :func:`dpl_nas.space.fitting.manual_designs` has the designs that leave layers out.
+        """
+        limits = self.limits
+        offered = {c for part in self.towers.values() for c in part.lengths if c <= length}
+        # 0 stands for the shortest of each tower, which always fits.
+        for longest in sorted(offered | {0}, reverse=True):
+            chosen = {
+                tower: max((c for c in part.lengths if c <= longest), default=part.lengths[0])
+                for tower, part in self.towers.items()
+            }
+            lengths = {t: (chosen[t],) * len(part.layers) for t, part in self.towers.items()}
+            if all(limit.cost(lengths) <= limit.most for limit in limits):
+                break
+        return self.architecture({label: chosen[tower] for label, tower, _ in self.labels()})
+
+    def check(self, architecture: Architecture) -> None:
+        """Complain unless ``architecture`` belongs to this space.
+
+        Raises
+        ------
+        ArchitectureError
+            If it was made for another space, has a length that is not in this one, or exceeds
+            a limit.
+        """
+        if architecture.space_id != self.id:
+            raise ArchitectureError(
+                f"the architecture belongs to space {architecture.space} "
+                f"({architecture.space_id}), not to {self.name} ({self.id}): use the space that "
+                "it was found in"
+            )
+        # A file that was edited by hand may carry an id that is not its own.
+        if architecture.layers != {tower: part.layers for tower, part in self.towers.items()}:
+            raise ArchitectureError(
+                f"the architecture does not have the layers of space {self.name}, which it says "
+                "it belongs to: use the file that a search wrote"
+            )
+        for tower, part in self.towers.items():
+            for layer, length in zip(part.layers, architecture.lengths[tower], strict=True):
+                if length not in part.lengths:
+                    raise ArchitectureError(
+                        f"{tower}/{layer} has length {length}; space {self.name} offers "
+                        f"{', '.join(map(str, part.lengths))}"
+                    )
+        for limit in self.limits:
+            if (cost := limit.cost(architecture.lengths)) > limit.most:
+                raise ArchitectureError(
+                    f"the architecture takes {cost:,} {limit.unit}, space {self.name} allows "
+                    f"{limit.most:,}: shorten it, or raise {limit.key}"
+                )
+
+
+def load_space(name_or_path: str | Path) -> Space:
+    """A packaged search space by name, or one from a YAML file.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such space or it is not valid.
+    """
+    return validated(Space, _read(name_or_path), f"space {name_or_path}", SpaceError)
+
+
+def space_problems(name_or_path: str | Path) -> list[str]:
+    """Every problem of a search space, one sentence each; none if it is valid.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such file, or it is not YAML.
+    """
+    try:
+        Space.model_validate(_read(name_or_path))
+    except ValidationError as problem:
+        return problems_of(problem)
+    return []
+
+
+def choices_of(name_or_path: str | Path) -> Space | None:
+    """Only backbone, layers and lengths of a space, whatever else its file says.
+
+    ``None`` if these are not valid.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such file, or it is not YAML.
+    """
+    data = _read(name_or_path)
+    kept = {key: data[key] for key in ("backbone", "towers") if key in data}
+    try:
+        return Space.model_validate({"name": "choices", **kept})
+    except ValidationError:
+        return None
+
+
+def _read(name_or_path: str | Path) -> dict[str, Any]:
+    path = preset_path("search_spaces", name_or_path, "space", SpaceError)
+    return {"name": path.stem, **read_yaml(path, "space", SpaceError)}

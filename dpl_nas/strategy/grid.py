@@ -1,0 +1,40 @@
+"""Grid search."""
+
+from __future__ import annotations
+
+from nni.nas.strategy import GridSearch
+
+from dpl_nas.config import GridSettings
+from dpl_nas.errors import StrategyError
+from dpl_nas.space import fitting
+from dpl_nas.strategy.base import Strategy
+from dpl_nas.strategy.search import Search
+from dpl_nas.strategy.trials_by_nni import nni_seed, run_nni
+
+__all__ = ["Grid"]
+
+
+class Grid(Strategy):
+    """Every architecture of a small space: NNI's ``GridSearch``."""
+
+    name = "grid"
+    Settings = GridSettings
+    settings: GridSettings
+
+    def explore(self, search: Search) -> None:
+        """Try all.
+
+        Raises
+        ------
+        StrategyError
+            If the budget does not cover all of them.
+        """
+        count = fitting.count(search.space)
+        affordable = search.engine.steps_left / search.engine.trial_cost.steps
+        if count > affordable:
+            raise StrategyError(
+                f"a grid search trains every architecture, and space {search.space.name} has "
+                f"{count:,} that fit, where the budget covers {int(affordable):,}: search a "
+                "smaller space, allow more, or use another strategy"
+            )
+        run_nni(GridSearch(shuffle=self.settings.shuffle, seed=nni_seed(search, "grid")), search)

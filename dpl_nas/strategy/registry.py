@@ -1,0 +1,110 @@
+"""Strategies by their names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from dpl_nas.config import SETTINGS, SearchSettings, StrategyConfig
+from dpl_nas.errors import DplError, StrategyError
+from dpl_nas.strategy.base import Strategy
+
+__all__ = ["CLASSES", "make_strategy", "strategy_class"]
+
+#: Imported when asked for: NNI takes seconds.
+CLASSES: dict[str, tuple[str, str]] = {
+    "darts": ("dpl_nas.strategy.darts", "DARTS"),
+    "evolution": ("dpl_nas.strategy.evolution", "Evolution"),
+    "grid": ("dpl_nas.strategy.grid", "Grid"),
+    "gumbel_darts": ("dpl_nas.strategy.gumbel_darts", "GumbelDARTS"),
+    "halving": ("dpl_nas.strategy.halving", "Halving"),
+    "manual": ("dpl_nas.strategy.manual", "Manual"),
+    "one_shot": ("dpl_nas.strategy.one_shot", "OneShot"),
+    "random": ("dpl_nas.strategy.random", "Random"),
+    "tpe": ("dpl_nas.strategy.tpe", "TPE"),
+}
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """One of our strategies.
+
+    Raises
+    ------
+    StrategyError
+        With the list of known names.
+    """
+    if name not in CLASSES:
+        raise StrategyError(f"unknown strategy {name!r}: known are {', '.join(CLASSES)}")
+    from dpl_nas.nni.quiet import quiet
+
+    module, attribute = CLASSES[name]
+    with quiet():
+        found: type[Strategy] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def make_strategy(config: StrategyConfig) -> Strategy:
+    """The strategy that a strategy file asks for.
+
+    Raises
+    ------
+    StrategyError
+        If a user's class cannot be imported or made, or is no strategy.
+    """
+    if config.strategy in SETTINGS:
+        return strategy_class(config.strategy)(**config.search.model_dump(mode="json"))
+    kind = _imported(config.strategy)
+    extra = dict(config.search.model_extra or {})
+    try:
+        if issubclass(kind, Strategy):
+            common = set(SearchSettings.model_fields)
+            given = {k: v for k, v in config.search.model_dump().items() if k in common}
+            made: Any = kind(**{k: v for k, v in given.items() if v is not None}, **extra)
+            # Two classes of users may share a name.
+            made.name = config.strategy
+            return made  # type: ignore[no-any-return]
+        made = kind(**extra)
+    except DplError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise StrategyError(
+            f"strategy {config.strategy} cannot be made with search settings "
+            f"{sorted(extra) or 'of its own'}: {type(error).__name__}: {error}"
+        ) from error
+    common_settings = SearchSettings(
+        validation=config.search.validation, validation_shots=config.search.validation_shots
+    )
+    from dpl_nas.strategy.foreign import from_nni
+
+    return from_nni(made, common_settings)
+
+
+def _imported(name: str) -> type[Any]:
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        # As python -m does: a user's module lies beside their files.
+        sys.path.append(here)
+    from dpl_nas.nni.quiet import quiet
+
+    try:
+        # NNI has remarks on the version of torch.
+        with quiet():
+            found: Any = importlib.import_module(module)
+            from nni.nas.strategy.base import Strategy as NniStrategy
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (Exception, SystemExit) as error:
+        raise StrategyError(
+            f"strategy {name} cannot be imported ({type(error).__name__}: {error}): give "
+            "package.module:Class, and run where the module lies or with its folder on PYTHONPATH"
+        ) from error
+    if not inspect.isclass(found) or not issubclass(found, (Strategy, NniStrategy)):
+        raise StrategyError(
+            f"strategy {name} is no subclass of dpl_nas.strategy.Strategy or of "
+            "nni.nas.strategy.Strategy: give one"
+        )
+    return found

@@ -1,0 +1,104 @@
+"""What a strategy works with: the space, the budget, and trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.config import Objective
+from dpl_nas.engine import Cost, Evaluation, TrialEngine
+from dpl_nas.errors import ArchitectureError
+from dpl_nas.observer import Observer
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture, Space, fitting
+from dpl_nas.tasks import Task
+from dpl_nas.training.distributed import ALONE, Ranks
+
+__all__ = ["Search"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search, as its strategy sees it.
+
+    Attributes
+    ----------
+    space
+        What can be chosen, and its limits.
+    seed
+        Of all that is drawn.
+    objective
+        ``accuracy``, or ``pareto`` for accuracy against context vectors.
+    engine
+        Runs trials, and keeps to the budget of the search.
+    folder
+        Where a strategy may keep a state of its own; ``None`` if nothing is kept.
+    ranks
+        Which process this is of those that share every batch; one alone runs trials.
+    """
+
+    space: Space
+    task: Task
+    shots: int
+    seed: int
+    objective: Objective
+    engine: TrialEngine
+    backbone: Backbone
+    folder: Path | None
+    observer: Observer
+    ranks: Ranks = ALONE
+
+    def rng(self, purpose: str) -> Random:
+        """A stream of random numbers of its own for each purpose."""
+        return Random(derive_seed(self.seed, purpose))
+
+    def affords(self) -> bool:
+        """Whether the budget has a whole trial left, and there is anything left to try."""
+        return self.engine.affords()
+
+    def evaluate(self, architectures: Iterable[Architecture]) -> list[Evaluation]:
+        """Train and validate architectures, as far as the budget goes; in their order.
+
+        With ``jobs`` several run at once. One that was evaluated before costs nothing.
+
+        Raises
+        ------
+        ArchitectureError
+            If one is no architecture of the space, or exceeds its limits.
+        """
+        return self.engine.evaluate(map(_checked, architectures))
+
+    def charge(self, what: str, cost: Cost) -> None:
+        """Pay for work that is no trial, once by its name."""
+        self.engine.charge(what, cost)
+
+    def reward(self, evaluation: Evaluation) -> float:
+        """What a strategy that maximises one number shall maximise.
+
+        For the front, each trial has random weights of its own for the two goals, so that all
+        of it is looked for (the Tchebycheff scalarisation of ParEGO, Knowles 2006).
+        """
+        if self.objective == "accuracy" or evaluation.outcome is None:
+            return evaluation.score
+        most = max(1, _most_vectors(self.space))
+        weight = self.rng(f"goals/{evaluation.number}").random()
+        missed = 1.0 - evaluation.score
+        vectors = evaluation.architecture.vectors / most
+        return -max((1 - weight) * missed, weight * vectors) - 0.05 * (missed + vectors)
+
+
+def _checked(architecture: Architecture) -> Architecture:
+    if not isinstance(architecture, Architecture):
+        raise ArchitectureError(
+            "expected architectures, such as dpl_nas.space.fitting.sample draws, found "
+            f"{type(architecture).__name__}"
+        )
+    return architecture
+
+
+def _most_vectors(space: Space) -> int:
+    scores = {label: list(space.towers[tower].lengths) for label, tower, _ in space.labels()}
+    return fitting.project(space, scores).vectors

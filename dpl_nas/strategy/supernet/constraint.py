@@ -1,0 +1,178 @@
+"""Keeps a relaxed choice on the limits of its space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from dpl_nas.space import Space
+
+__all__ = ["ExpectedCost"]
+
+#: Of the allowed cost; far below what a vector takes.
+_TOLERANCE = 1e-9
+
+
+class ExpectedCost:
+    """The soft-max of alphas that is the closest to the limits of the expected cost.
+
+    Of all distributions that choose each layer's length independently and whose expected cost is
+    within the limits of the space, the one with the smallest Kullback-Leibler divergence from
+    softmax(alpha) is ``softmax(alpha - sum_i m_i * cost_i)``: the I-projection (Csiszar 1975,
+    Annals of Probability 3). Each multiplier ``m_i >= 0`` is that of the Lagrangian of this
+    problem. It is 0 where a limit holds anyway and is solved for otherwise, so the limits hold at
+    every step, and nothing has to be tuned.
+
+    Costs are counted in shares of what their limit allows.
+
+    Parameters
+    ----------
+    space
+        Whose limits hold.
+    """
+
+    def __init__(self, space: Space) -> None:
+        labels = list(space.labels())
+        most = max(len(space.towers[tower].lengths) for _, tower, _ in labels)
+        self._labels = [label for label, _, _ in labels]
+        self._sizes = [len(space.towers[tower].lengths) for _, tower, _ in labels]
+        # (limits, layers, candidates); where a layer has fewer candidates, they weigh nothing.
+        self._costs = torch.zeros(len(space.limits), len(labels), most, dtype=torch.float64)
+        for index, limit in enumerate(space.limits):
+            for row, (_, tower, _) in enumerate(labels):
+                lengths = torch.tensor(space.towers[tower].lengths, dtype=torch.float64)
+                self._costs[index, row, : len(lengths)] = limit.per_vector[tower] * lengths
+            # The shortest lengths alone may take all of it, and a soft-max cannot be without
+            # the others: half a vector more is as good.
+            least = float(self._costs[index, :, 0].sum()) + 0.5 * max(limit.per_vector.values())
+            self._costs[index] /= max(limit.most, least)
+
+    def at_first(self) -> Tensor:
+        """The cost of equal alphas (limits,), in shares of what is allowed."""
+        counts = torch.tensor(self._sizes, dtype=torch.float64)
+        return (self._costs.sum(dim=-1) / counts).sum(dim=-1)
+
+    def tilts(self, alphas: Mapping[str, Tensor], slack: float = 0.0) -> dict[str, Tensor]:
+        """What each alpha gives away for its cost, ``sum_i m_i * cost_i``, by label.
+
+        Parameters
+        ----------
+        alphas
+            Logits of each layer, one a candidate.
+        slack
+            In 0..1: where between the limits (0) and the cost of equal alphas (1), on a
+            logarithmic scale, the expected cost shall be at most.
+
+        Returns
+        -------
+        dict
+            Tensors of the shapes of ``alphas``, which gradients go through: the multipliers
+            depend on all alphas, so that these compete for what the limits allow.
+        """
+        logits = pad_sequence(
+            [alphas[label].double() for label in self._labels],
+            batch_first=True,
+            padding_value=-math.inf,
+        )
+        allowed = self.at_first().clamp(min=1) ** slack
+        # A few numbers and many steps, at each of which a GPU would be waited for.
+        multipliers = self._solved(logits.detach().cpu(), allowed).to(logits.device)
+        costs, allowed = self._costs.to(logits.device), allowed.to(logits.device)
+        if logits.requires_grad and torch.is_grad_enabled():
+            multipliers = _differentiable(multipliers, logits, costs, allowed)
+        tilt = torch.einsum("i,ilc->lc", multipliers, costs)
+        return {
+            label: tilt[row, : self._sizes[row]].to(alphas[label].dtype)
+            for row, label in enumerate(self._labels)
+        }
+
+    @torch.no_grad()
+    def _solved(self, logits: Tensor, allowed: Tensor) -> Tensor:
+        """The dual problem is convex: one limit after the other, and Newton's step for all.
+
+        Where two limits are nearly the same, the first alone takes hundreds of rounds; the
+        second alone need not come closer.
+        """
+        costs = self._costs
+        multipliers = torch.zeros(len(costs), dtype=torch.float64)
+        for _ in range(400):
+            for index in range(len(costs)):
+                others = multipliers.clone()
+                others[index] = 0.0
+                base = logits - torch.einsum("i,ilc->lc", others, costs)
+                multipliers[index] = _root(base, costs[index], float(allowed[index]))
+            if len(costs) <= 1:
+                break
+            missed = _missed(multipliers, logits, costs, allowed)
+            if missed <= _TOLERANCE:
+                break
+            moved = _moved(multipliers, logits, costs, allowed).clamp(min=0)
+            if _missed(moved, logits, costs, allowed) < missed:
+                multipliers = moved
+        return multipliers
+
+
+def _missed(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -> float:
+    """How far from optimal: each limit holds, and is reached where its multiplier is not 0."""
+    weights = (logits - torch.einsum("i,ilc->lc", multipliers, costs)).softmax(dim=-1)
+    room = allowed - torch.einsum("lc,ilc->i", weights, costs)
+    return float(torch.minimum(multipliers, room).abs().max())
+
+
+def _moved(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -> Tensor:
+    """One step of Newton's method for the limits that bind."""
+    active = multipliers > 0
+    tight = costs[active]
+    weights = (logits - torch.einsum("i,ilc->lc", multipliers, costs)).softmax(dim=-1)
+    expected = torch.einsum("lc,ilc->i", weights, tight)
+    with torch.no_grad():
+        centred = tight - torch.einsum("lc,ilc->il", weights, tight).unsqueeze(-1)
+        covariance = torch.einsum("lc,ilc,jlc->ij", weights, centred, centred)
+        # Alphas that are decided leave nothing to move, and limits may be multiples of others.
+        inverse = torch.linalg.pinv(covariance, rtol=1e-10, hermitian=True)
+    moved = multipliers[active] + inverse @ (expected - allowed[active])
+    return torch.zeros_like(multipliers).index_put((active.nonzero().squeeze(-1),), moved)
+
+
+def _root(logits: Tensor, cost: Tensor, allowed: float) -> float:
+    """The m >= 0 at which softmax(logits - m * cost) costs what is allowed; 0 if less.
+
+    Newton's method on a decreasing function, within a bracket that halves where it fails.
+    """
+    low, high, m = 0.0, math.inf, 0.0
+    for _ in range(200):
+        weights = (logits - m * cost).softmax(dim=-1)
+        means = (weights * cost).sum(dim=-1, keepdim=True)
+        excess = float(means.sum()) - allowed
+        if abs(excess) <= _TOLERANCE or (m == 0.0 and excess <= 0):
+            break
+        if excess > 0:
+            low = m
+        else:
+            high = m
+        slope = float((weights * (cost - means) ** 2).sum())
+        step = m + excess / slope if slope > 0 else math.inf
+        if not low < step < high:
+            step = 2 * low + 1 if math.isinf(high) else (low + high) / 2
+        if step == m:
+            break
+        m = step
+    return m
+
+
+def _differentiable(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -> Tensor:
+    """The same values, with their derivatives by the implicit function theorem.
+
+    These are the derivatives of one step of Newton's method from the solution.
+    """
+    if not bool((multipliers > 0).any()):
+        return multipliers
+    moved = _moved(multipliers, logits, costs, allowed)
+    # Where alphas are decided, hardly anything depends on a multiplier, and a step may lead
+    # anywhere: then only its derivatives are taken.
+    near = (moved - multipliers).abs() <= 1e-6 * (1 + multipliers)
+    return torch.where(near, moved, multipliers + (moved - moved.detach()))

@@ -1,0 +1,57 @@
+"""Lets strategies of NNI that train one architecture after another search for us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nni.mutable import SampleValidationError
+from nni.nas.space import RawFormatModelSpace
+from nni.nas.strategy.base import Strategy as NniStrategyBase
+
+from dpl_nas.errors import StrategyError
+from dpl_nas.nni.engine import TrialExecutionEngine
+from dpl_nas.nni.model_space import PromptSpace
+from dpl_nas.nni.quiet import quiet
+from dpl_nas.seeds import derive_seed
+from dpl_nas.strategy.search import Search
+
+__all__ = ["nni_seed", "run_nni"]
+
+
+#: numpy's generators take 32 bits.
+_SEEDS = 2**32
+
+
+def run_nni(strategy: NniStrategyBase, search: Search) -> None:
+    """Let a strategy of NNI that trains architectures one by one search ``search``.
+
+    Raises
+    ------
+    StrategyError
+        If it asks for an architecture that does not fit, as NNI's tuners do.
+    """
+    engine = TrialExecutionEngine(search.engine, search.reward)
+    with quiet():
+        # Its vectors are never used: architectures are trained by the trials.
+        space = _Architectures(PromptSpace(search.space, search.backbone), None)
+        try:
+            strategy(space, engine)
+        except SampleValidationError as error:
+            raise StrategyError(
+                f"{type(strategy).__name__} asked for an architecture that space "
+                f"{search.space.name} does not have ({' '.join(str(error).split()):.200}): use a "
+                "strategy that heeds limits, or a space without any"
+            ) from error
+        engine.wait_models()
+
+
+class _Architectures(RawFormatModelSpace):  # type: ignore[misc]
+    """NNI hands every model of a grid the same dict, and goes on changing it."""
+
+    def freeze(self, sample: Any) -> RawFormatModelSpace:
+        return super().freeze(dict(sample))
+
+
+def nni_seed(search: Search, name: str) -> int:
+    """A seed for one purpose of a search that NNI and numpy accept."""
+    return derive_seed(search.seed, name) % _SEEDS
