@@ -10,7 +10,7 @@ from dpl_nas.config.run import (
     resolve,
 )
 from dpl_nas.config.search import (
-    SETTINGS,
+    STRATEGIES,
     AlphaSettings,
     Constraint,
     DartsSettings,
@@ -38,7 +38,7 @@ from dpl_nas.config.training import (
 from dpl_nas.config.values import Augmentation, TextTemplate
 
 __all__ = [
-    "SETTINGS",
+    "STRATEGIES",
     "AlphaSettings",
     "Augmentation",
     "Constraint",

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import reduce
-from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field, SerializeAsAny, Tag, create_model
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
 from dpl_nas.config.overrides import parse_overrides, put
-from dpl_nas.config.search import SETTINGS, SearchSettings, UserSettings
+from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, validated
-from dpl_nas.io.yaml_values import shown
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
 
@@ -51,7 +48,7 @@ class StrategyConfig(Frozen):
     Attributes
     ----------
     strategy
-        A name of :data:`~dpl_nas.config.search.SETTINGS`, or ``package.module:Class``.
+        A name of :data:`~dpl_nas.config.search.STRATEGIES`, or ``package.module:Class``.
     budget
         What the search may spend where nothing else is said.
     max_failed
@@ -63,50 +60,27 @@ class StrategyConfig(Frozen):
     budget: SearchBudget | None = None
     objective: Objective = "accuracy"
     max_failed: float = Field(default=0.5, ge=0, le=1)
-    search: SerializeAsAny[SearchSettings] = SearchSettings()
+    search: SerializeAsAny[SearchSettings] = Field(default_factory=dict, validate_default=True)
     train: TrainSettings = TrainSettings()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Types that are made at import have no place where pickle would look for them.
-        return _revived, (self.model_dump(mode="json"),)
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in STRATEGIES and _USERS.fullmatch(name) is None:
+            raise ValueError(
+                f"expected one of {', '.join(STRATEGIES)}, or package.module:Class for one of "
+                "your own"
+            )
+        return name
 
-
-def _revived(data: dict[str, Any]) -> StrategyConfig:
-    return _strategy_type(data).model_validate(data)
-
-
-def _variant(name: str, settings: type[SearchSettings]) -> type[StrategyConfig]:
-    """A strategy file whose settings are known."""
-    return create_model(
-        f"StrategyConfig_{name}", __base__=StrategyConfig, search=(settings, settings())
-    )
-
-
-_VARIANTS = {name: _variant(name, settings) for name, settings in SETTINGS.items()}
-_USER_VARIANT = _variant("user", UserSettings)
-
-
-def _kind(data: Any) -> str:
-    name = data.get("strategy") if isinstance(data, dict) else getattr(data, "strategy", None)
-    return f"<{name}>" if name in _VARIANTS else "<user>"
-
-
-_ANY: Any = Annotated[
-    reduce(
-        or_,
-        [
-            Annotated[variant, Tag(f"<{name}>")]
-            for name, variant in {**_VARIANTS, "user": _USER_VARIANT}.items()
-        ],
-    ),
-    Discriminator(_kind),
-]
-
-
-if TYPE_CHECKING:
-    AnyStrategy = StrategyConfig
-else:
-    AnyStrategy = _ANY
+    @field_validator("search", mode="before")
+    @classmethod
+    def _of_its_strategy(cls, value: Any, info: ValidationInfo) -> Any:
+        # A strategy that is not valid is absent here, and complained of itself.
+        name = info.data.get("strategy")
+        known = STRATEGIES.get(name) if name is not None else None
+        settings = known.settings if known is not None else UserSettings
+        return value if isinstance(value, settings) else settings.model_validate(value)
 
 
 class RunConfig(Frozen):
@@ -124,7 +98,7 @@ class RunConfig(Frozen):
 
     task: str = Field(min_length=1)
     space: Space
-    strategy: AnyStrategy
+    strategy: StrategyConfig
     shots: Positive = 16
     seed: NotNegative = 1
     budget: SearchBudget | None = None
@@ -144,19 +118,7 @@ def load_strategy(name_or_path: str | Path) -> StrategyConfig:
     """
     path = preset_path("strategies", name_or_path, "strategy", StrategyError)
     data = {"name": path.stem, **read_yaml(path, "strategy", StrategyError)}
-    return validated(_strategy_type(data), data, f"strategy {name_or_path}", StrategyError)
-
-
-def _strategy_type(data: dict[str, Any]) -> type[StrategyConfig]:
-    name = data.get("strategy")
-    if isinstance(name, str) and name in _VARIANTS:
-        return _VARIANTS[name]
-    if isinstance(name, str) and _USERS.fullmatch(name):
-        return _USER_VARIANT
-    raise StrategyError(
-        f"strategy: expected one of {', '.join(SETTINGS)}, or package.module:Class for one of "
-        f"your own, found {shown(name)}"
-    )
+    return validated(StrategyConfig, data, f"strategy {name_or_path}", StrategyError)
 
 
 def resolve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -19,7 +19,7 @@ from dpl_nas.config.values import (
 from dpl_nas.io.validation import Frozen
 
 __all__ = [
-    "SETTINGS",
+    "STRATEGIES",
     "AlphaSettings",
     "Constraint",
     "DartsSettings",
@@ -31,6 +31,7 @@ __all__ = [
     "ManualSettings",
     "OneShotSettings",
     "RandomSettings",
+    "Registered",
     "SearchSettings",
     "SupernetSettings",
     "Temperature",
@@ -214,15 +215,22 @@ class UserSettings(SearchSettings):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
-#: By the names that ``strategy:`` of a strategy file knows.
-SETTINGS: dict[str, type[SearchSettings]] = {
-    "darts": DartsSettings,
-    "evolution": EvolutionSettings,
-    "grid": GridSettings,
-    "gumbel_darts": GumbelDartsSettings,
-    "halving": HalvingSettings,
-    "manual": ManualSettings,
-    "one_shot": OneShotSettings,
-    "random": RandomSettings,
-    "tpe": TpeSettings,
+class Registered(NamedTuple):
+    """One of our strategies: its class in ``dpl_nas.strategy.<name>``, and its settings."""
+
+    class_name: str
+    settings: type[SearchSettings]
+
+
+#: By the names that ``strategy:`` of a strategy file knows: all that is to be registered.
+STRATEGIES: dict[str, Registered] = {
+    "darts": Registered("DARTS", DartsSettings),
+    "evolution": Registered("Evolution", EvolutionSettings),
+    "grid": Registered("Grid", GridSettings),
+    "gumbel_darts": Registered("GumbelDARTS", GumbelDartsSettings),
+    "halving": Registered("Halving", HalvingSettings),
+    "manual": Registered("Manual", ManualSettings),
+    "one_shot": Registered("OneShot", OneShotSettings),
+    "random": Registered("Random", RandomSettings),
+    "tpe": Registered("TPE", TpeSettings),
 }

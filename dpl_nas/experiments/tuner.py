@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol
@@ -72,7 +73,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         self._proposer = _proposer(algorithm, self._space, settings, seed)
         self._seed = seed
         self._count = fitting.count(self._space)
-        self._known: set[str] = set()
+        self._known: set[Architecture] = set()
 
     def update_search_space(self, search_space: Mapping[str, Any]) -> None:
         """Check what the experiment searches.
@@ -103,23 +104,20 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         if len(self._known) >= self._count:
             raise nni.NoMoreTrialError(f"all {self._count} architectures were tried")
         rng = Random(derive_seed(self._seed, "nni", parameter_id, len(self._known)))
-        for attempt in range(2 * _TRIES):
-            # Where hardly a proposal is new, a draw is.
-            chosen = (
-                self._proposer.propose(rng)
-                if attempt < _TRIES
-                else fitting.sample(self._space, rng)
-            )
-            if chosen.describe() not in self._known:
-                break
-        else:
-            chosen = next(
-                each
-                for each in fitting.enumerate_all(self._space)
-                if each.describe() not in self._known
-            )
-        self._known.add(chosen.describe())
-        return {f"{tower}/{layer}": length for tower, layer, length in chosen.items()}
+        # Where hardly a proposal is new, a draw is; and one of a list is in any case.
+        ways: tuple[Callable[[], Architecture], ...] = (
+            lambda: self._proposer.propose(rng),
+            lambda: fitting.sample(self._space, rng),
+        )
+        fresh = (
+            each
+            for draw in ways
+            for each in fitting.distinct(draw, 1, tries=_TRIES, known=self._known)
+        )
+        rest = (each for each in fitting.enumerate_all(self._space) if each not in self._known)
+        chosen = next(chain(fresh, rest))
+        self._known.add(chosen)
+        return chosen.by_label()
 
     def receive_trial_result(
         self,
@@ -150,7 +148,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
             return
         # Of equal accuracies the smaller loss counts, by less than one of a million images would.
         score = float(result["default"]) + 1e-6 * math.exp(-float(result.get("loss", 0.0)))
-        self._known.add(architecture.describe())
+        self._known.add(architecture)
         self._proposer.learn(architecture, score)
 
 
@@ -186,10 +184,13 @@ class _Evolution:
     def propose(self, rng: Random) -> Architecture:
         if len(self._population) < self._settings.population_size:
             return fitting.sample(self._space, rng)
-        child = self._parent(rng)
-        if self._settings.crossover:
-            child = fitting.crossover(self._space, child, self._parent(rng), rng)
-        return fitting.mutate(self._space, child, rng, self._settings.mutated_layers)
+        return fitting.offspring(
+            self._space,
+            lambda: self._parent(rng),
+            rng,
+            crosses=self._settings.crossover,
+            mutated_layers=self._settings.mutated_layers,
+        )
 
     def learn(self, architecture: Architecture, score: float) -> None:
         self._population.append((score, architecture))

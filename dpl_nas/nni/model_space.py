@@ -20,7 +20,7 @@ from dpl_nas.errors import ArchitectureError, SpaceError
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import DifferentiableContexts, SampledContexts
 from dpl_nas.prompted import Context, ContextMixture, NestedContext, PromptedCLIP
-from dpl_nas.space import Space, Tower, fitting
+from dpl_nas.space import Space, Tower, fitting, label_of
 from dpl_nas.training.model import initialise_contexts
 
 __all__ = ["ContextChoice", "LengthChoice", "PromptSpace"]
@@ -58,7 +58,7 @@ class LengthChoice(Categorical):  # type: ignore[misc]
         lengths = {
             tower: [
                 # Choices that are open can still become the shortest.
-                int(sample.get(f"{tower}/{layer}", part.lengths[0]))
+                int(sample.get(label_of(tower, layer), part.lengths[0]))
                 for layer in part.layers
             ]
             for tower, part in self.space.towers.items()

@@ -67,7 +67,7 @@ def is_architecture(parameters: Mapping[str, Any]) -> bool:
 
 def sample_of(architecture: Architecture) -> dict[str, str]:
     """The architecture as a sample of NNI: length names by label."""
-    return {f"{tower}/{layer}": str(length) for tower, layer, length in architecture.items()}
+    return {label: str(length) for label, length in architecture.by_label().items()}
 
 
 def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> Architecture:
@@ -100,14 +100,12 @@ def described_architecture(space: Space, text: str) -> Architecture:
     """
     lengths: dict[str, Any] = {}
     for part in text.split("|"):
-        tower, *numbers = part.split() or [""]
-        layers = next((each.layers for name, each in space.towers.items() if name == tower), ())
-        if len(layers) != len(numbers):
+        name, *numbers = part.split() or [""]
+        labels = [label for label, tower, _ in space.labels() if tower == name]
+        if len(labels) != len(numbers):
             raise ArchitectureError(
-                f"expected one length for each of the {len(layers)} layers that space "
-                f"{space.name} searches in the {tower} tower, found {shown(text)}"
+                f"expected one length for each of the {len(labels)} layers that space "
+                f"{space.name} searches in the {name} tower, found {shown(text)}"
             )
-        lengths |= {
-            f"{tower}/{layer}": number for layer, number in zip(layers, numbers, strict=True)
-        }
+        lengths |= dict(zip(labels, numbers, strict=True))
     return architecture_of_parameters(space, lengths)

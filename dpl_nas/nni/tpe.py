@@ -18,7 +18,7 @@ from nni.algorithms.hpo.tpe_tuner import (
 from dpl_nas.config import TpeSettings
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space, fitting
+from dpl_nas.space import Architecture, Space, fitting, label_of
 
 __all__ = ["FittingTpe"]
 
@@ -49,12 +49,12 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
         )
         self._architectures = space
         self._seed = seed
-        self._known: set[str] = set()
+        self._known: set[Architecture] = set()
 
     def generate_parameters(self, parameter_id: int, **_: Any) -> dict[str, str]:
         """The next architecture, as a sample of NNI: the names of the lengths, by label."""
         chosen = self.propose(Random(derive_seed(self._seed, "tpe", parameter_id)))
-        self._known.add(chosen.describe())
+        self._known.add(chosen)
         self._params[parameter_id] = self._running_params[parameter_id] = {
             (label,): index for label, index in self._indices(chosen).items()
         }
@@ -62,7 +62,7 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
 
     def learn(self, architecture: Architecture, score: float) -> None:
         """Take in a trial that somebody else proposed."""
-        self._known.add(architecture.describe())
+        self._known.add(architecture)
         for label, index in self._indices(architecture).items():
             self._history[(label,)].append(Record(index, -score))
 
@@ -82,16 +82,13 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
 
     def _fresh(self, rng: Random, draw: Callable[[Random], Architecture]) -> Architecture:
         """A draw that was not proposed before, where one is found."""
-        for _ in range(_TRIES):
-            drawn = draw(rng)
-            if drawn.describe() not in self._known:
-                return drawn
-        return fitting.sample(self._architectures, rng)
+        found = fitting.distinct(lambda: draw(rng), 1, tries=_TRIES, known=self._known)
+        return found[0] if found else fitting.sample(self._architectures, rng)
 
     def _indices(self, architecture: Architecture) -> dict[str, int]:
         towers = self._architectures.towers
         return {
-            f"{tower}/{layer}": towers[tower].lengths.index(length)
+            label_of(tower, layer): towers[tower].lengths.index(length)
             for tower, layer, length in architecture.items()
         }
 

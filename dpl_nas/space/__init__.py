@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpl_nas.space.architecture import Architecture, load_architecture
+from dpl_nas.space.architecture import Architecture, label_of, load_architecture
 from dpl_nas.space.backbone_config import BackboneConfig, Precision
 from dpl_nas.space.limits import Limit
 from dpl_nas.space.space import Space, TowerSpace, choices_of, load_space, space_problems
@@ -18,6 +18,7 @@ __all__ = [
     "Tower",
     "TowerSpace",
     "choices_of",
+    "label_of",
     "load_architecture",
     "load_space",
     "space_problems",

@@ -13,11 +13,16 @@ from dpl_nas.io.files import read_json, write_json
 from dpl_nas.io.validation import Frozen, WholeNumbers, validated
 from dpl_nas.space.towers import Tower
 
-__all__ = ["Architecture", "load_architecture"]
+__all__ = ["Architecture", "label_of", "load_architecture"]
+
+
+def label_of(tower: Tower, layer: int) -> str:
+    """What a layer is called: ``image/0`` and so on."""
+    return f"{tower}/{layer}"
 
 
 class Architecture(Frozen):
-    """One context length for every searched layer.
+    """One context length for every searched layer; equal ones have equal hashes.
 
     Attributes
     ----------
@@ -42,6 +47,14 @@ class Architecture(Frozen):
             raise ValueError("expected one length for each layer of each tower")
         return self
 
+    def __hash__(self) -> int:
+        return hash((self.space_id, self.key))
+
+    @property
+    def key(self) -> tuple[tuple[Tower, tuple[int, ...]], ...]:
+        """What tells the architectures of one space apart, whatever the order of the towers."""
+        return tuple(sorted(self.lengths.items()))
+
     @property
     def vectors(self) -> int:
         """Context vectors in all."""
@@ -52,6 +65,14 @@ class Architecture(Frozen):
         for tower, layers in self.layers.items():
             for layer, length in zip(layers, self.lengths[tower], strict=True):
                 yield tower, layer, length
+
+    def by_label(self) -> dict[str, int]:
+        """Lengths by label: ``{"image/0": 4, ...}``."""
+        return {label_of(tower, layer): length for tower, layer, length in self.items()}
+
+    def plain_lengths(self) -> dict[str, list[int]]:
+        """Lengths by tower as plain values for JSON."""
+        return {tower: list(lengths) for tower, lengths in self.lengths.items()}
 
     def describe(self) -> str:
         """One line: ``image 0 4 2 ... | text 6 0 1 ...``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validated
-from dpl_nas.space.architecture import Architecture
+from dpl_nas.space.architecture import Architecture, label_of
 from dpl_nas.space.backbone_config import BackboneConfig
 from dpl_nas.space.limits import Limit, LimitKey, limit_of
 from dpl_nas.space.towers import TOWERS, Tower
@@ -128,7 +128,7 @@ class Space(Frozen):
         """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
         for tower, part in self.towers.items():
             for layer in part.layers:
-                yield f"{tower}/{layer}", tower, layer
+                yield label_of(tower, layer), tower, layer
 
     @property
     def size(self) -> int:
@@ -162,12 +162,29 @@ class Space(Frozen):
             space_id=self.id,
             layers={tower: part.layers for tower, part in self.towers.items()},
             lengths={
-                tower: tuple(lengths[f"{tower}/{layer}"] for layer in part.layers)
+                tower: tuple(lengths[label_of(tower, layer)] for layer in part.layers)
                 for tower, part in self.towers.items()
             },
         )
         self.check(architecture)
         return architecture
+
+    def architecture_of(self, lengths: Mapping[Tower, Sequence[int]]) -> Architecture:
+        """The architecture with these lengths by tower, in the order of the layers.
+
+        Raises
+        ------
+        ArchitectureError
+            If a tower or a length is missing or not in the space, or a limit is exceeded.
+        """
+        # What is missing is told by the label.
+        return self.architecture(
+            {
+                label_of(tower, layer): length
+                for tower, part in self.towers.items()
+                for layer, length in zip(part.layers, lengths.get(tower, ()), strict=False)
+            }
+        )
 
     def uniform(self, length: int) -> Architecture:
         """The manual design: the same length at every layer.

@@ -39,33 +39,28 @@ __all__ = [
     "make_strategy",
 ]
 
-#: NNI takes seconds to import: only who searches waits for it.
+#: Where the names live that are no strategy of ours.
 _HOMES = {
-    "DARTS": "darts",
     "EpochRecord": "result",
-    "Evolution": "evolution",
     "Found": "base",
-    "Grid": "grid",
-    "GumbelDARTS": "gumbel_darts",
-    "Halving": "halving",
-    "Manual": "manual",
-    "OneShot": "one_shot",
-    "Random": "random",
+    "Search": "search",
     "SearchResult": "result",
     "Strategy": "base",
-    "Search": "search",
-    "TPE": "tpe",
     "from_nni": "foreign",
     "make_strategy": "registry",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from importlib import import_module
+    # NNI takes seconds to import: only who searches waits for it.
+    from importlib import import_module
 
+    from dpl_nas.config import STRATEGIES
+
+    homes = {known.class_name: module for module, known in STRATEGIES.items()} | _HOMES
+    if name in homes:
         from dpl_nas.nni.quiet import quiet
 
         with quiet():
-            return getattr(import_module(f"dpl_nas.strategy.{_HOMES[name]}"), name)
+            return getattr(import_module(f"dpl_nas.strategy.{homes[name]}"), name)
     raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -18,7 +18,7 @@ from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
-from dpl_nas.space.fitting import count, project, weighted_draws
+from dpl_nas.space.fitting import count, distinct, project, weighted_draws
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
 from dpl_nas.strategy.search import Search
@@ -163,12 +163,12 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     ) -> list[Architecture]:
         """The choice, then others: for the front under smaller limits, else by probability."""
         scores = {label: log_softmax(logits) for label, logits in record.alpha.items()}
-        found = {tuple(chosen.lengths.values()): chosen}
+        found = {chosen: None}
         if search.objective == "pareto":
             for vectors in spread(chosen.vectors, self.settings.shortlist):
                 smaller = search.space.model_copy(update={"max_context_vectors": vectors})
                 design = project(smaller, scores)
-                found.setdefault(tuple(design.lengths.values()), design)
+                found.setdefault(design)
         rng = search.rng("shortlist")
         wanted = min(self.settings.shortlist, count(search.space))
         temperature = 1.0
@@ -178,13 +178,17 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 for label, logits in record.alpha.items()
             }
             draw = weighted_draws(search.space, weights)
-            before = len(found)
-            for design in (draw(rng) for _ in range(2 * wanted)):
-                found.setdefault(tuple(design.lengths.values()), design)
+            others = distinct(
+                lambda: draw(rng),  # noqa: B023 - called at once
+                wanted - len(found),
+                tries=2 * wanted,
+                known=found,
+            )
+            found |= dict.fromkeys(others)
             # Where the alphas are decided, there is little else to draw.
-            if len(found) == before:
+            if not others:
                 temperature *= 1.5
-        return list(found.values())[: self.settings.shortlist]
+        return list(found)[: self.settings.shortlist]
 
     # What follows is NNI's interface.
 

@@ -44,11 +44,14 @@ class _FittingEvolution(RegularizedEvolution):  # type: ignore[misc]
         self._rng = search.rng("evolution/children")
 
     def new_individual(self) -> ExecutableModelSpace:
-        parent = self._architecture(self.best_parent())
-        if self.crossover:
-            other = self._architecture(self.best_parent())
-            parent = fitting.crossover(self._space, parent, other, self._rng)
-        child = sample_of(fitting.mutate(self._space, parent, self._rng, self._layers))
+        made = fitting.offspring(
+            self._space,
+            lambda: self._architecture(self.best_parent()),
+            self._rng,
+            crosses=self.crossover,
+            mutated_layers=self._layers,
+        )
+        child = sample_of(made)
         self._dedup_helper.dedup(child)
         return self.model_space.freeze(child)
 

@@ -6,7 +6,7 @@ import math
 
 from dpl_nas.config import HalvingSettings
 from dpl_nas.errors import StrategyError
-from dpl_nas.space import Architecture, fitting
+from dpl_nas.space import fitting
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.search import Search
 
@@ -45,7 +45,7 @@ class Halving(Strategy):
                 f"successive halving needs a budget of at least one whole trial of "
                 f"{engine.trial_cost.steps} training steps"
             )
-        chosen = _distinct(search, min(count, fitting.count(search.space)))
+        chosen = fitting.distinct_sample(search.space, search.rng("halving"), count)
         for rung, until in enumerate(epochs):
             last = until == engine.epochs
             found = engine.evaluate(chosen, until, goes_on=not last or rung > 0)
@@ -95,18 +95,3 @@ def _affordable(epochs: list[int], eta: int, most: float) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _distinct(search: Search, count: int) -> list[Architecture]:
-    """Different architectures, drawn uniformly."""
-    rng = search.rng("halving")
-    size = fitting.count(search.space)
-    if count >= size:
-        return list(fitting.enumerate_all(search.space))
-    if size < 4 * count:
-        return [fitting.nth(search.space, index) for index in rng.sample(range(size), count)]
-    found: dict[tuple[tuple[int, ...], ...], Architecture] = {}
-    while len(found) < count:
-        drawn = fitting.sample(search.space, rng)
-        found[tuple(drawn.lengths.values())] = drawn
-    return list(found.values())

@@ -26,7 +26,7 @@ from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import SampledContexts
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space, fitting
+from dpl_nas.space import Architecture, Space, fitting, label_of
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.search import Search
 from dpl_nas.strategy.supernet.images import Supernet
@@ -232,17 +232,16 @@ class _Candidates:
         self._clip = clip
         self._reserved = reserved
         self._cost = cost
-        self._scores: dict[tuple[Any, ...], tuple[float, Architecture]] = {}
+        self._scores: dict[Architecture, float] = {}
 
     def best(self, count: int) -> list[Architecture]:
         """The best, the first of them first."""
-        ranked = sorted(self._scores.values(), key=lambda each: (-each[0], each[1].vectors))
-        return [architecture for _, architecture in ranked[:count]]
+        ranked = sorted(self._scores.items(), key=lambda each: (-each[1], each[0].vectors))
+        return [architecture for architecture, _ in ranked[:count]]
 
     def measure(self, architecture: Architecture) -> bool:
         """Whether there was budget for it."""
-        key = tuple(architecture.lengths.values())
-        if key in self._scores:
+        if architecture in self._scores:
             return True
         if self._search.engine.steps_left - self._reserved < self._cost.steps:
             return False
@@ -250,7 +249,7 @@ class _Candidates:
         score = shared_outcome(self._search, self._supernet, self._clip, architecture).score
         seconds = time.perf_counter() - started
         self._search.charge(f"path {len(self._scores)}", self._cost + Cost(seconds=seconds))
-        self._scores[key] = (score, architecture)
+        self._scores[architecture] = score
         return True
 
 
@@ -264,10 +263,14 @@ def _evolved(
     for _ in range(settings.generations):
         parents = candidates.best(max(2, settings.population_size // 2))
         for child in range(settings.population_size):
-            if child % 2:
-                made = fitting.crossover(space, rng.choice(parents), rng.choice(parents), rng)
-            else:
-                made = fitting.mutate(space, rng.choice(parents), rng, settings.mutated_layers)
+            crosses = child % 2 == 1
+            made = fitting.offspring(
+                space,
+                lambda: rng.choice(parents),  # noqa: B023 - called at once
+                rng,
+                crosses=crosses,
+                mutated_layers=0 if crosses else settings.mutated_layers,
+            )
             if not candidates.measure(made):
                 return candidates.best(settings.shortlist)
     return candidates.best(settings.shortlist)
@@ -282,7 +285,7 @@ def shared_outcome(
         module.label: module for module in clip.modules() if isinstance(module, SampledContexts)
     }
     for tower, layer, length in architecture.items():
-        contexts.setdefault(tower, {})[layer] = layers[f"{tower}/{layer}"][str(length)]
+        contexts.setdefault(tower, {})[layer] = layers[label_of(tower, layer)][str(length)]
     model = PromptedCLIP(clip.backbone, contexts)
     with torch.no_grad():
         classifier = Classifier(model, model.encode_text(supernet.text))

@@ -8,24 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dpl_nas.config import SETTINGS, SearchSettings, StrategyConfig
+from dpl_nas.config import STRATEGIES, SearchSettings, StrategyConfig
 from dpl_nas.errors import DplError, StrategyError
 from dpl_nas.strategy.base import Strategy
 
-__all__ = ["CLASSES", "make_strategy", "strategy_class"]
-
-#: Imported when asked for: NNI takes seconds.
-CLASSES: dict[str, tuple[str, str]] = {
-    "darts": ("dpl_nas.strategy.darts", "DARTS"),
-    "evolution": ("dpl_nas.strategy.evolution", "Evolution"),
-    "grid": ("dpl_nas.strategy.grid", "Grid"),
-    "gumbel_darts": ("dpl_nas.strategy.gumbel_darts", "GumbelDARTS"),
-    "halving": ("dpl_nas.strategy.halving", "Halving"),
-    "manual": ("dpl_nas.strategy.manual", "Manual"),
-    "one_shot": ("dpl_nas.strategy.one_shot", "OneShot"),
-    "random": ("dpl_nas.strategy.random", "Random"),
-    "tpe": ("dpl_nas.strategy.tpe", "TPE"),
-}
+__all__ = ["make_strategy", "strategy_class"]
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -36,13 +23,14 @@ def strategy_class(name: str) -> type[Strategy]:
     StrategyError
         With the list of known names.
     """
-    if name not in CLASSES:
-        raise StrategyError(f"unknown strategy {name!r}: known are {', '.join(CLASSES)}")
+    if name not in STRATEGIES:
+        raise StrategyError(f"unknown strategy {name!r}: known are {', '.join(STRATEGIES)}")
     from dpl_nas.nni.quiet import quiet
 
-    module, attribute = CLASSES[name]
+    # Imported when asked for: NNI takes seconds.
     with quiet():
-        found: type[Strategy] = getattr(importlib.import_module(module), attribute)
+        module = importlib.import_module(f"dpl_nas.strategy.{name}")
+    found: type[Strategy] = getattr(module, STRATEGIES[name].class_name)
     return found
 
 
@@ -54,7 +42,7 @@ def make_strategy(config: StrategyConfig) -> Strategy:
     StrategyError
         If a user's class cannot be imported or made, or is no strategy.
     """
-    if config.strategy in SETTINGS:
+    if config.strategy in STRATEGIES:
         return strategy_class(config.strategy)(**config.search.model_dump(mode="json"))
     kind = _imported(config.strategy)
     extra = dict(config.search.model_extra or {})

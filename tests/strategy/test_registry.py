@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from dpl_nas.config import SETTINGS, StrategyConfig, load_strategy
+import dpl_nas
+from dpl_nas.config import STRATEGIES, StrategyConfig, load_strategy
 from dpl_nas.errors import ConfigError, DplError, StrategyError
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.strategy import Strategy, make_strategy
-from dpl_nas.strategy.registry import CLASSES, strategy_class
+from dpl_nas.strategy.registry import strategy_class
 from dpl_nas.testing import Bench, assert_sentence, small_space, story
 
 MODULE = '''
@@ -92,14 +93,14 @@ def config(tmp_path: Path, strategy: str, search: dict[str, Any] | None = None) 
 
 
 def test_every_name_has_settings_and_a_class(tmp_path: Path) -> None:
-    assert set(CLASSES) == set(SETTINGS)
-    for name in CLASSES:
+    for name, (class_name, settings) in STRATEGIES.items():
         kind = strategy_class(name)
+        assert kind is getattr(dpl_nas.strategy, class_name)
         assert kind.name == name
-        assert kind.Settings is SETTINGS[name]
+        assert kind.Settings is settings
         made = make_strategy(config(tmp_path, name, {"validation": "extra"}))
         assert isinstance(made, kind)
-        assert made.settings == SETTINGS[name](validation="extra")
+        assert made.settings == settings(validation="extra")
 
 
 def test_unknown_names(tmp_path: Path) -> None:

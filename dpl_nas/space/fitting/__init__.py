@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dpl_nas.space.fitting.designs import manual_designs
-from dpl_nas.space.fitting.draws import count, enumerate_all, nth, sample
+from dpl_nas.space.fitting.draws import count, distinct, distinct_sample, enumerate_all, nth, sample
 from dpl_nas.space.fitting.projection import project
-from dpl_nas.space.fitting.variation import crossover, mutate
+from dpl_nas.space.fitting.variation import crossover, mutate, offspring
 from dpl_nas.space.fitting.weighted import sample_weighted, weighted_draws
 
 __all__ = [
     "count",
     "crossover",
+    "distinct",
+    "distinct_sample",
     "enumerate_all",
     "manual_designs",
     "mutate",
     "nth",
+    "offspring",
     "project",
     "sample",
     "sample_weighted",

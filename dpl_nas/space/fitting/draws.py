@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from random import Random
 
 from dpl_nas.errors import ArchitectureError
@@ -10,7 +10,10 @@ from dpl_nas.space.architecture import Architecture
 from dpl_nas.space.fitting.combinations import Combinations, architecture_of
 from dpl_nas.space.space import Space
 
-__all__ = ["count", "enumerate_all", "nth", "sample"]
+__all__ = ["count", "distinct", "distinct_sample", "enumerate_all", "nth", "sample"]
+
+#: Of spaces up to this size, distinct draws are a part of a shuffled list of all.
+_LISTED = 4096
 
 
 def count(space: Space) -> int:
@@ -74,3 +77,36 @@ def sample(space: Space, rng: Random, fixed: Mapping[str, int] | None = None) ->
             "limits: fix other lengths, or fewer"
         )
     return architecture_of(space, combinations.at(rng.randrange(combinations.size)))
+
+
+def distinct(
+    draw: Callable[[], Architecture],
+    count: int,
+    *,
+    tries: int,
+    known: Collection[Architecture] = (),
+) -> list[Architecture]:
+    """Up to ``count`` different architectures that are not ``known``, of ``tries`` draws."""
+    found: dict[Architecture, None] = {}
+    for _ in range(tries):
+        if len(found) >= count:
+            break
+        drawn = draw()
+        if drawn not in known:
+            found.setdefault(drawn)
+    return list(found)
+
+
+def distinct_sample(space: Space, rng: Random, number: int) -> list[Architecture]:
+    """Different architectures that fit, drawn uniformly; all of a space that has no more.
+
+    The first of a larger ``number`` are those of a smaller one.
+    """
+    size = count(space)
+    if size <= _LISTED:
+        order = rng.sample(range(size), size)
+        return [nth(space, index) for index in order[:number]]
+    found: list[Architecture] = []
+    while len(found) < min(number, size):
+        found += distinct(lambda: sample(space, rng), 1, tries=1, known=found)
+    return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from dpl_nas.space.architecture import Architecture
 from dpl_nas.space.fitting.combinations import Combinations, architecture_of, lengths_of
 from dpl_nas.space.space import Space
 
-__all__ = ["crossover", "mutate"]
+__all__ = ["crossover", "mutate", "offspring"]
 
 
 def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:
@@ -77,3 +78,28 @@ def crossover(space: Space, a: Architecture, b: Architecture, rng: Random) -> Ar
     ]
     combinations = Combinations(space, lengths)
     return architecture_of(space, combinations.at(rng.randrange(combinations.size)))
+
+
+def offspring(
+    space: Space,
+    select: Callable[[], Architecture],
+    rng: Random,
+    *,
+    crosses: bool,
+    mutated_layers: int,
+) -> Architecture:
+    """One step of evolution: a child of one or two parents, some of whose layers are drawn anew.
+
+    Parameters
+    ----------
+    select
+        Chooses a parent, such as the best of a few of the population.
+    crosses
+        Whether the child has two parents (:func:`crossover`).
+    mutated_layers
+        How many layers :func:`mutate` opens; 0 for none.
+    """
+    child = select()
+    if crosses:
+        child = crossover(space, child, select(), rng)
+    return mutate(space, child, rng, mutated_layers) if mutated_layers else child

@@ -223,8 +223,7 @@ class SearchProgress(pl.Callback):
         if not self._space.limits:
             return {label: int(layer.chosen()) for label, layer in layers.items()}
         scores = {label: log_softmax(logits) for label, logits in alpha.items()}
-        found = project(self._space, scores)
-        return {f"{tower}/{layer}": length for tower, layer, length in found.items()}
+        return project(self._space, scores).by_label()
 
     @torch.no_grad()
     def _accuracy(self, clip: PromptedCLIP) -> float:
