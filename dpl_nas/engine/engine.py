@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dpl_nas.backbone import Backbone
-from dpl_nas.engine.entries import checked_entry
-from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, architecture_of, best_of, trial_key
-from dpl_nas.engine.ledger import Ledger
+from dpl_nas.engine.account import Account
+from dpl_nas.engine.entries import ChargeEntry, TrialEntry, trial_key
+from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, best_of
+from dpl_nas.engine.jobs import (
+    Finished,
+    TrialJob,
+    TrialWorkers,
+    trials_here,
+    trials_in_processes,
+)
+from dpl_nas.engine.replay import Replay
+from dpl_nas.engine.stops import StopReason
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
-from dpl_nas.engine.workers import Finished, Here, Job, Processes, Workers
-from dpl_nas.errors import ArchitectureError, CheckpointError, StrategyError
+from dpl_nas.errors import StrategyError
 from dpl_nas.observer import Observer
+from dpl_nas.process.scheduler import LostJobError, Pending
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.space import Architecture
-from dpl_nas.space.fitting import count as count_architectures
+from dpl_nas.space import Architecture, fitting
 from dpl_nas.training.evaluate import Classifier
 
 __all__ = ["TrialEngine"]
 
-_LEDGER = "ledger.jsonl"
+LEDGER = "ledger.jsonl"
 _STATES = "trials"
 
 #: From so many trials on, the share of those that failed is looked at.
@@ -38,12 +44,17 @@ _REPEATS = 1000
 
 
 @dataclass(frozen=True)
-class _Pending:
+class _Submitted:
+    """A trial that was not collected; ``result`` is there unless it was made before."""
+
     architecture: Architecture
     epochs: int
     cost: Cost
-    result: Callable[[], Evaluation | Finished | dict[str, Any]]
-    again: bool
+    result: Pending[Finished] | None
+
+    @property
+    def key(self) -> Hashable:
+        return trial_key(self.architecture.lengths, self.epochs)
 
 
 class TrialEngine:
@@ -61,14 +72,15 @@ class TrialEngine:
         What a trial is.
     budget
         Limits; ``None`` for none.
-    backbone
-        For trials in this process.
     folder
         Where the ledger is, and states of trainings that may go on; ``None`` keeps both
         nowhere.
     jobs
         Trials side by side. Their number decides which results a search has seen when it asks
         for the next, so the same seed with another number may end otherwise.
+    workers
+        Where trials run, instead of here or in ``jobs`` processes; whoever gives them closes
+        them.
     max_failed
         The share of trials that may fail.
     stage
@@ -89,9 +101,9 @@ class TrialEngine:
         settings: TrialSettings,
         budget: SearchBudget | None,
         *,
-        backbone: Backbone,
         folder: Path | None = None,
         jobs: int = 1,
+        workers: TrialWorkers | None = None,
         max_failed: float = 0.5,
         stage: str = "search",
         observer: Observer | None = None,
@@ -99,44 +111,37 @@ class TrialEngine:
     ) -> None:
         self.settings = settings
         self.evaluations: tuple[Evaluation, ...] = ()
-        self._budget = budget
-        self._jobs = jobs
         self._max_failed = max_failed
         self._observer = observer or Observer()
         self._stage = stage
         self._begun = False
-        self._own = FewShotTrials(settings, backbone)
-        self._size = count_architectures(settings.space)
-        self._pending: deque[_Pending] = deque()
-        self._seen: dict[tuple[Any, ...], Evaluation] = {}
-        self._charges: dict[str, Cost] = {}
-        self._trained: dict[tuple[Any, ...], int] = {}
-        self._spent = Cost()
+        self._own = FewShotTrials(settings)
+        self._size = fitting.count(settings.problem.space)
+        self._waiting: deque[_Submitted] = deque()
+        self._seen: dict[Hashable, Evaluation] = {}
+        self._charges: set[str] = set()
+        #: Epochs of the trainings whose states are kept.
+        self._trained: dict[Architecture, int] = {}
         self._repeats = 0
-        self._started = time.perf_counter()
+        self._account = Account(budget, self.trial_cost.steps)
         self._stack = ExitStack()
         self._folder = folder
-        self._ledger: Ledger | None = None
-        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self._before = 0.0
-        self._replayed = 0.0
-        if folder is not None:
-            ledger = Ledger(folder / _LEDGER, {**settings.identity(), **(identity or {})})
-            self._ledger = self._stack.enter_context(ledger)
-            try:
-                self._recall(ledger.entries, folder / _LEDGER)
-            except BaseException as error:
-                self._stack.close()
-                if not isinstance(error, ArchitectureError):
-                    raise
-                raise CheckpointError(
-                    f"{folder / _LEDGER}: {error}, so use another folder"
-                ) from error
-        self._workers: Workers = (
-            Here(self._own)
-            if jobs == 1
-            else self._stack.enter_context(_closing(Processes(settings, jobs)))
-        )
+        with ExitStack() as undone:
+            undone.callback(self._stack.close)
+            self._replay = Replay(
+                folder / LEDGER if folder is not None else None,
+                {**settings.identity(), **(identity or {})},
+                settings.problem.space,
+                self._stack,
+            )
+            self._account.before = self._replay.elapsed
+            self._replayed_until(0.0)
+            self._workers = workers or self._stack.enter_context(
+                closing(
+                    trials_here(self._own) if jobs == 1 else trials_in_processes(settings, jobs)
+                )
+            )
+            undone.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -156,12 +161,12 @@ class TrialEngine:
     @property
     def epochs(self) -> int:
         """Of a whole training."""
-        return self.settings.train.epochs
+        return self.settings.problem.recipe.epochs
 
     @property
     def jobs(self) -> int:
         """Trials side by side."""
-        return self._jobs
+        return self._workers.count
 
     @property
     def trial_cost(self) -> Cost:
@@ -171,54 +176,39 @@ class TrialEngine:
     @property
     def spent(self) -> Cost:
         """Of all results that were handed out, and all charges; ``seconds`` adds up work."""
-        return self._spent
+        return self._account.spent
 
     @property
     def elapsed(self) -> float:
         """Wall-clock seconds of the search, over all resumed parts."""
-        if self._known:
-            # The ledger still answers: the clock is where it was then.
-            return self._replayed
-        return self._before + time.perf_counter() - self._started
+        return self._account.elapsed
 
     @property
     def steps_left(self) -> float:
         """Steps that the budget still allows, beyond what was submitted; or infinity."""
-        limits = [math.inf]
-        if self._budget is not None and self._budget.steps is not None:
-            limits.append(self._budget.steps)
-        if self._budget is not None and self._budget.trials is not None:
-            limits.append(self._budget.trials * self.trial_cost.steps)
-        waiting = sum(each.cost.steps for each in self._pending)
-        return min(limits) - self._spent.steps - waiting
+        return self._account.steps_left(sum(each.cost.steps for each in self._waiting))
 
     @property
-    def stopped_by(self) -> str:
-        """Why there can be no further whole trial: an empty string while there can.
-
-        ``trials``, ``steps`` or ``seconds``: the budget; ``exhausted``: every architecture was
-        trained; ``repeats``: the search asked for nothing new a thousand times in a row.
-        """
-        if self._over:
-            return self._over
+    def stopped_by(self) -> StopReason | None:
+        """Why there can be no further whole trial; ``None`` while there can."""
+        if (over := self._over) is not None:
+            return over
         if self.steps_left < self.trial_cost.steps:
-            limit = self._budget.trials if self._budget else None
-            return "steps" if limit is None else "trials"
-        whole = sum(1 for key in self._seen if key[-1] == self.epochs)
-        if whole >= self._size:
-            return "exhausted"
-        return ""
+            return self._account.steps_reason
+        if sum(each.epochs == self.epochs for each in self.evaluations) >= self._size:
+            return StopReason.EXHAUSTED
+        return None
 
     def affords(self) -> bool:
         """Whether there can be one more whole trial."""
-        return not self.stopped_by
+        return self.stopped_by is None
 
     # Trials.
 
     @property
     def waiting(self) -> int:
         """Trials that were submitted and not collected."""
-        return len(self._pending)
+        return len(self._waiting)
 
     def submit(
         self, architecture: Architecture, epochs: int | None = None, *, goes_on: bool = False
@@ -238,25 +228,21 @@ class TrialEngine:
         ArchitectureError
             If it does not belong to the space, or exceeds its limits.
         """
-        self.settings.space.check(architecture)
+        self.settings.problem.space.check(architecture)
         if not self._begun:
             self._begun = True
             self._observer.begin(self._stage, self._total())
         epochs = self.epochs if epochs is None else epochs
-        key = trial_key(architecture, epochs)
-        cost, done = self._price(key)
-        again = cost is None
-        if again:
-            result: Callable[[], Any] = lambda: self._seen[key]  # noqa: E731
-        elif key in self._known:
-            result = lambda: self._known[key]  # noqa: E731
-        else:
+        cost, done = self._price(architecture, epochs)
+        submitted = _Submitted(architecture, epochs, cost or Cost(), None)
+        if cost is not None and submitted.key not in self._replay:
             # A state that is ahead would be of more epochs than are asked for.
             state = self._state(architecture) if goes_on and done < epochs else None
-            result = self._workers.start(Job(architecture, epochs, state))
-        if goes_on and not again:
-            self._trained[key[:-1]] = max(done, epochs)
-        self._pending.append(_Pending(architecture, epochs, cost or Cost(), result, again))
+            pending = self._workers.start(TrialJob(architecture, epochs, state))
+            submitted = replace(submitted, result=pending)
+        if goes_on and cost is not None:
+            self._trained[architecture] = max(done, epochs)
+        self._waiting.append(submitted)
 
     def collect(self) -> Evaluation:
         """The result of the earliest trial that was not collected; waits for it.
@@ -268,19 +254,28 @@ class TrialEngine:
         IndexError
             If none is waiting.
         """
-        pending = self._pending.popleft()
-        found = pending.result()
-        if isinstance(found, Evaluation):
+        submitted = self._waiting.popleft()
+        if submitted.key in self._seen:
             self._repeats += 1
-            return found
+            return self._seen[submitted.key]
+        entry = self._recalled(submitted) or self._made(submitted)
         self._repeats = 0
-        evaluation = self._counted(pending, found)
+        self._account.pay(entry.cost)
+        evaluation = Evaluation(
+            number=len(self.evaluations),
+            architecture=submitted.architecture,
+            epochs=submitted.epochs,
+            outcome=entry.measured,
+            cost=entry.cost,
+            spent=self.spent,
+            peak_bytes=entry.peak_bytes,
+            error=entry.error,
+        )
         self.evaluations = (*self.evaluations, evaluation)
-        key = trial_key(pending.architecture, pending.epochs)
-        self._seen[key] = evaluation
+        self._seen[submitted.key] = evaluation
         if evaluation.outcome is None:
             # Nothing of it is surely there to go on with.
-            self._trained.pop(key[:-1], None)
+            self._trained.pop(submitted.architecture, None)
         self._tell()
         self._check_failures()
         return evaluation
@@ -299,10 +294,10 @@ class TrialEngine:
         """
         results = []
         for architecture in architectures:
-            if self.waiting >= self._jobs:
+            if self.waiting >= self.jobs:
                 results.append(self.collect())
-            price, _ = self._price(trial_key(architecture, epochs or self.epochs))
-            if self._over or (price is not None and self.steps_left < price.steps):
+            price, _ = self._price(architecture, epochs or self.epochs)
+            if self._over is not None or (price is not None and self.steps_left < price.steps):
                 break
             self.submit(architecture, epochs, goes_on=goes_on)
         while self.waiting:
@@ -317,14 +312,14 @@ class TrialEngine:
         """Count work that is no trial, such as an epoch of a supernet, once by its name."""
         if what in self._charges:
             return
-        entry = self._known.pop(("charge", what), None)
+        self._charges.add(what)
+        entry = self._replay.take(("charge", what))
         if entry is None:
-            self._record({"charge": what, **_cost_entry(cost), "elapsed": self.elapsed})
+            entry = ChargeEntry.of(what, cost, self.elapsed)
+            self._replay.record(entry)
         else:
-            cost = Cost(entry["steps"], entry["images"], entry["seconds"])
-            self._replayed = entry["elapsed"]
-        self._charges[what] = cost
-        self._spent += cost
+            self._replayed_until(entry.elapsed)
+        self._account.pay(entry.cost)
 
     def validate(self, classifier: Classifier) -> Outcome:
         """What a classifier of the strategy's own reaches on the validation images."""
@@ -333,21 +328,19 @@ class TrialEngine:
     # What follows is internal.
 
     @property
-    def _over(self) -> str:
+    def _over(self) -> StopReason | None:
         """Why there can be no further trial, however short."""
         if self._repeats >= _REPEATS:
-            return "repeats"
-        limit = self._budget.seconds if self._budget is not None else None
-        return "seconds" if limit is not None and self.elapsed >= limit else ""
+            return StopReason.REPEATS
+        return StopReason.SECONDS if self._account.out_of_time else None
 
-    def _price(self, key: tuple[Any, ...]) -> tuple[Cost | None, int]:
+    def _price(self, architecture: Architecture, epochs: int) -> tuple[Cost | None, int]:
         """What a trial takes, ``None`` if it was made or is running; and epochs done of it."""
-        if key in self._seen or any(
-            trial_key(each.architecture, each.epochs) == key for each in self._pending
-        ):
-            return None, key[-1]
-        done = self._trained.get(key[:-1], 0)
-        return self._own.cost(key[-1], done if done < key[-1] else 0), done
+        key = trial_key(architecture.lengths, epochs)
+        if key in self._seen or any(each.key == key for each in self._waiting):
+            return None, epochs
+        done = self._trained.get(architecture, 0)
+        return self._own.cost(epochs, done if done < epochs else 0), done
 
     def _total(self) -> int:
         """Whole trials that can be made at most, for progress; 0 if that is not known."""
@@ -356,57 +349,37 @@ class TrialEngine:
             return 0
         return min(int(left // self.trial_cost.steps), self._size)
 
-    def _counted(self, pending: _Pending, found: Finished | dict[str, Any]) -> Evaluation:
-        key = trial_key(pending.architecture, pending.epochs)
-        if isinstance(found, Finished):
-            seconds = found.seconds
-            entry: dict[str, Any] = {
-                "lengths": {t: list(part) for t, part in pending.architecture.lengths.items()},
-                "epochs": pending.epochs,
-                "outcome": found.outcome
-                and [found.outcome.accuracy, found.outcome.loss, found.outcome.images],
-                "error": found.error,
-                **_cost_entry(Cost(pending.cost.steps, pending.cost.images, seconds)),
-                "peak_bytes": found.peak_bytes,
-                "elapsed": self.elapsed,
-            }
-            self._record(entry)
-        else:
-            entry = self._known.pop(key)
-            self._replayed = entry["elapsed"]
-        outcome = entry["outcome"]
-        cost = Cost(entry["steps"], entry["images"], entry["seconds"])
-        self._spent += cost
-        return Evaluation(
-            number=len(self.evaluations),
-            architecture=pending.architecture,
-            epochs=pending.epochs,
-            outcome=outcome and Outcome(*outcome),
-            cost=cost,
-            spent=self._spent,
-            peak_bytes=entry["peak_bytes"],
-            error=entry["error"],
+    def _recalled(self, submitted: _Submitted) -> TrialEntry | None:
+        """The line of the ledger that has the trial already."""
+        entry = self._replay.take(submitted.key)
+        if not isinstance(entry, TrialEntry):
+            return None
+        self._replayed_until(entry.elapsed)
+        return entry
+
+    def _made(self, submitted: _Submitted) -> TrialEntry:
+        """The line of the trial, once it is on disk."""
+        if submitted.result is None:
+            raise RuntimeError("the trial was never started")
+        try:
+            finished = submitted.result.result()
+        except LostJobError as error:
+            finished = Finished(None, 0.0, 0, str(error))
+        entry = TrialEntry.of(
+            submitted.architecture,
+            submitted.epochs,
+            outcome=finished.outcome,
+            error=finished.error,
+            cost=replace(submitted.cost, seconds=finished.seconds),
+            peak_bytes=finished.peak_bytes,
+            elapsed=self.elapsed,
         )
+        self._replay.record(entry)
+        return entry
 
-    def _record(self, entry: dict[str, Any]) -> None:
-        if self._ledger is not None:
-            self._ledger.append(entry)
-
-    def _recall(self, entries: list[dict[str, Any]], path: Path) -> None:
-        space = self.settings.space
-        for number, entry in enumerate(entries, start=2):
-            checked_entry(
-                entry,
-                f"line {number} of {path} is none that a search of this version of dpl_nas wrote, "
-                "so use another folder",
-            )
-            key: tuple[Any, ...] = (
-                ("charge", entry["charge"])
-                if "charge" in entry
-                else trial_key(architecture_of(space, entry["lengths"]), entry["epochs"])
-            )
-            self._known.setdefault(key, entry)
-            self._before = max(self._before, float(entry["elapsed"]))
+    def _replayed_until(self, elapsed: float) -> None:
+        """While the ledger answers, the clock is where it was then."""
+        self._account.replayed = elapsed if self._replay else None
 
     def _state(self, architecture: Architecture) -> Path:
         if self._folder is None:
@@ -437,18 +410,3 @@ class TrialEngine:
                 f"{len(failed)} of {count} trials failed, more than the share of "
                 f"{self._max_failed:g} that may; the last one: {failed[-1].error}"
             )
-
-
-def _cost_entry(cost: Cost) -> dict[str, Any]:
-    return {"steps": cost.steps, "images": cost.images, "seconds": cost.seconds}
-
-
-class _closing:  # noqa: N801 - like contextlib's
-    def __init__(self, workers: Processes) -> None:
-        self._workers = workers
-
-    def __enter__(self) -> Processes:
-        return self._workers
-
-    def __exit__(self, *_: object) -> None:
-        self._workers.close()

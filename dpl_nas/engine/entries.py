@@ -1,37 +1,83 @@
-"""What the lines of a search's ledger must hold: a file may have been edited, or damaged."""
+"""The lines of a search's ledger: trials, and charges for work that is no trial."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Hashable
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from dpl_nas.errors import CheckpointError
+from dpl_nas.engine.evaluation import Cost, Outcome
+from dpl_nas.errors import ArchitectureError, CheckpointError
 from dpl_nas.io.validation import Frozen, validated
-from dpl_nas.space import Tower
+from dpl_nas.space import Architecture, Space, Tower
 
-__all__ = ["checked_entry"]
+__all__ = ["ChargeEntry", "Entry", "TrialEntry", "parse_entry", "trial_key"]
 
 _Count = Annotated[int, Field(ge=0, strict=True)]
 _Seconds = Annotated[float, Field(ge=0, strict=True)]
 
 
-class _Entry(Frozen):
+class _Paid(Frozen):
     steps: _Count
     images: _Count
     seconds: _Seconds
-    #: Wall-clock seconds of the search up to here.
+
+    @property
+    def cost(self) -> Cost:
+        """What was spent."""
+        return Cost(self.steps, self.images, self.seconds)
+
+
+class ChargeEntry(_Paid):
+    """Work that is no trial, such as an epoch of a supernet.
+
+    Attributes
+    ----------
+    charge
+        Its name.
+    elapsed
+        Wall-clock seconds of the search up to here.
+    """
+
+    charge: str
     elapsed: _Seconds
 
+    @classmethod
+    def of(cls, charge: str, cost: Cost, elapsed: float) -> Self:
+        """The line of a charge."""
+        return cls(
+            charge=charge,
+            steps=cost.steps,
+            images=cost.images,
+            seconds=cost.seconds,
+            elapsed=elapsed,
+        )
 
-class _Charge(_Entry):
-    charge: str
+    @property
+    def key(self) -> Hashable:
+        """What the line is about."""
+        return "charge", self.charge
 
 
-class _Trial(_Entry):
+class TrialEntry(_Paid):
+    """A trial and how it ended.
+
+    Attributes
+    ----------
+    lengths, epochs
+        What was trained, and for how long.
+    outcome
+        Accuracy, loss, and how many images; ``None`` where the trial failed, and ``error`` says
+        why.
+    peak_bytes
+        The most memory that its process had held up to its end.
+    elapsed
+        Wall-clock seconds of the search up to here.
+    """
+
     lengths: dict[Tower, tuple[_Count, ...]]
     epochs: Annotated[int, Field(ge=1, strict=True)]
-    #: Accuracy, loss, and how many images.
     outcome: (
         tuple[
             Annotated[float, Field(ge=0, le=1, strict=True)],
@@ -42,22 +88,71 @@ class _Trial(_Entry):
     )
     error: str | None
     peak_bytes: _Count
+    elapsed: _Seconds
 
     @model_validator(mode="after")
-    def _ended_somehow(self) -> _Trial:
+    def _ended_somehow(self) -> TrialEntry:
         if (self.outcome is None) == (self.error is None):
             raise ValueError("expected either an outcome or an error")
         return self
 
+    @classmethod
+    def of(
+        cls,
+        architecture: Architecture,
+        epochs: int,
+        *,
+        outcome: Outcome | None,
+        error: str | None,
+        cost: Cost,
+        peak_bytes: int,
+        elapsed: float,
+    ) -> Self:
+        """The line of a trial."""
+        return cls(
+            lengths=architecture.lengths,
+            epochs=epochs,
+            outcome=None if outcome is None else (outcome.accuracy, outcome.loss, outcome.images),
+            error=error,
+            steps=cost.steps,
+            images=cost.images,
+            seconds=cost.seconds,
+            peak_bytes=peak_bytes,
+            elapsed=elapsed,
+        )
 
-def checked_entry(entry: dict[str, Any], what: str) -> dict[str, Any]:
-    """The line itself, if it is one that a search writes.
+    @property
+    def key(self) -> Hashable:
+        """What the line is about."""
+        return trial_key(self.lengths, self.epochs)
+
+    @property
+    def measured(self) -> Outcome | None:
+        """What was measured."""
+        return None if self.outcome is None else Outcome(*self.outcome)
+
+
+Entry = ChargeEntry | TrialEntry
+
+
+def trial_key(lengths: Any, epochs: int) -> Hashable:
+    """What tells the trials of one search apart."""
+    return tuple(sorted(lengths.items())), epochs
+
+
+def parse_entry(line: dict[str, Any], space: Space, where: str) -> Entry:
+    """A line of the ledger of a search of ``space``.
 
     Raises
     ------
     CheckpointError
-        If it is not; the message begins with ``what``.
+        If a search has not written it; the message begins with ``where``.
     """
-    kind = _Charge if "charge" in entry else _Trial
-    validated(kind, entry, what, CheckpointError)
+    if "charge" in line:
+        return validated(ChargeEntry, line, where, CheckpointError)
+    entry = validated(TrialEntry, line, where, CheckpointError)
+    try:
+        space.architecture_of(entry.lengths)
+    except ArchitectureError as error:
+        raise CheckpointError(f"{where}: {error}") from error
     return entry

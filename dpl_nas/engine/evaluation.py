@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture
 
-__all__ = ["Cost", "Evaluation", "Outcome", "best_of", "pareto_front"]
+__all__ = [
+    "Cost",
+    "Evaluation",
+    "Outcome",
+    "best_of",
+    "best_so_far",
+    "pareto_front",
+    "whole_trials",
+]
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Cost:
     steps
         Forward and backward passes of one batch.
     images
-        That went through them, each as often as it did.
+        Images in all of these batches; one that was used twice counts twice.
     seconds
         Wall-clock time of the work itself; of parallel trials it adds up.
     """
@@ -96,7 +104,7 @@ class Evaluation:
         outcome = self.outcome
         return {
             "number": self.number,
-            "lengths": {t: list(part) for t, part in self.architecture.lengths.items()},
+            "lengths": self.architecture.plain_lengths(),
             "vectors": self.architecture.vectors,
             "epochs": self.epochs,
             "accuracy": outcome and outcome.accuracy,
@@ -111,55 +119,43 @@ class Evaluation:
         }
 
 
-def best_of(evaluations: Mapping[Any, Evaluation] | tuple[Evaluation, ...]) -> Evaluation | None:
-    """The trial with the best score: of equal ones fewer vectors, then the earlier.
+def whole_trials(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
+    """Trials that ended well, of the most epochs among these, the best first.
 
-    Only trials of the most epochs count, as a short training says less. ``None`` if none ended
-    well.
+    A short training says less than a whole one. Of equal scores, fewer context vectors come
+    first, then the earlier trial.
     """
-    found = evaluations.values() if isinstance(evaluations, Mapping) else evaluations
-    well = [each for each in found if each.outcome is not None]
+    well = [each for each in evaluations if each.outcome is not None]
     most = max((each.epochs for each in well), default=0)
-    return min(
-        (each for each in well if each.epochs == most),
-        key=lambda each: (-each.score, each.architecture.vectors, each.number),
-        default=None,
+    return tuple(
+        sorted(
+            (each for each in well if each.epochs == most),
+            key=lambda each: (-each.score, each.architecture.vectors, each.number),
+        )
     )
 
 
-def pareto_front(evaluations: tuple[Evaluation, ...]) -> tuple[Evaluation, ...]:
-    """Trials that no other beats in both context vectors and score, by vectors.
+def best_of(evaluations: Iterable[Evaluation]) -> Evaluation | None:
+    """The first of :func:`whole_trials`; ``None`` if none ended well."""
+    return next(iter(whole_trials(evaluations)), None)
 
-    Only trials of the most epochs count.
-    """
-    most = max((each.epochs for each in evaluations if each.outcome), default=0)
+
+def pareto_front(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
+    """Whole trials that no other beats in both context vectors and score, by vectors."""
     front: list[Evaluation] = []
     for each in sorted(
-        (each for each in evaluations if each.outcome and each.epochs == most),
-        key=lambda each: (each.architecture.vectors, -each.score, each.number),
+        whole_trials(evaluations), key=lambda each: (each.architecture.vectors, -each.score)
     ):
         if not front or each.score > front[-1].score:
             front.append(each)
     return tuple(front)
 
 
-def trial_key(architecture: Architecture, number: int) -> tuple[Any, ...]:
-    """What tells trials apart: the lengths, and the epochs or the seed."""
-    return (*sorted(architecture.lengths.items()), number)
-
-
-def architecture_of(space: Space, lengths: Mapping[str, Any]) -> Architecture:
-    """The architecture that a line of a ledger is about.
-
-    Raises
-    ------
-    ArchitectureError
-        If it does not fit the space.
-    """
-    return space.architecture(
-        {
-            f"{tower}/{layer}": length
-            for tower, part in space.towers.items()
-            for layer, length in zip(part.layers, lengths.get(tower, ()), strict=False)
-        }
-    )
+def best_so_far(evaluations: Iterable[Evaluation]) -> list[tuple[int, float, float]]:
+    """Steps and seconds of work, and the best validation accuracy of a whole trial by then."""
+    points: list[tuple[int, float, float]] = []
+    for each in sorted(whole_trials(evaluations), key=lambda each: each.number):
+        accuracy = each.accuracy
+        if accuracy is not None and (not points or accuracy > points[-1][2]):
+            points.append((each.spent.steps, each.spent.seconds, accuracy))
+    return points

@@ -16,7 +16,7 @@ from dpl_nas.io.files import claim, sync_folder
 __all__ = ["Ledger", "read_ledger"]
 
 #: Lines of other versions mean something else.
-_VERSION = 1
+_VERSION = 2
 
 
 class Ledger:

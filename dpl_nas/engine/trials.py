@@ -10,23 +10,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.nn import functional
 
-from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.config import RunConfig, TrainSettings
+from dpl_nas.config import SearchSettings
 from dpl_nas.engine.evaluation import Cost, Outcome
-from dpl_nas.errors import ConfigError
 from dpl_nas.observer import Observer
-from dpl_nas.space import Architecture, Space
-from dpl_nas.tasks import FewShotSplit, Task, few_shot_split
+from dpl_nas.space import Architecture
+from dpl_nas.tasks import FewShotSplit
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluate import Classifier, prompted
+from dpl_nas.training.problem import Problem
 from dpl_nas.training.train import FewShotTraining
 
-__all__ = ["FewShotTrials", "TrialSettings", "measured", "peak_bytes"]
+__all__ = ["FewShotTrials", "TrialSettings", "measure", "peak_bytes", "state_name"]
 
 _BATCH = 100
 
@@ -35,73 +34,41 @@ _BATCH = 100
 class TrialSettings:
     """All that decides what a trial measures, but for the architecture and the epochs.
 
-    Plain values and paths, so that it can be sent to another process.
-
     Attributes
     ----------
-    validation, validation_shots
-        Where the validation images come from (:func:`dpl_nas.tasks.few_shot_split`).
-    fingerprint
-        Of the backbone's weights.
+    search
+        Where the validation images come from.
     """
 
-    space: Space
-    task: Task
-    shots: int
-    seed: int
-    train: TrainSettings
-    validation: Literal["split", "extra"]
-    validation_shots: int | None
-    device: str
-    fingerprint: str
-
-    @classmethod
-    def of_run(cls, config: RunConfig, task: Task, backbone: Backbone) -> TrialSettings:
-        """Those of the trials of a run."""
-        search = config.strategy.search
-        return cls(
-            space=config.space,
-            task=task,
-            shots=config.shots,
-            seed=config.seed,
-            train=config.strategy.train,
-            validation=search.validation,
-            validation_shots=search.validation_shots,
-            device=str(backbone.device),
-            fingerprint=backbone.fingerprint,
-        )
+    problem: Problem
+    search: SearchSettings = SearchSettings()
 
     @property
     def split(self) -> FewShotSplit:
         """The images that are trained on, and those that are validated on."""
-        return few_shot_split(
-            self.task, self.shots, self.seed, self.validation, self.validation_shots
-        )
+        return self.problem.split(self.search)
 
     def identity(self) -> Mapping[str, Any]:
         """What two ledgers must have in common for their lines to mean the same."""
+        problem = self.problem
+        space, task = problem.space, problem.task
         return {
-            "task": self.task.name,
-            "classes": list(self.task.class_names),
-            "space": self.space.id,
-            "limits": {limit.key: limit.most for limit in self.space.limits},
-            "weights": self.fingerprint,
-            "precision": self.space.backbone.precision,
-            "shots": self.shots,
-            "seed": self.seed,
-            "validation": self.validation,
-            "validation_shots": self.validation_shots,
-            "train": self.train.model_dump(mode="json"),
+            "task": task.name,
+            "classes": list(task.class_names),
+            "space": space.id,
+            "limits": {limit.key: limit.most for limit in space.limits},
+            "weights": problem.backbone.fingerprint,
+            "precision": space.backbone.precision,
+            "shots": problem.shots,
+            "seed": problem.seed,
+            "validation": self.search.validation,
+            "validation_shots": self.search.validation_shots,
+            "train": problem.recipe.model_dump(mode="json"),
         }
 
 
 class FewShotTrials:
     """Runs trials one after another; backbone, captions and decoded images stay loaded.
-
-    Parameters
-    ----------
-    backbone
-        Loaded from the space if not given.
 
     Raises
     ------
@@ -111,26 +78,23 @@ class FewShotTrials:
         If the backbone that the space names has other weights than the search began with.
     """
 
-    def __init__(self, settings: TrialSettings, backbone: Backbone | None = None) -> None:
-        space, task = settings.space, settings.task
-        self._backbone = backbone or load_backbone(space.backbone, settings.device)
-        if self._backbone.fingerprint != settings.fingerprint:
-            raise ConfigError(
-                f"the weights of {self._backbone.name} are not those that the search began with: "
-                "search with jobs=1, or name the weights in space.backbone.pretrained"
-            )
+    def __init__(self, settings: TrialSettings) -> None:
+        problem = settings.problem
+        self._backbone = problem.backbone
         split = settings.split
         self._training = FewShotTraining(
-            space,
-            task,
+            problem.space,
+            problem.task,
             self._backbone,
             split.train,
-            shots=settings.shots,
-            seed=settings.seed,
-            settings=settings.train,
+            shots=problem.shots,
+            seed=problem.seed,
+            settings=problem.recipe,
         )
         # Validation images get the test transform, as published.
-        self._validation = FewShotImages(task.train, split.validation, self._backbone, "none")
+        self._validation = FewShotImages(
+            problem.task.train, split.validation, self._backbone, "none"
+        )
 
     def cost(self, epochs: int, done: int = 0) -> Cost:
         """What training from epoch ``done`` to ``epochs`` takes, in steps and images."""
@@ -167,11 +131,11 @@ class FewShotTrials:
 
     def validate(self, classifier: Classifier) -> Outcome:
         """Accuracy and mean cross-entropy on all validation images."""
-        return measured(classifier, self._validation)
+        return measure(classifier, self._validation)
 
 
 @torch.no_grad()
-def measured(classifier: Classifier, images: FewShotImages) -> Outcome:
+def measure(classifier: Classifier, images: FewShotImages) -> Outcome:
     """Accuracy and mean cross-entropy on all of a few images."""
     count = len(images)
     correct, loss = 0, 0.0
@@ -186,7 +150,7 @@ def measured(classifier: Classifier, images: FewShotImages) -> Outcome:
 
 def state_name(architecture: Architecture) -> str:
     """A file name for the state of an architecture's training."""
-    text = json.dumps(architecture.model_dump(mode="json")["lengths"], sort_keys=True)
+    text = json.dumps(architecture.plain_lengths(), sort_keys=True)
     return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.state"
 
 

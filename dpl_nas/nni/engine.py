@@ -63,7 +63,7 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
 
     def submit_models(self, *models: ExecutableModelSpace) -> None:
         """Begin a trial of each model."""
-        space = self._trials.settings.space
+        space = self._trials.settings.problem.space
         for model in models:
             if not self.idle_worker_available() or not self.budget_available():
                 # A strategy that did not ask: what it submits beyond the budget is not run.

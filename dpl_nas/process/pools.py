@@ -14,10 +14,15 @@ from typing import Any, ParamSpec, TypeVar
 
 from dpl_nas.process.memory import keep_freed_memory
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "share_of_cores"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+def share_of_cores(count: int) -> int:
+    """Threads of each of ``count`` processes."""
+    return max(1, (os.cpu_count() or 1) // count)
 
 
 class Pool(ProcessPoolExecutor):
@@ -32,6 +37,8 @@ class Pool(ProcessPoolExecutor):
         How many at a time.
     once
         A new process for every piece of work, so that its memory is its own.
+    threads
+        Of torch in each process; its share of the cores by default.
     prepare, arguments
         Called in each process before its first piece of work.
     """
@@ -41,6 +48,7 @@ class Pool(ProcessPoolExecutor):
         count: int,
         *,
         once: bool = False,
+        threads: int | None = None,
         prepare: Callable[..., None] | None = None,
         arguments: tuple[Any, ...] = (),
     ) -> None:
@@ -53,7 +61,7 @@ class Pool(ProcessPoolExecutor):
             count,
             mp_context=context,
             initializer=_prepare,
-            initargs=(held, max(1, (os.cpu_count() or 1) // count), prepare, arguments),
+            initargs=(held, threads or share_of_cores(count), prepare, arguments),
             max_tasks_per_child=1 if once else None,
         )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack, overload
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import Backbone
 from dpl_nas.config import Objective, SearchSettings, TrainSettings
-from dpl_nas.engine import TrialEngine, TrialSettings, best_of
-from dpl_nas.engine.trials import peak_bytes
+from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
+from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.validation import validated
 from dpl_nas.observer import Observer
@@ -21,6 +21,7 @@ from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
+from dpl_nas.training.problem import Problem
 
 __all__ = ["Found", "Strategy"]
 
@@ -41,7 +42,30 @@ class Found:
 
     architecture: Architecture | None = None
     records: tuple[EpochRecord, ...] = ()
-    stopped_by: str = ""
+    stopped_by: StopReason | None = None
+
+
+class SearchOptions(TypedDict, total=False):
+    """How a problem is searched: see :meth:`Strategy.search`."""
+
+    objective: Objective
+    jobs: int
+    workers: TrialWorkers | None
+    max_failed: float
+    folder: Path | None
+    observer: Observer | None
+    devices: int
+    ranks: Ranks
+
+
+class ProblemAndSearchOptions(SearchOptions, total=False):
+    """What the problem is besides, where it is not given as one."""
+
+    shots: int
+    seed: int
+    train: TrainSettings | None
+    backbone: Backbone | None
+    device: str
 
 
 class Strategy(ABC):
@@ -87,47 +111,55 @@ class Strategy(ABC):
             The choice; ``None`` for the best of all that ``search`` evaluated.
         """
 
+    @overload
+    def search(
+        self,
+        problem: Problem,
+        budget: SearchBudget | None = None,
+        /,
+        **options: Unpack[SearchOptions],
+    ) -> SearchResult: ...
+
+    @overload
     def search(
         self,
         space: Space,
         task: Task,
         budget: SearchBudget | None = None,
-        *,
-        shots: int = 16,
-        seed: int = 1,
-        train: TrainSettings | None = None,
-        objective: Objective = "accuracy",
-        jobs: int = 1,
-        max_failed: float = 0.5,
-        backbone: Backbone | None = None,
-        device: str = "cpu",
-        folder: Path | None = None,
-        observer: Observer | None = None,
-        devices: int = 1,
-        ranks: Ranks = ALONE,
-    ) -> SearchResult:
-        """Search ``space`` on the few-shot images of ``task``.
+        **options: Unpack[ProblemAndSearchOptions],
+    ) -> SearchResult: ...
+
+    def search(self, *subject: Any, **options: Any) -> SearchResult:
+        """Search a problem, or ``space`` on the few-shot images of ``task``.
+
+        ``search(problem, budget, ...)`` or ``search(space, task, budget, shots=16, seed=1, ...)``.
 
         Parameters
         ----------
+        problem
+            What is searched (:class:`~dpl_nas.training.Problem`).
         budget
             What may be spent; the strategy's own default if not given.
         shots, seed
             Images a class, and which. With ``validation: split`` they are all that is seen.
         train
             The recipe that architectures are trained with.
+        backbone, device
+            A loaded backbone, or where to load that of the space.
         objective
             ``pareto`` looks for the front of validation accuracy against context vectors,
             :attr:`SearchResult.front`; the architecture is its most accurate one all the same.
         jobs
             Trials side by side, each in a process of its own.
+        workers
+            Where trials run instead, such as on the machines of a cluster.
         max_failed
             The share of trials that may fail.
-        backbone
-            Loaded from ``space.backbone`` if not given.
         folder
             Where the ledger and states go; a search that was interrupted there goes on and
             ends as it would have.
+        observer
+            Who is told of the progress.
         devices
             GPUs, or processes on the CPU, that share every batch of a supernet.
         ranks
@@ -146,71 +178,65 @@ class Strategy(ABC):
         OutputError, CheckpointError
             If ``folder`` holds another search, or its state is damaged.
         """
-        backbone = backbone or load_backbone(space.backbone, device)
-        if devices > 1:
-            if not self.shares_batches:
-                raise ConfigError(
-                    f"devices={devices} is for strategies that train a supernet with "
-                    f"differentiable weights, found {self.name}: set jobs={devices} instead"
-                )
-            work = partial(
-                _search,
-                type(self),
-                self.settings.model_dump(mode="json"),
-                space,
-                task,
-                budget,
-                shots=shots,
-                seed=seed,
-                train=train,
-                objective=objective,
-                jobs=jobs,
-                max_failed=max_failed,
-                folder=folder,
+        problem, budget, wanted = _understood(*subject, **options)
+        if wanted.devices > 1:
+            return self._shared(problem, budget, wanted)
+        return self._run(problem, budget or self.default_budget, wanted)
+
+    def _shared(
+        self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted
+    ) -> SearchResult:
+        """The search of several processes that share every batch."""
+        if not self.shares_batches:
+            raise ConfigError(
+                f"devices={wanted.devices} is for strategies that train a supernet with "
+                f"differentiable weights, found {self.name}: set jobs={wanted.devices} instead"
             )
-            return on_devices(devices, work, backbone, observer=observer)
+        work = partial(
+            _search_there,
+            type(self),
+            self.settings.model_dump(mode="json"),
+            problem,
+            budget,
+            replace(wanted, devices=1, observer=None),
+        )
+        return on_devices(wanted.devices, work, problem.backbone, observer=wanted.observer)
+
+    def _run(self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted) -> SearchResult:
         trials = TrialSettings(
-            space=space,
-            task=task,
-            shots=shots,
-            seed=seed,
-            train=train or TrainSettings(),
-            validation=self.settings.validation,
-            validation_shots=self.settings.validation_shots,
-            device=str(backbone.device),
-            fingerprint=backbone.fingerprint,
+            problem,
+            SearchSettings(
+                validation=self.settings.validation,
+                validation_shots=self.settings.validation_shots,
+            ),
         )
         split = trials.split
-        budget = budget or self.default_budget
+        # One process keeps the ledger for all.
+        first = wanted.ranks.first
         with TrialEngine(
             trials,
             budget,
-            backbone=backbone,
-            # One process keeps the ledger for all.
-            folder=folder if ranks.first else None,
-            jobs=jobs if ranks.first else 1,
-            max_failed=max_failed,
+            folder=wanted.folder if first else None,
+            jobs=wanted.jobs if first else 1,
+            workers=wanted.workers if first else None,
+            max_failed=wanted.max_failed,
             stage=self.stage,
-            observer=observer,
+            observer=wanted.observer,
             identity={
                 "strategy": self.name,
                 "search": self.settings.model_dump(mode="json"),
-                "objective": objective,
-                "jobs": jobs,
+                "objective": wanted.objective,
+                "jobs": wanted.jobs,
                 **({"search budget": budget and str(budget)} if self.plans else {}),
             },
         ) as engine:
             search = Search(
-                space=space,
-                task=task,
-                shots=shots,
-                seed=seed,
-                objective=objective,
+                problem=problem,
+                objective=wanted.objective,
                 engine=engine,
-                backbone=backbone,
-                folder=folder,
-                observer=observer or Observer(),
-                ranks=ranks,
+                folder=wanted.folder,
+                observer=wanted.observer or Observer(),
+                ranks=wanted.ranks,
             )
             found = self._explored(search)
             while engine.waiting:
@@ -221,14 +247,14 @@ class Strategy(ABC):
                 if best is None:
                     raise StrategyError(self._nothing(engine))
                 architecture = best.architecture
-            space.check(architecture)
+            problem.space.check(architecture)
             return SearchResult(
                 architecture=architecture,
                 strategy=self.name,
-                shots=shots,
-                seed=seed,
+                shots=problem.shots,
+                seed=problem.seed,
                 records=found.records,
-                stopped_by=found.stopped_by or engine.stopped_by or "strategy",
+                stopped_by=found.stopped_by or engine.stopped_by or StopReason.STRATEGY,
                 seconds=engine.elapsed,
                 labels_seen=len(split.train) + len(split.validation),
                 evaluations=engine.evaluations,
@@ -260,7 +286,7 @@ class Strategy(ABC):
         """Why there is no result."""
         if engine.evaluations:
             return f"every trial failed; the last one: {engine.evaluations[-1].error}"
-        if engine.stopped_by == "seconds":
+        if engine.stopped_by is StopReason.SECONDS:
             return "the time of the budget was over before the first trial: allow more seconds"
         if engine.affords():
             return (
@@ -273,8 +299,67 @@ class Strategy(ABC):
         )
 
 
-def _search(
-    kind: type[Strategy], settings: dict[str, Any], *arguments: Any, **keywords: Any
+@dataclass(frozen=True)
+class _Wanted:
+    """How a problem is searched: the options of :meth:`Strategy.search`."""
+
+    objective: Objective = "accuracy"
+    jobs: int = 1
+    workers: TrialWorkers | None = None
+    max_failed: float = 0.5
+    folder: Path | None = None
+    observer: Observer | None = None
+    devices: int = 1
+    ranks: Ranks = ALONE
+
+
+def _understood(
+    *subject: Any,
+    shots: int = 16,
+    seed: int = 1,
+    train: TrainSettings | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+    space: Space | None = None,
+    task: Task | None = None,
+    budget: SearchBudget | None = None,
+    **options: Any,
+) -> tuple[Problem, SearchBudget | None, _Wanted]:
+    """The problem, the budget and the options of a call of :meth:`Strategy.search`."""
+    rest = list(subject)
+    if rest and isinstance(rest[0], Problem):
+        problem = rest.pop(0)
+    else:
+        space = rest.pop(0) if rest else space
+        task = rest.pop(0) if rest else task
+        if not isinstance(space, Space) or not isinstance(task, Task):
+            raise ConfigError(
+                "expected search(problem, budget) or search(space, task, budget), found "
+                f"{type(space).__name__} and {type(task).__name__}: dpl_nas.load_space and "
+                "dpl_nas.load_task make a space and a task"
+            )
+        problem = Problem.of(
+            space, task, shots=shots, seed=seed, recipe=train, backbone=backbone, device=device
+        )
+    budget = rest.pop(0) if rest else budget
+    try:
+        return problem, budget, _Wanted(*rest, **options)
+    except TypeError as error:
+        raise ConfigError(f"search: {error}") from None
+
+
+def _search_there(
+    kind: type[Strategy],
+    settings: dict[str, Any],
+    problem: Problem,
+    budget: SearchBudget | None,
+    wanted: _Wanted,
+    *,
+    backbone: Backbone,
+    observer: Observer | None,
+    ranks: Ranks,
 ) -> SearchResult:
-    """:meth:`Strategy.search`, for other processes, into which NNI's strategies do not go."""
-    return kind(**settings).search(*arguments, **keywords)
+    """A search in another process, into which NNI's strategies do not go."""
+    strategy = kind(**settings)
+    wanted = replace(wanted, observer=observer, ranks=ranks)
+    return strategy._run(problem.on(backbone), budget or kind.default_budget, wanted)  # noqa: SLF001

@@ -90,7 +90,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         progress = self._searched(search, supernet, settings)
         chosen = search.space.architecture(progress.records[-1].choice)
         # Where there were fewer epochs than set, it was the budget.
-        stopped_by = progress.stopped_by if epochs == self.settings.epochs else ""
+        stopped_by = progress.stopped_by if epochs == self.settings.epochs else None
         # The others have helped to train the supernet; trials are the first process's.
         if settings.shortlist and search.ranks.first:
             search.evaluate(self._shortlist(search, chosen, progress.records[-1]))

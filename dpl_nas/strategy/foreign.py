@@ -18,7 +18,7 @@ from nni.nas.strategy.base import Strategy as NniStrategy
 from torch import Tensor
 
 from dpl_nas.config import SearchSettings, SupernetSettings
-from dpl_nas.engine import Cost
+from dpl_nas.engine import Cost, StopReason
 from dpl_nas.errors import StrategyError
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
@@ -133,7 +133,7 @@ class _OneShot(Strategy):
             scores = _scores(search, strategy, next(iter(strategy.list_models(limit=1))).sample)
         images = (len(supernet.training) + len(supernet.validation)) * epochs
         search.charge("supernet", Cost(steps=steps * epochs, images=images))
-        return Found(project(search.space, scores), stopped_by="epochs")
+        return Found(project(search.space, scores), stopped_by=StopReason.EPOCHS)
 
 
 def _scores(search: Search, strategy: Any, sample: Mapping[str, Any]) -> dict[str, list[float]]:

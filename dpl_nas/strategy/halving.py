@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from dpl_nas.config import HalvingSettings
+from dpl_nas.engine import StopReason
 from dpl_nas.errors import StrategyError
 from dpl_nas.space import fitting
 from dpl_nas.strategy.base import Found, Strategy
@@ -58,7 +59,7 @@ class Halving(Strategy):
                     engine.forget(each.architecture)
             if not chosen:
                 break
-        return None if engine.stopped_by else Found(stopped_by="strategy")
+        return None if engine.stopped_by else Found(stopped_by=StopReason.STRATEGY)
 
 
 def rungs(first: int, eta: int, last: int) -> list[int]:

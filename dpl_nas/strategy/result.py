@@ -9,7 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dpl_nas.engine import Cost, Evaluation, pareto_front
+from dpl_nas.engine import (
+    Cost,
+    Evaluation,
+    StopReason,
+    best_so_far,
+    pareto_front,
+    whole_trials,
+)
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import write_text
 from dpl_nas.space import Architecture
@@ -64,8 +71,7 @@ class SearchResult:
     records
         Of a supernet, one an epoch.
     stopped_by
-        ``trials``, ``steps``, ``seconds``: the budget; ``epochs`` or ``early_stop`` of a
-        supernet; ``exhausted`` when nothing was left to try; ``strategy`` for a rule of its own.
+        By which limit or rule the search ended.
     seconds
         Wall-clock time, over all resumed parts.
     labels_seen
@@ -85,7 +91,7 @@ class SearchResult:
     shots: int
     seed: int
     records: tuple[EpochRecord, ...]
-    stopped_by: str
+    stopped_by: StopReason
     seconds: float
     labels_seen: int
     evaluations: tuple[Evaluation, ...] = ()
@@ -96,14 +102,7 @@ class SearchResult:
     @property
     def ranking(self) -> tuple[Evaluation, ...]:
         """Whole trials that ended well, the best first."""
-        well = [each for each in self.evaluations if each.outcome is not None]
-        most = max((each.epochs for each in well), default=0)
-        return tuple(
-            sorted(
-                (each for each in well if each.epochs == most),
-                key=lambda each: (-each.score, each.architecture.vectors, each.number),
-            )
-        )
+        return whole_trials(self.evaluations)
 
     @property
     def front(self) -> tuple[Evaluation, ...]:
@@ -129,15 +128,7 @@ class SearchResult:
     @property
     def curve(self) -> list[tuple[int, float, float]]:
         """Steps and seconds of work, and the best validation accuracy of a whole trial by then."""
-        points: list[tuple[int, float, float]] = []
-        most = max((each.epochs for each in self.evaluations), default=0)
-        for each in self.evaluations:
-            accuracy = each.accuracy
-            if accuracy is None or each.epochs < most:
-                continue
-            if not points or accuracy > points[-1][2]:
-                points.append((each.spent.steps, each.spent.seconds, accuracy))
-        return points
+        return best_so_far(self.evaluations)
 
     @property
     def alphas(self) -> dict[str, list[float]]:

@@ -16,6 +16,7 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, fitting
 from dpl_nas.tasks import Task
 from dpl_nas.training.distributed import ALONE, Ranks
+from dpl_nas.training.problem import Problem
 
 __all__ = ["Search"]
 
@@ -26,10 +27,8 @@ class Search:
 
     Attributes
     ----------
-    space
-        What can be chosen, and its limits.
-    seed
-        Of all that is drawn.
+    problem
+        What is searched, and on which images.
     objective
         ``accuracy``, or ``pareto`` for accuracy against context vectors.
     engine
@@ -40,16 +39,32 @@ class Search:
         Which process this is of those that share every batch; one alone runs trials.
     """
 
-    space: Space
-    task: Task
-    shots: int
-    seed: int
+    problem: Problem
     objective: Objective
     engine: TrialEngine
-    backbone: Backbone
     folder: Path | None
     observer: Observer
     ranks: Ranks = ALONE
+
+    @property
+    def space(self) -> Space:
+        """What can be chosen, and its limits."""
+        return self.problem.space
+
+    @property
+    def task(self) -> Task:
+        """The task that is searched on."""
+        return self.problem.task
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen CLIP."""
+        return self.problem.backbone
+
+    @property
+    def seed(self) -> int:
+        """Of all that is drawn."""
+        return self.problem.seed
 
     def rng(self, purpose: str) -> Random:
         """A stream of random numbers of its own for each purpose."""

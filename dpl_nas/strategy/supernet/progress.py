@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
-from dpl_nas.engine.trials import measured
+from dpl_nas.engine import StopReason, measure
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError
 from dpl_nas.nni.supermodule import DifferentiableContexts, supermodules
 from dpl_nas.observer import Observer
@@ -115,24 +115,24 @@ class SearchProgress(pl.Callback):
         return count
 
     @property
-    def stopped_by(self) -> str:
-        """``early_stop`` or ``epochs``; an empty string while the search goes on."""
+    def stopped_by(self) -> StopReason | None:
+        """The rule that ends the search; ``None`` while it goes on."""
         rule = self._settings.early_stop
         if self.done >= self._settings.epochs:
-            return "epochs"
+            return StopReason.EPOCHS
         if (
             rule is not None
             and self.done >= max(rule.min_epochs, 1)
             and self.stable_epochs > rule.patience
             and self.records[-1].mean_entropy <= rule.max_entropy
         ):
-            return "early_stop"
-        return ""
+            return StopReason.EARLY_STOP
+        return None
 
     @property
     def complete(self) -> bool:
         """Whether there is nothing left to search."""
-        return bool(self.stopped_by)
+        return self.stopped_by is not None
 
     def note_loss(self, level: Literal["train", "validation"], loss: Tensor) -> None:
         """Keep the loss of a step, without waiting for the device."""
@@ -228,7 +228,7 @@ class SearchProgress(pl.Callback):
     @torch.no_grad()
     def _accuracy(self, clip: PromptedCLIP) -> float:
         classifier = Classifier(clip, clip.encode_text(self._text))
-        return measured(classifier, self._validation).accuracy
+        return measure(classifier, self._validation).accuracy
 
     def _log(self, record: EpochRecord) -> None:
         for name in (

@@ -1,0 +1,89 @@
+"""One trial as a job: what is sent to a worker, and what comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dpl_nas.engine.evaluation import Outcome
+from dpl_nas.engine.trials import FewShotTrials, TrialSettings, peak_bytes
+from dpl_nas.errors import DplError
+from dpl_nas.process.scheduler import Here, Processes, Workers
+from dpl_nas.space import Architecture
+
+__all__ = ["Finished", "TrialJob", "TrialWorkers", "trials_here", "trials_in_processes"]
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """A trial to run; ``state`` is where its training is kept, if it shall go on later."""
+
+    architecture: Architecture
+    epochs: int
+    state: Path | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a trial: an outcome, or an error."""
+
+    outcome: Outcome | None
+    seconds: float
+    peak_bytes: int
+    error: str | None = None
+
+
+TrialWorkers = Workers[TrialJob, Finished]
+
+
+def trials_here(trials: FewShotTrials) -> TrialWorkers:
+    """One trial at a time, in this process."""
+    return Here(_running(trials))
+
+
+def trials_in_processes(settings: TrialSettings, count: int) -> TrialWorkers:
+    """Trials side by side; each process loads the backbone and the images once."""
+    return Processes(count, _run_there, prepare=_prepare, arguments=(settings,))
+
+
+class _Process:
+    """What a worker process holds on to between trials."""
+
+    settings: TrialSettings | None = None
+    trials: FewShotTrials | None = None
+
+
+def _prepare(settings: TrialSettings) -> None:
+    _Process.settings = settings
+
+
+def _run_there(job: TrialJob) -> Finished:
+    if _Process.trials is None and _Process.settings is not None:
+        try:
+            _Process.trials = FewShotTrials(_Process.settings)
+        except Exception as error:  # noqa: BLE001 - the search tells why every trial failed
+            return _failed(error)
+    if _Process.trials is None:
+        raise RuntimeError("the worker was not prepared")
+    return _run(_Process.trials, job)
+
+
+def _running(trials: FewShotTrials) -> Callable[[TrialJob], Finished]:
+    return lambda job: _run(trials, job)
+
+
+def _run(trials: FewShotTrials, job: TrialJob) -> Finished:
+    try:
+        outcome, seconds = trials.run(job.architecture, job.epochs, job.state)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on
+        return _failed(error)
+    if not math.isfinite(outcome.loss):
+        return Finished(None, 0.0, peak_bytes(), f"the validation loss was {outcome.loss}")
+    return Finished(outcome, seconds, peak_bytes())
+
+
+def _failed(error: Exception) -> Finished:
+    kind = "" if isinstance(error, DplError) else f"{type(error).__name__}: "
+    return Finished(None, 0.0, peak_bytes(), f"{kind}{error}")

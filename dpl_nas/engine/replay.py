@@ -1,0 +1,80 @@
+"""The ledger of a search as its memory: lines that are there already answer before work does."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dpl_nas.engine.entries import Entry, parse_entry
+from dpl_nas.engine.ledger import Ledger
+from dpl_nas.space import Space
+
+__all__ = ["Replay"]
+
+
+class Replay:
+    """What earlier processes of a search have written, each line given out once.
+
+    Parameters
+    ----------
+    path
+        The ledger; ``None`` where nothing is kept.
+    identity
+        What it must be of.
+    stack
+        Closes it.
+
+    Attributes
+    ----------
+    elapsed
+        Wall-clock seconds of the search that the lines tell of.
+
+    Raises
+    ------
+    OutputError
+        If the ledger is of another search, or in use.
+    CheckpointError
+        If it is damaged.
+    """
+
+    def __init__(
+        self, path: Path | None, identity: Mapping[str, Any], space: Space, stack: ExitStack
+    ) -> None:
+        self.elapsed = 0.0
+        self._ledger: Ledger | None = None
+        self._known: dict[Hashable, Entry] = {}
+        if path is None:
+            return
+        self._ledger = stack.enter_context(Ledger(path, identity))
+        for number, line in enumerate(self._ledger.entries, start=2):
+            where = (
+                f"line {number} of {path} was not written by a search of this version of dpl_nas, "
+                "so use another folder"
+            )
+            entry = parse_entry(line, space, where)
+            self._known.setdefault(entry.key, entry)
+            self.elapsed = max(self.elapsed, entry.elapsed)
+
+    def __bool__(self) -> bool:
+        """Whether there are lines that were not asked for yet."""
+        return bool(self._known)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._known
+
+    def take(self, key: Hashable) -> Entry | None:
+        """The line about ``key``, if there is one that was not taken before."""
+        return self._known.pop(key, None)
+
+    def record(self, entry: Entry) -> None:
+        """Add a line; when this returns, it is on disk.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        if self._ledger is not None:
+            self._ledger.append(entry.model_dump(mode="json"))

@@ -1,0 +1,126 @@
+"""The few-shot problem that searches, trials and trainings are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import RunConfig, SearchSettings, TrainSettings
+from dpl_nas.errors import ConfigError
+from dpl_nas.space import Space
+from dpl_nas.tasks import FewShotSplit, Task, few_shot_split
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A space, the few-shot images of a task, and the recipe that architectures are trained with.
+
+    Sent to another process, it leaves the weights of the backbone behind; there they are loaded
+    when they are asked for, and must be the same ones.
+
+    Attributes
+    ----------
+    space, task
+        What is searched, and for which classes.
+    shots, seed
+        Images a class, and which; the seed is also that of all that is drawn.
+    recipe
+        How context vectors are trained.
+    device
+        Where, such as ``cpu`` or ``cuda:0``.
+    fingerprint
+        Of the weights of the backbone; ``None`` while any will do.
+    """
+
+    space: Space
+    task: Task
+    shots: int = 16
+    seed: int = 1
+    recipe: TrainSettings = TrainSettings()
+    device: str = "cpu"
+    fingerprint: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        space: Space,
+        task: Task,
+        *,
+        shots: int = 16,
+        seed: int = 1,
+        recipe: TrainSettings | None = None,
+        backbone: Backbone | None = None,
+        device: str = "cpu",
+    ) -> Self:
+        """A problem on a backbone that is loaded already, or on the one that ``space`` names."""
+        problem = cls(space, task, shots, seed, recipe or TrainSettings(), device)
+        return problem.on(backbone or problem.backbone)
+
+    @classmethod
+    def of_run(cls, config: RunConfig, task: Task, backbone: Backbone) -> Self:
+        """That of a run."""
+        return cls.of(
+            config.space,
+            task,
+            shots=config.shots,
+            seed=config.seed,
+            recipe=config.strategy.train,
+            backbone=backbone,
+        )
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The frozen CLIP, loaded from :attr:`Space.backbone` if it is not there yet.
+
+        Raises
+        ------
+        ConfigError
+            If it has other weights than the problem began with.
+        """
+        loaded = load_backbone(self.space.backbone, self.device)
+        if self.fingerprint not in {None, loaded.fingerprint}:
+            raise ConfigError(
+                f"the weights of {loaded.name} are not those that the search began with: "
+                "search with jobs=1, or name the weights in space.backbone.pretrained"
+            )
+        return loaded
+
+    def on(self, backbone: Backbone) -> Self:
+        """The same problem on a backbone that is loaded already."""
+        moved = replace(self, device=str(backbone.device), fingerprint=backbone.fingerprint)
+        moved.__dict__["backbone"] = backbone
+        return moved
+
+    def having(self, **changes: Any) -> Self:
+        """The same problem with other ``shots``, ``seed``, ``space`` or ``recipe``."""
+        return replace(self, **changes).on(self.backbone)
+
+    @property
+    def shot_rows(self) -> tuple[int, ...]:
+        """Indices into the task's training images: all of the stated shots.
+
+        Raises
+        ------
+        TaskError
+            If a class has too few images.
+        """
+        return few_shot_split(self.task, self.shots, self.seed).shots
+
+    def split(self, search: SearchSettings) -> FewShotSplit:
+        """The images that a search trains on, and those that it validates on.
+
+        Raises
+        ------
+        TaskError
+            If a class has too few images, or the shots cannot be split.
+        """
+        return few_shot_split(
+            self.task, self.shots, self.seed, search.validation, search.validation_shots
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "backbone"}
