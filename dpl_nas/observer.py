@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "Stage"]
+
+
+class Stage(StrEnum):
+    """The parts of a run that an observer is told of; others may have names of their own."""
+
+    SEARCH = "search"
+    SHORTLIST = "shortlist"
+    SEARCH_MANUAL = "search manual"
+    TRAIN = "train"
+    TRAIN_FOUND = "train found"
+    TRAIN_MANUAL = "train manual"
+    TRIAL = "trial"
+    EVALUATE = "evaluate"
+    TEST = "test"
+    COMPARE = "compare"
 
 
 class Observer:

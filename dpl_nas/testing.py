@@ -222,7 +222,7 @@ class StrategyConformance:
         assert result.seconds > 0
         assert result.stopped_by
         # Both are asked for by whoever keeps the result.
-        assert result.summary()["evaluations"] == len(result.evaluations)
+        assert result.summary().evaluations == len(result.evaluations)
         assert all(each in result.evaluations for each in result.front)
 
     def test_the_seed_decides(self, bench: Bench, whole: Whole) -> None:

@@ -35,6 +35,6 @@ def evaluate(
             prompts, task, batch_size=batch_size, device=device, observer=observer
         )
     if json:
-        print_json(result)
+        print_json(result.to_json())
     else:
-        show_metrics(console(), result)
+        show_metrics(console(), result.to_json())

@@ -61,7 +61,7 @@ def run(
 
         result = run_job(config, out, resume=resume, overwrite=overwrite, observer=observer)
     if json:
-        print_json(result)
+        print_json(result.to_json())
     else:
-        show_result(console(), result)
+        show_result(console(), result.to_json())
         show_files(console(), out)

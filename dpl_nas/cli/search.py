@@ -58,7 +58,7 @@ def search(
 
         result = search_job(config, out, resume=resume, overwrite=overwrite, observer=observer)
     if json:
-        print_json(result)
+        print_json(result.to_json())
     else:
-        show_lengths(console(), result)
+        show_lengths(console(), result.to_json())
         show_files(console(), out)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,19 @@ from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
 from dpl_nas.io.files import claim, names_in, read_json, write_json
-from dpl_nas.observer import Observer
-from dpl_nas.process.pools import Pool
+from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
+from dpl_nas.observer import Observer, Stage
+from dpl_nas.process.scheduler import LostJobError, Processes, completed
+from dpl_nas.space import Tower
 from dpl_nas.tasks import few_shot_split, load_task
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
 #: What observers are told.
-STAGE = "compare"
+STAGE = Stage.COMPARE
 
 _ZERO_SHOT = "zero-shot"
 _PLAN = "plan.json"
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -213,38 +212,15 @@ def _identity(job: _Job) -> dict[str, Any]:
 
 
 def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell], None]) -> None:
-    waiting = list(work)
-    broken: list[tuple[int, _Job]] = []
-    running: dict[Future[Cell], tuple[int, _Job]] = {}
-    pool = Pool(jobs, once=True)
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                item = waiting.pop(0)
-                try:
-                    running[pool.submit(_cell, item[1])] = item
-                except BrokenProcessPool:
-                    waiting.insert(0, item)
-                    pool.abandon()
-                    pool = Pool(jobs, once=True)
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                index, job = running.pop(future)
-                try:
-                    keep(index, future.result())
-                except BrokenProcessPool:
-                    # The pool ends all of its processes with the one that was killed.
-                    broken.append((index, job))
-    finally:
-        # Cells that are interrupted go on with the next call.
-        pool.abandon()
-    for index, job in broken:
-        # Once more, and alone.
-        with Pool(1, once=True) as own:
+    """Run cells in processes of their own; those that are interrupted go on with the next call."""
+    with closing(Processes(jobs, _cell, once=True)) as workers:
+        numbers = {id(job): index for index, job in work}
+        for job, pending in completed(workers, [job for _, job in work]):
             try:
-                keep(index, own.submit(_cell, job).result())
-            except BrokenProcessPool:
-                keep(index, _failed(job, "its process ended without a result"))
+                cell = pending.result()
+            except LostJobError as error:
+                cell = _failed(job, str(error))
+            keep(numbers[id(job)], cell)
 
 
 def _cell(job: _Job) -> Cell:
@@ -261,30 +237,31 @@ def _cell(job: _Job) -> Cell:
 
 def _strategy(job: _Job) -> Cell:
     from dpl_nas.runs import run
+    from dpl_nas.runs.result import SearchRecord, read_record
 
     folder = job.folder / "run"
     result = run(job.config, folder, resume=folder.exists(), baselines=False)
-    search = result["search"]
-    peak = read_json(folder / "search.json").get("peak_bytes")
-    trials = folder / "evaluations.json"
+    search = result.search
+    trials = folder / EVALUATIONS
     curve = read_json(trials)["curve"] if trials.exists() else []
-    if not curve and search["validation_accuracy"] is not None:
-        curve = [(search["steps"], result["seconds"]["search"], search["validation_accuracy"])]
+    if not curve and search.validation_accuracy is not None:
+        curve = [(search.steps, result.seconds[Stage.SEARCH], search.validation_accuracy)]
+    found = result.test["found"]
     return Cell(
         **_head(job),
-        lengths=result["lengths"],
-        vectors=result["vectors"],
-        test_accuracy=result["test"]["found"]["accuracy"],
-        test_macro_f1=result["test"]["found"]["macro_f1"],
-        validation_accuracy=search["validation_accuracy"],
-        steps=search["steps"],
-        images=search["images"],
-        seconds=result["seconds"]["search"],
-        peak_bytes=peak,
-        mean_entropy=search.get("mean_entropy"),
-        evaluations=search["evaluations"],
-        failures=search["failures"],
-        stopped_by=search["stopped_by"],
+        lengths=_named(found.lengths),
+        vectors=found.vectors,
+        test_accuracy=found.accuracy,
+        test_macro_f1=found.macro_f1,
+        validation_accuracy=search.validation_accuracy,
+        steps=search.steps,
+        images=search.images,
+        seconds=result.seconds[Stage.SEARCH],
+        peak_bytes=read_record(folder / SEARCH, SearchRecord).peak_bytes,
+        mean_entropy=search.mean_entropy,
+        evaluations=search.evaluations,
+        failures=search.failures,
+        stopped_by=search.stopped_by,
         curve=curve,
     )
 
@@ -299,11 +276,10 @@ def _reference(job: _Job) -> Cell:
     # Also where the space has limits: the references show what it costs.
     space = config.space.model_copy(update={"max_context_vectors": None, "max_flops": None})
     if job.reference == _ZERO_SHOT:
-        lengths = {str(tower): [0] * len(part.layers) for tower, part in space.towers.items()}
+        design = None
         classifier = zero_shot(task, backbone)
     else:
         design = space.uniform(int(job.name.split()[0]))
-        lengths = {str(tower): list(part) for tower, part in design.lengths.items()}
         prompts = train(
             design,
             space,
@@ -317,8 +293,8 @@ def _reference(job: _Job) -> Cell:
     metrics = score({"it": classifier}, task.test, len(task.class_names))["it"]
     return Cell(
         **_head(job),
-        lengths=lengths,
-        vectors=sum(map(sum, lengths.values())),
+        lengths=_no_lengths(job) if design is None else _named(design.lengths),
+        vectors=0 if design is None else design.vectors,
         test_accuracy=metrics.accuracy,
         test_macro_f1=metrics.macro_f1,
     )
@@ -337,16 +313,22 @@ def _head(job: _Job) -> dict[str, Any]:
 
 
 def _failed(job: _Job, error: str) -> Cell:
-    towers = job.config.space.towers
-    lengths = {str(tower): [0] * len(part.layers) for tower, part in towers.items()}
     return Cell(
         **_head(job),
-        lengths=lengths,
+        lengths=_no_lengths(job),
         vectors=0,
         test_accuracy=None,
         test_macro_f1=None,
         error=" ".join(error.split()),
     )
+
+
+def _named(lengths: Mapping[Tower, Sequence[int]]) -> dict[str, Sequence[int]]:
+    return {str(tower): part for tower, part in lengths.items()}
+
+
+def _no_lengths(job: _Job) -> dict[str, Sequence[int]]:
+    return {str(tower): [0] * len(part.layers) for tower, part in job.config.space.towers.items()}
 
 
 def _status(job: _Job, cell: Cell) -> str:
@@ -359,7 +341,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     try:
         _check_own(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("a")
+        lock = (folder / LOCK).open("a")
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     with lock:
@@ -372,7 +354,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 def _check_own(folder: Path) -> None:
     """Complain if there is anything in ``folder`` that is no comparison's."""
-    if not folder.is_dir() or not names_in(folder) - {_LOCK}:
+    if not folder.is_dir() or not names_in(folder) - {LOCK}:
         return
     with suppress(CheckpointError):
         plan = read_json(folder / _PLAN)

@@ -10,21 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import load_backbone
 from dpl_nas.config import DartsSettings, RunConfig, load_strategy
-from dpl_nas.diagnostics.separation import drawn
+from dpl_nas.diagnostics.separation import draw_architectures
 from dpl_nas.diagnostics.truth import check_folder, train_and_test
-from dpl_nas.engine import TrialEngine, TrialSettings
+from dpl_nas.engine import StopReason, TrialEngine, TrialSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.io.files import write_json
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture, Space, label_of
 from dpl_nas.strategy import DARTS, Found, OneShot, Search, SearchResult
 from dpl_nas.strategy.one_shot import shared_outcome, trained
 from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet.images import Supernet
-from dpl_nas.tasks import Task, load_task
+from dpl_nas.tasks import load_task
+from dpl_nas.training.problem import Problem
 
 __all__ = ["Agreement", "Choice", "Ranking", "kendall", "rank_proxies"]
 
@@ -117,16 +118,17 @@ def rank_proxies(
             "give darts or one of its kind"
         )
     observer = observer or Observer()
-    task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)
-    chosen = drawn(config.space, architectures, config.seed, least=3)
+    backbone = load_backbone(config.space.backbone, config.device)
+    problem = Problem.of_run(config, load_task(config.task), backbone)
+    chosen = draw_architectures(config.space, architectures, config.seed, least=3)
     check_folder(folder)
-    searches = _searched(config, task, backbone, folder, search_seeds, observer)
+    searches = _search(config, problem, folder, search_seeds, observer)
     pairs = [(each, config.seed) for each in chosen]
     pairs += [(search.architecture, config.seed) for search in searches.values()]
     tested = train_and_test(config, pairs, folder, jobs=jobs, observer=observer)
     truth = [each.accuracy for each in tested]
     of_random, of_choices = truth[: len(chosen)], truth[len(chosen) :]
-    trials = _Trials(config, task, backbone, folder)
+    trials = _Trials(config, problem, folder)
     whole = trials.scores(chosen, config.strategy.train.epochs, jobs, observer)
     proxies: dict[tuple[str, int], list[float]] = {
         ("validation of a whole trial", config.seed): whole,
@@ -140,12 +142,7 @@ def rank_proxies(
         ]
         shared = _SharedScores(chosen)
         shared.search(
-            config.space,
-            task,
-            shots=config.shots,
-            seed=seed,
-            train=config.strategy.train,
-            backbone=backbone,
+            problem.having(seed=seed),
             folder=folder / f"one_shot-{seed}",
             observer=observer,
         )
@@ -185,16 +182,15 @@ class _SharedScores(OneShot):
             shared_outcome(search, supernet, clip, each).score for each in self._architectures
         ]
         best = max(range(len(self.scores)), key=self.scores.__getitem__)
-        return Found(self._architectures[best], stopped_by="epochs")
+        return Found(self._architectures[best], stopped_by=StopReason.EPOCHS)
 
 
 class _Trials:
     """Scores of trials by epochs, kept in a ledger."""
 
-    def __init__(self, config: RunConfig, task: Task, backbone: Backbone, folder: Path) -> None:
-        self._settings = TrialSettings.of_run(config, task, backbone)
+    def __init__(self, config: RunConfig, problem: Problem, folder: Path) -> None:
+        self._settings = TrialSettings(problem, config.strategy.search)
         self._folder = folder
-        self._backbone = backbone
 
     def scores(
         self, architectures: Sequence[Architecture], epochs: int, jobs: int, observer: Observer
@@ -203,7 +199,6 @@ class _Trials:
         engine = TrialEngine(
             self._settings,
             None,
-            backbone=self._backbone,
             folder=self._folder / f"trials-{epochs}",
             jobs=jobs,
             stage=f"trials of {epochs} epochs",
@@ -213,10 +208,9 @@ class _Trials:
             return [each.score for each in engine.evaluate(architectures, epochs)]
 
 
-def _searched(
+def _search(
     config: RunConfig,
-    task: Task,
-    backbone: Backbone,
+    problem: Problem,
     folder: Path,
     seeds: Sequence[int],
     observer: Observer,
@@ -225,12 +219,7 @@ def _searched(
     settings = {**config.strategy.search.model_dump(mode="json"), "shortlist": 0}
     return {
         seed: DARTS(**settings).search(
-            config.space,
-            task,
-            shots=config.shots,
-            seed=seed,
-            train=config.strategy.train,
-            backbone=backbone,
+            problem.having(seed=seed),
             folder=folder / f"darts-{seed}",
             observer=observer,
         )
@@ -242,8 +231,8 @@ def _likelihood(space: Space, search: SearchResult, architecture: Architecture) 
     """The sum over layers of log softmax(alpha) of its lengths."""
     total = 0.0
     for tower, layer, length in architecture.items():
-        label = f"{tower}/{layer}"
-        total += log_softmax(search.alphas[label])[space.towers[tower].lengths.index(length)]
+        scores = log_softmax(search.alphas[label_of(tower, layer)])
+        total += scores[space.towers[tower].lengths.index(length)]
     return total
 
 

@@ -17,9 +17,9 @@ from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.space.fitting import count as count_architectures
-from dpl_nas.space.fitting import sample
+from dpl_nas.space.fitting import distinct_sample
 
-__all__ = ["GATE", "Separation", "measure_separation", "separation"]
+__all__ = ["GATE", "Separation", "draw_architectures", "measure_separation", "separation"]
 
 #: The spread between configurations must be so many standard errors of a configuration's mean.
 GATE = 2.0
@@ -66,7 +66,7 @@ class Separation:
         return {**asdict(self), "gate": GATE, "passed": self.passed}
 
 
-def drawn(space: Space, count: int, seed: int, least: int = 1) -> list[Architecture]:
+def draw_architectures(space: Space, count: int, seed: int, least: int = 1) -> list[Architecture]:
     """Different architectures, drawn uniformly from all that fit; all of a small space.
 
     Raises
@@ -79,15 +79,7 @@ def drawn(space: Space, count: int, seed: int, least: int = 1) -> list[Architect
             f"space {space.name} has {fitting} architectures that fit, and the diagnostic needs at "
             f"least {least}: give one with more"
         )
-    rng = random.Random(derive_seed(seed, "study"))
-    found: dict[tuple[tuple[int, ...], ...], Architecture] = {}
-    # A small space may not have so many.
-    for _ in range(100 * count):
-        architecture = sample(space, rng)
-        found.setdefault(tuple(architecture.lengths.values()), architecture)
-        if len(found) == count:
-            break
-    return list(found.values())
+    return distinct_sample(space, random.Random(derive_seed(seed, "study")), count)
 
 
 def measure_separation(
@@ -110,7 +102,7 @@ def measure_separation(
     OutputError
         If ``folder`` holds anything but this diagnostic, or cannot be written.
     """
-    chosen = drawn(config.space, configurations, config.seed, least=2)
+    chosen = draw_architectures(config.space, configurations, config.seed, least=2)
     numbers = range(config.seed, config.seed + seeds)
     tested = train_and_test(
         config,

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, as_completed
+from collections.abc import Hashable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
-from dpl_nas.engine.evaluation import architecture_of, trial_key
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.files import names_in
 from dpl_nas.io.validation import Frozen, validated
-from dpl_nas.observer import Observer
-from dpl_nas.process.pools import Pool
-from dpl_nas.space import Architecture, Space, Tower
+from dpl_nas.observer import Observer, Stage
+from dpl_nas.process.scheduler import Here, Processes, Workers, completed
+from dpl_nas.space import Architecture, Tower
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training.evaluate import prompted, score
 from dpl_nas.training.train import FewShotTraining
@@ -40,8 +38,18 @@ _OWN = (
 )
 
 
-class _Line(Frozen):
-    """Of the ledger."""
+class Tested(Frozen):
+    """An architecture trained with one seed and tested on the full test set; a line of the ledger.
+
+    Attributes
+    ----------
+    lengths
+        Context lengths by tower.
+    accuracy, macro_f1
+        Shares in 0..1.
+    seconds
+        Of training and test.
+    """
 
     lengths: dict[Tower, tuple[int, ...]]
     seed: int
@@ -49,16 +57,22 @@ class _Line(Frozen):
     macro_f1: float = Field(ge=0, le=1)
     seconds: float = Field(ge=0)
 
+    @property
+    def key(self) -> Hashable:
+        """What tells tested architectures apart."""
+        return tuple(sorted(self.lengths.items())), self.seed
+
 
 @dataclass(frozen=True)
-class Tested:
-    """An architecture trained with one seed: accuracy and macro-F1 on the full test set, 0..1."""
+class _Job:
+    """An architecture to train with a seed, and to test."""
 
     architecture: Architecture
     seed: int
-    accuracy: float
-    macro_f1: float
-    seconds: float
+
+    @property
+    def key(self) -> Hashable:
+        return self.architecture.key, self.seed
 
 
 def train_and_test(
@@ -94,32 +108,25 @@ def train_and_test(
         "shots": config.shots,
         "train": config.strategy.train.model_dump(mode="json"),
     }
-    wanted = {trial_key(architecture, seed): (architecture, seed) for architecture, seed in pairs}
+    wanted = {job.key: job for job in (_Job(*pair) for pair in pairs)}
     check_folder(folder)
     with Ledger(folder / _TESTED, identity) as ledger:
-        found = {}
-        for number, entry in enumerate(ledger.entries, start=2):
-            validated(_Line, entry, f"line {number} of {folder / _TESTED}", CheckpointError)
-            found[_entry_key(config.space, entry)] = entry
-        missing = [pair for key, pair in wanted.items() if key not in found]
-        observer.begin("test", len(wanted), len(wanted) - len(missing))
-
-        def keep(entry: dict[str, Any]) -> None:
-            ledger.append(entry)
-            found[_entry_key(config.space, entry)] = entry
-            done = sum(key in found for key in wanted)
-            observer.advance("test", done, {"test_accuracy": entry["accuracy"]})
-
-        _work(config, missing, jobs, keep)
-        observer.end("test")
-    return [
-        Tested(
-            architecture,
-            seed,
-            *(found[trial_key(architecture, seed)][k] for k in ("accuracy", "macro_f1", "seconds")),
-        )
-        for architecture, seed in pairs
-    ]
+        lines = [
+            validated(Tested, line, f"line {number} of {folder / _TESTED}", CheckpointError)
+            for number, line in enumerate(ledger.entries, start=2)
+        ]
+        found = {line.key: line for line in lines}
+        missing = [job for key, job in wanted.items() if key not in found]
+        observer.begin(Stage.TEST, len(wanted), len(wanted) - len(missing))
+        with closing(_workers(config, jobs if len(missing) > 1 else 1)) as workers:
+            for job, pending in completed(workers, missing):
+                tested = pending.result()
+                ledger.append(tested.model_dump(mode="json"))
+                found[job.key] = tested
+                done = sum(key in found for key in wanted)
+                observer.advance(Stage.TEST, done, {"test_accuracy": tested.accuracy})
+        observer.end(Stage.TEST)
+    return [found[_Job(*pair).key] for pair in pairs]
 
 
 def check_folder(folder: Path) -> None:
@@ -141,20 +148,17 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _work(
-    config: RunConfig, missing: Sequence[tuple[Architecture, int]], jobs: int, keep: Any
-) -> None:
-    if jobs == 1 or len(missing) < 2:
-        bench = _Bench(config)
-        for architecture, seed in missing:
-            keep(bench.test(architecture, seed))
-        return
-    with Pool(jobs, prepare=_prepare, arguments=(config,)) as pool:
-        futures: list[Future[dict[str, Any]]] = [
-            pool.submit(_test_there, architecture, seed) for architecture, seed in missing
-        ]
-        for future in as_completed(futures):
-            keep(future.result())
+def _workers(config: RunConfig, jobs: int) -> Workers[_Job, Tested]:
+    if jobs > 1:
+        return Processes(jobs, _test_there, prepare=_prepare, arguments=(config,))
+    bench: list[_Bench] = []
+
+    def test_here(job: _Job) -> Tested:
+        if not bench:
+            bench.append(_Bench(config))
+        return bench[0].test(job)
+
+    return Here(test_here)
 
 
 class _Bench:
@@ -166,22 +170,22 @@ class _Bench:
         self._backbone: Backbone = load_backbone(config.space.backbone, config.device)
         self._trainings: dict[int, FewShotTraining] = {}
 
-    def test(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+    def test(self, job: _Job) -> Tested:
         started = time.perf_counter()
-        prompts = self._training(seed).train(architecture)
+        prompts = self._training(job.seed).train(job.architecture)
         metrics = score(
             {"it": prompted(prompts, self._backbone)},
             self._task.test,
             len(self._task.class_names),
             batch_size=self._config.evaluate.batch_size,
         )["it"]
-        return {
-            "lengths": {tower: list(part) for tower, part in architecture.lengths.items()},
-            "seed": seed,
-            "accuracy": metrics.accuracy,
-            "macro_f1": metrics.macro_f1,
-            "seconds": time.perf_counter() - started,
-        }
+        return Tested(
+            lengths=job.architecture.lengths,
+            seed=job.seed,
+            accuracy=metrics.accuracy,
+            macro_f1=metrics.macro_f1,
+            seconds=time.perf_counter() - started,
+        )
 
     def _training(self, seed: int) -> FewShotTraining:
         if seed not in self._trainings:
@@ -208,11 +212,7 @@ def _prepare(config: RunConfig) -> None:
     _Process.bench = _Bench(config)
 
 
-def _test_there(architecture: Architecture, seed: int) -> dict[str, Any]:
+def _test_there(job: _Job) -> Tested:
     if _Process.bench is None:
         raise RuntimeError("the worker was not prepared")
-    return _Process.bench.test(architecture, seed)
-
-
-def _entry_key(space: Space, entry: dict[str, Any]) -> tuple[Any, ...]:
-    return trial_key(architecture_of(space, entry["lengths"]), entry["seed"])
+    return _Process.bench.test(job)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from dpl_nas.backbone import load_backbone
-from dpl_nas.engine import best_of
+from dpl_nas.engine import StopReason, best_of
 from dpl_nas.errors import ExperimentError
 from dpl_nas.experiments.experiment import Experiment
 from dpl_nas.experiments.results import experiment_config, experiment_evaluations
+from dpl_nas.io.run_files import SEARCH
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
-from dpl_nas.runs.pipeline import record, run
+from dpl_nas.runs.pipeline import record_search, run
+from dpl_nas.runs.result import RunResult
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import few_shot_split, load_task
+from dpl_nas.tasks import load_task
+from dpl_nas.training.problem import Problem
 
 __all__ = ["export"]
+
+#: By NNI's status; in all others, the experiment goes on.
+_STOPS = {"STOPPED": StopReason.STOPPED, "ERROR": StopReason.ERROR}
 
 
 def export(
@@ -27,7 +32,7 @@ def export(
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Turn an experiment into a run folder, as if we had searched; returns its result.
 
     The best architecture by validation is trained on all shots, and tested beside the manual
@@ -52,19 +57,12 @@ def export(
     best = best_of(evaluations)
     if best is None:
         raise ExperimentError(f"no trial of experiment {experiment.id} has ended well")
-    search = config.strategy.search
-    split = few_shot_split(
-        load_task(config.task),
-        config.shots,
-        config.seed,
-        search.validation,
-        search.validation_shots,
-    )
     # Before the folder is touched: bad input leaves nothing behind.
-    load_backbone(config.space.backbone, config.device)
+    backbone = load_backbone(config.space.backbone, config.device)
+    split = Problem.of_run(config, load_task(config.task), backbone).split(config.strategy.search)
     with open_folder(folder, config, resume, overwrite=overwrite):
-        if not (folder / "search.json").exists():
-            record(
+        if not (folder / SEARCH).exists():
+            record_search(
                 config,
                 SearchResult(
                     architecture=best.architecture,
@@ -72,9 +70,9 @@ def export(
                     shots=config.shots,
                     seed=config.seed,
                     records=(),
-                    stopped_by="trials"
+                    stopped_by=StopReason.TRIALS
                     if experiment.status == "DONE"
-                    else experiment.status.lower(),
+                    else _STOPS.get(experiment.status, StopReason.RUNNING),
                     seconds=experiment.seconds,
                     labels_seen=len(split.train) + len(split.validation),
                     evaluations=evaluations,

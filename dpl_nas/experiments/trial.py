@@ -16,7 +16,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nni
 
@@ -27,6 +27,9 @@ from dpl_nas.nni.search_space import is_architecture
 from dpl_nas.observer import Observer
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.threads import share_cores
+
+if TYPE_CHECKING:
+    from dpl_nas.runs import RunResult
 
 __all__ = ["TrialObserver", "final_result", "main"]
 
@@ -43,20 +46,20 @@ class TrialObserver(Observer):
             nni.report_intermediate_result(metrics["validation_accuracy"])
 
 
-def final_result(result: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def final_result(result: RunResult, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What NNI's web page shows of a run: ``default`` is what tuners maximise.
 
     ``parameters`` are those that the trial got. NNI gives them out in the order in which trials
     ask, so that its page may show those of another trial that began at the same time.
     """
-    test = result["test"]
+    test = result.test
     return {
-        "default": test["found"]["accuracy"],
-        "macro_f1": test["found"]["macro_f1"],
-        "manual": test["manual"]["accuracy"],
-        "zero_shot": test["zero_shot"]["accuracy"],
+        "default": test["found"].accuracy,
+        "macro_f1": test["found"].macro_f1,
+        "manual": test["manual"].accuracy,
+        "zero_shot": test["zero_shot"].accuracy,
         "lengths": " | ".join(
-            f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result["lengths"].items()
+            f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result.lengths.items()
         ),
         "parameters": " ".join(f"{name}={parameters[name]}" for name in sorted(parameters)),
     }

@@ -5,35 +5,63 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from dpl_nas.backbone import Backbone, load_backbone
+from pydantic import TypeAdapter
+
+from dpl_nas.backbone import load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.io.files import read_json, write_json
-from dpl_nas.observer import Observer
+from dpl_nas.io.run_files import (
+    ALPHAS_PLOT,
+    ARCHITECTURE,
+    ARCHITECTURE_PLOT,
+    EVALUATIONS,
+    LEDGER,
+    MANUAL,
+    PROMPTS,
+    RECORDS,
+    RESULT,
+    SEARCH,
+    SECONDS,
+    TRAIN_STATE,
+)
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.runs.folder import open_folder
+from dpl_nas.runs.result import (
+    EvaluationResult,
+    RunResult,
+    SearchRecord,
+    SearchRunResult,
+    TestResult,
+    TrainRunResult,
+    read_record,
+    write_record,
+)
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import Task, few_shot_split, load_task
+from dpl_nas.tasks import load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
-from dpl_nas.training.evaluate import Metrics, prompted, score, zero_shot
+from dpl_nas.training.evaluate import Classifier, prompted, score, zero_shot
 from dpl_nas.training.evaluate import evaluate as evaluate_prompts
+from dpl_nas.training.problem import Problem
 
-__all__ = ["evaluate", "run", "search", "train"]
+__all__ = ["evaluate", "record_search", "run", "search", "train"]
 
-_ARCHITECTURE = "architecture.json"
-_SEARCH = "search.json"
-_PROMPTS = "prompts.safetensors"
-_RESULT = "result.json"
-_RECORDS = "alphas.jsonl"
-_LEDGER = "ledger.jsonl"
-_EVALUATIONS = "evaluations.json"
+
+@dataclass(frozen=True)
+class _Job:
+    """What all stages of a run work with."""
+
+    config: RunConfig
+    problem: Problem
+    folder: Path
+    observer: Observer
 
 
 def run(
@@ -44,7 +72,7 @@ def run(
     overwrite: bool = False,
     baselines: bool = True,
     observer: Observer | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """The whole job; returns what ``result.json`` holds.
 
     Beside the found lengths, the manual design is trained with the same recipe, and both are
@@ -59,44 +87,35 @@ def run(
     DplError
         For any bad input; nothing half-written is left behind.
     """
-    observer = observer or Observer()
     # Before the folder is touched: bad input leaves nothing behind.
-    task, backbone = _parts(config, searches=True)
+    problem = _problem(config, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
-        if (folder / _RESULT).exists():
-            finished: dict[str, Any] = read_json(folder / _RESULT)
-            return finished
+        if (folder / RESULT).exists():
+            return read_record(folder / RESULT, RunResult)
+        job = _Job(config, problem, folder, observer or Observer())
         clock = _Clock(folder)
-        found, summary = _searched(config, task, backbone, folder, observer)
-        classifiers = {}
-        with clock.stage("train"):
-            prompts = _trained(config, found, task, backbone, folder, observer, "found")
-            classifiers["found"] = prompted(prompts, backbone)
+        found, record = _search(job)
+        designs: dict[str, tuple[Architecture, Classifier]] = {}
+        with clock.stage(Stage.TRAIN):
+            prompts = _train(job, found, Stage.TRAIN_FOUND)
+            designs["found"] = found, prompted(prompts, problem.backbone)
         if baselines:
-            with clock.stage("search manual" if config.space.limits else "train"):
-                design = _manual_design(
-                    config, summary, task, backbone, folder / "manual", observer
-                )
-            with clock.stage("train"):
-                manual = _trained(
-                    config, design, task, backbone, folder / "manual", observer, "manual"
-                )
-            classifiers["manual"] = prompted(manual, backbone)
-            classifiers["zero_shot"] = zero_shot(task, backbone)
-        with clock.stage("evaluate"):
-            metrics = score(
-                classifiers,
-                task.test,
-                len(task.class_names),
-                batch_size=config.evaluate.batch_size,
-                observer=observer,
-            )
-        seconds = {"search": summary.pop("seconds"), **clock.seconds}
-        summary.pop("peak_bytes", None)
-        result = _result(config, found, summary, metrics, seconds)
-        if baselines:
-            result["test"]["manual"]["lengths"] = _lists(design)
-        write_json(folder / _RESULT, result)
+            manual = _Job(config, problem, folder / MANUAL, job.observer)
+            with clock.stage(Stage.SEARCH_MANUAL if config.space.limits else Stage.TRAIN):
+                design = _manual_design(manual, record)
+            with clock.stage(Stage.TRAIN):
+                prompts = _train(manual, design, Stage.TRAIN_MANUAL)
+            designs["manual"] = design, prompted(prompts, problem.backbone)
+        with clock.stage(Stage.EVALUATE):
+            test = _test(job, designs, with_zero_shot=baselines)
+        result = RunResult(
+            **RunResult.of(config, found),
+            test=test,
+            validation_accuracy=record.validation_accuracy,
+            search=record.summary,
+            seconds={Stage.SEARCH: record.seconds, **clock.seconds},
+        )
+        write_record(folder / RESULT, result)
         return result
 
 
@@ -107,12 +126,12 @@ def search(
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
-) -> dict[str, Any]:
+) -> SearchRunResult:
     """Only the search; returns the architecture and how it was found."""
-    task, backbone = _parts(config, searches=True)
+    problem = _problem(config, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
-        found, summary = _searched(config, task, backbone, folder, observer or Observer())
-        return {**_head(config, found), "search": summary}
+        found, record = _search(_Job(config, problem, folder, observer or Observer()))
+        return SearchRunResult(**SearchRunResult.of(config, found), search=record)
 
 
 def train(
@@ -123,16 +142,18 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
-) -> dict[str, Any]:
+) -> TrainRunResult:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
     config.space.check(architecture)
-    task, backbone = _parts(config, searches=False)
+    problem = _problem(config, searches=False)
     with open_folder(folder, config, resume, overwrite=overwrite):
         _check_lengths(folder, architecture)
         # First, so that a training that is resumed knows what it is of.
-        architecture.save(folder / _ARCHITECTURE)
-        _trained(config, architecture, task, backbone, folder, observer or Observer(), "found")
-        return {**_head(config, architecture), "prompts": str(folder / _PROMPTS)}
+        architecture.save(folder / ARCHITECTURE)
+        _train(_Job(config, problem, folder, observer or Observer()), architecture, Stage.TRAIN)
+        return TrainRunResult(
+            **TrainRunResult.of(config, architecture), prompts=str(folder / PROMPTS)
+        )
 
 
 def evaluate(
@@ -142,25 +163,57 @@ def evaluate(
     batch_size: int = 100,
     device: str = "cpu",
     observer: Observer | None = None,
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Test trained prompts on the full test set of their task, or of another with its classes."""
     trained = load_prompts(prompts)
     name = task or trained.metadata.task
     metrics = evaluate_prompts(
         trained, load_task(name), batch_size=batch_size, device=device, observer=observer
     )
-    return {"task": name, "prompts": str(prompts), "test": {"found": metrics.as_dict()}}
+    test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
+    return EvaluationResult(task=name, prompts=str(prompts), test=test)
+
+
+def record_search(config: RunConfig, result: SearchResult, folder: Path, **more: object) -> None:
+    """Write what a search found, after which :func:`run` goes on with the training.
+
+    Parameters
+    ----------
+    more
+        Fields of :class:`~dpl_nas.runs.result.SearchRecord`, such as where the search took place.
+    """
+    _draw(config, result, folder)
+    _list(result, folder)
+    record = SearchRecord.model_validate(
+        {
+            **result.summary().model_dump(),
+            "seconds": result.seconds,
+            "peak_bytes": result.peak_bytes,
+            **more,
+        }
+    )
+    write_record(folder / SEARCH, record)
+    # Last: where it is there, the search is complete.
+    result.architecture.save(folder / ARCHITECTURE)
 
 
 class _Clock:
     """Seconds by stage, kept in a file so that a resumed run counts all its parts."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "seconds.json"
-        self.seconds: dict[str, float] = read_json(self._file) if self._file.exists() else {}
+        self._file = folder / SECONDS
+        self.seconds: dict[str, float] = {}
+        if self._file.exists():
+            found = read_json(self._file)
+            try:
+                self.seconds = TypeAdapter(dict[str, float]).validate_python(found, strict=True)
+            except ValueError:
+                raise CheckpointError(
+                    f"{self._file} should hold seconds by stage: remove it to count afresh"
+                ) from None
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: Stage) -> Iterator[None]:
         started = time.perf_counter()
         try:
             yield
@@ -170,128 +223,82 @@ class _Clock:
             write_json(self._file, self.seconds)
 
 
-def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
-    """Task and backbone, of which the configuration is known not to ask for too much."""
+def _problem(config: RunConfig, *, searches: bool) -> Problem:
+    """The problem of a run, which is known not to ask for too much."""
     task = load_task(config.task)
-    few_shot_split(task, config.shots, config.seed)
-    if searches:
-        search = config.strategy.search
-        few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
     backbone = load_backbone(config.space.backbone, config.device)
     check_devices(config.devices, backbone.device)
+    problem = Problem.of_run(config, task, backbone)
+    _ = problem.split(config.strategy.search) if searches else problem.shot_rows
     for tower, part in config.space.towers.items():
         if part.layers[-1] >= backbone.layers[tower]:
             raise SpaceError(
                 f"space {config.space.name} searches {tower}/{part.layers[-1]}, but the {tower} "
                 f"tower of {backbone.name} has {backbone.layers[tower]} layers, counted from 0"
             )
-    return task, backbone
+    return problem
 
 
 def _check_lengths(folder: Path, architecture: Architecture) -> None:
     """Complain if what ``folder`` holds is about other lengths, or still searching for them."""
-    file = folder / _ARCHITECTURE
+    file = folder / ARCHITECTURE
     if file.exists():
-        if load_architecture(file).lengths != architecture.lengths:
+        if load_architecture(file).key != architecture.key:
             raise OutputError(
                 f"{folder} holds a run with other lengths, {file.name} has them: use another folder"
             )
-    elif (folder / _RECORDS).exists() or (folder / _LEDGER).exists():
+    elif (folder / RECORDS).exists() or (folder / LEDGER).exists():
         raise OutputError(
             f"{folder} holds a search that is not complete: go on with it, or use another folder"
         )
 
 
-def _searched(
-    config: RunConfig, task: Task, backbone: Backbone, folder: Path, observer: Observer
-) -> tuple[Architecture, dict[str, Any]]:
-    if (folder / _ARCHITECTURE).exists() and (folder / _SEARCH).exists():
-        return load_architecture(folder / _ARCHITECTURE), read_json(folder / _SEARCH)
-    if (folder / _ARCHITECTURE).exists():
-        # A search writes it last.
+def _search(job: _Job) -> tuple[Architecture, SearchRecord]:
+    config, folder = job.config, job.folder
+    if (folder / ARCHITECTURE).exists() and not (folder / SEARCH).exists():
+        # A search writes the architecture last.
         raise OutputError(
             f"{folder} holds the training of given lengths, not a search: use another folder"
         )
-    # NNI takes seconds to import: a resumed run that has searched does not need it.
-    from dpl_nas.strategy import make_strategy
+    if not (folder / ARCHITECTURE).exists():
+        # NNI takes seconds to import: a resumed run that has searched does not need it.
+        from dpl_nas.strategy import make_strategy
 
-    result = make_strategy(config.strategy).search(
-        config.space,
-        task,
-        config.budget or config.strategy.budget,
-        shots=config.shots,
-        seed=config.seed,
-        train=config.strategy.train,
-        objective=config.strategy.objective,
-        jobs=config.jobs,
-        max_failed=config.strategy.max_failed,
-        backbone=backbone,
-        folder=folder,
-        observer=observer,
-        devices=config.devices,
-    )
-    return result.architecture, record(config, result, folder)
+        result = make_strategy(config.strategy).search(
+            job.problem,
+            config.budget or config.strategy.budget,
+            objective=config.strategy.objective,
+            jobs=config.jobs,
+            max_failed=config.strategy.max_failed,
+            folder=folder,
+            observer=job.observer,
+            devices=config.devices,
+        )
+        record_search(config, result, folder)
+    return load_architecture(folder / ARCHITECTURE), read_record(folder / SEARCH, SearchRecord)
 
 
-def record(config: RunConfig, result: SearchResult, folder: Path, **more: Any) -> dict[str, Any]:
-    """Write what a search found, after which :func:`run` goes on with the training.
-
-    Parameters
-    ----------
-    more
-        Plain values for the summary, such as where the search took place.
-
-    Returns
-    -------
-    dict
-        What ``search.json`` holds.
-    """
-    _draw(config, result, folder)
-    _list(result, folder)
-    # Seconds and bytes are the machine's: result.json has the one under its own key only.
-    summary = {
-        **result.summary(),
-        **more,
-        "seconds": result.seconds,
-        "peak_bytes": result.peak_bytes,
-    }
-    write_json(folder / _SEARCH, summary)
-    result.architecture.save(folder / _ARCHITECTURE)
-    return summary
-
-
-def _manual_design(
-    config: RunConfig,
-    summary: dict[str, Any],
-    task: Task,
-    backbone: Backbone,
-    folder: Path,
-    observer: Observer,
-) -> Architecture:
+def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
     """The manual design, searched with as much as the search spent where there are limits."""
+    config = job.config
     if not config.space.limits:
         return config.space.uniform(config.evaluate.uniform_length)
-    file = folder / _ARCHITECTURE
+    file = job.folder / ARCHITECTURE
     if not file.exists():
         from dpl_nas.strategy import Manual
 
         settings = config.strategy.search
         manual = Manual(validation=settings.validation, validation_shots=settings.validation_shots)
-        manual.stage = "search manual"
+        manual.stage = Stage.SEARCH_MANUAL
         result = manual.search(
-            config.space,
-            task,
-            SearchBudget(steps=max(summary["steps"], summary["trial_steps"])),
-            shots=config.shots,
-            seed=config.seed,
-            train=config.strategy.train,
+            job.problem,
+            SearchBudget(steps=max(record.steps, record.trial_steps)),
             jobs=config.jobs,
             max_failed=config.strategy.max_failed,
-            backbone=backbone,
-            folder=folder,
-            observer=observer,
+            folder=job.folder,
+            observer=job.observer,
         )
-        _list(result, folder)
+        _list(result, job.folder)
         result.architecture.save(file)
     return load_architecture(file)
 
@@ -299,12 +306,12 @@ def _manual_design(
 def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     from dpl_nas.runs.plots import plot_alphas, plot_architecture
 
-    plot_architecture(result.architecture, folder / "architecture.png")
+    plot_architecture(result.architecture, folder / ARCHITECTURE_PLOT)
     lengths: dict[str, tuple[int, ...]] = {
         tower: part.lengths for tower, part in config.space.towers.items()
     }
     if result.records:
-        plot_alphas([asdict(record) for record in result.records], lengths, folder / "alphas.png")
+        plot_alphas([asdict(record) for record in result.records], lengths, folder / ALPHAS_PLOT)
 
 
 def _list(result: SearchResult, folder: Path) -> None:
@@ -314,7 +321,7 @@ def _list(result: SearchResult, folder: Path) -> None:
     ranked = {each.number for each in result.ranking}
     others = [each for each in result.evaluations if each.number not in ranked]
     write_json(
-        folder / _EVALUATIONS,
+        folder / EVALUATIONS,
         {
             "ranking": [each.as_dict() for each in result.ranking],
             "front": [each.number for each in result.front],
@@ -324,67 +331,48 @@ def _list(result: SearchResult, folder: Path) -> None:
     )
 
 
-def _trained(
-    config: RunConfig,
-    architecture: Architecture,
-    task: Task,
-    backbone: Backbone,
-    folder: Path,
-    observer: Observer,
-    name: str,
-) -> TrainedPrompts:
-    file = folder / _PROMPTS
+def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompts:
+    file = job.folder / PROMPTS
     if file.exists():
         saved = load_prompts(file)
-        if saved.architecture.lengths != architecture.lengths:
+        if saved.architecture.key != architecture.key:
             raise CheckpointError(
                 f"{file} holds prompts of other lengths than this run's: remove it to train afresh"
             )
         return saved
+    problem = job.problem
     prompts = train_prompts(
         architecture,
-        config.space,
-        task,
-        shots=config.shots,
-        seed=config.seed,
-        settings=config.strategy.train,
-        backbone=backbone,
-        state=folder / "train.state",
-        observer=observer,
-        stage=f"train {name}",
-        devices=config.devices,
+        problem.space,
+        problem.task,
+        shots=problem.shots,
+        seed=problem.seed,
+        settings=problem.recipe,
+        backbone=problem.backbone,
+        state=job.folder / TRAIN_STATE,
+        observer=job.observer,
+        stage=stage,
+        devices=job.config.devices,
     )
     prompts.save(file)
     return prompts
 
 
-def _lists(architecture: Architecture) -> dict[str, list[int]]:
-    return {tower: list(lengths) for tower, lengths in architecture.lengths.items()}
-
-
-def _head(config: RunConfig, architecture: Architecture) -> dict[str, Any]:
-    return {
-        "task": config.task,
-        "space": config.space.name,
-        "strategy": config.strategy.name,
-        "shots": config.shots,
-        "seed": config.seed,
-        "lengths": _lists(architecture),
-        "vectors": architecture.vectors,
-    }
-
-
-def _result(
-    config: RunConfig,
-    found: Architecture,
-    summary: dict[str, Any],
-    metrics: dict[str, Metrics],
-    seconds: dict[str, float],
-) -> dict[str, Any]:
-    return {
-        **_head(config, found),
-        "test": {name: value.as_dict() for name, value in metrics.items()},
-        "validation_accuracy": summary["validation_accuracy"],
-        "search": summary,
-        "seconds": seconds,
-    }
+def _test(
+    job: _Job, designs: dict[str, tuple[Architecture, Classifier]], *, with_zero_shot: bool
+) -> dict[str, TestResult]:
+    """Tests of all designs, and of zero-shot CLIP, on the full test set."""
+    task, backbone = job.problem.task, job.problem.backbone
+    classifiers = {name: classifier for name, (_, classifier) in designs.items()}
+    lengths = {name: architecture.lengths for name, (architecture, _) in designs.items()}
+    if with_zero_shot:
+        classifiers["zero_shot"] = zero_shot(task, backbone)
+        lengths["zero_shot"] = {}
+    metrics = score(
+        classifiers,
+        task.test,
+        len(task.class_names),
+        batch_size=job.config.evaluate.batch_size,
+        observer=job.observer,
+    )
+    return {name: TestResult.of(found, lengths[name]) for name, found in metrics.items()}

@@ -356,8 +356,8 @@ def _search_there(
     wanted: _Wanted,
     *,
     backbone: Backbone,
-    observer: Observer | None,
     ranks: Ranks,
+    observer: Observer | None = None,
 ) -> SearchResult:
     """A search in another process, into which NNI's strategies do not go."""
     strategy = kind(**settings)

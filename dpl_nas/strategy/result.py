@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dpl_nas.engine import (
     Cost,
@@ -19,12 +18,14 @@ from dpl_nas.engine import (
 )
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import write_text
+from dpl_nas.io.validation import Frozen
 from dpl_nas.space import Architecture
 
 __all__ = [
     "TIE_MARGIN",
     "EpochRecord",
     "SearchResult",
+    "SearchSummary",
     "log_softmax",
     "normalised_entropy",
     "read_records",
@@ -56,6 +57,41 @@ class EpochRecord:
     choice: dict[str, int]
     ties: list[str]
     alpha: dict[str, list[float]]
+
+
+class SearchSummary(Frozen):
+    """How a search went, in a few numbers.
+
+    Attributes
+    ----------
+    stopped_by
+        By which limit or rule it ended.
+    epochs, mean_entropy, ties
+        Of a supernet: epochs, how undecided it ended (0 decided, 1 undecided), and the layers
+        whose runner-up was close.
+    validation_accuracy
+        Of the chosen lengths, a share in 0..1; ``None`` where the strategy chose without.
+    labels_seen
+        Labelled images that the search saw, for training and validation.
+    evaluations, failures
+        Trials, and those of them that failed.
+    steps, images
+        Training steps, and images in their batches.
+    trial_steps
+        Training steps of a whole trial.
+    """
+
+    stopped_by: StopReason
+    epochs: int | None = None
+    mean_entropy: float | None = None
+    ties: tuple[str, ...] = ()
+    validation_accuracy: float | None
+    labels_seen: int
+    evaluations: int
+    failures: int
+    steps: int
+    images: int
+    trial_steps: int
 
 
 @dataclass(frozen=True)
@@ -145,24 +181,21 @@ class SearchResult:
         """Layers whose runner-up is within :data:`TIE_MARGIN` of the winner."""
         return self.records[-1].ties
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> SearchSummary:
         """For ``result.json``."""
-        of_supernet = (
-            {"epochs": len(self.records), "mean_entropy": self.mean_entropy, "ties": self.ties}
-            if self.records
-            else {}
+        return SearchSummary(
+            stopped_by=self.stopped_by,
+            epochs=len(self.records) or None,
+            mean_entropy=self.mean_entropy if self.records else None,
+            ties=tuple(self.ties) if self.records else (),
+            validation_accuracy=self.validation_accuracy,
+            labels_seen=self.labels_seen,
+            evaluations=len(self.evaluations),
+            failures=self.failures,
+            steps=self.cost.steps,
+            images=self.cost.images,
+            trial_steps=self.trial_steps,
         )
-        return {
-            "stopped_by": self.stopped_by,
-            **of_supernet,
-            "validation_accuracy": self.validation_accuracy,
-            "labels_seen": self.labels_seen,
-            "evaluations": len(self.evaluations),
-            "failures": self.failures,
-            "steps": self.cost.steps,
-            "images": self.cost.images,
-            "trial_steps": self.trial_steps,
-        }
 
 
 def softmax(logits: Sequence[float]) -> list[float]:

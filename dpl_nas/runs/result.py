@@ -1,0 +1,191 @@
+"""What a run says: typed here, JSON on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import ConfigDict, Field
+
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import CheckpointError
+from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.space import Architecture, Tower
+from dpl_nas.strategy.result import SearchSummary
+from dpl_nas.training.evaluate import Metrics
+
+__all__ = [
+    "EvaluationResult",
+    "Lengths",
+    "RunResult",
+    "SearchRecord",
+    "SearchRunResult",
+    "TestResult",
+    "TrainRunResult",
+    "read_record",
+    "write_record",
+]
+
+#: Results of other numbers mean something else.
+_SCHEMA = 1
+
+Share = Annotated[float, Field(ge=0, le=1)]
+#: Context lengths of the searched layers by tower.
+Lengths = dict[Tower, tuple[int, ...]]
+
+
+class _Result(Frozen):
+    """A result that is read by people and programs, so its layout has a number."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    schema_number: int = Field(default=_SCHEMA, alias="schema", ge=_SCHEMA, le=_SCHEMA)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return self.model_dump(mode="json")
+
+
+class TestResult(Frozen):
+    """A test on the full test set: shares in 0..1 over ``images``, and what was tested."""
+
+    # pytest would take it for a test.
+    __test__ = False
+
+    accuracy: Share
+    macro_f1: Share
+    images: int
+    lengths: Lengths
+
+    @classmethod
+    def of(cls, metrics: Metrics, lengths: Mapping[Tower, tuple[int, ...]]) -> Self:
+        """What was measured of a design with these lengths."""
+        return cls(
+            accuracy=metrics.accuracy,
+            macro_f1=metrics.macro_f1,
+            images=metrics.images,
+            lengths=dict(lengths),
+        )
+
+    @property
+    def vectors(self) -> int:
+        """Context vectors of all layers together."""
+        return sum(map(sum, self.lengths.values()))
+
+
+class _Head(_Result):
+    """What was run, and which lengths came of it."""
+
+    task: str
+    space: str
+    strategy: str
+    shots: int
+    seed: int
+    lengths: Lengths
+    vectors: int
+
+    @staticmethod
+    def of(config: RunConfig, architecture: Architecture) -> dict[str, Any]:
+        """The fields of a run."""
+        return {
+            "task": config.task,
+            "space": config.space.name,
+            "strategy": config.strategy.name,
+            "shots": config.shots,
+            "seed": config.seed,
+            "lengths": architecture.lengths,
+            "vectors": architecture.vectors,
+        }
+
+
+class RunResult(_Head):
+    """``result.json``: a search, the training of what it found, and the tests.
+
+    Attributes
+    ----------
+    test
+        ``found``; and, beside it, ``manual`` for the manual design and ``zero_shot``.
+    validation_accuracy
+        Of the found lengths, a share in 0..1; ``None`` where the strategy chose without.
+    seconds
+        Wall-clock time by stage, over all resumed parts.
+    """
+
+    test: dict[str, TestResult]
+    validation_accuracy: Share | None
+    search: SearchSummary
+    seconds: dict[str, float]
+
+
+class SearchRunResult(_Head):
+    """A search alone."""
+
+    search: SearchRecord
+
+
+class TrainRunResult(_Head):
+    """A training alone, and where its prompts are."""
+
+    prompts: str
+
+
+class EvaluationResult(_Result):
+    """A test of trained prompts."""
+
+    task: str
+    prompts: str
+    test: dict[str, TestResult]
+
+
+class SearchRecord(SearchSummary):
+    """``search.json``: how the lengths were found, and what that took on this machine.
+
+    Attributes
+    ----------
+    seconds
+        Wall-clock time.
+    peak_bytes
+        The most memory that one of its processes held.
+    nni
+        Of which experiment of NNI, if it was one.
+    """
+
+    seconds: float
+    peak_bytes: int
+    nni: dict[str, Any] | None = None
+
+    @property
+    def summary(self) -> SearchSummary:
+        """Without what the machine decides."""
+        return SearchSummary.model_validate(
+            {name: getattr(self, name) for name in SearchSummary.model_fields}
+        )
+
+
+Record = TypeVar("Record", bound=Frozen)
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """What :func:`write_record` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or of another layout.
+    """
+    return validated(
+        kind,
+        read_json(path),
+        f"{path} was not written by this version of dpl_nas, so use another folder",
+        CheckpointError,
+    )
+
+
+def write_record(path: Path, record: Frozen) -> None:
+    """Write a result as JSON, atomically."""
+    write_json(path, record.model_dump(mode="json"))
+
+
+SearchRunResult.model_rebuild()
