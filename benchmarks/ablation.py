@@ -25,7 +25,7 @@ import numpy as np
 from dpl_nas.backbone import load_backbone
 from dpl_nas.comparison.statistics import estimate
 from dpl_nas.config import resolve
-from dpl_nas.engine.trials import TrialSettings, measured
+from dpl_nas.engine import measure as measure_images
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.process.pools import Pool
 from dpl_nas.seeds import derive_seed
@@ -36,6 +36,7 @@ from dpl_nas.strategy.result import softmax
 from dpl_nas.tasks import load_task
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluate import prompted
+from dpl_nas.training.problem import Problem
 from dpl_nas.training.train import FewShotTraining
 
 SHOTS = 16
@@ -69,7 +70,7 @@ def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
         train=config.strategy.train,
         backbone=backbone,
     )
-    split = TrialSettings.of_run(config, task, backbone).split
+    split = Problem.of_run(config, task, backbone).split(config.strategy.search)
     training = FewShotTraining(
         config.space,
         task,
@@ -84,7 +85,7 @@ def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
     images = FewShotImages(task.train, unseen, backbone, "none")
 
     def accuracy(architecture: Architecture) -> float:
-        return measured(prompted(training.train(architecture), backbone), images).accuracy
+        return measure_images(prompted(training.train(architecture), backbone), images).accuracy
 
     last = search.records[-1]
     weights = {label: softmax(logits) for label, logits in last.alpha.items()}

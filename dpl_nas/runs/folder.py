@@ -171,8 +171,8 @@ def _check_own(folder: Path) -> None:
     config = read_yaml(file, "configuration", OutputError) if file.exists() else {}
     if not {"task", "space", "strategy"} <= set(config):
         raise OutputError(
-            f"{folder} is not empty and not a run, since it has no {run_files.CONFIG} of one: --overwrite "
-            "leaves it alone, so use another folder"
+            f"{folder} is not empty and not a run, since it has no {run_files.CONFIG} of one: "
+            "--overwrite leaves it alone, so use another folder"
         )
 
 

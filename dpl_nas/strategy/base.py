@@ -180,10 +180,10 @@ class Strategy(ABC):
         """
         problem, budget, wanted = _understood(*subject, **options)
         if wanted.devices > 1:
-            return self._shared(problem, budget, wanted)
-        return self._run(problem, budget or self.default_budget, wanted)
+            return self._search_shared(problem, budget, wanted)
+        return self._search_alone(problem, budget or self.default_budget, wanted)
 
-    def _shared(
+    def _search_shared(
         self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted
     ) -> SearchResult:
         """The search of several processes that share every batch."""
@@ -202,7 +202,9 @@ class Strategy(ABC):
         )
         return on_devices(wanted.devices, work, problem.backbone, observer=wanted.observer)
 
-    def _run(self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted) -> SearchResult:
+    def _search_alone(
+        self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted
+    ) -> SearchResult:
         trials = TrialSettings(
             problem,
             SearchSettings(
@@ -362,4 +364,4 @@ def _search_there(
     """A search in another process, into which NNI's strategies do not go."""
     strategy = kind(**settings)
     wanted = replace(wanted, observer=observer, ranks=ranks)
-    return strategy._run(problem.on(backbone), budget or kind.default_budget, wanted)  # noqa: SLF001
+    return strategy._search_alone(problem.on(backbone), budget or kind.default_budget, wanted)  # noqa: SLF001

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dpl_nas.config import RunConfig, resolve
-from dpl_nas.diagnostics.separation import drawn, measure_separation, separation
+from dpl_nas.diagnostics.separation import draw_architectures, measure_separation, separation
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.space import load_space
 from dpl_nas.testing import assert_sentence
@@ -45,11 +45,11 @@ def test_a_spread_is_recovered() -> None:
 
 def test_random_architectures_differ_and_fit() -> None:
     space = load_space("mini_clip_budget6")
-    found = drawn(space, 30, seed=1)
+    found = draw_architectures(space, 30, seed=1)
     assert len({tuple(each.lengths.values()) for each in found}) == 30
     assert all(each.vectors <= 6 for each in found)
-    assert found == drawn(space, 30, seed=1)
-    assert found[:10] == drawn(space, 10, seed=1)
+    assert found == draw_architectures(space, 30, seed=1)
+    assert found[:10] == draw_architectures(space, 10, seed=1)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from dpl_nas.backbone import load_backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.engine import TrialSettings
 from dpl_nas.testing import Bench, small_space, task_of
+from dpl_nas.training.problem import Problem
 
 
 @pytest.fixture(scope="session")
@@ -15,14 +16,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture
 def trial_settings(bench: Bench) -> TrialSettings:
     """Two steps an epoch, three epochs."""
-    return TrialSettings(
-        space=small_space(),
-        task=bench.task,
+    problem = Problem.of(
+        small_space(),
+        bench.task,
         shots=4,
-        seed=1,
-        train=TrainSettings(epochs=3, batch_size=2),
-        validation="split",
-        validation_shots=None,
-        device="cpu",
-        fingerprint=bench.backbone.fingerprint,
+        recipe=TrainSettings(epochs=3, batch_size=2),
+        backbone=bench.backbone,
     )
+    return TrialSettings(problem)

@@ -4,19 +4,18 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dpl_nas.engine import Evaluation, FewShotTrials, TrialEngine, TrialSettings, read_ledger
-from dpl_nas.engine import engine as engine_module
+from dpl_nas.engine import account as account_module
 from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, StrategyError
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
-from dpl_nas.testing import Bench, assert_sentence, small_space
+from dpl_nas.testing import assert_sentence, small_space
 
 SPACE = small_space()
 
@@ -56,11 +55,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def make(bench: Bench, trial_settings: TrialSettings) -> Any:
+def make(trial_settings: TrialSettings) -> Any:
     def made(budget: SearchBudget | None = None, **others: Any) -> TrialEngine:
-        return TrialEngine(
-            others.pop("settings", trial_settings), budget, backbone=bench.backbone, **others
-        )
+        return TrialEngine(others.pop("settings", trial_settings), budget, **others)
 
     return made
 
@@ -128,7 +125,7 @@ def test_budgets(
 ) -> None:
     with make(budget) as engine:
         assert len(engine.evaluate([A, B, C, D])) == trials == len(runs)
-        assert engine.stopped_by == reason
+        assert engine.stopped_by == (reason or None)
         assert engine.affords() == (not reason)
         # What was made before, there always is.
         assert engine.evaluate([A]) == [engine.evaluations[0]]
@@ -206,7 +203,7 @@ def test_what_failed_is_paid_for_anew(make: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_every_architecture_was_trained(make: Any) -> None:
     space = small_space(1)
-    settings = {"settings": replace(make().settings, space=space)}
+    settings = {"settings": TrialSettings(make().settings.problem.having(space=space))}
     with make(SearchBudget(trials=100), **settings) as engine:
         from dpl_nas.space.fitting import enumerate_all
 
@@ -245,11 +242,11 @@ def test_the_clock_goes_on_after_a_resume(
             return run(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "time", clock)
+            patch.setattr(account_module, "time", clock)
             patch.setattr(FewShotTrials, "run", ticking)
             with make(SearchBudget(seconds=10), folder=folder) as engine:
                 found = engine.evaluate(designs[:most])
-                return outcomes(found), engine.elapsed, engine.stopped_by
+                return outcomes(found), engine.elapsed, engine.stopped_by or ""
 
     whole = search(tmp_path / "whole", 100.0)
     assert (len(whole[0]), *whole[1:]) == (4, 12.0, "seconds")
@@ -316,7 +313,7 @@ def _labels() -> list[str]:
 def test_a_ledger_of_something_else_is_refused_and_released(make: Any, tmp_path: Path) -> None:
     with make(folder=tmp_path) as engine:
         engine.evaluate([A])
-    other = replace(make().settings, shots=6)
+    other = TrialSettings(make().settings.problem.having(shots=6))
     with pytest.raises(OutputError, match="another shots"):
         make(folder=tmp_path, settings=other)
     path = tmp_path / "ledger.jsonl"

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpl_nas.engine import Cost, Evaluation, Outcome, best_of, pareto_front
-from dpl_nas.engine.evaluation import architecture_of
 from dpl_nas.testing import small_space
 
 SPACE = small_space(None, "0-4")
@@ -74,7 +73,7 @@ def test_the_best(found: tuple[Evaluation, ...]) -> None:
                 each.architecture.vectors,
                 each.number,
             )
-    assert best_of(dict(enumerate(found))) == best
+    assert best_of(iter(found)) == best
 
 
 @given(evaluations)
@@ -109,7 +108,7 @@ def test_costs_add_up() -> None:
 
 def test_as_plain_values() -> None:
     found = evaluation(3, (1, 2), Outcome(0.5, 0.25, 4), 2)
-    assert architecture_of(SPACE, found.as_dict()["lengths"]) == found.architecture
+    assert SPACE.architecture_of(found.as_dict()["lengths"]) == found.architecture
     assert found.as_dict()["vectors"] == 3
     failed = evaluation(4, (1, 2), None, 2)
     assert failed.accuracy is failed.as_dict()["accuracy"] is None

@@ -84,13 +84,13 @@ def test_the_best_by_validation_is_trained_and_tested(
     result = export(experiment, out)
     assert json.loads((out / "result.json").read_text()) == result
     # Of two with the same accuracy, the one with less loss.
-    assert result["lengths"] == {"image": [2, 2], "text": [0, 0]}
+    assert result.lengths == {"image": (2, 2), "text": (0, 0)}
     assert load_architecture(out / "architecture.json").describe() == LENGTHS[2]
-    assert result["validation_accuracy"] == 0.75
-    assert result["seconds"]["search"] == 12.0
-    assert set(result["test"]) == {"found", "manual", "zero_shot"}
-    search = result["search"]
-    assert (search["evaluations"], search["stopped_by"], search["steps"]) == (3, "trials", 12)
+    assert result.validation_accuracy == 0.75
+    assert result.seconds["search"] == 12.0
+    assert set(result.test) == {"found", "manual", "zero_shot"}
+    search = result.search
+    assert (search.evaluations, search.stopped_by, search.steps) == (3, "trials", 12)
     assert search["labels_seen"] == 18
     assert search["nni"] == {"experiment": "abc123", "tuner": {"name": "Evolution"}, "failed": 1}
     listed = json.loads((out / "evaluations.json").read_text())
@@ -109,12 +109,12 @@ def test_it_is_a_run_like_any_other(experiment: Experiment, tmp_path: Path) -> N
     out = tmp_path / "run"
     result = export(experiment, out)
     tested = runs.evaluate(out / "prompts.safetensors")
-    assert tested["test"]["found"] == result["test"]["found"]
+    assert tested.test["found"] == result.test["found"]
     with pytest.raises(OutputError, match="go on with --resume, remove the run with --overwrite"):
         export(experiment, out)
     assert export(experiment, out, resume=True) == result
     again = export(experiment, out, overwrite=True)
-    assert again["test"] == result["test"]
+    assert again.test == result.test
 
 
 class KilledError(Exception):

@@ -5,16 +5,38 @@ from typing import Any
 import nni
 import pytest
 
+from dpl_nas.engine import StopReason
 from dpl_nas.experiments import trial
+from dpl_nas.runs.result import RunResult, TestResult
+from dpl_nas.strategy.result import SearchSummary
 
-RESULT = {
-    "test": {
-        "found": {"accuracy": 0.5, "macro_f1": 0.4},
-        "manual": {"accuracy": 0.45, "macro_f1": 0.35},
-        "zero_shot": {"accuracy": 0.2, "macro_f1": 0.1},
+FOUND = {"image": (0, 4), "text": (6, 1)}
+TESTS = {"found": (0.5, 0.4), "manual": (0.45, 0.35), "zero_shot": (0.2, 0.1)}
+RESULT = RunResult(
+    task="mini/relation",
+    space="small",
+    strategy="darts",
+    shots=4,
+    seed=1,
+    lengths=FOUND,
+    vectors=11,
+    test={
+        name: TestResult(accuracy=accuracy, macro_f1=macro_f1, images=10, lengths=FOUND)
+        for name, (accuracy, macro_f1) in TESTS.items()
     },
-    "lengths": {"image": [0, 4], "text": [6, 1]},
-}
+    validation_accuracy=0.5,
+    search=SearchSummary(
+        stopped_by=StopReason.EPOCHS,
+        validation_accuracy=0.5,
+        labels_seen=8,
+        evaluations=0,
+        failures=0,
+        steps=1,
+        images=1,
+        trial_steps=1,
+    ),
+    seconds={},
+)
 
 
 @pytest.fixture
@@ -54,7 +76,7 @@ def test_parameters_of_nni_replace_options(
 ) -> None:
     seen: dict[str, Any] = {}
 
-    def run(config: Any, folder: Path, *, observer: Any) -> dict[str, Any]:
+    def run(config: Any, folder: Path, *, observer: Any) -> RunResult:
         seen.update(config=config, folder=folder)
         observer.advance("search", 1, {"validation_accuracy": 0.25})
         return RESULT

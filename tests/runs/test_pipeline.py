@@ -9,6 +9,7 @@ from dpl_nas import runs
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import ArchitectureError, OutputError
 from dpl_nas.observer import Observer
+from dpl_nas.runs.result import RunResult, read_record
 from dpl_nas.space import Architecture, load_architecture
 
 
@@ -27,8 +28,8 @@ class KillAt(Observer):
             raise Killed
 
 
-def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key != "seconds"}
+def without_seconds(result: RunResult) -> dict[str, Any]:
+    return {key: value for key, value in result.to_json().items() if key != "seconds"}
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +41,23 @@ def finished(
 
 def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
     result = runs.run(run_config, finished)
-    assert json.loads((finished / "result.json").read_text()) == result
-    assert set(result["test"]) == {"found", "manual", "zero_shot"}
-    for part in result["test"].values():
-        assert 0 <= part["accuracy"] <= 1
-        assert 0 <= part["macro_f1"] <= 1
-    assert set(result["seconds"]) == {"search", "train", "evaluate"}
-    assert result["test"]["manual"]["lengths"] == {"image": [4, 4], "text": [2, 2]}
+    assert read_record(finished / "result.json", RunResult) == result
+    assert json.loads((finished / "result.json").read_text())["schema"] == 1
+    assert set(result.test) == {"found", "manual", "zero_shot"}
+    for part in result.test.values():
+        assert 0 <= part.accuracy <= 1
+        assert 0 <= part.macro_f1 <= 1
+    assert set(result.seconds) == {"search", "train", "evaluate"}
+    assert result.test["manual"].lengths == {"image": (4, 4), "text": (2, 2)}
     architecture = load_architecture(finished / "architecture.json")
-    assert result["lengths"] == {t: list(v) for t, v in architecture.lengths.items()}
+    assert result.lengths == architecture.lengths
     files = ("config.yml", "versions.json", "alphas.jsonl", "architecture.png", "alphas.png")
     for name in (*files, "prompts.safetensors"):
         assert (finished / name).stat().st_size
     assert list((finished / "tensorboard").iterdir())
     if architecture.vectors:
         tested = runs.evaluate(finished)
-        assert tested["test"]["found"] == result["test"]["found"]
+        assert tested.test["found"] == result.test["found"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_resume_ends_in_the_same_result(
 ) -> None:
     if not (finished / "result.json").exists():
         runs.run(run_config, finished)
-    whole = json.loads((finished / "result.json").read_text())
+    whole = read_record(finished / "result.json", RunResult)
     folder = tmp_path / "run"
     with pytest.raises(Killed):
         runs.run(run_config, folder, observer=KillAt(stage, done))
@@ -80,8 +82,8 @@ def test_resume_ends_in_the_same_result(
 def test_two_devices_run_the_same(run_config: RunConfig, tmp_path: Path) -> None:
     one = runs.run(run_config, tmp_path / "one")
     two = runs.run(run_config.model_copy(update={"devices": 2}), tmp_path / "two")
-    assert without_seconds(two)["test"] == without_seconds(one)["test"]
-    assert two["lengths"] == one["lengths"]
+    assert two.test == one.test
+    assert two.lengths == one.lengths
 
     def files(name: str) -> list[Path]:
         folder = tmp_path / name

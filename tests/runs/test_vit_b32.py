@@ -31,9 +31,9 @@ def test_search_training_and_evaluation(image_folder: Path, tmp_path: Path) -> N
         }
     )
     result = runs.run(config, tmp_path / "run")
-    assert {tower: len(lengths) for tower, lengths in result["lengths"].items()} == {
+    assert {tower: len(lengths) for tower, lengths in result.lengths.items()} == {
         "image": 2,
         "text": 2,
     }
-    assert all(part["images"] == 60 for part in result["test"].values())
-    assert result["test"]["manual"]["lengths"] == {"image": [2, 2], "text": [2, 2]}
+    assert all(part.images == 60 for part in result.test.values())
+    assert result.test["manual"].lengths == {"image": (2, 2), "text": (2, 2)}

@@ -12,6 +12,7 @@ from dpl_nas.search_budget import SearchBudget
 from dpl_nas.strategy import Halving, SearchResult
 from dpl_nas.strategy.halving import _affordable, _cost, rungs
 from dpl_nas.testing import Bench, small_space
+from dpl_nas.training.problem import Problem
 
 
 @pytest.mark.parametrize(
@@ -103,17 +104,8 @@ def test_a_training_that_went_on_is_one_that_never_stopped(bench: Bench) -> None
     result = search(bench)
     trials = FewShotTrials(
         TrialSettings(
-            space=small_space(),
-            task=bench.task,
-            shots=4,
-            seed=1,
-            train=TRAIN,
-            validation="split",
-            validation_shots=None,
-            device="cpu",
-            fingerprint=bench.backbone.fingerprint,
-        ),
-        bench.backbone,
+            Problem.of(small_space(), bench.task, shots=4, recipe=TRAIN, backbone=bench.backbone)
+        )
     )
     assert len(result.ranking) == 2
     for each in result.ranking:

@@ -47,7 +47,7 @@ def prompts(small_space: Space, small_backbone: Backbone, image_folder: Path) ->
 def test_what_fits_is_loaded(prompts: TrainedPrompts, tmp_path: Path) -> None:
     prompts.save(tmp_path / "prompts.safetensors")
     assert load_prompts(tmp_path).metadata == prompts.metadata
-    assert evaluate(tmp_path)["test"]["found"]["images"] == 60
+    assert evaluate(tmp_path).test["found"].images == 60
 
 
 @pytest.mark.parametrize(

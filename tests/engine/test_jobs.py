@@ -13,9 +13,9 @@ import pytest
 
 from dpl_nas.config import TrainSettings
 from dpl_nas.engine import FewShotTrials, Outcome, TrialSettings
-from dpl_nas.engine.workers import Finished, Here, Job, Processes
+from dpl_nas.engine.jobs import TrialJob, trials_here, trials_in_processes
 from dpl_nas.errors import ConfigError
-from dpl_nas.testing import Bench
+from dpl_nas.process.scheduler import LostJobError
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -40,39 +40,47 @@ def kill_at_work(state: Path, before: list[int]) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_tried_once_more(
-    bench: Bench, trial_settings: TrialSettings, tmp_path: Path
+    trial_settings: TrialSettings, tmp_path: Path
 ) -> None:
-    long = replace(trial_settings, train=TrainSettings(epochs=40, batch_size=2))
-    architecture = long.space.uniform(0).model_copy(
+    long = TrialSettings(
+        trial_settings.problem.having(recipe=TrainSettings(epochs=40, batch_size=2))
+    )
+    architecture = long.problem.space.uniform(0).model_copy(
         update={"lengths": {"image": (1, 0), "text": (0, 1)}}
     )
     state = tmp_path / "a.state"
-    outcome, _ = FewShotTrials(long, bench.backbone).run(architecture, 40)
+    outcome, _ = FewShotTrials(long).run(architecture, 40)
     before = processes()
-    workers = Processes(long, 1)
+    workers = trials_in_processes(long, 1)
     try:
-        result = workers.start(Job(architecture, 40, state))
+        result = workers.start(TrialJob(architecture, 40, state))
         kill_at_work(state, before)
-        once = result()
+        once = result.result()
         assert once.error is None
         assert once.outcome == outcome
         assert once.seconds > 0
         assert once.peak_bytes > 10**8
 
         state.unlink()
-        result = workers.start(Job(architecture, 40, state))
+        result = workers.start(TrialJob(architecture, 40, state))
         kill_at_work(state, before)
         # It goes on when its result is asked for.
-        killed: list[Finished] = []
-        waiting = threading.Thread(target=lambda: killed.append(result()))
+        killed: list[LostJobError] = []
+
+        def wait() -> None:
+            try:
+                result.result()
+            except LostJobError as error:
+                killed.append(error)
+
+        waiting = threading.Thread(target=wait)
         waiting.start()
         kill_at_work(state, before)
         waiting.join(60)
-        assert killed[0].outcome is None
-        assert killed[0].error == "its process ended without a result, twice"
+        assert str(killed[0]) == "its process ended without a result, twice"
 
         # Others are not held up by it.
-        after = workers.start(Job(architecture, 3))()
+        after = workers.start(TrialJob(architecture, 3)).result()
         assert after.error is None
     finally:
         workers.close()
@@ -80,13 +88,15 @@ def test_a_process_that_dies_is_tried_once_more(
 
 
 def test_closing_ends_what_is_running(trial_settings: TrialSettings, tmp_path: Path) -> None:
-    endless = replace(trial_settings, train=TrainSettings(epochs=10**6, batch_size=2))
-    architecture = endless.space.uniform(0).model_copy(
+    endless = TrialSettings(
+        trial_settings.problem.having(recipe=TrainSettings(epochs=10**6, batch_size=2))
+    )
+    architecture = endless.problem.space.uniform(0).model_copy(
         update={"lengths": {"image": (1, 0), "text": (0, 0)}}
     )
     before = processes()
-    workers = Processes(endless, 1)
-    workers.start(Job(architecture, 10**6, tmp_path / "a.state"))
+    workers = trials_in_processes(endless, 1)
+    workers.start(TrialJob(architecture, 10**6, tmp_path / "a.state"))
     until((tmp_path / "a.state").exists)
     started = time.monotonic()
     workers.close()
@@ -95,17 +105,17 @@ def test_closing_ends_what_is_running(trial_settings: TrialSettings, tmp_path: P
 
 
 def test_an_error_of_a_trial_is_its_result(
-    bench: Bench, trial_settings: TrialSettings, monkeypatch: pytest.MonkeyPatch
+    trial_settings: TrialSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = FewShotTrials(trial_settings, bench.backbone)
-    job = Job(trial_settings.space.uniform(0), 1)
+    trials = FewShotTrials(trial_settings)
+    job = TrialJob(trial_settings.problem.space.uniform(0), 1)
 
     def told(error: Exception) -> str | None:
         def run(*_: object) -> None:
             raise error
 
         monkeypatch.setattr(FewShotTrials, "run", run)
-        found = Here(trials).start(job)()
+        found = trials_here(trials).start(job).result()
         assert found.outcome is None
         return found.error
 
@@ -117,20 +127,20 @@ def test_an_error_of_a_trial_is_its_result(
 
     monkeypatch.setattr(FewShotTrials, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Here(trials).start(job)()
+        trials_here(trials).start(job).result()
 
 
 def test_a_loss_that_is_no_number_is_a_failure(
-    bench: Bench, trial_settings: TrialSettings, monkeypatch: pytest.MonkeyPatch
+    trial_settings: TrialSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No ledger could hold it."""
-    trials = FewShotTrials(trial_settings, bench.backbone)
+    trials = FewShotTrials(trial_settings)
     monkeypatch.setattr(FewShotTrials, "run", lambda *_: (Outcome(0.5, float("nan"), 4), 0.1))
-    found = Here(trials).start(Job(trial_settings.space.uniform(0), 1))()
+    found = trials_here(trials).start(TrialJob(trial_settings.problem.space.uniform(0), 1)).result()
     assert found.outcome is None
     assert found.error == "the validation loss was nan"
 
 
-def test_other_weights_are_refused(bench: Bench, trial_settings: TrialSettings) -> None:
+def test_other_weights_are_refused(trial_settings: TrialSettings) -> None:
     with pytest.raises(ConfigError, match="not those that the search began with"):
-        FewShotTrials(replace(trial_settings, fingerprint="0" * 16), bench.backbone)
+        FewShotTrials(TrialSettings(replace(trial_settings.problem, fingerprint="0" * 16)))
