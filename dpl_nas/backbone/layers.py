@@ -42,12 +42,12 @@ def check_layers(
     Raises
     ------
     DplError
-        An ``error`` that names the first layer that is missing.
+        An ``error`` that names the last layer that is missing.
     """
     depth = backbone.layers[tower]
     missing = missing_layers(depth, layers)
     if missing:
         raise error(
-            f"{asks} {tower}/{missing[0]}, but the {tower} tower of {backbone.name} has {depth} "
+            f"{asks} {tower}/{missing[-1]}, but the {tower} tower of {backbone.name} has {depth} "
             f"layers, counted from 0{f': {remedy}' if remedy else ''}"
         )

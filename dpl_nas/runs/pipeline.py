@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import Backbone, check_layers, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.io.files import read_json, write_json
@@ -180,11 +180,8 @@ def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
     backbone = load_backbone(config.space.backbone, config.device)
     check_devices(config.devices, backbone.device)
     for tower, part in config.space.towers.items():
-        if part.layers[-1] >= backbone.layers[tower]:
-            raise SpaceError(
-                f"space {config.space.name} searches {tower}/{part.layers[-1]}, but the {tower} "
-                f"tower of {backbone.name} has {backbone.layers[tower]} layers, counted from 0"
-            )
+        asks = f"space {config.space.name} searches"
+        check_layers(backbone, tower, part.layers, asks=asks, error=SpaceError)
     return task, backbone
 
 

@@ -13,10 +13,10 @@ def test_layers_that_a_tower_does_not_have() -> None:
 
 
 @pytest.mark.parametrize("error", [ArchitectureError, CheckpointError])
-def test_the_first_that_is_missing_is_told(small_backbone: Backbone, error: type[DplError]) -> None:
+def test_the_last_that_is_missing_is_told(small_backbone: Backbone, error: type[DplError]) -> None:
     check_layers(small_backbone, "image", [0, 1, 2], asks="it has", error=error)
-    sentence = "it has text/2, but the text tower of test-small has 2 layers, counted from 0"
+    sentence = "it has text/5, but the text tower of test-small has 2 layers, counted from 0"
     with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
         check_layers(small_backbone, "text", [0, 2, 5], asks="it has", error=error)
     with pytest.raises(error, match=f"^{re.escape(sentence)}: mend it$"):
-        check_layers(small_backbone, "text", [2], asks="it has", error=error, remedy="mend it")
+        check_layers(small_backbone, "text", [5], asks="it has", error=error, remedy="mend it")
