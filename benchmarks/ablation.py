@@ -35,8 +35,8 @@ from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.result import softmax
 from dpl_nas.tasks import load_task
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluate import prompted
-from dpl_nas.training.train import FewShotTraining
+from dpl_nas.training.evaluation import prompted
+from dpl_nas.training.few_shot import FewShotTraining
 
 SHOTS = 16
 DRAWS = 3

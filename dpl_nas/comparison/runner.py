@@ -292,7 +292,7 @@ def _strategy(job: _Job) -> Cell:
 def _reference(job: _Job) -> Cell:
     from dpl_nas.backbone import load_backbone
     from dpl_nas.training import train
-    from dpl_nas.training.evaluate import prompted, score, zero_shot
+    from dpl_nas.training.evaluation import prompted, score, zero_shot
 
     config = job.config
     task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)

@@ -23,8 +23,8 @@ from dpl_nas.observer import Observer
 from dpl_nas.process.pools import Pool
 from dpl_nas.space import Architecture, Space, Tower
 from dpl_nas.tasks import Task, few_shot_split, load_task
-from dpl_nas.training.evaluate import prompted, score
-from dpl_nas.training.train import FewShotTraining
+from dpl_nas.training.evaluation import prompted, score
+from dpl_nas.training.few_shot import FewShotTraining
 
 __all__ = ["Tested", "check_folder", "train_and_test"]
 

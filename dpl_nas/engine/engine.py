@@ -24,7 +24,7 @@ from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import count as count_architectures
-from dpl_nas.training.evaluate import Classifier
+from dpl_nas.training.evaluation import Classifier
 
 __all__ = ["TrialEngine"]
 

@@ -23,8 +23,8 @@ from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import FewShotSplit, Task, few_shot_split
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluate import Classifier, prompted
-from dpl_nas.training.train import FewShotTraining
+from dpl_nas.training.evaluation import Classifier, prompted
+from dpl_nas.training.few_shot import FewShotTraining
 
 __all__ = ["FewShotTrials", "TrialSettings", "measured", "peak_bytes"]
 

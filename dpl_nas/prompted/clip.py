@@ -24,7 +24,7 @@ from dpl_nas.prompted.plain import run_blocks
 from dpl_nas.prompted.text_tower import TextStates
 from dpl_nas.space import TOWERS, Tower
 
-__all__ = ["ImageStates", "PromptedCLIP", "TextInputs"]
+__all__ = ["ImageStates", "Outputs", "PromptedCLIP", "TextInputs"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,23 @@ class ImageStates:
     def __getitem__(self, rows: slice | Tensor) -> ImageStates:
         """Those of some of the images."""
         return ImageStates(self.layer, self.hidden[rows])
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of images.
+
+    Attributes
+    ----------
+    image_features, text_features
+        ``(batch, embed)`` and ``(classes, embed)``, before normalisation.
+    logits
+        ``(batch, classes)``.
+    """
+
+    image_features: Tensor
+    text_features: Tensor
+    logits: Tensor
 
 
 class PromptedCLIP(nn.Module):
@@ -205,9 +222,15 @@ class PromptedCLIP(nn.Module):
         text = functional.normalize(text_features.to(wide), dim=-1)
         return self.backbone.logit_scale.exp() * image @ text.T
 
+    def outputs(self, images: Tensor | ImageStates, text: TextInputs) -> Outputs:
+        """Logits of ``images`` against the captions of ``text``, and what they are made of."""
+        image_features, text_features = self.encode_image(images), self.encode_text(text)
+        logits = self.logits(image_features, text_features)
+        return Outputs(image_features, text_features, logits)
+
     def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
         """Logits ``(batch, classes)`` of ``images`` against the captions of ``text``."""
-        return self.logits(self.encode_image(images), self.encode_text(text))
+        return self.outputs(images, text).logits
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.backbone.precision == "fp32":

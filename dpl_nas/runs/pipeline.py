@@ -22,8 +22,8 @@ from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
-from dpl_nas.training.evaluate import Metrics, prompted, score, zero_shot
-from dpl_nas.training.evaluate import evaluate as evaluate_prompts
+from dpl_nas.training.evaluation import Metrics, prompted, score, zero_shot
+from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 
 __all__ = ["evaluate", "run", "search", "train"]
 

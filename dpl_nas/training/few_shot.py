@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-from torch import nn
-from torch.nn import functional
-
-from dpl_nas.backbone import Backbone, TextInputs, load_backbone
-from dpl_nas.config import OptimizerSettings, TrainSettings
-from dpl_nas.errors import CheckpointError, ConfigError
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import TrainSettings
 from dpl_nas.observer import Observer
-from dpl_nas.prompted import PromptedCLIP
-from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split
-from dpl_nas.training.batches import FewShotImages, chosen_augmentation, epoch_rows
+from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
+from dpl_nas.training.loop import TrainingLoop
+from dpl_nas.training.losses import Loss, recipe_loss
 from dpl_nas.training.model import (
     class_captions,
     context_vectors,
     fixed_model,
     initialise_contexts,
 )
-from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
-from dpl_nas.training.state import check_layout, load_state, save_state
-from dpl_nas.training.teacher import ZeroShotTeacher, distillation_loss
 
 __all__ = ["FewShotTraining", "train"]
 
@@ -53,6 +44,8 @@ class FewShotTraining:
         Images a class, for the record, and of initialisation and order.
     settings
         The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
+    loss
+        What is minimised; by default what the settings stand for.
     ranks
         Which process this is of those that share every batch.
     """
@@ -67,6 +60,7 @@ class FewShotTraining:
         shots: int,
         seed: int,
         settings: TrainSettings | None = None,
+        loss: Loss | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         self._ranks = ranks
@@ -82,12 +76,7 @@ class FewShotTraining:
         self._text = class_captions(
             backbone, task.class_names, task.template, task.templates, self.settings.template
         )
-        # A weight of 0 must not cost a forward pass of the teacher.
-        self._teacher = (
-            ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
-            if self.settings.distillation.weight
-            else None
-        )
+        self._loss = loss or recipe_loss(self.settings, task, backbone)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -134,13 +123,15 @@ class FewShotTraining:
         model = fixed_model(self._backbone, architecture)
         initialise_contexts(model, self.settings.init, self._seed)
         if architecture.vectors:
-            inputs = TrainingInputs(self._images, model, self._teacher, constant=self._constant)
-            loop = _Loop(
+            teacher = self._loss.teacher
+            inputs = TrainingInputs(self._images, model, teacher, constant=self._constant)
+            loop = TrainingLoop(
                 model,
                 inputs,
                 self._text,
-                self._seed,
+                self._loss,
                 self.settings,
+                self._seed,
                 observer or Observer(),
                 stage,
                 self._ranks,
@@ -223,135 +214,3 @@ def train(
         space, task, backbone, rows, shots=shots, seed=seed, settings=settings, ranks=ranks
     )
     return training.train(architecture, state=state, observer=observer, stage=stage)
-
-
-class _Loop:
-    def __init__(
-        self,
-        model: PromptedCLIP,
-        inputs: TrainingInputs,
-        text: TextInputs,
-        seed: int,
-        settings: TrainSettings,
-        observer: Observer,
-        stage: str,
-        ranks: Ranks,
-    ) -> None:
-        self._model = model
-        self._inputs = inputs
-        self._text = text
-        self._seed = seed
-        self._settings = settings
-        self._observer = observer
-        self._stage = stage
-        self._ranks = ranks
-        self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
-        ranks.sum_gradients(self._optimizer)
-
-    def run(self, epochs: int, state: Path | None) -> None:
-        done = self._restore(state)
-        self._observer.begin(self._stage, epochs, done)
-        for epoch in range(done, epochs):
-            started = time.perf_counter()
-            loss, accuracy = self._epoch(epoch)
-            if not math.isfinite(loss):
-                raise ConfigError(
-                    f"the training loss became {loss} in epoch {epoch}: {self._remedy()}"
-                )
-            # The last step may be the one too many; no loss would tell.
-            if not all(bool(each.isfinite().all()) for each in self._model.parameters()):
-                raise ConfigError(
-                    f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
-                )
-            if state is not None and self._ranks.first:
-                self._save(state, epoch + 1)
-            self._observer.advance(
-                self._stage,
-                epoch + 1,
-                {
-                    "loss": loss,
-                    "train_accuracy": accuracy,
-                    "seconds": time.perf_counter() - started,
-                },
-            )
-        self._observer.end(self._stage)
-
-    def _epoch(self, epoch: int) -> tuple[float, float]:
-        settings = self._settings
-        set_learning_rate(
-            self._optimizer, learning_rate(settings.optimizer, epoch, settings.epochs)
-        )
-        # Of the loss and of what is right, weighed by images.
-        total = torch.zeros(2, device=self._model.backbone.device)
-        order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
-        jobs = [
-            (rows, derive_seed(self._seed, "augment", epoch, step))
-            for step, rows in enumerate(order)
-        ]
-        batches = self._inputs.batches(jobs, self._ranks)
-        for rows, (inputs, labels, opinions) in zip(order, batches, strict=True):
-            logits = self._model(inputs, self._text)
-            loss = functional.cross_entropy(logits, labels)
-            if opinions is not None:
-                loss = loss + settings.distillation.weight * distillation_loss(
-                    logits, opinions, settings.distillation.temperature
-                )
-            weight = self._ranks.weight(len(rows))
-            self._optimizer.zero_grad()
-            (loss * weight).backward()
-            self._optimizer.step()
-            right = (logits.detach().argmax(dim=-1) == labels).sum() * bool(weight)
-            total += torch.stack([loss.detach() * (weight * len(rows)), right])
-        loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
-        return loss, accuracy
-
-    def _restore(self, path: Path | None) -> int:
-        saved = load_state(path) if path is not None else None
-        if path is None or saved is None:
-            return 0
-        expected = {
-            "contexts": self._model.state_dict(),
-            "optimizer": _stepped(self._model, self._settings.optimizer).state_dict(),
-            "epochs": self._settings.epochs,
-        }
-        check_layout(path, saved, expected)
-        if not 1 <= saved["epochs"] <= self._settings.epochs:
-            raise CheckpointError(
-                f"{path} should hold 1 to {self._settings.epochs} epochs, found "
-                f"{saved['epochs']}: remove it to start that stage afresh"
-            )
-        self._model.load_state_dict(saved["contexts"])
-        # The settings are this run's own, so they are taken from no file.
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict(
-            {"state": saved["optimizer"]["state"], "param_groups": groups}
-        )
-        return int(saved["epochs"])
-
-    def _remedy(self) -> str:
-        if self._settings.distillation.weight:
-            return (
-                "lower train.optimizer.lr, or set train.distillation.temperature nearer to 1 and "
-                "train.distillation.weight lower"
-            )
-        return "lower train.optimizer.lr"
-
-    def _save(self, path: Path, epochs: int) -> None:
-        save_state(
-            path,
-            {
-                "contexts": self._model.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "epochs": epochs,
-            },
-        )
-
-
-def _stepped(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """An optimizer that made a step on the like of the parameters: its state is laid out so."""
-    parameters = [nn.Parameter(torch.zeros_like(each.detach())) for each in model.parameters()]
-    for parameter in parameters:
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer = build_optimizer(parameters, settings)
-    optimizer.step()
-    return optimizer
