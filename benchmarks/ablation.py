@@ -35,9 +35,9 @@ from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.result import softmax
 from dpl_nas.tasks import load_task
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluate import prompted
+from dpl_nas.training.evaluation import prompted
+from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
-from dpl_nas.training.train import FewShotTraining
 
 SHOTS = 16
 DRAWS = 3
@@ -62,24 +62,10 @@ def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
     overrides = [*ROWS[row], "search.shortlist=0"]
     config = resolve(f"mini/{task_name}", space, strategy, overrides, shots=SHOTS, seed=seed)
     task, backbone = load_task(config.task), load_backbone(config.space.backbone)
-    search = make_strategy(config.strategy).search(
-        config.space,
-        task,
-        shots=SHOTS,
-        seed=seed,
-        train=config.strategy.train,
-        backbone=backbone,
-    )
-    split = Problem.of_run(config, task, backbone).split(config.strategy.search)
-    training = FewShotTraining(
-        config.space,
-        task,
-        backbone,
-        split.train,
-        shots=SHOTS,
-        seed=seed,
-        settings=config.strategy.train,
-    )
+    problem = Problem.of_run(config, task, backbone)
+    search = make_strategy(config.strategy).search(problem)
+    split = problem.split(config.strategy.search)
+    training = FewShotTraining(problem, split.train)
     seen = {*split.train, *split.validation}
     unseen = [each for each in range(len(task.train.labels)) if each not in seen]
     images = FewShotImages(task.train, unseen, backbone, "none")

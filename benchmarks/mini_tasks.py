@@ -31,7 +31,7 @@ from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.tasks.mini import MINI_TASKS
 from dpl_nas.tasks.task import ImageSet
 from dpl_nas.training import train
-from dpl_nas.training.evaluate import prompted, score, zero_shot
+from dpl_nas.training.evaluation import prompted, score, zero_shot
 
 LENGTH = 4
 #: What the alphas choose by themselves: nothing is trained and compared beside it, and the search

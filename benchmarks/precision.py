@@ -14,7 +14,7 @@ import dpl_nas
 from dpl_nas.backbone import load_backbone
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.threads import share_cores
-from dpl_nas.training.evaluate import prompted, score, zero_shot
+from dpl_nas.training.evaluation import prompted, score, zero_shot
 
 LENGTH = 4
 

@@ -63,7 +63,7 @@ class PublishedCLIP(nn.Module):
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Features (classes, embed), before normalisation, of tokens (classes, context_length)."""
-        tower: Any = self.backbone.text_tower
+        tower: Any = getattr(self.backbone.model, "text", self.backbone.model)
         x = tower.token_embedding(tokens) + tower.positional_embedding
         length = x.shape[1]
         mask = torch.full((length, length), -torch.inf, dtype=x.dtype, device=x.device).triu(1)

@@ -39,7 +39,7 @@ def published_bytes(
     A candidate keeps queries, keys, values, the attention's result in and out of the
     projection, and the input and output of its layer norm; the rest of a layer 18 widths.
     """
-    visual, text = backbone.model.visual, backbone.text_tower
+    visual, text = backbone.model.visual, getattr(backbone.model, "text", backbone.model)
     if tower == "image":
         tokens = max(IMAGES[case.phase]) * len(visual.positional_embedding)
     else:

@@ -20,7 +20,7 @@ from dpl_nas.config import InitSettings
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import TOWERS, BackboneConfig, Tower
-from dpl_nas.training.evaluate import Classifier
+from dpl_nas.training.evaluation import Classifier
 
 __all__ = [
     "CASES",

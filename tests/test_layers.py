@@ -93,3 +93,18 @@ def test_only_programs_and_nni_know_nni() -> None:
 def test_code_never_imports_the_collections_of_yaml() -> None:
     for folder in ("search_spaces", "strategies"):
         assert not list((PACKAGE.parent / folder).rglob("*.py"))
+
+
+def test_no_name_of_a_package_hides_a_module_of_its_own() -> None:
+    hidden = []
+    for name, file in modules().items():
+        if file.name != "__init__.py":
+            continue
+        own = {each.stem for each in file.parent.glob("*.py")}
+        own |= {each.parent.name for each in file.parent.glob("*/__init__.py")}
+        for node in ast.walk(ast.parse(file.read_text())):
+            # ``from package import module`` gives the module itself.
+            if isinstance(node, ast.ImportFrom) and node.module != f"dpl_nas.{name}":
+                names = {alias.asname or alias.name for alias in node.names}
+                hidden += [f"{name}.{each}" for each in names & own]
+    assert not hidden

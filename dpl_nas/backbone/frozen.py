@@ -11,10 +11,11 @@ from open_clip import CLIP, CustomTextCLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL.Image import Image
 from PIL.Image import new as new_image
-from torch import Tensor
+from torch import Tensor, nn
 
-from dpl_nas.backbone.supported import objection
-from dpl_nas.backbone.text import TextInputs, mean_inputs
+from dpl_nas.backbone.open_clip_towers import OpenClip
+from dpl_nas.backbone.text import TextInputs
+from dpl_nas.backbone.towers import DualEncoder
 from dpl_nas.errors import BackboneError
 from dpl_nas.space import Precision, Tower
 
@@ -32,10 +33,17 @@ class Backbone:
     Not a module, so that a module which holds one neither lists its weights nor saves them.
     A deep copy is the same backbone.
 
+    Parameters
+    ----------
+    encoder
+        Both towers; :meth:`from_model` makes it of a model of open_clip.
+
     Attributes
     ----------
     model
-        The CLIP of open_clip; no parameter requires a gradient.
+        The module that holds all weights; no parameter requires a gradient.
+    image, text
+        The towers.
     name
         Of the model, for people.
     precision
@@ -52,7 +60,7 @@ class Backbone:
 
     def __init__(
         self,
-        model: CLIP | CustomTextCLIP,
+        encoder: DualEncoder,
         *,
         name: str,
         precision: Precision,
@@ -61,27 +69,24 @@ class Backbone:
         mean: RGB,
         std: RGB,
     ) -> None:
-        reason = objection(model)
-        if reason is not None:
-            raise BackboneError(f"{name} cannot carry context vectors: {reason}")
-        height, width = model.visual.image_size
+        height, width = encoder.image.image_size
         if height != width:
             raise BackboneError(f"{name} takes images of {height} x {width}, not square ones")
-        self.model: Any = _frozen(model, precision)
+        self._encoder = encoder
+        self.model = _frozen(encoder.module, precision)
+        self.image = encoder.image
+        self.text = encoder.text
         self.name = name
         self.precision = precision
         self.preprocess = preprocess
-        self.image_size = int(height)
+        self.image_size = height
         self.mean = mean
         self.std = std
         self.layers: dict[Tower, int] = {
-            "image": len(self.model.visual.transformer.resblocks),
-            "text": len(self.text_tower.transformer.resblocks),
+            "image": len(self.image.blocks),
+            "text": len(self.text.blocks),
         }
-        self.widths: dict[Tower, int] = {
-            "image": int(self.model.visual.transformer.width),
-            "text": int(self.text_tower.transformer.width),
-        }
+        self.widths: dict[Tower, int] = {"image": self.image.width, "text": self.text.width}
         self._tokenize = tokenize
         self._fingerprint: str | None = None
 
@@ -119,17 +124,16 @@ class Backbone:
         BackboneError
             If a tower is of another kind.
         """
+        encoder = OpenClip(model, name)
         chosen = transform or PreprocessCfg()
         if preprocess is None:
-            size = getattr(getattr(model, "visual", None), "image_size", chosen.size)
-            preprocess = image_transform_v2(
-                PreprocessCfg(**{**vars(chosen), "size": size}), is_train=False
-            )
+            settings = {**vars(chosen), "size": encoder.image.image_size}
+            preprocess = image_transform_v2(PreprocessCfg(**settings), is_train=False)
             mean, std = _three(chosen.mean), _three(chosen.std)
         else:
             mean, std = _normalisation(preprocess)
         return cls(
-            model,
+            encoder,
             name=name,
             precision=precision,
             preprocess=preprocess,
@@ -139,15 +143,14 @@ class Backbone:
         )
 
     @property
-    def text_tower(self) -> Any:
-        """What holds the text tower's parts: the model itself or its ``text``."""
-        return getattr(self.model, "text", self.model)
+    def logit_scale(self) -> Tensor:
+        """The logarithm of what cosines are multiplied by."""
+        return self._encoder.logit_scale
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        device: torch.device = self.model.logit_scale.device
-        return device
+        return self.logit_scale.device
 
     def to(self, device: str | torch.device) -> Backbone:
         """Move the weights, for all that share this backbone; return it."""
@@ -208,12 +211,7 @@ class Backbone:
         )
 
     def _mean_inputs(self, tokens: Sequence[Tensor]) -> TextInputs:
-        tower = self.text_tower
-        return mean_inputs(
-            [batch.to(self.device) for batch in tokens],
-            tower.token_embedding.weight,
-            tower.positional_embedding,
-        )
+        return self.text.embed([batch.to(self.device) for batch in tokens])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Itself: what never changes need not be held twice."""
@@ -224,7 +222,7 @@ class Backbone:
         return f"Backbone({self.name}, {self.precision}, {self.device})"
 
 
-def _frozen(model: CLIP | CustomTextCLIP, precision: Precision) -> CLIP | CustomTextCLIP:
+def _frozen(model: nn.Module, precision: Precision) -> nn.Module:
     model = model.eval().requires_grad_(False)
     if precision == "bf16":
         # What matrix products take. Layer norms, biases and the logit scale stay as they are,

@@ -269,27 +269,23 @@ def _strategy(job: _Job) -> Cell:
 def _reference(job: _Job) -> Cell:
     from dpl_nas.backbone import load_backbone
     from dpl_nas.training import train
-    from dpl_nas.training.evaluate import prompted, score, zero_shot
+    from dpl_nas.training.evaluation import prompted, score, zero_shot
+    from dpl_nas.training.problem import Problem
 
     config = job.config
-    task, backbone = load_task(config.task), load_backbone(config.space.backbone, config.device)
-    # Also where the space has limits: the references show what it costs.
-    space = config.space.model_copy(update={"max_context_vectors": None, "max_flops": None})
+    backbone = load_backbone(config.space.backbone, config.device)
+    problem = Problem.of_run(config, load_task(config.task), backbone)
+    # Also where the space has limits: the references show what they cost.
+    problem = problem.having(
+        space=config.space.model_copy(update={"max_context_vectors": None, "max_flops": None})
+    )
+    task = problem.task
     if job.reference == _ZERO_SHOT:
         design = None
         classifier = zero_shot(task, backbone)
     else:
-        design = space.uniform(int(job.name.split()[0]))
-        prompts = train(
-            design,
-            space,
-            task,
-            shots=config.shots,
-            seed=config.seed,
-            settings=config.strategy.train,
-            backbone=backbone,
-        )
-        classifier = prompted(prompts, backbone)
+        design = problem.space.uniform(int(job.name.split()[0]))
+        classifier = prompted(train(design, problem), backbone)
     metrics = score({"it": classifier}, task.test, len(task.class_names))["it"]
     return Cell(
         **_head(job),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
 from dpl_nas.errors import CheckpointError, OutputError
@@ -20,9 +20,10 @@ from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import Here, Processes, Workers, completed
 from dpl_nas.space import Architecture, Tower
-from dpl_nas.tasks import Task, few_shot_split, load_task
-from dpl_nas.training.evaluate import prompted, score
-from dpl_nas.training.train import FewShotTraining
+from dpl_nas.tasks import load_task
+from dpl_nas.training.evaluation import prompted, score
+from dpl_nas.training.few_shot import FewShotTraining
+from dpl_nas.training.problem import Problem
 
 __all__ = ["Tested", "check_folder", "train_and_test"]
 
@@ -165,19 +166,19 @@ class _Bench:
     """Backbone, task and decoded shots stay loaded."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._config = config
-        self._task: Task = load_task(config.task)
-        self._backbone: Backbone = load_backbone(config.space.backbone, config.device)
+        self._batch_size = config.evaluate.batch_size
+        backbone = load_backbone(config.space.backbone, config.device)
+        self._problem = Problem.of_run(config, load_task(config.task), backbone)
         self._trainings: dict[int, FewShotTraining] = {}
 
     def test(self, job: _Job) -> Tested:
         started = time.perf_counter()
         prompts = self._training(job.seed).train(job.architecture)
         metrics = score(
-            {"it": prompted(prompts, self._backbone)},
-            self._task.test,
-            len(self._task.class_names),
-            batch_size=self._config.evaluate.batch_size,
+            {"it": prompted(prompts, self._problem.backbone)},
+            self._problem.task.test,
+            len(self._problem.task.class_names),
+            batch_size=self._batch_size,
         )["it"]
         return Tested(
             lengths=job.architecture.lengths,
@@ -189,16 +190,7 @@ class _Bench:
 
     def _training(self, seed: int) -> FewShotTraining:
         if seed not in self._trainings:
-            config = self._config
-            self._trainings[seed] = FewShotTraining(
-                config.space,
-                self._task,
-                self._backbone,
-                few_shot_split(self._task, config.shots, seed).shots,
-                shots=config.shots,
-                seed=seed,
-                settings=config.strategy.train,
-            )
+            self._trainings[seed] = FewShotTraining(self._problem.having(seed=seed))
         return self._trainings[seed]
 
 

@@ -30,7 +30,7 @@ from dpl_nas.observer import Observer
 from dpl_nas.process.scheduler import LostJobError, Pending
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, fitting
-from dpl_nas.training.evaluate import Classifier
+from dpl_nas.training.evaluation import Classifier
 
 __all__ = ["TrialEngine"]
 

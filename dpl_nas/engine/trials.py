@@ -21,9 +21,9 @@ from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluate import Classifier, prompted
+from dpl_nas.training.evaluation import Classifier, prompted
+from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
-from dpl_nas.training.train import FewShotTraining
 
 __all__ = ["FewShotTrials", "TrialSettings", "measure", "peak_bytes", "state_name"]
 
@@ -82,15 +82,7 @@ class FewShotTrials:
         problem = settings.problem
         self._backbone = problem.backbone
         split = settings.split
-        self._training = FewShotTraining(
-            problem.space,
-            problem.task,
-            self._backbone,
-            split.train,
-            shots=problem.shots,
-            seed=problem.seed,
-            settings=problem.recipe,
-        )
+        self._training = FewShotTraining(problem, split.train)
         # Validation images get the test transform, as published.
         self._validation = FewShotImages(
             problem.task.train, split.validation, self._backbone, "none"

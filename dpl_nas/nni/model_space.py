@@ -14,7 +14,7 @@ from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from numpy.random import RandomState
 from torch import Tensor, nn
 
-from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone import Backbone, TextInputs, check_layers
 from dpl_nas.config import PromptInit
 from dpl_nas.errors import ArchitectureError, SpaceError
 from dpl_nas.nni.search_space import sample_of
@@ -183,13 +183,11 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
         self, space: Space, backbone: Backbone, init: PromptInit | None = None, seed: int = 1
     ) -> None:
         super().__init__()
+        asks = f"space {space.name} searches"
+        for tower, part in space.towers.items():
+            check_layers(backbone, tower, part.layers, asks=asks, error=SpaceError)
         contexts: dict[Tower, dict[int, nn.Module]] = {tower: {} for tower in space.towers}
-        for label, tower, layer in space.labels():
-            if layer >= backbone.layers[tower]:
-                raise SpaceError(
-                    f"space {space.name} searches {label}, but the {tower} tower of "
-                    f"{backbone.name} has {backbone.layers[tower]} layers, counted from 0"
-                )
+        for _, tower, layer in space.labels():
             candidates = _candidates(
                 space.towers[tower].lengths, backbone.widths[tower], space.shared_vectors
             )

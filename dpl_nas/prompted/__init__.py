@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpl_nas.prompted.clip import ImageStates, PromptedCLIP, TextInputs
+from dpl_nas.prompted.clip import ImageStates, Outputs, PromptedCLIP, TextInputs
 from dpl_nas.prompted.contexts import (
     Context,
     ContextCandidates,
@@ -18,6 +18,7 @@ __all__ = [
     "ContextMixture",
     "ImageStates",
     "NestedContext",
+    "Outputs",
     "PromptedCLIP",
     "TextInputs",
     "initialise",

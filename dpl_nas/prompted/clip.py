@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.backbone.frozen import Backbone
+from dpl_nas.backbone.layers import check_layers
 from dpl_nas.backbone.text import TextInputs
+from dpl_nas.backbone.towers import TowerBlocks
 from dpl_nas.errors import ArchitectureError
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import image_tower, text_tower
@@ -22,7 +24,7 @@ from dpl_nas.prompted.plain import run_blocks
 from dpl_nas.prompted.text_tower import TextStates
 from dpl_nas.space import TOWERS, Tower
 
-__all__ = ["ImageStates", "PromptedCLIP", "TextInputs"]
+__all__ = ["ImageStates", "Outputs", "PromptedCLIP", "TextInputs"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,23 @@ class ImageStates:
     def __getitem__(self, rows: slice | Tensor) -> ImageStates:
         """Those of some of the images."""
         return ImageStates(self.layer, self.hidden[rows])
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of images.
+
+    Attributes
+    ----------
+    image_features, text_features
+        ``(batch, embed)`` and ``(classes, embed)``, before normalisation.
+    logits
+        ``(batch, classes)``.
+    """
+
+    image_features: Tensor
+    text_features: Tensor
+    logits: Tensor
 
 
 class PromptedCLIP(nn.Module):
@@ -120,10 +139,9 @@ class PromptedCLIP(nn.Module):
         layer = first if layer is None else layer
         if layer > first:
             raise ValueError(f"expected a layer up to {first}, found {layer}")
-        visual: Any = self.backbone.model.visual
+        tower = self.backbone.image
         with self._precision():
-            x = image_tower.embed_patches(visual, images)
-            x = image_tower.run_layers(visual, x, {}, range(layer), self.path)
+            x = image_tower.run_layers(tower, tower.embed(images), {}, range(layer), self.path)
         return ImageStates(layer, x)
 
     def encode_image(self, images: Tensor | ImageStates) -> Tensor:
@@ -143,18 +161,18 @@ class PromptedCLIP(nn.Module):
             return self._encode_image(images)
 
     def _encode_image(self, images: Tensor | ImageStates) -> Tensor:
-        visual: Any = self.backbone.model.visual
+        tower = self.backbone.image
         if isinstance(images, ImageStates):
             start, x = images.layer, images.hidden
         else:
-            start, x = 0, image_tower.embed_patches(visual, images)
+            start, x = 0, tower.embed(images)
         if self.path == "reference" and start == 0:
-            x = run_blocks(visual.transformer.resblocks, x, self._mixtures("image"), None)
+            x = run_blocks(tower.blocks, x, self._mixtures("image"), None)
         else:
             layers = range(start, self.backbone.layers["image"])
             contexts = self._layer_contexts("image")
-            x = image_tower.run_layers(visual, x, contexts, layers, self.path)
-        return image_tower.pool(visual, x)
+            x = image_tower.run_layers(tower, x, contexts, layers, self.path)
+        return tower.pool(x)
 
     def encode_text(self, text: TextInputs) -> Tensor:
         """Text features before normalisation.
@@ -175,7 +193,7 @@ class PromptedCLIP(nn.Module):
             return self._encode_text(text)
 
     def _encode_text(self, text: TextInputs) -> Tensor:
-        tower: Any = self.backbone.text_tower
+        tower = self.backbone.text
         if self.path == "reference":
             pooled = self._plain_text(text)
         elif not self._modules_of("text"):
@@ -184,13 +202,7 @@ class PromptedCLIP(nn.Module):
             states = self._text_states(text)
             contexts = self._layer_contexts("text")
             pooled = text_tower.class_features(tower, states, contexts, self.path)
-        projection = tower.text_projection
-        if projection is None:
-            return pooled
-        features: Tensor = (
-            projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
-        )
-        return features
+        return tower.project(pooled)
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """``exp(logit_scale) * cos``, at least in float32.
@@ -208,12 +220,17 @@ class PromptedCLIP(nn.Module):
         wide = torch.promote_types(image_features.dtype, torch.float32)
         image = functional.normalize(image_features.to(wide), dim=-1)
         text = functional.normalize(text_features.to(wide), dim=-1)
-        scale: Tensor = self.backbone.model.logit_scale.exp()
-        return scale * image @ text.T
+        return self.backbone.logit_scale.exp() * image @ text.T
+
+    def outputs(self, images: Tensor | ImageStates, text: TextInputs) -> Outputs:
+        """Logits of ``images`` against the captions of ``text``, and what they are made of."""
+        image_features, text_features = self.encode_image(images), self.encode_text(text)
+        logits = self.logits(image_features, text_features)
+        return Outputs(image_features, text_features, logits)
 
     def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
         """Logits ``(batch, classes)`` of ``images`` against the captions of ``text``."""
-        return self.logits(self.encode_image(images), self.encode_text(text))
+        return self.outputs(images, text).logits
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.backbone.precision == "fp32":
@@ -222,22 +239,20 @@ class PromptedCLIP(nn.Module):
         return torch.autocast(self.backbone.device.type, torch.bfloat16, cache_enabled=False)
 
     def _plain_text(self, text: TextInputs) -> Tensor:
-        tower: Any = self.backbone.text_tower
+        tower = self.backbone.text
         x = text.embeddings
-        mask = text_tower.causal_mask(x.shape[1], x)
-        x = run_blocks(tower.transformer.resblocks, x, self._mixtures("text"), mask)
-        hidden = tower.ln_final(x)
+        x = run_blocks(tower.blocks, x, self._mixtures("text"), tower.mask(x.shape[1], x))
+        hidden = tower.norm(x)
         pooled = torch.einsum("nt,ntw->nw", text.pooling, hidden.to(text.pooling.dtype))
         return pooled.to(hidden.dtype)
 
     def _text_states(self, text: TextInputs) -> TextStates:
         if self._prepared is None or self._prepared[0] is not text:
-            tower: Any = self.backbone.text_tower
             # The last layer is where tokens that nobody reads are left out.
             last = self.backbone.layers["text"] - 1
             states = text_tower.first_states(text.plan(self.backbone.layers["text"]))
             first = min(self.first_layer("text"), last)
-            self._prepared = (text, text_tower.run_to(tower, states, first, self.path))
+            self._prepared = (text, text_tower.run_to(self.backbone.text, states, first, self.path))
         return self._prepared[1]
 
     @torch.no_grad()
@@ -245,7 +260,7 @@ class PromptedCLIP(nn.Module):
         """Pooled hidden tokens of a tower without contexts, computed once."""
         if self._constant is None or self._constant[0] is not text:
             states = self._text_states(text)
-            features = text_tower.class_features(self.backbone.text_tower, states, {}, self.path)
+            features = text_tower.class_features(self.backbone.text, states, {}, self.path)
             self._constant = (text, features)
         return self._constant[1]
 
@@ -262,10 +277,9 @@ class PromptedCLIP(nn.Module):
     def _layer_contexts(self, tower: Tower) -> dict[int, LayerContext]:
         if self._folded is not None:
             return self._folded[tower]
-        part: Any = self.backbone.model.visual if tower == "image" else self.backbone.text_tower
-        blocks = part.transformer.resblocks
+        part: TowerBlocks = self.backbone.image if tower == "image" else self.backbone.text
         return {
-            layer: layer_context(blocks[layer], mixture)
+            layer: layer_context(part.blocks[layer], mixture)
             for layer, mixture in self._mixtures(tower).items()
         }
 
@@ -282,12 +296,9 @@ def _check(backbone: Backbone, contexts: Mapping[Tower, Mapping[int, nn.Module]]
     for tower, modules in contexts.items():
         if tower not in TOWERS:
             raise ArchitectureError(f"expected the towers image and text, found {tower}")
-        layers, width = backbone.layers[tower], backbone.widths[tower]
+        check_layers(backbone, tower, modules, asks="there are context vectors at")
+        width = backbone.widths[tower]
         for layer, module in modules.items():
-            if not 0 <= layer < layers:
-                raise ArchitectureError(
-                    f"{backbone.name} has the {tower} layers 0 to {layers - 1}, found {layer}"
-                )
             found = getattr(module, "width", width)
             if found != width:
                 raise ArchitectureError(

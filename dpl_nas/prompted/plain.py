@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from dpl_nas.backbone.towers import Block
 from dpl_nas.prompted.contexts import ContextMixture
 
 __all__ = ["run_blocks"]
 
 
 def run_blocks(
-    blocks: nn.ModuleList, x: Tensor, contexts: Mapping[int, ContextMixture], mask: Tensor | None
+    blocks: Sequence[Block],
+    x: Tensor,
+    contexts: Mapping[int, ContextMixture],
+    mask: Tensor | None,
 ) -> Tensor:
     """Hidden tokens after all blocks, by definition: what faster ways are tested against.
 
     Parameters
     ----------
     blocks
-        ``ResidualAttentionBlock`` of open_clip, frozen.
+        Of a tower.
     x
         ``(batch, tokens, width)``.
     contexts
@@ -38,39 +41,27 @@ def run_blocks(
     for layer, block in enumerate(blocks):
         mixture = contexts.get(layer)
         if mixture is None or mixture.empty:
-            x = _plain_block(block, x, mask)
+            x = block.run(x, mask)
         else:
             x = _prompted_block(block, x, mixture, mask)
     return x
 
 
-def _plain_block(block: Any, x: Tensor, mask: Tensor | None) -> Tensor:
-    if block.attn.batch_first:
-        result: Tensor = block(x, attn_mask=mask)
-    else:
-        result = block(x.transpose(0, 1), attn_mask=mask).transpose(0, 1)
-    return result
-
-
-def _prompted_block(block: Any, x: Tensor, mixture: ContextMixture, mask: Tensor | None) -> Tensor:
+def _prompted_block(
+    block: Block, x: Tensor, mixture: ContextMixture, mask: Tensor | None
+) -> Tensor:
     """A pre-norm block; each candidate ``Attn(LN1(x), LN1([x; P]))`` by the block's own module."""
     attended = torch.zeros_like(x)
     for candidate, vectors in enumerate(mixture.candidates):
         own = _attention(block, x, vectors.to(x.dtype), mask)
         weight = 1.0 if mixture.weights is None else mixture.weights[candidate].to(x.dtype)
         attended = attended + weight * own
-    h = x + block.ls_1(attended)
-    result: Tensor = h + block.ls_2(block.mlp(block.ln_2(h)))
-    return result
+    return block.add(x, attended)
 
 
-def _attention(block: Any, x: Tensor, vectors: Tensor, mask: Tensor | None) -> Tensor:
-    keys = block.ln_1(torch.cat([x, vectors.expand(len(x), -1, -1)], dim=1))
-    queries = keys[:, : x.shape[1]]
+def _attention(block: Block, x: Tensor, vectors: Tensor, mask: Tensor | None) -> Tensor:
+    keys = block.norm(torch.cat([x, vectors.expand(len(x), -1, -1)], dim=1))
     if mask is not None:
         # Every token sees every context vector.
         mask = functional.pad(mask, (0, len(vectors)))
-    if not block.attn.batch_first:
-        queries, keys = queries.transpose(0, 1), keys.transpose(0, 1)
-    result: Tensor = block.attn(queries, keys, keys, attn_mask=mask, need_weights=False)[0]
-    return result if block.attn.batch_first else result.transpose(0, 1)
+    return block.attention(keys[:, : x.shape[1]], keys, mask)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from dpl_nas.backbone.packing import PackedClasses, TextPlan
+from dpl_nas.backbone.towers import Block, TextTower
 from dpl_nas.kernels import KernelPath
-from dpl_nas.prompted.block import LayerContext, attend, feed_forward, project, split_heads
+from dpl_nas.prompted.block import LayerContext, attend, split_heads
 
-__all__ = ["TextStates", "causal_mask", "class_features", "first_states", "run_to"]
+__all__ = ["TextStates", "class_features", "first_states", "run_to"]
 
 Contexts = Mapping[int, LayerContext]
 
@@ -46,41 +47,36 @@ def first_states(plan: TextPlan) -> TextStates:
     return TextStates(plan, 0, plan.prefix[None], tuple(each.embeddings for each in plan.classes))
 
 
-def causal_mask(tokens: int, like: Tensor) -> Tensor:
-    """Additive, ``(tokens, tokens)``."""
-    mask = torch.full((tokens, tokens), -torch.inf, dtype=like.dtype, device=like.device)
-    return mask.triu(1)
-
-
 @torch.no_grad()
-def run_to(tower: Any, states: TextStates, layer: int, path: KernelPath) -> TextStates:
+def run_to(tower: TextTower, states: TextStates, layer: int, path: KernelPath) -> TextStates:
     """States before a later layer, through layers without contexts."""
-    blocks = tower.transformer.resblocks
-    prefix, shared = _run_prefix(blocks, states, {}, range(states.layer, layer), path)
+    prefix, shared = _run_prefix(tower, states, {}, range(states.layer, layer), path)
     own = list(states.own)
     for chunk, packed in enumerate(states.plan.classes):
-        mask = _own_mask(packed, prefix)
-        for block, (keys, values) in zip(blocks[states.layer : layer], shared, strict=True):
+        mask = _own_mask(tower, packed, prefix)
+        passed = tower.blocks[states.layer : layer]
+        for block, (keys, values) in zip(passed, shared, strict=True):
             own[chunk] = _own_layer(
                 block, own[chunk], packed, keys, values, None, mask, path, last=False
             )
     return TextStates(states.plan, layer, prefix, tuple(own))
 
 
-def class_features(tower: Any, states: TextStates, contexts: Contexts, path: KernelPath) -> Tensor:
+def class_features(
+    tower: TextTower, states: TextStates, contexts: Contexts, path: KernelPath
+) -> Tensor:
     """Pooled hidden tokens ``(classes, width)`` after all layers and the final layer norm.
 
     Inner results of the last chunks are kept for the backward pass, as far as the plan allows.
     Those of the others are computed anew there, one chunk after the other.
     """
-    blocks = tower.transformer.resblocks
-    layers = range(states.layer, len(blocks))
-    _, shared = _run_prefix(blocks, states, contexts, layers, path)
+    layers = range(states.layer, len(tower.blocks))
+    _, shared = _run_prefix(tower, states, contexts, layers, path)
     # What is computed last, the backward pass begins with, and gives its memory back.
     left = sum(len(x) for x in states.own)
     features = []
     for x, packed in zip(states.own, states.plan.classes, strict=True):
-        mask = _own_mask(packed, states.prefix)
+        mask = _own_mask(tower, packed, states.prefix)
         arguments = (tower, x, packed, shared, contexts, mask, layers, path)
         if left > states.plan.kept_tokens and left > len(x) and torch.is_grad_enabled():
             features.append(checkpoint(_run_own, *arguments, use_reentrant=False))
@@ -92,27 +88,27 @@ def class_features(tower: Any, states: TextStates, contexts: Contexts, path: Ker
 
 
 def _run_prefix(
-    blocks: nn.ModuleList, states: TextStates, contexts: Contexts, layers: range, path: KernelPath
+    tower: TextTower, states: TextStates, contexts: Contexts, layers: range, path: KernelPath
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """The prefix's hidden tokens after the layers, and its keys and values at each of them."""
     x = states.prefix
     tokens = x.shape[1]
     if not tokens:
         return x, [(x[None], x[None])] * len(layers)
-    mask = causal_mask(tokens, x)
+    mask = tower.mask(tokens, x)
     shared = []
     for layer in layers:
-        block: Any = blocks[layer]
-        q, k, v = split_heads(block, project(block, x))
+        block = tower.blocks[layer]
+        q, k, v = split_heads(block.project(x), 3, block.heads)
         shared.append((k, v))
         # After the last layer only names are read.
-        if layer < len(blocks) - 1:
-            x = feed_forward(block, x, attend(q, k, v, contexts.get(layer), mask, path))
+        if layer < len(tower.blocks) - 1:
+            x = block.finish(x, attend(q, k, v, contexts.get(layer), mask, path))
     return x, shared
 
 
 def _run_own(
-    tower: Any,
+    tower: TextTower,
     x: Tensor,
     packed: PackedClasses,
     shared: list[tuple[Tensor, Tensor]],
@@ -121,25 +117,25 @@ def _run_own(
     layers: range,
     path: KernelPath,
 ) -> Tensor:
-    blocks = tower.transformer.resblocks
+    blocks = tower.blocks
     for layer, (keys, values) in zip(layers, shared, strict=True):
         last = layer == len(blocks) - 1
         x = _own_layer(
             blocks[layer], x, packed, keys, values, contexts.get(layer), mask, path, last=last
         )
-    hidden: Tensor = tower.ln_final(x)
+    hidden = tower.norm(x)
     if packed.pooling is None:
         return hidden
     return (packed.pooling @ hidden.to(packed.pooling.dtype)).to(hidden.dtype)
 
 
-def _own_mask(packed: PackedClasses, prefix: Tensor) -> Tensor:
+def _own_mask(tower: TextTower, packed: PackedClasses, prefix: Tensor) -> Tensor:
     """Every token sees the whole prefix, and of its own class those before it."""
-    return nn.functional.pad(causal_mask(packed.tokens, prefix), (prefix.shape[1], 0))
+    return functional.pad(tower.mask(packed.tokens, prefix), (prefix.shape[1], 0))
 
 
 def _own_layer(
-    block: Any,
+    block: Block,
     x: Tensor,
     packed: PackedClasses,
     keys: Tensor,
@@ -151,10 +147,10 @@ def _own_layer(
     last: bool,
 ) -> Tensor:
     """A layer of the kept tokens ``(kept, width)``; the last one leaves those that are read."""
-    projected = project(block, x)
+    projected = block.project(x)
     on_grid = projected if packed.grid is None else projected.index_select(0, packed.grid)
     on_grid = on_grid.view(packed.classes, packed.tokens, -1)
-    q, k, v = split_heads(block, on_grid)
+    q, k, v = split_heads(on_grid, 3, block.heads)
     if keys.shape[2]:
         everyone = (packed.classes, -1, -1, -1)
         k = torch.cat([keys.expand(everyone), k], dim=2)
@@ -166,5 +162,5 @@ def _own_layer(
     elif packed.places is not None:
         rows = packed.places
     else:
-        return feed_forward(block, x, attended)
-    return feed_forward(block, x, attended.index_select(0, rows))
+        return block.finish(x, attended)
+    return block.finish(x, attended.index_select(0, rows))

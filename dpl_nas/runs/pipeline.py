@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from dpl_nas.backbone import load_backbone
+from dpl_nas.backbone import check_layers, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.io.files import read_json, write_json
@@ -47,8 +47,8 @@ from dpl_nas.tasks import load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
-from dpl_nas.training.evaluate import Classifier, prompted, score, zero_shot
-from dpl_nas.training.evaluate import evaluate as evaluate_prompts
+from dpl_nas.training.evaluation import Classifier, prompted, score, zero_shot
+from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 from dpl_nas.training.problem import Problem
 
 __all__ = ["evaluate", "record_search", "run", "search", "train"]
@@ -231,11 +231,8 @@ def _problem(config: RunConfig, *, searches: bool) -> Problem:
     problem = Problem.of_run(config, task, backbone)
     _ = problem.split(config.strategy.search) if searches else problem.shot_rows
     for tower, part in config.space.towers.items():
-        if part.layers[-1] >= backbone.layers[tower]:
-            raise SpaceError(
-                f"space {config.space.name} searches {tower}/{part.layers[-1]}, but the {tower} "
-                f"tower of {backbone.name} has {backbone.layers[tower]} layers, counted from 0"
-            )
+        asks = f"space {config.space.name} searches"
+        check_layers(backbone, tower, part.layers, asks=asks, error=SpaceError)
     return problem
 
 
@@ -340,15 +337,9 @@ def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompt
                 f"{file} holds prompts of other lengths than this run's: remove it to train afresh"
             )
         return saved
-    problem = job.problem
     prompts = train_prompts(
         architecture,
-        problem.space,
-        problem.task,
-        shots=problem.shots,
-        seed=problem.seed,
-        settings=problem.recipe,
-        backbone=problem.backbone,
+        job.problem,
         state=job.folder / TRAIN_STATE,
         observer=job.observer,
         stage=stage,

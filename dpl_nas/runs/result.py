@@ -14,7 +14,7 @@ from dpl_nas.io.files import read_json, write_json
 from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.space import Architecture, Tower
 from dpl_nas.strategy.result import SearchSummary
-from dpl_nas.training.evaluate import Metrics
+from dpl_nas.training.evaluation import Metrics
 
 __all__ = [
     "EvaluationResult",

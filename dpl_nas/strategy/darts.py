@@ -138,7 +138,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 epoch=lambda: progress.done_before + trainer.current_epoch,
                 ranks=search.ranks,
             )
-            module = PromptModule(settings, supernet.text, progress, search.space)
+            module = PromptModule(settings, supernet.text, supernet.loss, progress, search.space)
             evaluator = Lightning(
                 module, trainer, train_dataloaders=batches, val_dataloaders=batches
             )

@@ -119,7 +119,7 @@ class _OneShot(Strategy):
                 )
                 for images in (supernet.training, supernet.validation)
             )
-            module = _Module(settings, supernet.text, epochs_before=0)
+            module = _Module(settings, supernet.text, supernet.loss, epochs_before=0)
             evaluator = Lightning(
                 module, trainer, train_dataloaders=train, val_dataloaders=validation
             )
@@ -156,12 +156,12 @@ def _scores(search: Search, strategy: Any, sample: Mapping[str, Any]) -> dict[st
 
 
 class _Module(SupernetModule):
-    """Cross-entropy, as the training and the validation step that NNI asks for."""
+    """The loss, as the training and the validation step that NNI asks for."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         del batch_idx
         images, labels = batch
-        loss = self.cross_entropy(images, labels)
+        loss = self.step_loss(images, labels)
         if torch.is_grad_enabled() and not loss.requires_grad:
             # A path without any vector: whoever asks for a gradient shall get zeros.
             loss = loss + 0 * torch.stack([each.sum() for each in self.model.parameters()]).sum()

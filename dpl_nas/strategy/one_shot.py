@@ -16,7 +16,6 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import RandomOneShot
 from torch import Tensor
 
-from dpl_nas.backbone import TextInputs
 from dpl_nas.config import OneShotSettings
 from dpl_nas.engine import Cost, Outcome
 from dpl_nas.nni.engine import InProcessEngine
@@ -32,7 +31,7 @@ from dpl_nas.strategy.search import Search
 from dpl_nas.strategy.supernet.images import Supernet
 from dpl_nas.strategy.supernet.loop import EpochBatches, SupernetModule, supernet_trainer
 from dpl_nas.strategy.supernet.saved import SavedSupernet
-from dpl_nas.training.evaluate import Classifier
+from dpl_nas.training.evaluation import Classifier
 
 __all__ = ["OneShot", "shared_outcome", "trained"]
 
@@ -105,7 +104,7 @@ def trained(search: Search, supernet: Supernet, settings: OneShotSettings) -> Pr
         batches = EpochBatches(
             supernet.training, settings.batch_size, search.seed, lambda: progress.done
         )
-        module = _PathModule(settings, supernet.text, progress)
+        module = _PathModule(settings, supernet, progress)
         # NNI asks for validation batches; the trainer takes none of them.
         evaluator = Lightning(module, trainer, train_dataloaders=batches, val_dataloaders=batches)
         strategy = _FittingPaths(search.space, search.seed, progress)
@@ -168,17 +167,17 @@ class _Progress(pl.Callback):
 
 
 class _PathModule(SupernetModule):
-    """Cross-entropy of the drawn architecture."""
+    """The loss of the drawn architecture."""
 
-    def __init__(self, settings: OneShotSettings, text: TextInputs, progress: _Progress) -> None:
-        super().__init__(settings, text, progress.done)
+    def __init__(self, settings: OneShotSettings, supernet: Supernet, progress: _Progress) -> None:
+        super().__init__(settings, supernet.text, supernet.loss, progress.done)
         self._progress = progress
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """The loss of one batch; ``None``, for no step, of an architecture without vectors."""
         del batch_idx
         images, labels = batch
-        loss = self.cross_entropy(images, labels)
+        loss = self.step_loss(images, labels)
         self._progress.note(loss.detach())
         return loss if loss.requires_grad else None
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
-from dpl_nas.training.teacher import ZeroShotTeacher
+from dpl_nas.training.teacher import Teacher
 
 __all__ = ["TrainingInputs"]
 
@@ -23,7 +23,7 @@ Batch = tuple["Tensor | ImageStates", Tensor, "Tensor | None"]
 
 
 class TrainingInputs:
-    """Batches of inputs for ``model``, labels, and a teacher's logits.
+    """Batches of inputs for ``model``, labels, and a teacher's opinions.
 
     The layers before the first context are frozen. Of images that are the same in every epoch
     they are run once, as is the teacher, where the results fit into memory.
@@ -33,14 +33,14 @@ class TrainingInputs:
     constant
         Whether the images are the same in every epoch: they are not augmented.
     teacher
-        ``None`` without distillation.
+        ``None`` where the loss asks nobody.
     """
 
     def __init__(
         self,
         images: FewShotImages,
         model: PromptedCLIP,
-        teacher: ZeroShotTeacher | None,
+        teacher: Teacher | None,
         *,
         constant: bool,
     ) -> None:
@@ -58,14 +58,14 @@ class TrainingInputs:
     def batches(
         self, jobs: Sequence[tuple[Sequence[int], int]], ranks: Ranks = ALONE
     ) -> Iterator[Batch]:
-        """For each ``(rows, seed)``: inputs, labels (batch,), teacher's logits or ``None``.
+        """For each ``(rows, seed)``: inputs, labels (batch,), opinions or ``None``.
 
         Of each, only the part of this process if there are several.
         """
         if self._states is None:
             with closing(self._images.batches(jobs, ranks)) as batches:
                 for images, labels in batches:
-                    yield images, labels, self._teacher.logits(images) if self._teacher else None
+                    yield images, labels, self._teacher.opinions(images) if self._teacher else None
             return
         for rows, _ in jobs:
             mine = rows[ranks.part(len(rows))]
@@ -87,6 +87,6 @@ class TrainingInputs:
             layer = states.layer
             hidden.append(states.hidden)
             if self._teacher is not None:
-                opinions.append(self._teacher.logits(images))
+                opinions.append(self._teacher.opinions(images))
         self._states = ImageStates(layer, torch.cat(hidden))
         self._opinions = torch.cat(opinions) if opinions else None

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone import Backbone, TextInputs, check_layers
 from dpl_nas.config import PromptInit, TextTemplate
-from dpl_nas.errors import ArchitectureError
 from dpl_nas.prompted import Context, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Tower
@@ -33,11 +32,7 @@ def fixed_model(backbone: Backbone, architecture: Architecture) -> PromptedCLIP:
     """
     contexts: dict[Tower, dict[int, nn.Module]] = {}
     for tower, layer, length in architecture.items():
-        if not 0 <= layer < backbone.layers[tower]:
-            raise ArchitectureError(
-                f"{tower}/{layer} does not exist: the {tower} tower of {backbone.name} has "
-                f"{backbone.layers[tower]} layers, counted from 0"
-            )
+        check_layers(backbone, tower, [layer], asks="the architecture has")
         if length:
             contexts.setdefault(tower, {})[layer] = Context(length, backbone.widths[tower])
     return PromptedCLIP(backbone, contexts).to(backbone.device)

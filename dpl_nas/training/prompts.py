@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import TextTemplate
 from dpl_nas.errors import ArchitectureError, CheckpointError
 from dpl_nas.io.files import write_bytes
 from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.space import Architecture, Space
-
-if TYPE_CHECKING:
-    from dpl_nas.backbone import Backbone
 
 __all__ = ["PromptsMetadata", "TrainedPrompts", "load_prompts"]
 
@@ -74,11 +72,14 @@ class TrainedPrompts:
                 f"{backbone.fingerprint}: load the weights that they were trained on"
             )
         for tower, layer, length in self.architecture.items():
-            if layer >= backbone.layers[tower]:
-                raise CheckpointError(
-                    f"the prompts have {tower}/{layer}, but the {tower} tower of {backbone.name} "
-                    f"has {backbone.layers[tower]} layers, counted from 0: {_REMEDY}"
-                )
+            check_layers(
+                backbone,
+                tower,
+                [layer],
+                asks="the prompts have",
+                error=CheckpointError,
+                remedy=_REMEDY,
+            )
             if not length:
                 continue
             expected = (length, backbone.widths[tower])

@@ -1,6 +1,8 @@
-"""Zero-shot CLIP as a teacher: its text features are means over all templates."""
+"""Who is asked about images in training: zero-shot CLIP, with means over all templates."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -9,7 +11,14 @@ from torch.nn import functional
 from dpl_nas.backbone import Backbone
 from dpl_nas.prompted import PromptedCLIP
 
-__all__ = ["ZeroShotTeacher", "distillation_loss", "ensemble_features"]
+__all__ = ["Teacher", "ZeroShotTeacher", "ensemble_features"]
+
+
+class Teacher(Protocol):
+    """Who says of images what a loss compares with: nothing that training changes."""
+
+    def opinions(self, images: Tensor) -> Tensor:
+        """``(batch, ...)`` of preprocessed images (batch, 3, S, S), without a gradient."""
 
 
 @torch.no_grad()
@@ -32,7 +41,7 @@ def ensemble_features(
 
 
 class ZeroShotTeacher:
-    """The plain backbone's opinion on images: logits (batch, classes)."""
+    """The plain backbone, whose opinions are its logits (batch, classes)."""
 
     def __init__(
         self, backbone: Backbone, templates: tuple[str, ...], class_names: tuple[str, ...]
@@ -41,20 +50,6 @@ class ZeroShotTeacher:
         self._text = ensemble_features(self._model, templates, class_names)
 
     @torch.no_grad()
-    def logits(self, images: Tensor) -> Tensor:
+    def opinions(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
         return self._model.logits(self._model.encode_image(images), self._text)
-
-
-def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """KL(teacher || student) of logits (batch, classes), mean over the batch, times T^2.
-
-    The T^2 keeps the gradient's scale when the temperature changes (Hinton et al. 2015).
-    """
-    loss = functional.kl_div(
-        functional.log_softmax(student / temperature, dim=-1),
-        functional.log_softmax(teacher / temperature, dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return loss * temperature**2

@@ -61,7 +61,7 @@ def pictures() -> Tensor:
 def has_quick_gelu(backbone: Backbone) -> bool:
     kinds = {
         type(block.mlp.gelu).__name__
-        for tower in (backbone.model.visual, backbone.text_tower)
+        for tower in (backbone.model.visual, getattr(backbone.model, "text", backbone.model))
         for block in tower.transformer.resblocks
     }
     assert len(kinds) == 1

@@ -61,6 +61,11 @@ def defined_image(
     return result
 
 
+def text_parts(model: Any) -> Any:
+    """What holds the text tower's parts in open_clip: the model itself or its ``text``."""
+    return getattr(model, "text", model)
+
+
 def defined_text(
     tower: Any, tokens: Tensor, layers: Mapping[int, list[tuple[float, Tensor]]]
 ) -> Tensor:
@@ -130,7 +135,9 @@ def test_contexts_are_as_defined(
     expected_image = defined_image(
         backbone.model, images(), {0: mix[image], 2: [(1.0, fixed.vectors)]}
     )
-    expected_text = defined_text(backbone.text_tower, backbone.tokenize(CAPTIONS), {1: mix[text]})
+    expected_text = defined_text(
+        text_parts(backbone.model), backbone.tokenize(CAPTIONS), {1: mix[text]}
+    )
     found_image = model.encode_image(images())
     found_text = model.encode_text(backbone.text_inputs(CAPTIONS))
     torch.testing.assert_close(found_image, expected_image, rtol=1e-9, atol=1e-9)
@@ -365,8 +372,14 @@ def test_bfloat16_is_near_float32(make_backbone: Callable[..., Backbone], path: 
 @pytest.mark.parametrize(
     ("contexts", "message"),
     [
-        ({"image": {3: Context(1, 32)}}, "tiny has the image layers 0 to 2, found 3"),
-        ({"text": {-1: Context(1, 16)}}, "tiny has the text layers 0 to 1, found -1"),
+        (
+            {"image": {3: Context(1, 32)}},
+            "vectors at image/3, but the image tower of tiny has 3 layers, counted from 0$",
+        ),
+        (
+            {"text": {-1: Context(1, 16)}},
+            "vectors at text/-1, but the text tower of tiny has 2 layers, counted from 0$",
+        ),
         (
             {"text": {0: Context(1, 32)}},
             "text/0 of tiny needs context vectors of width 16, found 32",
@@ -412,7 +425,7 @@ def test_every_template_pools_at_its_own_end(backbone: Backbone) -> None:
 def test_the_mean_of_templates_as_defined(backbone: Backbone) -> None:
     templates, names = ["a {}", "a much longer photo of a {}."], ["dog", "sea lion"]
     found = PromptedCLIP(backbone, {}).encode_text(backbone.mean_text_inputs(templates, names))
-    tower = backbone.text_tower
+    tower = text_parts(backbone.model)
     tokens = [backbone.tokenize([t.format(name) for name in names]) for t in templates]
     x = torch.stack([tower.token_embedding(batch) for batch in tokens]).mean(0)
     x = tower.transformer(x + tower.positional_embedding, attn_mask=tower.attn_mask)

@@ -19,6 +19,7 @@ from dpl_nas.strategy.supernet.constraint import ExpectedCost
 from dpl_nas.strategy.supernet.loop import SupernetModule
 from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
 from dpl_nas.training.distributed import ALONE, Ranks
+from dpl_nas.training.losses import Loss
 
 if TYPE_CHECKING:
     from dpl_nas.strategy.supernet.progress import SearchProgress
@@ -91,9 +92,14 @@ class PromptModule(SupernetModule):
     """
 
     def __init__(
-        self, settings: DartsSettings, text: TextInputs, progress: SearchProgress, space: Space
+        self,
+        settings: DartsSettings,
+        text: TextInputs,
+        loss: Loss,
+        progress: SearchProgress,
+        space: Space,
     ) -> None:
-        super().__init__(settings, text, progress.done_before)
+        super().__init__(settings, text, loss, progress.done_before)
         self._progress = progress
         self._constraint: ExpectedCost | None = None
         if settings.constraint is not None and space.limits:
@@ -109,7 +115,7 @@ class PromptModule(SupernetModule):
         if self._constraint is not None:
             with torch.set_grad_enabled(alphas_step):
                 self._hold(self._constraint)
-        loss = self.cross_entropy(images, labels) * weight
+        loss = self.step_loss(images, labels) * weight
         self._progress.note_loss("validation" if alphas_step else "train", loss.detach())
         return {"loss": loss}
 

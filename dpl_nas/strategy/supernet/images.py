@@ -10,13 +10,14 @@ from dpl_nas.config import SupernetSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.strategy.search import Search
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
+from dpl_nas.training.losses import CrossEntropy, Loss
 from dpl_nas.training.model import class_captions
 
 __all__ = ["Supernet"]
 
 
 class Supernet:
-    """Few-shot images and captions of a supernet.
+    """Few-shot images, captions and loss of a supernet.
 
     Attributes
     ----------
@@ -25,6 +26,8 @@ class Supernet:
         transform, as published.
     text
         Captions of all classes.
+    loss
+        What its training minimises.
     """
 
     def __init__(self, search: Search, settings: SupernetSettings) -> None:
@@ -36,6 +39,7 @@ class Supernet:
         self.text = class_captions(
             backbone, task.class_names, task.template, task.templates, settings.template
         )
+        self.loss: Loss = CrossEntropy()
         self._search = search
         self._settings = settings
 

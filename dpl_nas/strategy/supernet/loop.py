@@ -10,12 +10,12 @@ import pytorch_lightning as pl
 import torch
 from nni.nas.evaluator.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import SupernetSettings
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import FewShotImages, epoch_rows
+from dpl_nas.training.losses import Loss
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 
 __all__ = ["EpochBatches", "SupernetModule", "supernet_trainer"]
@@ -41,23 +41,30 @@ def supernet_trainer(
 
 
 class SupernetModule(LightningModule):  # type: ignore[misc]
-    """Cross-entropy of a prompted CLIP, and the optimizer of its context vectors.
+    """The loss of a prompted CLIP, and the optimizer of its context vectors.
 
     Parameters
     ----------
+    loss
+        What is minimised.
     epochs_before
         That an earlier process has trained.
     """
 
-    def __init__(self, settings: SupernetSettings, text: TextInputs, epochs_before: int) -> None:
+    def __init__(
+        self, settings: SupernetSettings, text: TextInputs, loss: Loss, epochs_before: int
+    ) -> None:
         super().__init__()
+        self._loss = loss
         self._settings = settings
         self._text = text
         self._epochs_before = epochs_before
 
-    def cross_entropy(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The mean over a batch."""
-        return functional.cross_entropy(self.model(images, self._text), labels)
+    def step_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The mean over a batch of images (batch, 3, S, S) and labels (batch,)."""
+        teacher = self._loss.teacher
+        opinions = teacher.opinions(images) if teacher is not None else None
+        return self._loss(self.model.clip.outputs(images, self._text), labels, opinions)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Over all parameters: NNI takes the alphas out."""

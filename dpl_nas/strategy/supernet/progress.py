@@ -33,7 +33,7 @@ from dpl_nas.strategy.result import (
 from dpl_nas.strategy.supernet.saved import SavedSupernet
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
-from dpl_nas.training.evaluate import Classifier
+from dpl_nas.training.evaluation import Classifier
 
 __all__ = ["SearchProgress"]
 

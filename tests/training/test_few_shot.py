@@ -1,4 +1,3 @@
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ from dpl_nas.config import OptimizerSettings, TrainSettings
 from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
-from dpl_nas.training import TrainedPrompts, evaluate, load_prompts, train
+from dpl_nas.training import TrainedPrompts, evaluate, load_prompts, loop, train
 from dpl_nas.training.optimizers import learning_rate, set_learning_rate
 from dpl_nas.training.state import load_state, save_state
-from dpl_nas.training.teacher import distillation_loss
 
 
 def quick(**settings: object) -> TrainSettings:
@@ -135,9 +133,7 @@ def test_a_last_step_that_explodes_is_told(
     def to_infinity(optimizer: torch.optim.Optimizer, _: float) -> None:
         set_learning_rate(optimizer, float("inf"))
 
-    # The package has a function of the same name as the module.
-    module = importlib.import_module("dpl_nas.training.train")
-    monkeypatch.setattr(module, "set_learning_rate", to_infinity)
+    monkeypatch.setattr(loop, "set_learning_rate", to_infinity)
     with pytest.raises(ConfigError, match="vectors were not finite after epoch 0: lower train"):
         train(
             small_space.uniform(2),
@@ -217,11 +213,3 @@ def test_learning_rate() -> None:
     settings = OptimizerSettings(lr=1.0, warmup_epochs=1, warmup_lr=0.25)
     rates = [learning_rate(settings, epoch, 4) for epoch in range(4)]
     assert rates == pytest.approx([0.25, 0.853553, 0.5, 0.146447], abs=1e-6)
-
-
-def test_distillation_is_kl_divergence() -> None:
-    student, teacher = torch.randn(5, 4).double(), torch.randn(5, 4).double()
-    p, q = teacher.softmax(-1), student.softmax(-1)
-    expected = (p * (p / q).log()).sum(-1).mean()
-    assert torch.allclose(distillation_loss(student, teacher, 1.0), expected)
-    assert float(distillation_loss(teacher, teacher, 2.0)) == pytest.approx(0, abs=1e-12)

@@ -1,0 +1,235 @@
+"""The towers of open_clip's own transformers, as all that carries context vectors knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from open_clip import CLIP, CustomTextCLIP
+from open_clip.transformer import QuickGELU
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dpl_nas.backbone.supported import objection
+from dpl_nas.backbone.text import TextInputs, mean_inputs
+from dpl_nas.backbone.towers import Projection
+from dpl_nas.errors import BackboneError
+from dpl_nas.kernels import Activation, frozen_linear, frozen_mlp
+
+__all__ = ["OpenClip", "OpenClipBlock", "OpenClipImage", "OpenClipText"]
+
+#: QuickGELU's constant.
+_QUICK = 1.702
+
+
+class OpenClip:
+    """A CLIP of open_clip, or one that is built of its modules, as the embedded one is.
+
+    Parameters
+    ----------
+    model
+        The model.
+    name
+        For messages.
+
+    Raises
+    ------
+    BackboneError
+        If a tower is of another kind than open_clip's own plain transformers.
+    """
+
+    def __init__(self, model: CLIP | CustomTextCLIP, name: str) -> None:
+        reason = objection(model)
+        if reason is not None:
+            raise BackboneError(f"{name} cannot carry context vectors: {reason}")
+        self._model = model
+        self.module: nn.Module = model
+        self.image = OpenClipImage(model.visual)
+        # Either layout: the text tower's parts are the model's own, or in a module of theirs.
+        self.text = OpenClipText(getattr(model, "text", model))
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The logarithm of what cosines are multiplied by."""
+        scale: Tensor = self._model.logit_scale
+        return scale
+
+
+class OpenClipImage:
+    """A ``VisionTransformer``."""
+
+    def __init__(self, visual: Any) -> None:
+        self._visual = visual
+        self.width = int(visual.transformer.width)
+        self.blocks = tuple(OpenClipBlock(block) for block in visual.transformer.resblocks)
+        height, width = visual.image_size
+        self.image_size = (int(height), int(width))
+
+    @property
+    def pools_first(self) -> bool:
+        """Whether it pools its class token."""
+        return bool(self._visual.pool_type == "tok")
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Tokens ``(batch, 1 + patches, width)`` of images ``(batch, 3, size, size)``."""
+        visual = self._visual
+        x = visual.conv1(images.to(visual.conv1.weight.dtype))  # [b, w, grid, grid]
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
+        tokens: Tensor = visual.ln_pre(x + visual.positional_embedding)
+        return tokens
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Features ``(batch, embed)``; the norm acts on each token alone."""
+        visual = self._visual
+        if self.pools_first:
+            x = visual.ln_post(x[:, 0])
+        elif visual.final_ln_after_pool:
+            x = visual.ln_post(x[:, 1:].mean(dim=1))
+        else:
+            x = visual.ln_post(x[:, 1:]).mean(dim=1)
+        features: Tensor = x if visual.proj is None else x @ visual.proj
+        return features
+
+
+class OpenClipText:
+    """A ``TextTransformer``, or the ``CLIP`` that has the parts of one."""
+
+    def __init__(self, tower: Any) -> None:
+        self._tower = tower
+        self.width = int(tower.transformer.width)
+        self.blocks = tuple(OpenClipBlock(block) for block in tower.transformer.resblocks)
+
+    def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
+        """The mean over templates; a caption's feature is read at its end of text."""
+        tower = self._tower
+        return mean_inputs(tokens, tower.token_embedding.weight, tower.positional_embedding)
+
+    def mask(self, tokens: int, like: Tensor) -> Tensor:
+        """No token sees a later one."""
+        mask = torch.full((tokens, tokens), -torch.inf, dtype=like.dtype, device=like.device)
+        return mask.triu(1)
+
+    def norm(self, x: Tensor) -> Tensor:
+        """The final norm."""
+        normed: Tensor = self._tower.ln_final(x)
+        return normed
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """By a matrix, by a linear layer, or not at all."""
+        projection = self._tower.text_projection
+        if projection is None:
+            return pooled
+        features: Tensor = (
+            projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+        )
+        return features
+
+
+class OpenClipBlock:
+    """A ``ResidualAttentionBlock`` around torch's ``MultiheadAttention``."""
+
+    def __init__(self, block: Any) -> None:
+        self._block = block
+        self.heads = int(block.attn.num_heads)
+
+    def project(self, x: Tensor, part: Projection = "qkv") -> Tensor:
+        """By the one matrix that has the rows of all three."""
+        attention = self._block.attn
+        rows = _rows(part, attention.embed_dim)
+        return frozen_linear(
+            _norm(self._block.ln_1, x), attention.in_proj_weight[rows], attention.in_proj_bias[rows]
+        )
+
+    def project_context(self, vectors: Tensor) -> Tensor:
+        """Keys and values ``(vectors, 2 * width)``."""
+        norm, attention = self._block.ln_1, self._block.attn
+        rows = _rows("kv", attention.embed_dim)
+        normed = _norm(norm, vectors.to(norm.weight.dtype))
+        return functional.linear(
+            normed, attention.in_proj_weight[rows], attention.in_proj_bias[rows]
+        )
+
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Output projection, residual, MLP, residual; a residual costs no pass of its own."""
+        block, out = self._block, self._block.attn.out_proj
+        if isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity):
+            return _mlp(block, frozen_linear(attended, out.weight, out.bias, x), residual=True)
+        h = x + block.ls_1(frozen_linear(attended, out.weight, out.bias))
+        y: Tensor = h + block.ls_2(_mlp(block, h, residual=False))
+        return y
+
+    def norm(self, x: Tensor) -> Tensor:
+        """The norm before attention."""
+        normed: Tensor = self._block.ln_1(x)
+        return normed
+
+    def attention(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+        """Torch's, output projection included."""
+        attention = self._block.attn
+        if not attention.batch_first:
+            queries, keys = queries.transpose(0, 1), keys.transpose(0, 1)
+        result: Tensor = attention(queries, keys, keys, attn_mask=mask, need_weights=False)[0]
+        return result if attention.batch_first else result.transpose(0, 1)
+
+    def add(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Residual, MLP, residual, each with its layer scale."""
+        block = self._block
+        h = x + block.ls_1(attended)
+        result: Tensor = h + block.ls_2(block.mlp(block.ln_2(h)))
+        return result
+
+    def run(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """The whole block."""
+        if self._block.attn.batch_first:
+            result: Tensor = self._block(x, attn_mask=mask)
+        else:
+            result = self._block(x.transpose(0, 1), attn_mask=mask).transpose(0, 1)
+        return result
+
+
+def _rows(part: Projection, width: int) -> slice:
+    """Those of the matrix of queries, keys and values."""
+    if part == "q":
+        return slice(0, width)
+    return slice(width, None) if part == "kv" else slice(None)
+
+
+def _norm(norm: Any, x: Tensor, scale: float = 1.0) -> Tensor:
+    """``scale * norm(x)``, where a factor on the norm's own weights costs nothing."""
+    weight, bias = norm.weight, norm.bias
+    if x.dtype != weight.dtype:
+        result: Tensor = norm(x) * scale
+        return result
+    if scale != 1.0:
+        weight, bias = weight * scale, bias * scale
+    return functional.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps)
+
+
+def _mlp(block: Any, h: Tensor, *, residual: bool) -> Tensor:
+    norm, first, last = block.ln_2, block.mlp.c_fc, block.mlp.c_proj
+    activation, scale = _activation(block.mlp.gelu)
+    exact = h.dtype == first.weight.dtype and h.dtype in (torch.float32, torch.float64)
+    if activation is None or not exact or torch.is_autocast_enabled(h.device.type):
+        result: Tensor = block.mlp(_norm(norm, h))
+        return h + result if residual else result
+    bias = first.bias if scale == 1.0 else first.bias * scale
+    return frozen_mlp(
+        _norm(norm, h, scale),
+        first.weight,
+        bias,
+        last.weight,
+        last.bias,
+        activation,
+        scale,
+        h if residual else None,
+    )
+
+
+def _activation(module: nn.Module) -> tuple[Activation | None, float]:
+    if isinstance(module, QuickGELU):
+        return "silu", _QUICK
+    if isinstance(module, nn.GELU) and module.approximate == "none":
+        return "gelu", 1.0
+    return None, 1.0

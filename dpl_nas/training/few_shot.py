@@ -1,0 +1,263 @@
+"""Few-shot training of the context vectors of one architecture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypedDict, Unpack, overload
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.config import TrainSettings
+from dpl_nas.errors import ConfigError
+from dpl_nas.observer import Observer
+from dpl_nas.space import Architecture, Space
+from dpl_nas.tasks import Task
+from dpl_nas.training.batches import FewShotImages, chosen_augmentation
+from dpl_nas.training.distributed import ALONE, Ranks, on_devices
+from dpl_nas.training.inputs import TrainingInputs
+from dpl_nas.training.loop import TrainingLoop
+from dpl_nas.training.losses import Loss, recipe_loss
+from dpl_nas.training.model import (
+    class_captions,
+    context_vectors,
+    fixed_model,
+    initialise_contexts,
+)
+from dpl_nas.training.problem import Problem
+from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
+
+__all__ = ["FewShotTraining", "train"]
+
+
+class TrainOptions(TypedDict, total=False):
+    """How a problem is trained on: see :func:`train`."""
+
+    state: Path | None
+    observer: Observer | None
+    stage: str
+    devices: int
+
+
+class FewShotTraining:
+    """What the trainings of many architectures on the same images share.
+
+    Images are decoded once, and captions embedded once; :meth:`train` may be called again and
+    again. What it returns depends on its arguments alone.
+
+    Parameters
+    ----------
+    problem
+        What the architectures belong to, and what they are trained on.
+    rows
+        Indices into the task's training images; all of the stated shots by default.
+    loss
+        What is minimised; by default what the recipe stands for.
+    ranks
+        Which process this is of those that share every batch.
+
+    Raises
+    ------
+    TaskError
+        If a class has too few training images.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rows: Sequence[int] | None = None,
+        *,
+        loss: Loss | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self._ranks = ranks
+        self._problem = problem
+        task, backbone, recipe = problem.task, problem.backbone, problem.recipe
+        augmentation = chosen_augmentation(task, recipe.augmentation)
+        self._constant = augmentation == "none"
+        self._images = FewShotImages(
+            task.train, problem.shot_rows if rows is None else rows, backbone, augmentation
+        )
+        self._text = class_captions(
+            backbone, task.class_names, task.template, task.templates, recipe.template
+        )
+        self._loss = loss or recipe_loss(recipe, task, backbone)
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Training steps, of one batch each."""
+        return math.ceil(len(self._images) / self._problem.recipe.batch_size)
+
+    @property
+    def images_an_epoch(self) -> int:
+        """Images that are trained on, each once."""
+        return len(self._images)
+
+    def train(
+        self,
+        architecture: Architecture,
+        *,
+        epochs: int | None = None,
+        state: Path | None = None,
+        observer: Observer | None = None,
+        stage: str = "train",
+    ) -> TrainedPrompts:
+        """Learn the context vectors of ``architecture``.
+
+        Parameters
+        ----------
+        epochs
+            Stop after so many; the learning rate goes by the recipe's own number all the same,
+            so that a training that goes on later ends as one that never stopped.
+        state
+            A file that is written after every epoch and, if it is there, gone on from; the
+            result is that of an uninterrupted training.
+        stage
+            What ``observer`` is told this is.
+
+        Raises
+        ------
+        ArchitectureError
+            If the architecture belongs to another space.
+        ConfigError
+            If the loss or the context vectors stop being finite numbers.
+        CheckpointError
+            If ``state`` is damaged or of another training.
+        """
+        problem = self._problem
+        task, recipe = problem.task, problem.recipe
+        problem.space.check(architecture)
+        model = fixed_model(problem.backbone, architecture)
+        initialise_contexts(model, recipe.init, problem.seed)
+        if architecture.vectors:
+            teacher = self._loss.teacher
+            inputs = TrainingInputs(self._images, model, teacher, constant=self._constant)
+            loop = TrainingLoop(
+                model,
+                inputs,
+                self._text,
+                self._loss,
+                recipe,
+                problem.seed,
+                observer or Observer(),
+                stage,
+                self._ranks,
+            )
+            loop.run(recipe.epochs if epochs is None else epochs, state)
+        return TrainedPrompts(
+            PromptsMetadata(
+                architecture=architecture,
+                space=problem.space,
+                fingerprint=problem.backbone.fingerprint,
+                task=task.name,
+                class_names=task.class_names,
+                template=task.template,
+                templates=task.templates,
+                text_template=recipe.template,
+                shots=problem.shots,
+                seed=problem.seed,
+            ),
+            context_vectors(model),
+        )
+
+
+@overload
+def train(
+    architecture: Architecture, problem: Problem, /, **options: Unpack[TrainOptions]
+) -> TrainedPrompts: ...
+
+
+@overload
+def train(
+    architecture: Architecture,
+    space: Space,
+    task: Task,
+    *,
+    shots: int = 16,
+    seed: int = 1,
+    settings: TrainSettings | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+    **options: Unpack[TrainOptions],
+) -> TrainedPrompts: ...
+
+
+def train(
+    architecture: Architecture,
+    space: Space | Problem,
+    task: Task | None = None,
+    *,
+    shots: int = 16,
+    seed: int = 1,
+    settings: TrainSettings | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+    state: Path | None = None,
+    observer: Observer | None = None,
+    stage: str = "train",
+    devices: int = 1,
+) -> TrainedPrompts:
+    """Learn the context vectors of ``architecture``: of a problem, or of a space and a task.
+
+    ``train(architecture, problem)`` or ``train(architecture, space, task, shots=16, seed=1)``.
+
+    Parameters
+    ----------
+    shots, seed
+        Images a class, and which.
+    settings
+        The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
+    backbone, device
+        A loaded backbone, or where to load that of the space.
+    state, stage
+        As in :meth:`FewShotTraining.train`.
+    devices
+        GPUs, or processes on the CPU, that share every batch.
+
+    Returns
+    -------
+    TrainedPrompts
+        Of the last epoch: nothing is selected on any image.
+
+    Raises
+    ------
+    ArchitectureError
+        If the architecture belongs to another space.
+    TaskError
+        If a class has fewer than ``shots`` training images.
+    ConfigError
+        If the loss or the context vectors stop being finite numbers, or there are fewer GPUs
+        than ``devices``.
+    CheckpointError
+        If ``state`` is damaged or of another training.
+    """
+    if isinstance(space, Problem):
+        problem = space
+    elif task is None:
+        raise ConfigError("train needs a task beside a space: dpl_nas.load_task makes one")
+    else:
+        space.check(architecture)
+        problem = Problem.of(
+            space, task, shots=shots, seed=seed, recipe=settings, backbone=backbone, device=device
+        )
+    problem.space.check(architecture)
+    if devices > 1:
+        work = partial(_train_there, architecture, problem, state)
+        return on_devices(devices, work, problem.backbone, observer=observer, stage=stage)
+    return FewShotTraining(problem).train(architecture, state=state, observer=observer, stage=stage)
+
+
+def _train_there(
+    architecture: Architecture,
+    problem: Problem,
+    state: Path | None,
+    *,
+    backbone: Backbone,
+    ranks: Ranks,
+    observer: Observer | None = None,
+    stage: str = "train",
+) -> TrainedPrompts:
+    """The part of one of several processes."""
+    training = FewShotTraining(problem.on(backbone), ranks=ranks)
+    return training.train(architecture, state=state, observer=observer, stage=stage)

@@ -1,0 +1,176 @@
+"""The training loop of one architecture: its epochs, and the state that it goes on from."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dpl_nas.backbone import TextInputs
+from dpl_nas.config import OptimizerSettings, TrainSettings
+from dpl_nas.errors import CheckpointError, ConfigError
+from dpl_nas.observer import Observer
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.seeds import derive_seed
+from dpl_nas.training.batches import epoch_rows
+from dpl_nas.training.distributed import Ranks
+from dpl_nas.training.inputs import TrainingInputs
+from dpl_nas.training.losses import Loss
+from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+from dpl_nas.training.state import check_layout, load_state, save_state
+
+__all__ = ["TrainingLoop"]
+
+
+class TrainingLoop:
+    """Trains the context vectors of ``model`` on ``inputs``, to minimise ``loss``.
+
+    Parameters
+    ----------
+    text
+        Captions of all classes.
+    settings
+        The recipe; what it says of the loss, ``loss`` stands for.
+    seed
+        Of the order of the images and of their augmentation.
+    stage
+        What ``observer`` is told this is.
+    ranks
+        Which process this is of those that share every batch.
+    """
+
+    def __init__(
+        self,
+        model: PromptedCLIP,
+        inputs: TrainingInputs,
+        text: TextInputs,
+        loss: Loss,
+        settings: TrainSettings,
+        seed: int,
+        observer: Observer,
+        stage: str,
+        ranks: Ranks,
+    ) -> None:
+        self._model = model
+        self._inputs = inputs
+        self._text = text
+        self._loss = loss
+        self._settings = settings
+        self._seed = seed
+        self._observer = observer
+        self._stage = stage
+        self._ranks = ranks
+        self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
+        ranks.sum_gradients(self._optimizer)
+
+    def run(self, epochs: int, state: Path | None) -> None:
+        """Train up to ``epochs``; keep every one in ``state``, and go on from it.
+
+        Raises
+        ------
+        ConfigError
+            If the loss or the context vectors stop being finite numbers.
+        CheckpointError
+            If ``state`` is damaged or of another training.
+        """
+        done = self._restore(state)
+        self._observer.begin(self._stage, epochs, done)
+        for epoch in range(done, epochs):
+            started = time.perf_counter()
+            loss, accuracy = self._epoch(epoch)
+            if not math.isfinite(loss):
+                raise ConfigError(
+                    f"the training loss became {loss} in epoch {epoch}: {self._remedy()}"
+                )
+            # The last step may be the one too many; no loss would tell.
+            if not all(bool(each.isfinite().all()) for each in self._model.parameters()):
+                raise ConfigError(
+                    f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
+                )
+            if state is not None and self._ranks.first:
+                self._save(state, epoch + 1)
+            self._observer.advance(
+                self._stage,
+                epoch + 1,
+                {
+                    "loss": loss,
+                    "train_accuracy": accuracy,
+                    "seconds": time.perf_counter() - started,
+                },
+            )
+        self._observer.end(self._stage)
+
+    def _epoch(self, epoch: int) -> tuple[float, float]:
+        settings = self._settings
+        set_learning_rate(
+            self._optimizer, learning_rate(settings.optimizer, epoch, settings.epochs)
+        )
+        # Of the loss and of what is right, weighed by images.
+        total = torch.zeros(2, device=self._model.backbone.device)
+        order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
+        jobs = [
+            (rows, derive_seed(self._seed, "augment", epoch, step))
+            for step, rows in enumerate(order)
+        ]
+        batches = self._inputs.batches(jobs, self._ranks)
+        for rows, (inputs, labels, opinions) in zip(order, batches, strict=True):
+            outputs = self._model.outputs(inputs, self._text)
+            loss = self._loss(outputs, labels, opinions)
+            weight = self._ranks.weight(len(rows))
+            self._optimizer.zero_grad()
+            (loss * weight).backward()
+            self._optimizer.step()
+            right = (outputs.logits.detach().argmax(dim=-1) == labels).sum() * bool(weight)
+            total += torch.stack([loss.detach() * (weight * len(rows)), right])
+        loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
+        return loss, accuracy
+
+    def _restore(self, path: Path | None) -> int:
+        saved = load_state(path) if path is not None else None
+        if path is None or saved is None:
+            return 0
+        expected = {
+            "contexts": self._model.state_dict(),
+            "optimizer": _stepped(self._model, self._settings.optimizer).state_dict(),
+            "epochs": self._settings.epochs,
+        }
+        check_layout(path, saved, expected)
+        if not 1 <= saved["epochs"] <= self._settings.epochs:
+            raise CheckpointError(
+                f"{path} should hold 1 to {self._settings.epochs} epochs, found "
+                f"{saved['epochs']}: remove it to start that stage afresh"
+            )
+        self._model.load_state_dict(saved["contexts"])
+        # The settings are this run's own, so they are taken from no file.
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict(
+            {"state": saved["optimizer"]["state"], "param_groups": groups}
+        )
+        return int(saved["epochs"])
+
+    def _remedy(self) -> str:
+        more = f", or {self._loss.remedy}" if self._loss.remedy else ""
+        return f"lower train.optimizer.lr{more}"
+
+    def _save(self, path: Path, epochs: int) -> None:
+        save_state(
+            path,
+            {
+                "contexts": self._model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "epochs": epochs,
+            },
+        )
+
+
+def _stepped(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """An optimizer that made a step on the like of the parameters: its state is laid out so."""
+    parameters = [nn.Parameter(torch.zeros_like(each.detach())) for each in model.parameters()]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = build_optimizer(parameters, settings)
+    optimizer.step()
+    return optimizer

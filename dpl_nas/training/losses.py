@@ -1,0 +1,110 @@
+"""What a step of training minimises: handed to the loops, which know nothing else of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.config import TrainSettings
+from dpl_nas.prompted import Outputs
+from dpl_nas.tasks import Task
+from dpl_nas.training.teacher import Teacher, ZeroShotTeacher
+
+__all__ = ["CrossEntropy", "DistilledCrossEntropy", "Loss", "distillation_loss", "recipe_loss"]
+
+
+class Loss(Protocol):
+    """A function of what the model says of a batch.
+
+    A regulariser is a loss, too: what it compares with (features of the frozen CLIP, of texts or
+    of images) is a constant of its own, or the opinion of its teacher.
+    """
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """Whom the loops ask about every image; ``None`` where nobody has to be asked."""
+
+    @property
+    def remedy(self) -> str:
+        """What to set where it stops being finite, beside a lower learning rate; may be empty."""
+
+    def __call__(self, outputs: Outputs, labels: Tensor, opinions: Tensor | None) -> Tensor:
+        """The mean over the batch, a scalar.
+
+        Parameters
+        ----------
+        outputs
+            Logits (batch, classes), and the features that they are made of.
+        labels
+            ``(batch,)``.
+        opinions
+            What :attr:`teacher` said of the images, ``(batch, ...)``; ``None`` without one.
+        """
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Of the logits and the labels."""
+
+    teacher: None = None
+    remedy: str = ""
+
+    def __call__(self, outputs: Outputs, labels: Tensor, opinions: Tensor | None) -> Tensor:
+        """The mean over the batch."""
+        del opinions
+        return functional.cross_entropy(outputs.logits, labels)
+
+
+@dataclass(frozen=True)
+class DistilledCrossEntropy:
+    """Cross-entropy, and ``weight`` times the divergence from a teacher's logits.
+
+    Attributes
+    ----------
+    teacher
+        Whose opinions are logits (batch, classes).
+    temperature
+        Of both soft-maxes.
+    """
+
+    teacher: Teacher
+    weight: float
+    temperature: float
+    remedy: str = (
+        "set train.distillation.temperature nearer to 1 and train.distillation.weight lower"
+    )
+
+    def __call__(self, outputs: Outputs, labels: Tensor, opinions: Tensor | None) -> Tensor:
+        """The mean over the batch."""
+        if opinions is None:
+            raise ValueError("expected the teacher's logits, found None")
+        loss = functional.cross_entropy(outputs.logits, labels)
+        return loss + self.weight * distillation_loss(outputs.logits, opinions, self.temperature)
+
+
+def recipe_loss(settings: TrainSettings, task: Task, backbone: Backbone) -> Loss:
+    """The loss that the settings of a training stand for."""
+    distillation = settings.distillation
+    # A weight of 0 must not cost a forward pass of the teacher.
+    if not distillation.weight:
+        return CrossEntropy()
+    teacher = ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
+    return DistilledCrossEntropy(teacher, distillation.weight, distillation.temperature)
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """KL(teacher || student) of logits (batch, classes), mean over the batch, times T^2.
+
+    The T^2 keeps the gradient's scale when the temperature changes (Hinton et al. 2015).
+    """
+    loss = functional.kl_div(
+        functional.log_softmax(student / temperature, dim=-1),
+        functional.log_softmax(teacher / temperature, dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return loss * temperature**2
