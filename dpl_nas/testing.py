@@ -29,6 +29,7 @@ from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.engine import FewShotTrials, Ledger, read_ledger
 from dpl_nas.errors import ConfigError, OutputError, StrategyError
+from dpl_nas.io.run_files import LEDGER
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space
 from dpl_nas.strategy.base import Strategy
@@ -133,7 +134,7 @@ def ledger_of(folder: Path) -> list[dict[str, Any]]:
     """The lines of a search's ledger, without what the clock and the machine add."""
     return [
         {key: value for key, value in line.items() if key not in _MEASURED}
-        for line in read_ledger(folder / "ledger.jsonl")
+        for line in read_ledger(folder / LEDGER)
     ]
 
 
@@ -273,7 +274,7 @@ class StrategyConformance:
 
     def test_the_ledger_is_complete(self, whole: Whole) -> None:
         """Each trial has its line, and the lines add up to the cost."""
-        lines = read_ledger(whole.folder / "ledger.jsonl")
+        lines = read_ledger(whole.folder / LEDGER)
         trials = [line for line in lines if "charge" not in line]
         assert [
             (each.architecture.lengths, each.epochs, each.cost.steps, each.cost.images)
@@ -294,7 +295,7 @@ class StrategyConformance:
 
     def test_a_search_that_is_complete_is_not_run_again(self, bench: Bench, whole: Whole) -> None:
         """Its ledger answers."""
-        path = whole.folder / "ledger.jsonl"
+        path = whole.folder / LEDGER
         before = path.read_bytes()
         assert story(self.search(bench, whole.folder)) == story(whole.result)
         assert path.read_bytes() == before
@@ -367,7 +368,7 @@ class StrategyConformance:
 
     def test_another_search_is_refused(self, bench: Bench, whole: Whole) -> None:
         """Its ledger stays as it is."""
-        path = whole.folder / "ledger.jsonl"
+        path = whole.folder / LEDGER
         before = path.read_bytes()
         others: tuple[dict[str, Any], ...] = (
             {"seed": 2},

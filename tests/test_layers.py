@@ -108,3 +108,50 @@ def test_no_name_of_a_package_hides_a_module_of_its_own() -> None:
                 names = {alias.asname or alias.name for alias in node.names}
                 hidden += [f"{name}.{each}" for each in names & own]
     assert not hidden
+
+
+def names_of(file: Path) -> set[str] | None:
+    """What a module offers: its ``__all__``."""
+    for node in ast.parse(file.read_text()).body:
+        target = (
+            node.target
+            if isinstance(node, ast.AnnAssign)
+            else node.targets[0]
+            if isinstance(node, ast.Assign)
+            else None
+        )
+        if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
+            found: list[str] = ast.literal_eval(node.value)
+            return set(found)
+    return None
+
+
+def test_every_module_says_what_it_offers() -> None:
+    assert not [name for name, file in modules().items() if names_of(file) is None]
+
+
+def test_nothing_is_imported_that_is_not_offered() -> None:
+    known = modules()
+    offered = {f"dpl_nas.{name}": names_of(file) or set() for name, file in known.items()}
+    offered["dpl_nas"] = {"__version__", *known}
+    wrong = []
+    for name, file in known.items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom) or node.module not in offered:
+                continue
+            wrong += [
+                f"{name} takes {alias.name} from {node.module}"
+                for alias in node.names
+                if alias.name not in offered[node.module]
+                and f"{node.module}.{alias.name}" not in offered
+            ]
+    assert not wrong
+
+
+def test_no_function_hides_its_module() -> None:
+    """A name of a package is either a module of it or something that it offers."""
+    known = modules()
+    for name, file in known.items():
+        if file.name == "__init__.py" and not name.startswith("cli"):
+            below = {each.removeprefix(f"{name}.") for each in known if each.startswith(f"{name}.")}
+            assert not below & (names_of(file) or set()), name

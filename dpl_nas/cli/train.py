@@ -56,13 +56,14 @@ def train(
 ) -> None:
     """Train the context vectors of an architecture; DIR/prompts.safetensors is the result."""
     from dpl_nas.config import resolve
+    from dpl_nas.io.run_files import ARCHITECTURE
     from dpl_nas.space import load_architecture
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
     config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
     if architecture is not None:
-        file = architecture / "architecture.json" if architecture.is_dir() else architecture
+        file = architecture / ARCHITECTURE if architecture.is_dir() else architecture
         chosen = load_architecture(file)
         config.space.check(chosen)
     else:

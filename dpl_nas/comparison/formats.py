@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dpl_nas.comparison.statistics import Estimate
 
-__all__ = ["accuracy", "counted", "each", "number", "p_value", "points", "time"]
+__all__ = ["NOTHING", "accuracy", "counted", "each", "number", "p_value", "points", "time"]
 
 #: Stands where there is nothing.
 NOTHING = "-"

@@ -8,6 +8,17 @@ from pydantic import BeforeValidator, Field
 
 from dpl_nas.io.validation import Number
 
+__all__ = [
+    "Augmentation",
+    "Beta",
+    "NotNegative",
+    "Positive",
+    "Size",
+    "SizeOrZero",
+    "TextTemplate",
+    "Whole",
+]
+
 
 def _strict_int(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int):

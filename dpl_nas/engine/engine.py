@@ -26,6 +26,7 @@ from dpl_nas.engine.replay import Replay
 from dpl_nas.engine.stops import StopReason
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
 from dpl_nas.errors import StrategyError
+from dpl_nas.io.run_files import LEDGER, TRIALS
 from dpl_nas.observer import Observer
 from dpl_nas.process.scheduler import LostJobError, Pending
 from dpl_nas.search_budget import SearchBudget
@@ -34,8 +35,6 @@ from dpl_nas.training.evaluation import Classifier
 
 __all__ = ["TrialEngine"]
 
-LEDGER = "ledger.jsonl"
-_STATES = "trials"
 
 #: From so many trials on, the share of those that failed is looked at.
 _ENOUGH = 4
@@ -385,7 +384,7 @@ class TrialEngine:
         if self._folder is None:
             # Nothing is resumed: a folder of this process will do.
             self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        folder = self._folder / _STATES
+        folder = self._folder / TRIALS
         folder.mkdir(exist_ok=True)
         return folder / state_name(architecture)
 

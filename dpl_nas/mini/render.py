@@ -9,8 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["COLOURS", "FILLED", "IMAGE_SIZE", "OUTLINE", "SKETCH", "TEXTURES", "Light", "Scene"]
-__all__ += ["render"]
+__all__ = [
+    "COLOURS",
+    "FILLED",
+    "IMAGE_SIZE",
+    "OUTLINE",
+    "SKETCH",
+    "TEXTURES",
+    "Light",
+    "Scene",
+    "render",
+]
 
 IMAGE_SIZE = 32
 

@@ -27,7 +27,7 @@ from dpl_nas.strategy.supernet.images import Supernet
 from dpl_nas.strategy.supernet.loop import supernet_trainer
 from dpl_nas.strategy.supernet.progress import SearchProgress
 
-__all__ = ["DARTS"]
+__all__ = ["DARTS", "AlphaModule"]
 
 
 class DARTS(Strategy, NniDarts):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import TextTemplate
 from dpl_nas.errors import ArchitectureError, CheckpointError
 from dpl_nas.io.files import write_bytes
+from dpl_nas.io.run_files import PROMPTS
 from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.space import Architecture, Space
 
@@ -109,7 +110,7 @@ def load_prompts(path: Path) -> TrainedPrompts:
     """
     from safetensors import SafetensorError, safe_open
 
-    file = path / "prompts.safetensors" if path.is_dir() else path
+    file = path / PROMPTS if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"there are no trained prompts at {file}")
     try:

@@ -13,7 +13,7 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.prompted import Outputs, PromptedCLIP
 from dpl_nas.space import Space
-from dpl_nas.tasks import few_shot_split, load_task
+from dpl_nas.tasks import load_task
 from dpl_nas.training.evaluation import prompted
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.losses import (
@@ -23,6 +23,7 @@ from dpl_nas.training.losses import (
     distillation_loss,
     recipe_loss,
 )
+from dpl_nas.training.problem import Problem
 from dpl_nas.training.teacher import ZeroShotTeacher
 
 
@@ -87,16 +88,8 @@ def test_training_minimises_the_loss_that_it_is_given(
     )
 
     def distance(loss: Loss | None) -> float:
-        training = FewShotTraining(
-            small_space,
-            task,
-            small_backbone,
-            few_shot_split(task, 4, 1).shots,
-            shots=4,
-            seed=1,
-            settings=settings,
-            loss=loss,
-        )
+        problem = Problem.of(small_space, task, shots=4, recipe=settings, backbone=small_backbone)
+        training = FewShotTraining(problem, loss=loss)
         prompts = training.train(small_space.uniform(2))
         features = prompted(prompts, small_backbone).text_features
         return float((functional.normalize(features, dim=-1) - frozen).square().sum())
@@ -111,14 +104,7 @@ def test_a_loss_says_what_to_do_where_it_is_not_finite(
 ) -> None:
     task = load_task(image_folder)
     loss = NearTo(torch.full((3, 12), torch.inf), 1.0)
-    training = FewShotTraining(
-        small_space,
-        task,
-        small_backbone,
-        few_shot_split(task, 2, 1).shots,
-        shots=2,
-        seed=1,
-        loss=loss,
-    )
+    problem = Problem.of(small_space, task, shots=2, backbone=small_backbone)
+    training = FewShotTraining(problem, loss=loss)
     with pytest.raises(ConfigError, match=r"lower train.optimizer.lr, or lower the weight of the"):
         training.train(small_space.uniform(2))

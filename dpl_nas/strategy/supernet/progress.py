@@ -17,6 +17,7 @@ from dpl_nas.backbone import TextInputs
 from dpl_nas.config import DartsSettings
 from dpl_nas.engine import StopReason, measure
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError
+from dpl_nas.io.run_files import RECORDS, TENSORBOARD
 from dpl_nas.nni.supermodule import DifferentiableContexts, supermodules
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
@@ -36,9 +37,6 @@ from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.evaluation import Classifier
 
 __all__ = ["SearchProgress"]
-
-_RECORDS = "alphas.jsonl"
-_TENSORBOARD = "tensorboard"
 
 
 class SearchProgress(pl.Callback):
@@ -82,10 +80,10 @@ class SearchProgress(pl.Callback):
         self.records: list[EpochRecord] = []
         if folder is not None and self.done_before:
             # The records are written before the state, so there may be one too many.
-            self.records = read_records(folder / _RECORDS)[: self.done_before]
+            self.records = read_records(folder / RECORDS)[: self.done_before]
             if len(self.records) < self.done_before:
                 raise CheckpointError(
-                    f"{folder / _RECORDS} has fewer epochs than {self._saved.path}: remove both "
+                    f"{folder / RECORDS} has fewer epochs than {self._saved.path}: remove both "
                     "to search afresh"
                 )
         self._started = time.perf_counter()
@@ -146,7 +144,7 @@ class SearchProgress(pl.Callback):
         if self._out is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self._out / _TENSORBOARD), purge_step=self.done_before)
+            self._writer = SummaryWriter(str(self._out / TENSORBOARD), purge_step=self.done_before)
         self._observer.begin("search", self._settings.epochs, self.done_before)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -161,9 +159,9 @@ class SearchProgress(pl.Callback):
                 self._log(record)
             except OSError as error:
                 raise OutputError(
-                    f"cannot write {self._out / _TENSORBOARD}: {error.strerror or error}"
+                    f"cannot write {self._out / TENSORBOARD}: {error.strerror or error}"
                 ) from error
-            write_records(self._out / _RECORDS, self.records)
+            write_records(self._out / RECORDS, self.records)
             self._saved.save(pl_module.model, trainer, self.done, self.seconds)
         self._observer.advance(
             "search",

@@ -8,11 +8,10 @@ import pytorch_lightning as pl
 from torch import nn
 
 from dpl_nas.errors import CheckpointError
+from dpl_nas.io.run_files import SEARCH_STATE
 from dpl_nas.training.state import load_state, save_state
 
 __all__ = ["SavedSupernet"]
-
-_STATE = "search.state"
 
 
 class SavedSupernet:
@@ -41,7 +40,7 @@ class SavedSupernet:
     """
 
     def __init__(self, folder: Path | None, most: int) -> None:
-        self.path = folder / _STATE if folder is not None else None
+        self.path = folder / SEARCH_STATE if folder is not None else None
         state = load_state(self.path) if self.path is not None else None
         epochs = state.get("epochs") if state is not None else 0
         if state is not None and (
