@@ -398,3 +398,53 @@ def test_weighted_draws_of_a_large_space() -> None:
     }
     for _ in range(20):
         space.check(fitting.sample_weighted(space, rng, weights))
+
+
+@settings(deadline=None, max_examples=60)
+@given(spaces(), st.integers(0, 100), st.integers(0, 12), st.integers(0, 12))
+def test_distinct_samples(space: Space, seed: int, number: int, more: int) -> None:
+    found = fitting.distinct_sample(space, Random(seed), number)
+    assert len(set(found)) == len(found) == min(number, fitting.count(space))
+    # A larger number keeps what a smaller one had.
+    assert fitting.distinct_sample(space, Random(seed), number + more)[: len(found)] == found
+
+
+def test_distinct_samples_of_a_large_space() -> None:
+    space = load_space("mini_clip_budget6")
+    found = fitting.distinct_sample(space, Random(3), 50)
+    assert len(set(found)) == 50
+    assert fitting.distinct_sample(space, Random(3), 20) == found[:20]
+
+
+def test_distinct_draws_leave_out_what_is_known() -> None:
+    space = space_of((2, [0, 1]), None)
+    everything = list(fitting.enumerate_all(space))
+    rng = Random(0)
+    draws = iter([everything[0], everything[1], everything[1], everything[2], everything[3]])
+    found = fitting.distinct(lambda: next(draws), 2, tries=9, known=everything[:1])
+    assert found == [everything[1], everything[2]]
+    assert not fitting.distinct(
+        lambda: fitting.sample(space, rng), 1, tries=50, known=set(everything)
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(spaces(), randoms)
+def test_offspring(space: Space, rng: Random) -> None:
+    parents = [fitting.sample(space, rng), fitting.sample(space, rng)]
+    asked: list[Architecture] = []
+
+    def select() -> Architecture:
+        asked.append(parents[len(asked) % 2])
+        return asked[-1]
+
+    crossed = fitting.offspring(space, select, rng, crosses=True, mutated_layers=0)
+    space.check(crossed)
+    assert len(asked) == 2
+    assert all(
+        length in pair for length, *pair in zip(*map(flat, (crossed, *parents)), strict=True)
+    )
+    mutated = fitting.offspring(space, select, rng, crosses=False, mutated_layers=1)
+    space.check(mutated)
+    assert len(asked) == 3
+    assert (mutated == parents[0]) == (fitting.count(space) == 1)
