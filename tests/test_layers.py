@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 LAYERS = (
     ("errors", "observer", "seeds"),
     ("io", "process"),
-    ("search_budget",),
+    # Values that have no room: users and several rooms import them by name.
+    ("backbone_config", "search_budget"),
     ("space",),
     ("config",),
     ("kernels", "mini"),

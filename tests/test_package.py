@@ -105,7 +105,7 @@ def test_the_wheel(tmp_path: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"dpl_nas"}
     carried = {
         "dpl_nas/py.typed",
-        "dpl_nas/nni/loopback.cjs",
+        "dpl_nas/experiments/loopback.cjs",
         "dpl_nas/comparison/templates/report.html.j2",
         *(f"dpl_nas/search_spaces/{p.name}" for p in (REPOSITORY / "search_spaces").iterdir()),
         *(f"dpl_nas/strategies/{p.name}" for p in (REPOSITORY / "strategies").iterdir()),

@@ -13,7 +13,7 @@ from dpl_nas.cli.tables import table
 from dpl_nas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dpl_nas.mini.pretrain import PretrainProgress
+    from dpl_nas.mini.pretraining import PretrainProgress
 
 __all__ = ["app"]
 
@@ -38,8 +38,8 @@ def pretrain(
     from dpl_nas.io.validation import validated
 
     with job(quiet=quiet) as observer:
-        from dpl_nas.mini.pretrain import PretrainSettings
-        from dpl_nas.mini.pretrain import pretrain as pretrain_model
+        from dpl_nas.mini.pretraining import PretrainSettings
+        from dpl_nas.mini.pretraining import pretrain as pretrain_model
 
         settings = validated(
             PretrainSettings,
@@ -72,7 +72,7 @@ def gates(
 ) -> None:
     """Measure the zero-shot accuracies that a shipped model must reach; exit with 1 if not."""
     with job(quiet=True):
-        from dpl_nas.mini.evaluate import measure_gates
+        from dpl_nas.mini.gates import measure_gates
         from dpl_nas.mini.model import load_mini_clip
 
         report = measure_gates(load_mini_clip(weights), images)

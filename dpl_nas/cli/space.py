@@ -144,14 +144,14 @@ def _problems(file: str) -> list[str]:
 def _misfits(space: Space) -> list[str]:
     """Layers that the backbone does not have; its weights are not needed for that."""
     with job(quiet=True):
-        from dpl_nas.backbone import tower_depths
+        from dpl_nas.backbone import missing_layers, tower_depths
 
         depths = tower_depths(space.backbone.model)
     return [
         f"towers.{tower}.layers: {space.backbone.model} has {depths[tower]} layers there, "
         f"counted from 0 (found {_ranges(beyond)})"
         for tower, part in space.towers.items()
-        if (beyond := tuple(layer for layer in part.layers if layer >= depths[tower]))
+        if (beyond := missing_layers(depths[tower], part.layers))
     ]
 
 

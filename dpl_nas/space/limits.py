@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.io.validation import Frozen
-from dpl_nas.space.backbone_config import BackboneConfig
 from dpl_nas.space.flops import flops_per_vector, image_tower_size
 from dpl_nas.space.towers import Tower
 

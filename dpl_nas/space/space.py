@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validated
 from dpl_nas.space.architecture import Architecture, label_of
-from dpl_nas.space.backbone_config import BackboneConfig
 from dpl_nas.space.limits import Limit, LimitKey, limit_of
 from dpl_nas.space.towers import TOWERS, Tower
 

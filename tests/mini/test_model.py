@@ -10,7 +10,7 @@ from open_clip.model import CLIP
 from PIL import Image
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.mini.evaluate import measure_gates, normalized
+from dpl_nas.mini.gates import measure_gates, normalized
 from dpl_nas.mini.model import (
     MINI_CONFIG,
     WEIGHTS,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from dpl_nas.errors import CheckpointError
 from dpl_nas.mini.model import load_mini_clip
-from dpl_nas.mini.pretrain import PretrainProgress, PretrainSettings, pretrain
+from dpl_nas.mini.pretraining import PretrainProgress, PretrainSettings, pretrain
 
 _SHORT = PretrainSettings(
     steps=20, batch_size=16, warmup=0.1, decay=0.1, evaluate_every=5, save_every=8
