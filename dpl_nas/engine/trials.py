@@ -21,7 +21,7 @@ from dpl_nas.engine.evaluation import Cost, Outcome
 from dpl_nas.errors import ConfigError
 from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture, Space
-from dpl_nas.tasks import FewShotSplit, Task, few_shot_split
+from dpl_nas.tasks import FewShotSplit, Task, few_shot_split, task_digest
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluate import Classifier, prompted
 from dpl_nas.training.train import FewShotTraining
@@ -78,11 +78,20 @@ class TrialSettings:
             self.task, self.shots, self.seed, self.validation, self.validation_shots
         )
 
+    @property
+    def images(self) -> str:
+        """A digest of the images that are drawn, and of how they and the classes are shown."""
+        split = self.split
+        return task_digest(self.task, (*split.train, *split.validation))
+
     def identity(self) -> Mapping[str, Any]:
         """What two ledgers must have in common for their lines to mean the same."""
         return {
             "task": self.task.name,
             "classes": list(self.task.class_names),
+            "template": self.task.template,
+            "augmentation": self.task.augmentation,
+            "set of images": self.images,
             "space": self.space.id,
             "limits": {limit.key: limit.most for limit in self.space.limits},
             "weights": self.fingerprint,

@@ -24,6 +24,7 @@ from dpl_nas.io.files import (
 )
 from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.validation import validated
+from dpl_nas.runs.data import DATA_FILE
 
 __all__ = ["open_folder"]
 
@@ -31,7 +32,7 @@ _CONFIG = "config.yml"
 _VERSIONS = "versions.json"
 _LOCK = ".lock"
 #: What is written when a folder is claimed; with nothing else there, nothing was done yet.
-_CLAIM = {_CONFIG, _VERSIONS}
+_CLAIM = {_CONFIG, _VERSIONS, DATA_FILE}
 #: All that a run writes, at the top of its folder; the manual design has a part of it below.
 _OWN = _CLAIM | {
     _LOCK,

@@ -14,13 +14,15 @@ from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.io.files import read_json, write_json
 from dpl_nas.observer import Observer
+from dpl_nas.runs.data import RunData, own_task
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import Task, few_shot_split, load_task
+from dpl_nas.tasks import Task, check_images, few_shot_split, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
+from dpl_nas.training.captions import check_task
 from dpl_nas.training.distributed import check_devices
 from dpl_nas.training.evaluate import Metrics, prompted, score, zero_shot
 from dpl_nas.training.evaluate import evaluate as evaluate_prompts
@@ -61,8 +63,9 @@ def run(
     """
     observer = observer or Observer()
     # Before the folder is touched: bad input leaves nothing behind.
-    task, backbone = _parts(config, searches=True)
+    task, backbone, data = _parts(config, observer, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
+        data.claim(folder)
         if (folder / _RESULT).exists():
             finished: dict[str, Any] = read_json(folder / _RESULT)
             return finished
@@ -109,9 +112,11 @@ def search(
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Only the search; returns the architecture and how it was found."""
-    task, backbone = _parts(config, searches=True)
+    observer = observer or Observer()
+    task, backbone, data = _parts(config, observer, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
-        found, summary = _searched(config, task, backbone, folder, observer or Observer())
+        data.claim(folder)
+        found, summary = _searched(config, task, backbone, folder, observer)
         return {**_head(config, found), "search": summary}
 
 
@@ -126,12 +131,14 @@ def train(
 ) -> dict[str, Any]:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
     config.space.check(architecture)
-    task, backbone = _parts(config, searches=False)
+    observer = observer or Observer()
+    task, backbone, data = _parts(config, observer, searches=False)
     with open_folder(folder, config, resume, overwrite=overwrite):
+        data.claim(folder)
         _check_lengths(folder, architecture)
         # First, so that a training that is resumed knows what it is of.
         architecture.save(folder / _ARCHITECTURE)
-        _trained(config, architecture, task, backbone, folder, observer or Observer(), "found")
+        _trained(config, architecture, task, backbone, folder, observer, "found")
         return {**_head(config, architecture), "prompts": str(folder / _PROMPTS)}
 
 
@@ -145,9 +152,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Test trained prompts on the full test set of their task, or of another with its classes."""
     trained = load_prompts(prompts)
-    name = task or trained.metadata.task
+    name = task or own_task(trained.metadata)
+    tested = load_task(name)
+    check_images(tested, observer=observer)
     metrics = evaluate_prompts(
-        trained, load_task(name), batch_size=batch_size, device=device, observer=observer
+        trained, tested, batch_size=batch_size, device=device, observer=observer
     )
     return {"task": name, "prompts": str(prompts), "test": {"found": metrics.as_dict()}}
 
@@ -170,13 +179,19 @@ class _Clock:
             write_json(self._file, self.seconds)
 
 
-def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
+def _parts(
+    config: RunConfig, observer: Observer, *, searches: bool
+) -> tuple[Task, Backbone, RunData]:
     """Task and backbone, of which the configuration is known not to ask for too much."""
     task = load_task(config.task)
-    few_shot_split(task, config.shots, config.seed)
+    shots = few_shot_split(task, config.shots, config.seed).shots
+    seen = shots
+    search = config.strategy.search
     if searches:
-        search = config.strategy.search
-        few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
+        split = few_shot_split(
+            task, config.shots, config.seed, search.validation, search.validation_shots
+        )
+        seen += split.validation
     backbone = load_backbone(config.space.backbone, config.device)
     check_devices(config.devices, backbone.device)
     for tower, part in config.space.towers.items():
@@ -185,7 +200,10 @@ def _parts(config: RunConfig, *, searches: bool) -> tuple[Task, Backbone]:
                 f"space {config.space.name} searches {tower}/{part.layers[-1]}, but the {tower} "
                 f"tower of {backbone.name} has {backbone.layers[tower]} layers, counted from 0"
             )
-    return task, backbone
+    kinds = (config.strategy.train.template, getattr(search, "template", "task"))
+    check_task(backbone, task, config.shots, *kinds)
+    check_images(task, seen, observer)
+    return task, backbone, RunData.of(task, shots)
 
 
 def _check_lengths(folder: Path, architecture: Architecture) -> None:

@@ -20,6 +20,7 @@ from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
+from dpl_nas.training.captions import check_task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 
 __all__ = ["Found", "Strategy"]
@@ -136,7 +137,8 @@ class Strategy(ABC):
         Raises
         ------
         TaskError
-            If there are too few training images, or too few shots to split.
+            If there are too few training images, or too few shots to split, or two classes have
+            the same caption.
         SpaceError
             If the space does not fit the backbone.
         StrategyError
@@ -147,6 +149,12 @@ class Strategy(ABC):
             If ``folder`` holds another search, or its state is damaged.
         """
         backbone = backbone or load_backbone(space.backbone, device)
+        if ranks is ALONE:
+            kinds = (
+                (train or TrainSettings()).template,
+                getattr(self.settings, "template", "task"),
+            )
+            check_task(backbone, task, shots, *kinds)
         if devices > 1:
             if not self.shares_batches:
                 raise ConfigError(

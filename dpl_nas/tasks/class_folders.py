@@ -16,6 +16,8 @@ __all__ = ["ClassFolders", "check_text", "read_class_folders", "shortened"]
 
 #: Of many names, so many are told.
 _TOLD = 4
+#: And of each so many characters.
+_CHARACTERS = 60
 
 #: Control characters, halves of characters, and ends of lines and paragraphs.
 _NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}
@@ -94,9 +96,15 @@ def check_text(text: str, what: str) -> None:
 
 def shortened(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
-    every = [f"'{printable(name):.60}'" for name in names]
+    every = [f"'{_short(printable(name))}'" for name in names]
     more = len(every) - _TOLD
     return ", ".join(every[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def _short(name: str) -> str:
+    # Names that differ may do so at their ends.
+    half = _CHARACTERS // 2
+    return name if len(name) <= _CHARACTERS else f"{name[:half]}...{name[-half:]}"
 
 
 def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -19,8 +19,9 @@ from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
-from dpl_nas.tasks import Task, few_shot_split
+from dpl_nas.tasks import Task, few_shot_split, task_digest
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation, epoch_rows
+from dpl_nas.training.captions import check_different, check_task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.model import (
@@ -31,7 +32,7 @@ from dpl_nas.training.model import (
 )
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
 from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
-from dpl_nas.training.state import check_layout, load_state, save_state
+from dpl_nas.training.state import check_images_of, check_layout, load_state, save_state
 from dpl_nas.training.teacher import ZeroShotTeacher, distillation_loss
 
 __all__ = ["FewShotTraining", "train"]
@@ -74,6 +75,7 @@ class FewShotTraining:
         self._space = space
         self._task = task
         self._backbone = backbone
+        self._rows = tuple(rows)
         self._shots = shots
         self._seed = seed
         augmentation = chosen_augmentation(task, self.settings.augmentation)
@@ -82,12 +84,18 @@ class FewShotTraining:
         self._text = class_captions(
             backbone, task.class_names, task.template, task.templates, self.settings.template
         )
+        check_different(backbone, task, self._text)
         # A weight of 0 must not cost a forward pass of the teacher.
         self._teacher = (
             ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
             if self.settings.distillation.weight
             else None
         )
+
+    @cached_property
+    def images(self) -> str:
+        """A digest of what is trained on (:func:`dpl_nas.tasks.task_digest`)."""
+        return task_digest(self._task, self._rows)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -145,7 +153,8 @@ class FewShotTraining:
                 stage,
                 self._ranks,
             )
-            loop.run(self.settings.epochs if epochs is None else epochs, state)
+            epochs = self.settings.epochs if epochs is None else epochs
+            loop.run(epochs, state, self.images)
         return TrainedPrompts(
             PromptsMetadata(
                 architecture=architecture,
@@ -158,6 +167,8 @@ class FewShotTraining:
                 text_template=self.settings.template,
                 shots=self._shots,
                 seed=self._seed,
+                folder=self._task.folder,
+                images=self.images,
             ),
             context_vectors(model),
         )
@@ -204,7 +215,7 @@ def train(
     ArchitectureError
         If the architecture belongs to another space.
     TaskError
-        If a class has fewer than ``shots`` training images.
+        If no class has ``shots`` training images, or two have the same caption.
     ConfigError
         If the loss or the context vectors stop being finite numbers, or there are fewer GPUs
         than ``devices``.
@@ -213,6 +224,8 @@ def train(
     """
     space.check(architecture)
     backbone = backbone or load_backbone(space.backbone, device)
+    if ranks is ALONE:
+        check_task(backbone, task, shots, (settings or TrainSettings()).template)
     if devices > 1:
         work = partial(
             train, architecture, space, task, shots=shots, seed=seed, settings=settings, state=state
@@ -248,8 +261,8 @@ class _Loop:
         self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
         ranks.sum_gradients(self._optimizer)
 
-    def run(self, epochs: int, state: Path | None) -> None:
-        done = self._restore(state)
+    def run(self, epochs: int, state: Path | None, images: str) -> None:
+        done = self._restore(state, images)
         self._observer.begin(self._stage, epochs, done)
         for epoch in range(done, epochs):
             started = time.perf_counter()
@@ -264,7 +277,7 @@ class _Loop:
                     f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
                 )
             if state is not None and self._ranks.first:
-                self._save(state, epoch + 1)
+                self._save(state, epoch + 1, images)
             self._observer.advance(
                 self._stage,
                 epoch + 1,
@@ -305,7 +318,7 @@ class _Loop:
         loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
         return loss, accuracy
 
-    def _restore(self, path: Path | None) -> int:
+    def _restore(self, path: Path | None, images: str) -> int:
         saved = load_state(path) if path is not None else None
         if path is None or saved is None:
             return 0
@@ -313,8 +326,10 @@ class _Loop:
             "contexts": self._model.state_dict(),
             "optimizer": _stepped(self._model, self._settings.optimizer).state_dict(),
             "epochs": self._settings.epochs,
+            "images": images,
         }
         check_layout(path, saved, expected)
+        check_images_of(path, saved["images"], images)
         if not 1 <= saved["epochs"] <= self._settings.epochs:
             raise CheckpointError(
                 f"{path} should hold 1 to {self._settings.epochs} epochs, found "
@@ -336,13 +351,14 @@ class _Loop:
             )
         return "lower train.optimizer.lr"
 
-    def _save(self, path: Path, epochs: int) -> None:
+    def _save(self, path: Path, epochs: int, images: str) -> None:
         save_state(
             path,
             {
                 "contexts": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "epochs": epochs,
+                "images": images,
             },
         )
 

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.training.state import load_state, save_state
+from dpl_nas.training.state import check_images_of, load_state, save_state
 
 __all__ = ["SavedSupernet"]
 
@@ -24,6 +24,8 @@ class SavedSupernet:
         Of the search; without one nothing is kept.
     most
         Epochs of the whole search.
+    images
+        A digest of those that it is trained on.
 
     Attributes
     ----------
@@ -40,7 +42,7 @@ class SavedSupernet:
         If the file is damaged, or of something else.
     """
 
-    def __init__(self, folder: Path | None, most: int) -> None:
+    def __init__(self, folder: Path | None, most: int, images: str = "") -> None:
         self.path = folder / _STATE if folder is not None else None
         state = load_state(self.path) if self.path is not None else None
         epochs = state.get("epochs") if state is not None else 0
@@ -53,6 +55,9 @@ class SavedSupernet:
                 f"{self.path} should hold 1 to {most} epochs of a supernet, found {epochs}: remove "
                 "it to start afresh"
             )
+        if state is not None and self.path is not None:
+            check_images_of(self.path, state.get("images"), images)
+        self._images = images
         self._state = state
         self.epochs = int(epochs or 0)
         self.seconds = float(state.get("seconds", 0.0)) if state is not None else 0.0
@@ -84,6 +89,7 @@ class SavedSupernet:
                 "model": model.state_dict(),
                 "optimizers": [each.state_dict() for each in trainer.optimizers],
                 "epochs": epochs,
+                "images": self._images,
                 "seconds": seconds,
             },
         )
