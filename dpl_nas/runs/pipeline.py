@@ -200,8 +200,7 @@ def _parts(
                 f"space {config.space.name} searches {tower}/{part.layers[-1]}, but the {tower} "
                 f"tower of {backbone.name} has {backbone.layers[tower]} layers, counted from 0"
             )
-    kinds = (config.strategy.train.template, getattr(search, "template", "task"))
-    check_task(backbone, task, config.shots, *kinds)
+    check_task(backbone, task, config.shots, config.strategy.train, search)
     check_images(task, seen, observer)
     return task, backbone, RunData.of(task, shots)
 

@@ -150,11 +150,7 @@ class Strategy(ABC):
         """
         backbone = backbone or load_backbone(space.backbone, device)
         if ranks is ALONE:
-            kinds = (
-                (train or TrainSettings()).template,
-                getattr(self.settings, "template", "task"),
-            )
-            check_task(backbone, task, shots, *kinds)
+            check_task(backbone, task, shots, train or TrainSettings(), self.settings)
         if devices > 1:
             if not self.shares_batches:
                 raise ConfigError(

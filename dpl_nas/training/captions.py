@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs
-from dpl_nas.config import TextTemplate
+from dpl_nas.config import SearchSettings, SupernetSettings, TextTemplate, TrainSettings
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.tasks import Task, tell_small_classes
@@ -25,9 +25,22 @@ _NEAR = 0.01
 _ROWS = 1024
 
 
-def check_task(backbone: Backbone, task: Task, shots: int, *kinds: TextTemplate) -> None:
-    """:func:`check_captions`, and a warning of classes with fewer than ``shots`` images."""
-    check_captions(backbone, task, *kinds)
+def check_task(
+    backbone: Backbone,
+    task: Task,
+    shots: int,
+    train: TrainSettings,
+    search: SearchSettings | None = None,
+) -> None:
+    """:func:`check_captions`, and a warning of classes with fewer than ``shots`` images.
+
+    Parameters
+    ----------
+    train, search
+        Which say what captions are used.
+    """
+    supernet = [search.template] if isinstance(search, SupernetSettings) else []
+    check_captions(backbone, task, train.template, *supernet)
     tell_small_classes(task, shots)
 
 
@@ -57,7 +70,7 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
             first, second = (task.class_names[each] for each in near)
             warnings.warn(
                 f"{task.name}: the captions of {shortened((first, second))} are nearly the same to "
-                f"{backbone.name}, which will hardly tell these classes apart: other names may help",
+                f"{backbone.name}, which will hardly tell the classes apart: other names may help",
                 DplWarning,
                 stacklevel=2,
             )

@@ -56,8 +56,8 @@ def check_images_of(path: Path, saved: Any, images: str) -> None:
     """
     if saved != images:
         raise CheckpointError(
-            f"{path} is of other images, class names or templates than those that the task has now: "
-            "restore them, or use another folder"
+            f"{path} is of other images, class names or templates than the task has now: restore "
+            "them, or use another folder"
         )
 
 

@@ -225,7 +225,7 @@ def train(
     space.check(architecture)
     backbone = backbone or load_backbone(space.backbone, device)
     if ranks is ALONE:
-        check_task(backbone, task, shots, (settings or TrainSettings()).template)
+        check_task(backbone, task, shots, settings or TrainSettings())
     if devices > 1:
         work = partial(
             train, architecture, space, task, shots=shots, seed=seed, settings=settings, state=state
