@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -150,8 +151,12 @@ def load_folder(path: Path) -> Task:
     train, test = _part(path, "train"), _part(path, "test")
     if train.names != test.names:
         odd = sorted(set(train.names) ^ set(test.names))
+        forms = [
+            {unicodedata.normalize("NFC", each) for each in part.names} for part in (train, test)
+        ]
+        hint = " (in another Unicode form: rename it)" if forms[0] == forms[1] else ""
         raise TaskError(
-            f"{path}: train/ and test/ must have the same classes; only one has {shortened(odd)}"
+            f"{path}: train/ and test/ must have the same classes; only one has {shortened(odd)}{hint}"
         )
     _tell(path, train, test)
     return Task(
@@ -222,6 +227,10 @@ def _class_names(
             f"{path}: two folders have the same class name {shortened(twice)}: rename one"
         )
     return names
+
+
+def _composed(names: Sequence[str]) -> set[str]:
+    return {unicodedata.normalize("NFC", name) for name in names}
 
 
 def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:

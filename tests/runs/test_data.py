@@ -59,7 +59,7 @@ def test_other_data_are_refused(
     # Where nothing is left to tell, what a stage keeps does.
     (folder / "data.json").unlink()
     if stage == "search":
-        with pytest.raises(OutputError, match=r"of a search with another (template, )?set of image"):
+        with pytest.raises(OutputError, match=r"with another (template, )?set of images"):
             runs.run(config, folder, resume=True)
 
 

@@ -59,6 +59,15 @@ def test_the_path_is_text(image_folder: Path, tmp_path: Path) -> None:
         load_task(tmp_path / "caf\udce9")
 
 
+def test_unicode_forms_of_folders(image_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    (folder / "train" / "grey").rename(folder / "train" / "caf\u00e9")
+    (folder / "test" / "grey").rename(folder / "test" / "cafe\u0301")
+    with pytest.raises(TaskError, match="in another Unicode form: rename one"):
+        load_task(folder)
+
+
 def test_task_yaml_is_read(image_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(image_folder, tmp_path / "task")
     (tmp_path / "task" / "task.yml").rename(tmp_path / "task" / "task.yaml")
