@@ -151,12 +151,12 @@ def load_folder(path: Path) -> Task:
     train, test = _part(path, "train"), _part(path, "test")
     if train.names != test.names:
         odd = sorted(set(train.names) ^ set(test.names))
-        forms = [
-            {unicodedata.normalize("NFC", each) for each in part.names} for part in (train, test)
-        ]
-        hint = " (in another Unicode form: rename it)" if forms[0] == forms[1] else ""
+        hint = ""
+        if _composed(train.names) == _composed(test.names):
+            hint = ", as the other writes it in another Unicode form: rename one"
         raise TaskError(
-            f"{path}: train/ and test/ must have the same classes; only one has {shortened(odd)}{hint}"
+            f"{path}: train/ and test/ must have the same classes; only one has "
+            f"{shortened(odd)}{hint}"
         )
     _tell(path, train, test)
     return Task(
