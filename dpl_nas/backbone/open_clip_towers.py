@@ -101,6 +101,12 @@ class OpenClipText:
         self.width = int(tower.transformer.width)
         self.blocks = tuple(OpenClipBlock(block) for block in tower.transformer.resblocks)
 
+    @property
+    def token_table(self) -> Tensor:
+        """The weights of the model's own embedding."""
+        table: Tensor = self._tower.token_embedding.weight
+        return table
+
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
         """The mean over templates; a caption's feature is read at its end of text."""
         tower = self._tower

@@ -138,6 +138,10 @@ class TextTower(TowerBlocks, Protocol):
     is exact where no token sees a later one.
     """
 
+    @property
+    def token_table(self) -> Tensor:
+        """The embedding of every token, ``(vocabulary, width)``."""
+
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
         """What comes before the first block, and which tokens a feature is made of.
 

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from dpl_nas.cli.progress import ConsoleObserver
+from dpl_nas.errors import DplWarning
 from dpl_nas.observer import Observer
 
 __all__ = ["console", "job", "print_json"]
@@ -101,6 +102,7 @@ def _libraries_silenced() -> Iterator[None]:
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
+            warnings.simplefilter("always", DplWarning)
             for name in _CHATTER:
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         try:

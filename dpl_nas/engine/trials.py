@@ -19,7 +19,7 @@ from dpl_nas.config import SearchSettings
 from dpl_nas.engine.evaluation import Cost, Outcome
 from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture
-from dpl_nas.tasks import FewShotSplit
+from dpl_nas.tasks import FewShotSplit, task_digest
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import Classifier, prompted
 from dpl_nas.training.few_shot import FewShotTraining
@@ -48,6 +48,12 @@ class TrialSettings:
         """The images that are trained on, and those that are validated on."""
         return self.problem.split(self.search)
 
+    @property
+    def images(self) -> str:
+        """A digest of the images that are drawn, and of how they and the classes are shown."""
+        split = self.split
+        return task_digest(self.problem.task, (*split.train, *split.validation))
+
     def identity(self) -> Mapping[str, Any]:
         """What two ledgers must have in common for their lines to mean the same."""
         problem = self.problem
@@ -55,6 +61,9 @@ class TrialSettings:
         return {
             "task": task.name,
             "classes": list(task.class_names),
+            "template": task.template,
+            "augmentation": task.augmentation,
+            "set of images": self.images,
             "space": space.id,
             "limits": {limit.key: limit.most for limit in space.limits},
             "weights": problem.backbone.fingerprint,

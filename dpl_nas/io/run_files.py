@@ -5,6 +5,7 @@ __all__ = [
     "ARCHITECTURE",
     "ARCHITECTURE_PLOT",
     "CONFIG",
+    "DATA",
     "EVALUATIONS",
     "LEDGER",
     "LOCK",
@@ -23,6 +24,8 @@ __all__ = [
 
 #: Every setting, and the seed.
 CONFIG = "config.yml"
+#: A digest of the data, and where the task is.
+DATA = "data.json"
 #: Of Python and of the packages that ran.
 VERSIONS = "versions.json"
 #: Held by the process that works in the folder.

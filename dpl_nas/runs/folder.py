@@ -29,7 +29,7 @@ from dpl_nas.io.validation import validated
 __all__ = ["open_folder"]
 
 #: What is written when a folder is claimed; with nothing else there, nothing was done yet.
-_CLAIM = {run_files.CONFIG, run_files.VERSIONS}
+_CLAIM = {run_files.CONFIG, run_files.DATA, run_files.VERSIONS}
 #: All that a run writes, at the top of its folder; the manual design has a part of it below.
 _OWN = _CLAIM | {
     run_files.ALPHAS_PLOT,

@@ -29,6 +29,7 @@ from dpl_nas.io.run_files import (
     TRAIN_STATE,
 )
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.runs.data import RunData, own_task
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.result import (
     EvaluationResult,
@@ -43,9 +44,10 @@ from dpl_nas.runs.result import (
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import load_task
+from dpl_nas.tasks import check_images, few_shot_split, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
+from dpl_nas.training.captions import check_task
 from dpl_nas.training.distributed import check_devices
 from dpl_nas.training.evaluation import Classifier, prompted, score, zero_shot
 from dpl_nas.training.evaluation import evaluate as evaluate_prompts
@@ -62,6 +64,10 @@ class _Job:
     problem: Problem
     folder: Path
     observer: Observer
+
+    def claim(self) -> None:
+        """Keep which data the run is of, or complain that it is of others."""
+        RunData.of(self.problem.task, self.problem.shot_rows).claim(self.folder)
 
 
 def run(
@@ -88,11 +94,12 @@ def run(
         For any bad input; nothing half-written is left behind.
     """
     # Before the folder is touched: bad input leaves nothing behind.
-    problem = _problem(config, searches=True)
+    job = _job(config, folder, observer, searches=True)
+    problem = job.problem
     with open_folder(folder, config, resume, overwrite=overwrite):
+        job.claim()
         if (folder / RESULT).exists():
             return read_record(folder / RESULT, RunResult)
-        job = _Job(config, problem, folder, observer or Observer())
         clock = _Clock(folder)
         found, record = _search(job)
         designs: dict[str, tuple[Architecture, Classifier]] = {}
@@ -128,9 +135,10 @@ def search(
     observer: Observer | None = None,
 ) -> SearchRunResult:
     """Only the search; returns the architecture and how it was found."""
-    problem = _problem(config, searches=True)
+    job = _job(config, folder, observer, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
-        found, record = _search(_Job(config, problem, folder, observer or Observer()))
+        job.claim()
+        found, record = _search(job)
         return SearchRunResult(**SearchRunResult.of(config, found), search=record)
 
 
@@ -145,12 +153,13 @@ def train(
 ) -> TrainRunResult:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
     config.space.check(architecture)
-    problem = _problem(config, searches=False)
+    job = _job(config, folder, observer, searches=False)
     with open_folder(folder, config, resume, overwrite=overwrite):
+        job.claim()
         _check_lengths(folder, architecture)
         # First, so that a training that is resumed knows what it is of.
         architecture.save(folder / ARCHITECTURE)
-        _train(_Job(config, problem, folder, observer or Observer()), architecture, Stage.TRAIN)
+        _train(job, architecture, Stage.TRAIN)
         return TrainRunResult(
             **TrainRunResult.of(config, architecture), prompts=str(folder / PROMPTS)
         )
@@ -166,9 +175,11 @@ def evaluate(
 ) -> EvaluationResult:
     """Test trained prompts on the full test set of their task, or of another with its classes."""
     trained = load_prompts(prompts)
-    name = task or trained.metadata.task
+    name = task or own_task(trained.metadata)
+    tested = load_task(name)
+    check_images(tested, observer=observer)
     metrics = evaluate_prompts(
-        trained, load_task(name), batch_size=batch_size, device=device, observer=observer
+        trained, tested, batch_size=batch_size, device=device, observer=observer
     )
     test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
     return EvaluationResult(task=name, prompts=str(prompts), test=test)
@@ -223,17 +234,25 @@ class _Clock:
             write_json(self._file, self.seconds)
 
 
-def _problem(config: RunConfig, *, searches: bool) -> Problem:
-    """The problem of a run, which is known not to ask for too much."""
+def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:
+    """A run that is known not to ask for too much, on images that can be read."""
+    observer = observer or Observer()
     task = load_task(config.task)
+    # Bad numbers are told before the seconds that weights take.
+    seen = few_shot_split(task, config.shots, config.seed).shots
+    search = config.strategy.search
+    if searches:
+        seen += few_shot_split(
+            task, config.shots, config.seed, search.validation, search.validation_shots
+        ).validation
     backbone = load_backbone(config.space.backbone, config.device)
     check_devices(config.devices, backbone.device)
-    problem = Problem.of_run(config, task, backbone)
-    _ = problem.split(config.strategy.search) if searches else problem.shot_rows
     for tower, part in config.space.towers.items():
         asks = f"space {config.space.name} searches"
         check_layers(backbone, tower, part.layers, asks=asks, error=SpaceError)
-    return problem
+    check_task(backbone, task, config.shots, config.strategy.train, search)
+    check_images(task, seen, observer)
+    return _Job(config, Problem.of_run(config, task, backbone), folder, observer)
 
 
 def _check_lengths(folder: Path, architecture: Architecture) -> None:

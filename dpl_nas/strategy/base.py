@@ -20,6 +20,7 @@ from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
+from dpl_nas.training.captions import check_task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.problem import Problem
 
@@ -168,7 +169,8 @@ class Strategy(ABC):
         Raises
         ------
         TaskError
-            If there are too few training images, or too few shots to split.
+            If there are too few training images, or too few shots to split, or two classes have
+            the same caption.
         SpaceError
             If the space does not fit the backbone.
         StrategyError
@@ -179,6 +181,7 @@ class Strategy(ABC):
             If ``folder`` holds another search, or its state is damaged.
         """
         problem, budget, wanted = _understood(*subject, **options)
+        check_task(problem.backbone, problem.task, problem.shots, problem.recipe, self.settings)
         if wanted.devices > 1:
             return self._search_shared(problem, budget, wanted)
         return self._search_alone(problem, budget or self.default_budget, wanted)

@@ -126,6 +126,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                     f"epoch {epoch}", self._cost(supernet, epoch) + Cost(seconds=seconds)
                 ),
                 search.ranks,
+                search.engine.settings.images,
             )
             # 0 would mean nothing is left to do, and Lightning would complain about it.
             epochs = max(settings.epochs - progress.done, 1)

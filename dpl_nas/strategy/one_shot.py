@@ -124,7 +124,7 @@ class _Progress(pl.Callback):
         self._search = search
         self._settings = settings
         self._cost = Cost(steps=supernet.steps_an_epoch, images=len(supernet.training))
-        self._saved = SavedSupernet(search.folder, settings.epochs)
+        self._saved = SavedSupernet(search.folder, settings.epochs, search.engine.settings.images)
         self.done = self._saved.epochs
         self._losses: list[Tensor] = []
         self._seconds = self._saved.seconds

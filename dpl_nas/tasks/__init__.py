@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dpl_nas.tasks.fewshot import FewShotSplit, draw_shots, few_shot_split
+from dpl_nas.tasks.checks import check_images
+from dpl_nas.tasks.digest import task_digest
+from dpl_nas.tasks.fewshot import (
+    FewShotSplit,
+    draw_shots,
+    few_shot_split,
+    tell_small_classes,
+)
 from dpl_nas.tasks.loading import load_task, task_descriptions
 from dpl_nas.tasks.task import ImageSet, Task
 
@@ -10,8 +17,11 @@ __all__ = [
     "FewShotSplit",
     "ImageSet",
     "Task",
+    "check_images",
     "draw_shots",
     "few_shot_split",
     "load_task",
     "task_descriptions",
+    "task_digest",
+    "tell_small_classes",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.tasks.class_folders import shortened
 from dpl_nas.tasks.task import Task
 
-__all__ = ["FewShotSplit", "draw_shots", "few_shot_split"]
+__all__ = ["FewShotSplit", "draw_shots", "few_shot_split", "tell_small_classes"]
 
 #: The published protocol validates on at most this many images a class.
 PUBLISHED_VALIDATION_SHOTS = 4
@@ -46,16 +48,44 @@ def draw_shots(labels: Sequence[int], shots: int, generator: random.Random) -> d
 
 
 def _split(
-    drawn: dict[int, list[int]], validation_shots: int
+    drawn: dict[int, list[int]], shots: int, validation_shots: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Training and validation indices: the last ``validation_shots`` of each class validate."""
+    """Training and validation indices: the last ``validation_shots`` of each class validate.
+
+    Of a class with fewer than ``shots``, the same share; one image at least trains.
+    """
     train: list[int] = []
     validation: list[int] = []
     for items in drawn.values():
-        cut = len(items) - validation_shots
+        held_out = validation_shots
+        if validation_shots and len(items) < shots:
+            held_out = min(len(items) - 1, max(1, len(items) * validation_shots // shots))
+        cut = len(items) - held_out
         train += items[:cut]
         validation += items[cut:]
     return tuple(train), tuple(validation)
+
+
+def tell_small_classes(task: Task, shots: int) -> None:
+    """Warn of classes with fewer than ``shots`` training images, which give what they have."""
+    counts = _counts(task)
+    small = [name for name, count in zip(task.class_names, counts, strict=True) if count < shots]
+    if small:
+        warnings.warn(
+            f"task {task.name}: {len(small)} of {len(counts)} classes have fewer than {shots} "
+            f"training images and give all that they have, {min(counts)} at least: "
+            f"{shortened(small)}",
+            DplWarning,
+            stacklevel=2,
+        )
+
+
+def _counts(task: Task) -> list[int]:
+    """Training images of each class."""
+    counts = [0] * len(task.class_names)
+    for label in task.train.labels:
+        counts[label] += 1
+    return counts
 
 
 def few_shot_split(
@@ -66,6 +96,8 @@ def few_shot_split(
     validation_shots: int | None = None,
 ) -> FewShotSplit:
     """The few-shot images of ``task`` for a seed.
+
+    A class with fewer images than ``shots`` gives all that it has, as in the field.
 
     Parameters
     ----------
@@ -79,8 +111,8 @@ def few_shot_split(
     Raises
     ------
     TaskError
-        If a class has fewer training images than are asked for, or a split leaves nothing to
-        train on.
+        If no class has as many training images as are asked for, one has none or, with
+        ``extra``, too few; or if a split leaves nothing to train on.
     """
     labels = task.train.labels
     default = {
@@ -90,15 +122,17 @@ def few_shot_split(
     }[validation]
     wanted = default if validation_shots is None else validation_shots
     needed = shots + wanted if validation == "extra" else shots
-    counts = [0] * len(task.class_names)
-    for label in labels:
-        counts[label] += 1
-    fewest = min(range(len(counts)), key=counts.__getitem__)
-    if counts[fewest] < needed:
+    counts = _counts(task)
+    fewest, most = min(counts), max(counts)
+    # A number that no class has is a mistake; what some classes lack, they do without.
+    strict = validation == "extra" or not fewest
+    found = fewest if strict else most
+    if found < needed:
         extra = f" and {wanted} more to validate" if validation == "extra" else ""
+        name = shortened([task.class_names[counts.index(found)]])
         raise TaskError(
-            f"task {task.name}: {shots} shots a class{extra} were asked for, but class "
-            f"'{task.class_names[fewest]}' has {counts[fewest]} training images; ask for fewer"
+            f"task {task.name}: {shots} shots a class{extra} were asked for, but "
+            f"{'' if strict else 'even '}class {name} has {found} training images; ask for fewer"
         )
     if validation == "split" and not 0 < wanted < shots:
         raise TaskError(
@@ -110,7 +144,7 @@ def few_shot_split(
     drawn = draw_shots(labels, shots, generator)
     everything = tuple(index for items in drawn.values() for index in items)
     if validation != "extra":
-        train, held_out = _split(drawn, wanted)
+        train, held_out = _split(drawn, shots, wanted)
         return FewShotSplit(everything, train, held_out)
     taken = set(everything)
     rest = [index for index in range(len(labels)) if index not in taken]

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import unicodedata
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from dpl_nas.config import Augmentation
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.presets import read_yaml
+from dpl_nas.io.text import printable
 from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.io.yaml_values import shown
+from dpl_nas.tasks.class_folders import ClassFolders, check_text, read_class_folders, shortened
+from dpl_nas.tasks.pictures import colour, content, read_picture, shows_first_of_several
 from dpl_nas.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -21,9 +29,27 @@ __all__ = ["FolderImages", "TaskFile", "load_folder"]
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 
+_SETTINGS = ("task.yml", "task.yaml")
+
+
+def _named(names: Any) -> Any:
+    if isinstance(names, dict):
+        for folder, name in names.items():
+            for each in (folder, name):
+                if not isinstance(each, str):
+                    raise ValueError(
+                        f"expected texts, but to YAML {shown(each)} is none: put it in quotes"
+                    )
+    return names
+
+
+def _coloured(name: str) -> str:
+    colour(name)
+    return name
+
 
 class TaskFile(Frozen):
-    """The optional ``task.yml`` of a folder of images.
+    """The optional ``task.yml`` (or ``task.yaml``) of a folder of images.
 
     Attributes
     ----------
@@ -35,20 +61,37 @@ class TaskFile(Frozen):
         The ensemble that a zero-shot teacher averages over.
     augmentation
         What training does to the images: ``none``, ``crop`` or ``crop_flip``.
+    background
+        The colour on which images are seen that are transparent in parts.
     """
 
-    class_names: dict[str, str] = Field(default_factory=dict)
+    class_names: Annotated[dict[str, str], BeforeValidator(_named)] = Field(default_factory=dict)
     template: str = DEFAULT_TEMPLATE
     templates: tuple[str, ...] = ()
     augmentation: Augmentation = "crop_flip"
+    background: Annotated[str, AfterValidator(_coloured)] = "white"
 
 
 class FolderImages:
-    """Images on disk, opened when asked for."""
+    """Images on disk, opened when asked for.
 
-    def __init__(self, samples: Sequence[tuple[str, int]]) -> None:
+    Parameters
+    ----------
+    samples
+        Path and class index of each.
+    root
+        The folder that :meth:`signature` tells paths from.
+    background
+        What is seen where an image is transparent.
+    """
+
+    def __init__(
+        self, samples: Sequence[tuple[str, int]], *, root: str = "", background: str = "white"
+    ) -> None:
         self._paths = [path for path, _ in samples]
         self._labels = [label for _, label in samples]
+        self._root = root
+        self._background = background
 
     @property
     def labels(self) -> Sequence[int]:
@@ -63,24 +106,33 @@ class FolderImages:
         TaskError
             If the file is not a readable image.
         """
-        from PIL import Image as Pillow
+        return read_picture(self._paths[index], self._background)
 
-        try:
-            with Pillow.open(self._paths[index]) as image:
-                return image.convert("RGB")
-        except Exception as error:
-            # Pillow's readers raise errors of many kinds, also for images of absurd sizes.
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise TaskError(
-                f"{self._paths[index]} is not a readable image ({reason:.200}): repair or remove it"
-            ) from error
+    def check(self, index: int) -> bool:
+        """Whether the file of an image holds more frames or pages than the one that is read.
+
+        Raises
+        ------
+        TaskError
+            If the file is not a readable image.
+        """
+        self.image(index)
+        return shows_first_of_several(self._paths[index])
+
+    def signature(self, index: int) -> bytes:
+        """What another file, another place of it, or another way to read it would change."""
+        path = self._paths[index]
+        place = os.path.relpath(path, self._root) if self._root else path
+        digest = hashlib.sha256(content(path)).digest()
+        return b"\0".join((os.fsencode(place), self._background.encode(), digest))
 
 
 def load_folder(path: Path) -> Task:
     """The task in a folder that holds ``train/<class>/*`` and ``test/<class>/*``.
 
     Underscores in folder names become spaces; an optional ``task.yml`` (:class:`TaskFile`)
-    gives better names, the template and the augmentation.
+    gives better names, the template and the augmentation. Whatever is no image, or is there
+    twice, is warned of.
 
     Raises
     ------
@@ -88,53 +140,114 @@ def load_folder(path: Path) -> Task:
         If the layout is not as described, the two parts have different classes, or
         ``task.yml`` is not valid.
     """
-    settings = TaskFile()
-    file = path / "task.yml"
-    if file.exists():
-        settings = validated(TaskFile, read_yaml(file, "task", TaskError), str(file), TaskError)
+    place = str(path.absolute())
+    # It is kept beside what is learned.
+    check_text(place, "the path of the task")
+    settings, source = _settings(path)
     for template in (settings.template, *settings.templates):
+        check_text(template, f"a template of {source}")
         if template.count("{}") != 1:
-            raise TaskError(f"{file}: a template needs one {{}} for the name, found '{template}'")
-    parts = {part: _samples(path, part) for part in ("train", "test")}
-    (train, folders), (test, test_folders) = parts["train"], parts["test"]
-    if folders != test_folders:
-        odd = sorted(set(folders) ^ set(test_folders))
-        raise TaskError(f"{path}: train/ and test/ must have the same classes; only one has {odd}")
-    unknown = sorted(set(settings.class_names) - set(folders))
-    if unknown:
-        raise TaskError(f"{file}: class_names names folders that do not exist: {unknown}")
-    names = tuple(settings.class_names.get(name, name.replace("_", " ")) for name in folders)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TaskError(f"{path}: two folders have the same class name {twice}: rename one")
+            raise TaskError(f"{source}: a template needs one {{}} for the name, found '{template}'")
+    train, test = _part(path, "train"), _part(path, "test")
+    if train.names != test.names:
+        odd = sorted(set(train.names) ^ set(test.names))
+        hint = ""
+        if _composed(train.names) == _composed(test.names):
+            hint = ", as the other writes it in another Unicode form: rename one"
+        raise TaskError(
+            f"{path}: train/ and test/ must have the same classes; only one has "
+            f"{shortened(odd)}{hint}"
+        )
+    _tell(path, train, test)
     return Task(
         name=str(path),
-        class_names=names,
+        class_names=_class_names(path, source, train.names, settings.class_names),
         template=settings.template,
         templates=settings.templates or _imagenet_templates(),
-        train=FolderImages(train),
-        test=FolderImages(test),
+        train=FolderImages(train.samples, root=str(path), background=settings.background),
+        test=FolderImages(test.samples, root=str(path), background=settings.background),
         augmentation=settings.augmentation,
+        folder=place,
     )
 
 
-def _samples(path: Path, part: str) -> tuple[list[tuple[str, int]], list[str]]:
-    from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
+def _settings(path: Path) -> tuple[TaskFile, str]:
+    """What ``task.yml`` says, and which file that is, or would be."""
+    try:
+        # Other people's computers do not tell Task.YML from task.yml.
+        found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
+    except OSError as error:
+        raise TaskError(f"cannot read the folder {path}: {error.strerror}") from error
+    if not found:
+        return TaskFile(), str(path / _SETTINGS[0])
+    if len(found) > 1:
+        raise TaskError(f"{path} holds both {' and '.join(found)}: remove one")
+    file = path / found[0]
+    if file.name not in _SETTINGS:
+        raise TaskError(f"{file} is not read under this name: rename it to {file.name.lower()}")
+    if not file.is_file():
+        raise TaskError(f"{file} is not a file, or a link to none: replace or remove it")
+    settings = validated(TaskFile, read_yaml(file, "task", TaskError), str(file), TaskError)
+    return settings, str(file)
 
+
+def _part(path: Path, part: str) -> ClassFolders:
     root = path / part
     if not root.is_dir():
         raise TaskError(
             f"{path} must hold train/ and test/ with a folder a class: there is no {part}/"
         )
-    try:
-        folders, index = find_classes(str(root))
-        samples = make_dataset(str(root), index, extensions=IMG_EXTENSIONS)
-    except FileNotFoundError as error:
-        # torchvision says which folder is missing or empty, over two lines.
-        raise TaskError(f"{root}: {' '.join(str(error).split())}") from None
-    if len(folders) < 2:
-        raise TaskError(f"{root} must hold at least two classes, found {folders}")
-    return samples, folders
+    found = read_class_folders(root)
+    if len(found.names) < 2:
+        raise TaskError(
+            f"{root} must hold at least two classes, found {shortened(found.names) or 'none'}"
+        )
+    return found
+
+
+def _class_names(
+    path: Path, source: str, folders: Sequence[str], given: dict[str, str]
+) -> tuple[str, ...]:
+    unknown = sorted(set(given) - set(folders))
+    if unknown:
+        raise TaskError(
+            f"{source}: class_names names folders that do not exist: {shortened(unknown)}"
+        )
+    names = tuple(given.get(folder, folder.replace("_", " ")) for folder in folders)
+    for folder, name in zip(folders, names, strict=True):
+        check_text(name, f"{source}: the name of the class {printable(folder)}")
+        if not any(each.isprintable() and not each.isspace() for each in name):
+            raise TaskError(
+                f"{path}: the class in the folder {shortened([folder])} has an empty name: give "
+                f"it one in class_names of {Path(source).name}"
+            )
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise TaskError(
+            f"{path}: two folders have the same class name {shortened(twice)}: rename one"
+        )
+    return names
+
+
+def _composed(names: Sequence[str]) -> set[str]:
+    return {unicodedata.normalize("NFC", name) for name in names}
+
+
+def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
+    """Say what is in the folders and does not count."""
+    shared = sorted(train.files & test.files)
+    for paths, what in (
+        (train.others + test.others, "are no images that can be read, and left aside"),
+        (train.again + test.again, "lead to images that were counted already"),
+        (shared, "are in train/ and in test/, so the test is of what was trained on"),
+    ):
+        if paths:
+            few = shortened(os.path.relpath(each, path) for each in paths)
+            warnings.warn(
+                f"{printable(str(path))}: {len(paths)} files or links {what}: {few}",
+                DplWarning,
+                stacklevel=3,
+            )
 
 
 def _imagenet_templates() -> tuple[str, ...]:

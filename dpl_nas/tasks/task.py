@@ -45,6 +45,8 @@ class Task:
         The captions a zero-shot teacher averages over; ``(template,)`` if not given.
     augmentation
         What keeps the labels right: a digit must not be mirrored.
+    folder
+        The absolute path of its files; empty for a task that has none.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Task:
     test: ImageSet
     templates: tuple[str, ...] = field(default=())
     augmentation: Augmentation = "none"
+    folder: str = ""
 
     def captions(self, template: str | None = None) -> list[str]:
         """The caption of every class under ``template`` (the task's own by default)."""

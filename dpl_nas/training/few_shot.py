@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypedDict, Unpack, overload
 
@@ -13,8 +13,9 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture, Space
-from dpl_nas.tasks import Task
+from dpl_nas.tasks import Task, task_digest
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
+from dpl_nas.training.captions import check_different, check_task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.loop import TrainingLoop
@@ -74,15 +75,20 @@ class FewShotTraining:
         self._ranks = ranks
         self._problem = problem
         task, backbone, recipe = problem.task, problem.backbone, problem.recipe
+        self._rows = problem.shot_rows if rows is None else tuple(rows)
         augmentation = chosen_augmentation(task, recipe.augmentation)
         self._constant = augmentation == "none"
-        self._images = FewShotImages(
-            task.train, problem.shot_rows if rows is None else rows, backbone, augmentation
-        )
+        self._images = FewShotImages(task.train, self._rows, backbone, augmentation)
         self._text = class_captions(
             backbone, task.class_names, task.template, task.templates, recipe.template
         )
+        check_different(backbone, task, self._text)
         self._loss = loss or recipe_loss(recipe, task, backbone)
+
+    @cached_property
+    def images(self) -> str:
+        """A digest of what is trained on (:func:`dpl_nas.tasks.task_digest`)."""
+        return task_digest(self._problem.task, self._rows)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -144,7 +150,7 @@ class FewShotTraining:
                 stage,
                 self._ranks,
             )
-            loop.run(recipe.epochs if epochs is None else epochs, state)
+            loop.run(recipe.epochs if epochs is None else epochs, state, self.images)
         return TrainedPrompts(
             PromptsMetadata(
                 architecture=architecture,
@@ -157,6 +163,8 @@ class FewShotTraining:
                 text_template=recipe.template,
                 shots=problem.shots,
                 seed=problem.seed,
+                folder=task.folder,
+                images=self.images,
             ),
             context_vectors(model),
         )
@@ -225,7 +233,7 @@ def train(
     ArchitectureError
         If the architecture belongs to another space.
     TaskError
-        If a class has fewer than ``shots`` training images.
+        If no class has ``shots`` training images, or two have the same caption.
     ConfigError
         If the loss or the context vectors stop being finite numbers, or there are fewer GPUs
         than ``devices``.
@@ -242,6 +250,7 @@ def train(
             space, task, shots=shots, seed=seed, recipe=settings, backbone=backbone, device=device
         )
     problem.space.check(architecture)
+    check_task(problem.backbone, problem.task, problem.shots, problem.recipe)
     if devices > 1:
         work = partial(_train_there, architecture, problem, state)
         return on_devices(devices, work, problem.backbone, observer=observer, stage=stage)

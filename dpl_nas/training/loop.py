@@ -20,7 +20,7 @@ from dpl_nas.training.distributed import Ranks
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.losses import Loss
 from dpl_nas.training.optimizers import build_optimizer, learning_rate, set_learning_rate
-from dpl_nas.training.state import check_layout, load_state, save_state
+from dpl_nas.training.state import check_images_of, check_layout, load_state, save_state
 
 __all__ = ["TrainingLoop"]
 
@@ -66,8 +66,13 @@ class TrainingLoop:
         self._optimizer = build_optimizer(model.parameters(), settings.optimizer)
         ranks.sum_gradients(self._optimizer)
 
-    def run(self, epochs: int, state: Path | None) -> None:
+    def run(self, epochs: int, state: Path | None, images: str) -> None:
         """Train up to ``epochs``; keep every one in ``state``, and go on from it.
+
+        Parameters
+        ----------
+        images
+            A digest of what is trained on, which the state must be of.
 
         Raises
         ------
@@ -76,7 +81,7 @@ class TrainingLoop:
         CheckpointError
             If ``state`` is damaged or of another training.
         """
-        done = self._restore(state)
+        done = self._restore(state, images)
         self._observer.begin(self._stage, epochs, done)
         for epoch in range(done, epochs):
             started = time.perf_counter()
@@ -91,7 +96,7 @@ class TrainingLoop:
                     f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
                 )
             if state is not None and self._ranks.first:
-                self._save(state, epoch + 1)
+                self._save(state, epoch + 1, images)
             self._observer.advance(
                 self._stage,
                 epoch + 1,
@@ -128,7 +133,7 @@ class TrainingLoop:
         loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
         return loss, accuracy
 
-    def _restore(self, path: Path | None) -> int:
+    def _restore(self, path: Path | None, images: str) -> int:
         saved = load_state(path) if path is not None else None
         if path is None or saved is None:
             return 0
@@ -136,8 +141,10 @@ class TrainingLoop:
             "contexts": self._model.state_dict(),
             "optimizer": _stepped(self._model, self._settings.optimizer).state_dict(),
             "epochs": self._settings.epochs,
+            "images": images,
         }
         check_layout(path, saved, expected)
+        check_images_of(path, saved["images"], images)
         if not 1 <= saved["epochs"] <= self._settings.epochs:
             raise CheckpointError(
                 f"{path} should hold 1 to {self._settings.epochs} epochs, found "
@@ -155,13 +162,14 @@ class TrainingLoop:
         more = f", or {self._loss.remedy}" if self._loss.remedy else ""
         return f"lower train.optimizer.lr{more}"
 
-    def _save(self, path: Path, epochs: int) -> None:
+    def _save(self, path: Path, epochs: int, images: str) -> None:
         save_state(
             path,
             {
                 "contexts": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "epochs": epochs,
+                "images": images,
             },
         )
 

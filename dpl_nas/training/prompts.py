@@ -29,6 +29,8 @@ class PromptsMetadata(Frozen):
     """What a set of prompts fits and how it was made.
 
     ``fingerprint`` is the backbone's: prompts of other weights would load and be wrong.
+    ``folder`` is the absolute path of the task, ``images`` a digest of what was trained on
+    (:func:`dpl_nas.tasks.task_digest`).
     """
 
     architecture: Architecture
@@ -41,6 +43,8 @@ class PromptsMetadata(Frozen):
     text_template: TextTemplate
     shots: int
     seed: int
+    folder: str = ""
+    images: str = ""
 
 
 @dataclass(frozen=True)

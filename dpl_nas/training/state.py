@@ -12,7 +12,7 @@ from torch import Tensor
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import write_bytes
 
-__all__ = ["check_layout", "load_state", "save_state"]
+__all__ = ["check_images_of", "check_layout", "load_state", "save_state"]
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -44,6 +44,21 @@ def load_state(path: Path) -> dict[str, Any] | None:
             f"{path} is not a state of a run: remove it to start that stage afresh"
         )
     return state
+
+
+def check_images_of(path: Path, saved: Any, images: str) -> None:
+    """Complain unless the state in ``path`` was ``saved`` of the data with the digest ``images``.
+
+    Raises
+    ------
+    CheckpointError
+        If it was of others.
+    """
+    if saved != images:
+        raise CheckpointError(
+            f"{path} is of other images, class names or templates than the task has now: restore "
+            "them, or use another folder"
+        )
 
 
 def check_layout(path: Path, saved: Any, expected: Any) -> None:

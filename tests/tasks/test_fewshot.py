@@ -2,10 +2,13 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dpl_nas.errors import TaskError
-from dpl_nas.tasks import draw_shots, few_shot_split, load_task
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.mini.captions import DIGIT_NAMES
+from dpl_nas.tasks import Task, draw_shots, few_shot_split, load_task, tell_small_classes
+from dpl_nas.tasks.mini import MemoryImages
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "fewshot.json"
 
@@ -46,6 +49,41 @@ def test_the_seed_decides(image_folder: Path) -> None:
 def test_too_few_images(image_folder: Path, shots: int, validation: str, words: str) -> None:
     with pytest.raises(TaskError, match=words):
         few_shot_split(load_task(image_folder), shots, 1, validation)  # type: ignore[arg-type]
+
+
+def task_of(*counts: int) -> Task:
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    images = MemoryImages(np.zeros((len(labels), 2, 2, 3), np.uint8), labels)
+    names = tuple(DIGIT_NAMES[: len(counts)])
+    return Task("own", names, "a {}.", train=images, test=images)
+
+
+def test_small_classes_give_what_they_have() -> None:
+    task = task_of(9, 3, 1)
+    split = few_shot_split(task, 8, 1, "split")
+    counts = [
+        [[task.train.labels[row] for row in part].count(label) for label in range(3)]
+        for part in (split.shots, split.train, split.validation)
+    ]
+    assert counts == [[8, 3, 1], [4, 2, 1], [4, 1, 0]]
+    assert len(few_shot_split(task, 8, 1).train) == 12
+    with pytest.warns(DplWarning, match="2 of 3 classes have fewer than 8 .* 1 at least: 'one'"):
+        tell_small_classes(task, 8)
+    tell_small_classes(task, 1)
+
+
+def test_a_class_without_images() -> None:
+    with pytest.raises(TaskError, match="class 'one' has 0 training images"):
+        few_shot_split(task_of(4, 0), 2, 1)
+
+
+def test_every_class_trains_and_none_beyond_its_images() -> None:
+    for shots in range(2, 9):
+        for validation in range(1, shots):
+            split = few_shot_split(task_of(*range(1, 9)), shots, 1, "split", validation)
+            assert sorted(split.train + split.validation) == sorted(split.shots)
+            labels = {task_of(*range(1, 9)).train.labels[row] for row in split.train}
+            assert labels == set(range(8))
 
 
 def test_the_draw_is_coops() -> None:

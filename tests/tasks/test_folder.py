@@ -1,3 +1,4 @@
+import os
 import shutil
 import struct
 import zlib
@@ -5,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.tasks import load_task
 from dpl_nas.tasks.folder import FolderImages
+
+PARTS = ("train", "test")
 
 
 def test_layout(image_folder: Path) -> None:
@@ -28,6 +31,17 @@ def test_layout(image_folder: Path) -> None:
         (lambda f: (f / "task.yml").write_text("tempalte: x"), "unknown key tempalte"),
         (lambda f: (f / "task.yml").write_text("template: no place"), "needs one {}"),
         (lambda f: (f / "task.yml").write_text("class_names: {blue: x}"), "do not exist"),
+        (lambda f: (f / "task.yml").write_text("class_names: {0: x}"), "put it in quotes"),
+        (lambda f: (f / "task.yml").write_text("class_names: {grey: 8}"), "put it in quotes"),
+        (lambda f: (f / "task.yml").write_text("class_names: {grey: ' '}"), "has an empty name"),
+        (lambda f: (f / "task.yml").write_text('class_names: {grey: "a\\eb"}'), "control char"),
+        (lambda f: (f / "task.yml").write_text('template: "{} \\ud800"'), "no UTF-8"),
+        (lambda f: (f / "task.yml").write_text("background: whitish"), "name of a colour"),
+        (lambda f: (f / "task.yaml").write_text("template: '{}'"), "holds both task.yaml and"),
+        (lambda f: (f / "task.yml").rename(f / "Task.YML"), "rename it to task.yml"),
+        (lambda f: ((f / "task.yml").unlink(), os.mkfifo(f / "task.yml")), "is not a file"),
+        (lambda f: ((f / "task.yml").unlink(), (f / "task.yml").symlink_to("x")), "is not a file"),
+        (lambda f: [(f / part / "grey").rename(f / part / "__") for part in PARTS], "empty name"),
     ],
 )
 def test_bad_layouts(image_folder: Path, tmp_path: Path, damage: object, words: str) -> None:
@@ -36,6 +50,47 @@ def test_bad_layouts(image_folder: Path, tmp_path: Path, damage: object, words: 
     damage(folder)  # type: ignore[operator]
     with pytest.raises(TaskError, match=words):
         load_task(folder)
+
+
+def test_the_path_is_text(image_folder: Path, tmp_path: Path) -> None:
+    """It is kept beside what is learned."""
+    shutil.copytree(image_folder, tmp_path / "caf\udce9")
+    with pytest.raises(TaskError, match="the path of the task holds bytes that are no UTF-8"):
+        load_task(tmp_path / "caf\udce9")
+
+
+def test_unicode_forms_of_folders(image_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    (folder / "train" / "grey").rename(folder / "train" / "caf\u00e9")
+    (folder / "test" / "grey").rename(folder / "test" / "cafe\u0301")
+    with pytest.raises(TaskError, match="in another Unicode form: rename one"):
+        load_task(folder)
+
+
+def test_task_yaml_is_read(image_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(image_folder, tmp_path / "task")
+    (tmp_path / "task" / "task.yml").rename(tmp_path / "task" / "task.yaml")
+    task = load_task(tmp_path / "task")
+    assert (task.template, task.augmentation) == ("a photo of a {} thing.", "none")
+    assert task.folder == str(tmp_path / "task")
+
+
+def test_what_does_not_count_is_told(image_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    (folder / "train" / "grey" / "labels.txt").write_text("mine")
+    (folder / "test" / "grey" / "again").symlink_to(".")
+    (folder / "test" / "grey" / "x.png").symlink_to(folder / "train" / "grey" / "000.png")
+    with pytest.warns(DplWarning) as told:
+        task = load_task(folder)
+    texts = [str(each.message) for each in told]
+    assert len(texts) == 3
+    assert "1 files or links are no images that can be read" in texts[0]
+    assert "'train/grey/labels.txt'" in texts[0]
+    assert "lead to images that were counted already: 'test/grey/again'" in texts[1]
+    assert "the test is of what was trained on: 'train/grey/000.png'" in texts[2]
+    assert len(task.test.labels) == 61
 
 
 def test_a_broken_image_is_named(image_folder: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class SearchProgress(pl.Callback):
         observer: Observer,
         charge: Callable[[int, float], None],
         ranks: Ranks = ALONE,
+        images: str = "",
     ) -> None:
         self._charge = charge
         self._space = space
@@ -75,7 +76,7 @@ class SearchProgress(pl.Callback):
         self._out = folder if ranks.first else None
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._writer: Any = None
-        self._saved = SavedSupernet(folder, settings.epochs)
+        self._saved = SavedSupernet(folder, settings.epochs, images)
         self.done_before = self._saved.epochs
         self.records: list[EpochRecord] = []
         if folder is not None and self.done_before:

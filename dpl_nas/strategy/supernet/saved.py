@@ -9,7 +9,7 @@ from torch import nn
 
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.run_files import SEARCH_STATE
-from dpl_nas.training.state import load_state, save_state
+from dpl_nas.training.state import check_images_of, load_state, save_state
 
 __all__ = ["SavedSupernet"]
 
@@ -23,6 +23,8 @@ class SavedSupernet:
         Of the search; without one nothing is kept.
     most
         Epochs of the whole search.
+    images
+        A digest of those that it is trained on.
 
     Attributes
     ----------
@@ -39,7 +41,7 @@ class SavedSupernet:
         If the file is damaged, or of something else.
     """
 
-    def __init__(self, folder: Path | None, most: int) -> None:
+    def __init__(self, folder: Path | None, most: int, images: str = "") -> None:
         self.path = folder / SEARCH_STATE if folder is not None else None
         state = load_state(self.path) if self.path is not None else None
         epochs = state.get("epochs") if state is not None else 0
@@ -52,6 +54,9 @@ class SavedSupernet:
                 f"{self.path} should hold 1 to {most} epochs of a supernet, found {epochs}: remove "
                 "it to start afresh"
             )
+        if state is not None and self.path is not None:
+            check_images_of(self.path, state.get("images"), images)
+        self._images = images
         self._state = state
         self.epochs = int(epochs or 0)
         self.seconds = float(state.get("seconds", 0.0)) if state is not None else 0.0
@@ -83,6 +88,7 @@ class SavedSupernet:
                 "model": model.state_dict(),
                 "optimizers": [each.state_dict() for each in trainer.optimizers],
                 "epochs": epochs,
+                "images": self._images,
                 "seconds": seconds,
             },
         )

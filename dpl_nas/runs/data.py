@@ -1,0 +1,97 @@
+"""Which data a run is of, and where its task is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from dpl_nas.errors import OutputError, TaskError
+from dpl_nas.io.files import names_in, read_json, write_json
+from dpl_nas.io.run_files import CONFIG, DATA, LOCK, VERSIONS
+from dpl_nas.tasks import Task, few_shot_split, load_task, task_digest
+from dpl_nas.training.prompts import PromptsMetadata
+
+__all__ = ["RunData", "own_task"]
+
+#: What may be beside it before anything was done.
+_CLAIM = {CONFIG, VERSIONS, LOCK, DATA}
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The data of a run.
+
+    Attributes
+    ----------
+    task
+        How it was asked for.
+    folder
+        Its absolute path; empty for an embedded task.
+    images
+        A digest of what is trained on (:func:`dpl_nas.tasks.task_digest`).
+    """
+
+    task: str
+    folder: str
+    images: str
+
+    @classmethod
+    def of(cls, task: Task, rows: Sequence[int]) -> Self:
+        """That of a run on the training images ``rows``."""
+        return cls(task.name, task.folder, task_digest(task, rows))
+
+    def claim(self, folder: Path) -> None:
+        """Keep it in the folder of the run, which this process has claimed.
+
+        Raises
+        ------
+        OutputError
+            If the run that is there is of other data.
+        CheckpointError
+            If what is there cannot be read.
+        """
+        file = folder / DATA
+        if file.exists() and not names_in(folder) <= _CLAIM:
+            saved = read_json(file)
+            found = saved.get("images") if isinstance(saved, dict) else None
+            if found != self.images:
+                raise OutputError(
+                    f"{folder} holds a run on other data: the drawn images, the class names, the "
+                    f"templates or the augmentation of task {self.task} are not what they were "
+                    f"({file.name} has their digest), so restore them, or use another folder"
+                )
+            return
+        write_json(file, asdict(self))
+
+
+def own_task(metadata: PromptsMetadata) -> str:
+    """The name or the path of the task that prompts were trained on, wherever we are now.
+
+    Raises
+    ------
+    TaskError
+        If its folder is not where it was.
+    """
+    here, folder = Path(metadata.task), Path(metadata.folder)
+    if not metadata.folder or (folder.is_dir() and here.is_dir() and here.samefile(folder)):
+        return metadata.task
+    if folder.is_dir():
+        return metadata.folder
+    if here.is_dir() and _is_of(metadata):
+        return metadata.task
+    raise TaskError(
+        f"the task that the prompts were trained on is no longer at {folder}: give the folder to "
+        "test on with --task"
+    )
+
+
+def _is_of(metadata: PromptsMetadata) -> bool:
+    """Whether the task by this name is the one that the prompts were trained on."""
+    try:
+        task = load_task(metadata.task)
+        rows = few_shot_split(task, metadata.shots, metadata.seed).shots
+        return task_digest(task, rows) == metadata.images
+    except TaskError:
+        return False

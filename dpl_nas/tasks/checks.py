@@ -1,0 +1,86 @@
+"""What is seen of a task's images before work begins that would be lost by them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Protocol, runtime_checkable
+
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.observer import Observer
+from dpl_nas.tasks.task import ImageSet, Task
+
+__all__ = ["check_images"]
+
+_MOST_THREADS = 8
+#: Of many problems, so many are told.
+_TOLD = 3
+
+
+@runtime_checkable
+class _Checked(Protocol):
+    """Images that may turn out to be unreadable."""
+
+    def check(self, index: int) -> bool:
+        """Complain of an image; say whether more than it is in the file."""
+        ...
+
+
+def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None = None) -> None:
+    """Decode the training images ``rows`` and all test images, if they are files.
+
+    Raises
+    ------
+    TaskError
+        That names the files that are not readable images.
+    """
+    jobs = [
+        *((task.train, row) for row in sorted(set(rows))),
+        *((task.test, row) for row in range(len(task.test.labels))),
+    ]
+    jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
+    if not jobs:
+        return
+    observer = observer or Observer()
+    problems: list[str] = []
+    several = 0
+    observer.begin("check", len(jobs))
+    for done, found in enumerate(_checked(jobs), start=1):
+        if isinstance(found, TaskError):
+            problems.append(str(found))
+        else:
+            several += found
+        observer.advance("check", done, {})
+    observer.end("check")
+    if problems:
+        more = len(problems) - _TOLD
+        told = "; ".join(problems[:_TOLD])
+        raise TaskError(told + (f"; and {more} more files" if more > 0 else ""))
+    if several:
+        warnings.warn(
+            f"{task.name}: {several} files hold an animation or several pages, of which the first "
+            "is taken",
+            DplWarning,
+            stacklevel=2,
+        )
+
+
+def _checked(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
+    """What each check found, in the order of ``jobs``."""
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
+        # A part at a time: an interruption waits for no more than one.
+        size = 64 * threads
+        parts = (jobs[start : start + size] for start in range(0, len(jobs), size))
+        yield from chain.from_iterable(pool.map(_check, part) for part in parts)
+
+
+def _check(job: tuple[ImageSet, int]) -> bool | TaskError:
+    images, row = job
+    try:
+        return isinstance(images, _Checked) and images.check(row)
+    except TaskError as error:
+        return error

@@ -1,0 +1,173 @@
+"""Which pictures are in the folders of classes, each once; what else is there is counted."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dpl_nas.errors import TaskError
+from dpl_nas.io.text import printable
+from dpl_nas.tasks.pictures import is_picture
+
+__all__ = ["ClassFolders", "check_text", "read_class_folders", "shortened"]
+
+#: Of many names, so many are told.
+_TOLD = 4
+#: And of each so many characters.
+_CHARACTERS = 60
+
+#: Control characters, halves of characters, and ends of lines and paragraphs.
+_NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}
+
+
+@dataclass
+class ClassFolders:
+    """The pictures of one part of a task.
+
+    Attributes
+    ----------
+    names
+        Of the folders, sorted: one a class.
+    samples
+        Path and index of the class, in torchvision's order.
+    files
+        Where each picture really is.
+    others
+        Files that are no pictures.
+    again
+        Paths that lead to what was counted already.
+    """
+
+    names: list[str]
+    samples: list[tuple[str, int]] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    others: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+
+
+def read_class_folders(root: Path) -> ClassFolders:
+    """All pictures below ``root``, where every folder is a class.
+
+    Links are followed, and nothing is counted twice. Names with a leading dot are passed over:
+    they are no one's data.
+
+    Raises
+    ------
+    TaskError
+        If a folder cannot be read, has a name that is no text, or holds no picture; if a picture
+        is in two classes; if what has the name of a picture is not a file.
+    """
+    entries = _entries(str(root))
+    found = ClassFolders([entry.name for entry in entries if _is_folder(entry)])
+    for name in found.names:
+        check_text(name, f"the name of a folder in {printable(str(root))}")
+    found.others += [entry.path for entry in entries if not _is_folder(entry)]
+    owners: dict[str, int] = {}
+    for label in range(len(found.names)):
+        _read_class(str(root), label, found, owners)
+    found.files.update(owners)
+    labels = {label for _, label in found.samples}
+    empty = [name for label, name in enumerate(found.names) if label not in labels]
+    if empty:
+        raise TaskError(
+            f"{printable(str(root))}: no picture in {shortened(empty)}: add some or remove the "
+            "folder"
+        )
+    return found
+
+
+def check_text(text: str, what: str) -> None:
+    """Complain of characters that are none, or that no file and no terminal should get.
+
+    Raises
+    ------
+    TaskError
+        If there are any.
+    """
+    if any(unicodedata.category(each) in _NOT_TEXT for each in text):
+        raise TaskError(
+            f"{what} holds bytes that are no UTF-8, or control characters: found "
+            f"'{printable(text):.100}', so give another one"
+        )
+
+
+def shortened(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    every = [f"'{_short(printable(name))}'" for name in names]
+    more = len(every) - _TOLD
+    return ", ".join(every[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def _short(name: str) -> str:
+    # Names that differ may do so at their ends.
+    half = _CHARACTERS // 2
+    return name if len(name) <= _CHARACTERS else f"{name[:half]}...{name[-half:]}"
+
+
+def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, int]) -> None:
+    place = str(Path(root) / found.names[label])
+    waiting = [(place, os.path.realpath(place))]
+    seen: set[str] = set()
+    listed: list[tuple[str, str, list[os.DirEntry[str]]]] = []
+    while waiting:
+        folder, real = waiting.pop(0)
+        if real in seen:
+            found.again.append(folder)
+            continue
+        seen.add(real)
+        entries = _entries(folder)
+        waiting += [(entry.path, _real(real, entry)) for entry in entries if _is_folder(entry)]
+        listed.append((folder, real, [entry for entry in entries if not _is_folder(entry)]))
+    # As torchvision sorts them: the draw of shots depends on it.
+    for _, real, entries in sorted(listed, key=lambda each: each[0]):
+        for entry in entries:
+            if not is_picture(entry.path, regular=_is_file(entry)):
+                found.others.append(entry.path)
+                continue
+            file = _real(real, entry)
+            owner = owners.get(file)
+            if owner == label:
+                found.again.append(entry.path)
+            elif owner is not None:
+                raise TaskError(
+                    f"{printable(entry.path)} is also in the class "
+                    f"{shortened([found.names[owner]])}: leave it in one"
+                )
+            else:
+                owners[file] = label
+                found.samples.append((entry.path, label))
+
+
+def _real(folder: str, entry: os.DirEntry[str]) -> str:
+    """Where an entry of what is really ``folder`` really is."""
+    return os.path.realpath(entry.path) if entry.is_symlink() else f"{folder}{os.sep}{entry.name}"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads nowhere, or to itself.
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in a folder, sorted by name, but for hidden names."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                (entry for entry in entries if not entry.name.startswith(".")),
+                key=lambda entry: entry.name,
+            )
+    except OSError as error:
+        raise TaskError(f"cannot read the folder {printable(folder)}: {error.strerror}") from error

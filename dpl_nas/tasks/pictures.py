@@ -1,0 +1,288 @@
+"""The one reader of pictures: whatever Pillow reads, as 8-bit RGB.
+
+What is stored is shown as a viewer shows it: turned as its EXIF orientation says, what is
+transparent on a background, 16-bit grey and floats from 0 to 1 scaled. What has no known meaning
+as a colour is refused. No file is given to another program, and nothing but a regular file is
+opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, UnidentifiedImageError
+
+from dpl_nas.errors import TaskError
+from dpl_nas.io.text import printable
+
+__all__ = [
+    "colour",
+    "content",
+    "is_picture",
+    "read_picture",
+    "shows_first_of_several",
+]
+
+#: Pixels, at most: where Pillow gives up, too.
+_MOST_PIXELS = 2 * (1 << 30) // 12
+
+#: Pillow hands EPS to Ghostscript, which runs it as a program; of the others it reads the head.
+_UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+
+#: A second picture of these is a preview, a layer, or another size of the first.
+_ONE_PICTURE = {"CUR", "ICNS", "ICO", "MPO", "PSD"}
+
+_CHANNELS = 3
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+
+
+def read_picture(path: str, background: str = "white") -> Image.Image:
+    """The RGB image in a file; of several in it the first.
+
+    Parameters
+    ----------
+    background
+        What is seen where the image is transparent: a name or ``#rrggbb``.
+
+    Raises
+    ------
+    TaskError
+        If it is not a regular file, not a readable image, has more pixels than Pillow takes to
+        be meant well, or has values of which it is not known what black and white are.
+    """
+    with _told(path), _opened(path) as image:
+        image.load()
+        turn = _turn(image)
+        shown = _rgb(image, background)
+        return shown if turn is None else shown.transpose(turn)
+
+
+def shows_first_of_several(path: str) -> bool:
+    """Whether :func:`read_picture` leaves frames of an animation, or pages, aside.
+
+    Raises
+    ------
+    TaskError
+        If it is not a readable image.
+    """
+    with _told(path), _opened(path) as image:
+        return image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
+
+
+def is_picture(path: str, *, regular: bool) -> bool:
+    """Whether the name or, where that is of no known kind, the first bytes are of an image.
+
+    Parameters
+    ----------
+    regular
+        Whether it is a regular file, or a link to one; nothing else is opened.
+
+    Raises
+    ------
+    TaskError
+        If it has the name of an image and is not a regular file, or cannot be opened.
+    """
+    if Path(path).suffix.lower() in _suffixes():
+        if not regular:
+            raise TaskError(
+                f"{printable(path)} has the name of an image and is not a file, or a link to none: "
+                "replace or remove it"
+            )
+        return True
+    try:
+        if not regular:
+            return False
+        with _opened(path):
+            return True
+    except PermissionError as error:
+        raise TaskError(f"cannot read {printable(path)}: {error.strerror}") from error
+    except Exception:  # noqa: BLE001 - Pillow's readers raise errors of many kinds
+        return False
+
+
+def content(path: str) -> bytes:
+    """The bytes of a regular file.
+
+    Raises
+    ------
+    TaskError
+        If there is none, or it cannot be read.
+    """
+    with _told(path), _regular(path) as stream:
+        return stream.read()
+
+
+def colour(name: str) -> tuple[int, int, int]:
+    """Red, green and blue of a name such as ``white``, or of ``#rrggbb``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or not opaque.
+    """
+    expected = "expected the name of a colour, such as white, or '#rrggbb' in quotes"
+    try:
+        found = ImageColor.getrgb(name)
+    except ValueError:
+        raise ValueError(expected) from None
+    if len(found) != _CHANNELS:
+        raise ValueError(expected)
+    return found[0], found[1], found[2]
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except TaskError:
+        raise
+    except Exception as error:
+        # Pillow's readers raise errors of many kinds.
+        if isinstance(error, UnidentifiedImageError):
+            reason = "no kind of image that Pillow reads"
+        else:
+            reason = getattr(error, "strerror", None) or str(error)
+        reason = printable(" ".join(reason.split())) or type(error).__name__
+        raise TaskError(
+            f"{printable(path)} is not a readable image ({reason:.200}): repair or remove it"
+        ) from error
+
+
+@contextmanager
+def _regular(path: str) -> Iterator[BinaryIO]:
+    # Asked before it is opened, as opening a device may do something; of a FIFO that takes the
+    # place of the file meanwhile, nobody may be at the other end.
+    _check_regular(Path(path).stat())
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        _check_regular(status)
+        if not status.st_size:
+            raise ValueError("it is empty")
+        yield stream
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    """The image, of which nothing but the head was read."""
+    formats = [*_signed(), *_unsigned(Path(path).suffix.lower())]
+    with _regular(path) as stream, Image.open(stream, formats=formats) as image:
+        width, height = image.size
+        if width * height > _MOST_PIXELS:
+            raise ValueError(f"it has {width} x {height} pixels, more than {_MOST_PIXELS:,} in all")
+        yield image
+
+
+@cache
+def _suffixes() -> dict[str, str]:
+    """The formats that can be read, by the suffixes of their names."""
+    known = Image.registered_extensions()
+    return {
+        suffix: kind
+        for suffix, kind in known.items()
+        if kind in Image.OPEN and kind not in _UNREADABLE
+    }
+
+
+@cache
+def _signed() -> tuple[str, ...]:
+    """The formats whose files begin with a sign of their own."""
+    Image.init()
+    return tuple(
+        kind
+        for kind in Image.ID
+        if kind in Image.OPEN and kind not in _UNREADABLE and Image.OPEN[kind][1] is not None
+    )
+
+
+def _unsigned(suffix: str) -> tuple[str, ...]:
+    """The format that only a name tells of: nearly anything would pass for one of these."""
+    kind = _suffixes().get(suffix)
+    return (kind,) if kind is not None and kind not in _signed() else ()
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(int(image.getexif().get(_ORIENTATION, 1)))
+    except Exception:  # noqa: BLE001 - as viewers do, whatever is wrong with what nobody sees
+        return None
+
+
+def _rgb(image: Image.Image, background: str) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _grey(image, background)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    if image.mode == "La":
+        image = image.convert("LA")
+    below = Image.new("RGBA", image.size, colour(background))
+    below.alpha_composite(image.convert("RGBA"))
+    return below.convert("RGB")
+
+
+def _grey(image: Image.Image, background: str) -> Image.Image:
+    """One number a pixel, of more than 8 bits."""
+    values = np.asarray(image)
+    grey = Image.fromarray(_floats(values) if image.mode == "F" else _whole_numbers(image, values))
+    rgb = grey.convert("RGB")
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        rgb.paste(colour(background), mask=Image.fromarray(values == key))
+    return rgb
+
+
+def _floats(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    low, high = float(values.min()), float(values.max())
+    # Written so that it fails where they are no numbers.
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"floating-point numbers from {low:.4g} to {high:.4g}, of which 0 to 1 would be black "
+            "to white: save it with 8 bits"
+        )
+    return np.asarray(np.rint(values * 255), dtype=np.uint8)
+
+
+def _whole_numbers(image: Image.Image, values: NDArray[np.integer]) -> NDArray[np.uint8]:
+    tags = getattr(image, "tag_v2", {})
+    bits = 16
+    if image.format == "TIFF":
+        bits = int(tags.get(_BITS_PER_SAMPLE, (16,))[0])
+        unsigned = tags.get(_SAMPLE_FORMAT, (1,))[0] == 1
+        known = image.mode != "I" and unsigned and bits <= 16
+    else:
+        known = image.format in {"PNG", "PPM", "JPEG2000"}
+    if not known:
+        raise ValueError(
+            f"numbers from {values.min()} to {values.max()}, of which it is not known what black "
+            "and white are: save it with 8 or 16 bits"
+        )
+    white = 2**bits - 1
+    # Rounded to the nearest, as 255 * 65535 still fits.
+    scaled = (values.astype(np.int64) * 255 + white // 2) // white
+    if tags.get(_PHOTOMETRIC) == 0:
+        scaled = 255 - scaled
+    return np.asarray(scaled.clip(0, 255), dtype=np.uint8)

@@ -1,0 +1,189 @@
+"""Whether the text tower can tell the classes of a task apart by their captions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.config import SearchSettings, SupernetSettings, TextTemplate, TrainSettings
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.tasks import Task, tell_small_classes
+from dpl_nas.tasks.class_folders import shortened
+from dpl_nas.training.model import class_captions
+
+__all__ = ["check_captions", "check_different", "check_task"]
+
+#: Of features of unit length: at CLIP's largest scale, 100, logits differ by no more than 1.
+_NEAR = 0.01
+#: Rows of the table of distances that are held at a time.
+_ROWS = 1024
+
+
+def check_task(
+    backbone: Backbone,
+    task: Task,
+    shots: int,
+    train: TrainSettings,
+    search: SearchSettings | None = None,
+) -> None:
+    """:func:`check_captions`, and a warning of classes with fewer than ``shots`` images.
+
+    Parameters
+    ----------
+    train, search
+        Which say what captions are used.
+    """
+    supernet = [search.template] if isinstance(search, SupernetSettings) else []
+    check_captions(backbone, task, train.template, *supernet)
+    tell_small_classes(task, shots)
+
+
+def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:
+    """Complain of classes that are one and the same to the text tower.
+
+    Classes whose features are nearly the same, and words in their names that the tower knows
+    nothing of, are warned of.
+
+    Parameters
+    ----------
+    kinds
+        Which captions are used beside those of the task's own template.
+
+    Raises
+    ------
+    TaskError
+        If two classes have the same tokens within the context length, or tokens of the same
+        embeddings.
+    """
+    known: tuple[TextTemplate, ...] = ("task",)
+    for kind in dict.fromkeys((*known, *kinds)):
+        inputs = class_captions(backbone, task.class_names, task.template, task.templates, kind)
+        check_different(backbone, task, inputs)
+        near = _near(backbone, inputs)
+        if near is not None:
+            first, second = (task.class_names[each] for each in near)
+            warnings.warn(
+                f"{task.name}: the captions of {shortened((first, second))} are nearly the same to "
+                f"{backbone.name}, which will hardly tell the classes apart: other names may help",
+                DplWarning,
+                stacklevel=2,
+            )
+    unseen = _unseen_words(backbone, task.class_names)
+    if unseen:
+        words = dict.fromkeys(word for each in unseen.values() for word in each)
+        warnings.warn(
+            f"{task.name}: {backbone.name} never saw the words {shortened(words)}, so they say "
+            f"nothing of the classes {shortened(unseen)}: name them in words that it knows",
+            DplWarning,
+            stacklevel=2,
+        )
+
+
+def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
+    """The part of :func:`check_captions` that is no matter of degree.
+
+    Parameters
+    ----------
+    inputs
+        Captions of the classes.
+
+    Raises
+    ------
+    TaskError
+        If two of them are the same.
+    """
+    same = _same(inputs)
+    if same:
+        unseen = _unseen_words(backbone, [task.class_names[each] for each in same])
+        raise TaskError(_sentence(backbone, task, same, unseen))
+
+
+def _same(inputs: TextInputs) -> tuple[int, ...]:
+    """The first classes whose captions are the same to the text tower, if there are any."""
+    seen: dict[bytes, list[int]] = {}
+    for index, parts in enumerate(zip(inputs.embeddings, inputs.pooling, strict=True)):
+        key = b"".join(part.float().cpu().numpy().tobytes() for part in parts)
+        seen.setdefault(key, []).append(index)
+    return next((tuple(rows) for rows in seen.values() if len(rows) > 1), ())
+
+
+def _sentence(
+    backbone: Backbone, task: Task, same: Sequence[int], unseen: dict[str, list[str]]
+) -> str:
+    names = [task.class_names[each] for each in same]
+    tokens = backbone.tokenize([task.captions()[each] for each in same])
+    words = dict.fromkeys(word for name in names for word in unseen.get(name, ()))
+    alike = bool((tokens == tokens[0]).all())
+    if words and not alike:
+        reason = f"it never saw the words {shortened(words)}"
+    elif not alike or int(tokens.argmax(dim=-1).max()) == tokens.shape[1] - 1:
+        reason = f"it cuts them after {tokens.shape[1]} tokens"
+    else:
+        reason = "capitals, blanks and forms of characters are nothing to it"
+    return (
+        f"{task.name}: the captions of the classes {shortened(names)} are the same to "
+        f"{backbone.name}, as {reason}: give them names that differ, with class_names in task.yml, "
+        "or take another backbone"
+    )
+
+
+@torch.no_grad()
+def _near(backbone: Backbone, inputs: TextInputs) -> tuple[int, int] | None:
+    """The two classes whose features are nearest, if that is too near."""
+    model = PromptedCLIP(backbone, {})
+    features = functional.normalize(model.encode_text(inputs).float(), dim=-1)
+    best: tuple[float, int, int] | None = None
+    for start in range(0, len(features), _ROWS):
+        similar = features[start : start + _ROWS] @ features.T
+        # Of each pair once, and of none with itself.
+        value, place = similar.triu(start + 1).flatten().max(dim=0)
+        row, column = divmod(int(place), len(features))
+        if best is None or float(value) > best[0]:
+            best = (float(value), start + row, column)
+    if best is None:
+        return None
+    # Products of unit vectors lose what differences of near ones keep.
+    distance = float((features[best[1]] - features[best[2]]).norm())
+    return best[1:] if best[1] != best[2] and distance < _NEAR else None
+
+
+def _unseen_words(backbone: Backbone, class_names: Sequence[str]) -> dict[str, list[str]]:
+    """By class: the words whose tokens are nothing but placeholders in the backbone's table.
+
+    A trained table has no two equal rows.
+    """
+    by_class = {name: name.split() for name in class_names}
+    words = list(dict.fromkeys(word for each in by_class.values() for word in each))
+    if not words:
+        return {}
+    tokens = backbone.tokenize(words)
+    ids = tokens.unique()
+    placeholders = _placeholders(backbone.text.token_table, ids.tolist())
+    unseen = {
+        word
+        for word, row in zip(words, tokens.tolist(), strict=True)
+        if placeholders.intersection(row)
+    }
+    return {
+        name: found
+        for name, each in by_class.items()
+        if (found := [word for word in each if word in unseen])
+    }
+
+
+def _placeholders(table: Tensor, ids: Sequence[int]) -> set[int]:
+    """Those of ``ids`` whose row in ``table`` another token has as well."""
+    first = table[:, 0]
+    found: set[int] = set()
+    for each in ids:
+        alike = (first == first[each]).nonzero().flatten()
+        rows = table[alike]
+        if int((rows == table[each]).all(dim=-1).sum()) > 1:
+            found.add(each)
+    return found

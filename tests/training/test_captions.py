@@ -1,0 +1,98 @@
+"""Classes that the text tower cannot tell apart."""
+
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import TrainSettings
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.space import BackboneConfig, Space
+from dpl_nas.tasks import Task, load_task
+from dpl_nas.tasks.mini import MINI_TASKS
+from dpl_nas.training import train
+from dpl_nas.training.captions import check_captions
+
+LONG = " ".join(["star"] * 30)
+
+
+@pytest.fixture(scope="module")
+def mini() -> Backbone:
+    return load_backbone(BackboneConfig(model="mini-clip"))
+
+
+@pytest.fixture(scope="module")
+def digits() -> Task:
+    return load_task("mini/digits")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("daisy", "rose", "tulip"), "'daisy', 'rose', 'tulip' are .* never saw the words 'daisy'"),
+        (("red daisy", "red rose", "star"), "'red daisy', 'red rose' are the same to mini-clip"),
+        (("Star", "star"), "'Star', 'star' are .* capitals"),
+        (("red  star", "red star"), "capitals, blanks"),
+        (("a &amp; b", "a & b"), "the same to mini-clip"),
+        (("caf\u00e9", "cafe\u0301"), "the same to mini-clip"),
+        (("\ufb01sh", "fish"), "forms of characters"),
+        ((f"{LONG} square", f"{LONG} circle"), "square', '.*circle' are .* after 24 tokens"),
+    ],
+)
+def test_the_same_captions(
+    mini: Backbone, digits: Task, names: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(TaskError, match=words):
+        check_captions(mini, replace(digits, class_names=names))
+
+
+def test_unknown_words_are_told(mini: Backbone, digits: Task) -> None:
+    with pytest.warns(DplWarning, match="never saw the words 'daisy', .* classes 'red daisy'"):
+        check_captions(mini, replace(digits, class_names=("red daisy", "star")))
+
+
+@pytest.mark.parametrize("name", MINI_TASKS)
+def test_the_embedded_tasks_are_told_apart(mini: Backbone, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_captions(mini, load_task(f"mini/{name}"), "mean_embedding")
+
+
+def test_features_that_are_nearly_the_same(small_backbone: Backbone, image_folder: object) -> None:
+    task = replace(load_task(str(image_folder)), class_names=("dark", "grey", "white"))
+    table = small_backbone.text_tower.token_embedding.weight
+    one, two = (int(small_backbone.tokenize([each])[0, 1]) for each in ("grey", "white"))
+    kept = table[one].clone()
+    try:
+        with torch.no_grad():
+            table[one] = table[two] + 1e-6
+        with pytest.warns(DplWarning, match="'grey', 'white' are nearly the same"):
+            check_captions(small_backbone, task)
+    finally:
+        with torch.no_grad():
+            table[one] = kept
+
+
+def test_templates_that_are_cut(small_backbone: Backbone, image_folder: object) -> None:
+    """The task's own template tells the classes apart, those of the ensemble do not."""
+    task = replace(load_task(str(image_folder)), templates=(f"a {LONG} {{}}.",))
+    check_captions(small_backbone, task)
+    with pytest.raises(TaskError, match="cuts them after 20 tokens"):
+        check_captions(small_backbone, task, "mean_embedding")
+
+
+def test_training_is_refused(
+    small_space: Space, small_backbone: Backbone, image_folder: object
+) -> None:
+    task = replace(load_task(str(image_folder)), class_names=("Grey", "grey", "white"))
+    with pytest.raises(TaskError, match="'Grey', 'grey'"):
+        train(
+            small_space.uniform(2),
+            small_space,
+            task,
+            shots=2,
+            settings=TrainSettings(epochs=1),
+            backbone=small_backbone,
+        )
