@@ -11,6 +11,7 @@ __all__ = [
     "ComparisonError",
     "ConfigError",
     "DplError",
+    "DplWarning",
     "ExperimentError",
     "OutputError",
     "SpaceError",
@@ -21,6 +22,10 @@ __all__ = [
 
 class DplError(Exception):
     """Bad input: what was expected, what was found, what to do, in one sentence."""
+
+
+class DplWarning(UserWarning):
+    """Something that a user should know, and that is no error."""
 
 
 class ConfigError(DplError):

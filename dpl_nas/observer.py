@@ -29,3 +29,6 @@ class Observer:
 
     def end(self, stage: str) -> None:
         """The stage is complete, or stopped early by its own rule."""
+
+    def note(self, text: str) -> None:
+        """Something that a user should know, and that is no error."""

@@ -15,6 +15,7 @@ from dpl_nas.engine.trials import peak_bytes
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.validation import validated
 from dpl_nas.observer import Observer
+from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
@@ -240,7 +241,8 @@ class Strategy(ABC):
     def _explored(self, search: Search) -> Found:
         """What :meth:`explore` found, which may be a user's."""
         try:
-            found = self.explore(search)
+            with sigterm_kept():
+                found = self.explore(search)
         except SystemExit as error:
             # Lightning makes one of Ctrl-C, and another kind of SIGTERM.
             if isinstance(error.__context__, KeyboardInterrupt) or type(error) is not SystemExit:
