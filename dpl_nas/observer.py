@@ -11,8 +11,8 @@ class Observer:
     """Hears of every stage of a run; this one ignores it all.
 
     Subclasses draw progress bars, report to NNI, or record for a test. A stage is
-    ``search``, ``train found``, ``train manual`` or ``evaluate``; its unit is an epoch
-    or, for ``evaluate``, a batch of images.
+    ``search``, ``train found``, ``train manual``, ``train`` (of given lengths) or ``evaluate``;
+    its unit is an epoch or, for ``evaluate``, a batch of images.
     """
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:

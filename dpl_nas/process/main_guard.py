@@ -64,7 +64,7 @@ def _guarded(body: list[ast.stmt], line: int) -> bool:
             continue
         if statement.lineno <= line <= (statement.end_lineno or statement.lineno):
             return True
-        # if __name__ != "__main__": raise SystemExit
+        # Or a script that ends itself where it is not the main one.
         leaves = isinstance(statement.body[-1], (ast.Raise, ast.Expr)) and _negated(statement.test)
         if leaves and following is not None and following.lineno <= line:
             return True

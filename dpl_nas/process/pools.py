@@ -96,7 +96,7 @@ class Pool(ProcessPoolExecutor):
 
 
 def _start_tracker() -> None:
-    """It cleans up after processes that are killed; that it warns of them is of no use to people."""
+    """It cleans up after processes that are killed, and is not to warn of that."""
     before = os.environ.get(_WARNINGS)
     os.environ[_WARNINGS] = "ignore"
     try:

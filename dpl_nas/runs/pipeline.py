@@ -15,6 +15,7 @@ from dpl_nas.errors import CheckpointError, OutputError, SpaceError
 from dpl_nas.io.files import read_json, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
+from dpl_nas.runs.notes import result_notes
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
@@ -96,6 +97,8 @@ def run(
         result = _result(config, found, summary, metrics, seconds)
         if baselines:
             result["test"]["manual"]["lengths"] = _lists(design)
+        manual_lengths = _lists(design) if baselines else None
+        result["notes"] = result_notes(config, task, folder, result["lengths"], manual_lengths)
         write_json(folder / _RESULT, result)
         return result
 
@@ -112,7 +115,9 @@ def search(
     task, backbone = _parts(config, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
         found, summary = _searched(config, task, backbone, folder, observer or Observer())
-        return {**_head(config, found), "search": summary}
+        head = _head(config, found)
+        notes = result_notes(config, task, folder, head["lengths"])
+        return {**head, "search": summary, "notes": notes}
 
 
 def train(
@@ -131,7 +136,7 @@ def train(
         _check_lengths(folder, architecture)
         # First, so that a training that is resumed knows what it is of.
         architecture.save(folder / _ARCHITECTURE)
-        _trained(config, architecture, task, backbone, folder, observer or Observer(), "found")
+        _trained(config, architecture, task, backbone, folder, observer or Observer(), "")
         return {**_head(config, architecture), "prompts": str(folder / _PROMPTS)}
 
 
@@ -304,7 +309,8 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
         tower: part.lengths for tower, part in config.space.towers.items()
     }
     if result.records:
-        plot_alphas([asdict(record) for record in result.records], lengths, folder / "alphas.png")
+        records = [asdict(record) for record in result.records]
+        plot_alphas(records, lengths, folder / "alphas.png", result.architecture)
 
 
 def _list(result: SearchResult, folder: Path) -> None:
@@ -351,7 +357,7 @@ def _trained(
         backbone=backbone,
         state=folder / "train.state",
         observer=observer,
-        stage=f"train {name}",
+        stage=f"train {name}".strip(),
         devices=config.devices,
     )
     prompts.save(file)
