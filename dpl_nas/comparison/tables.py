@@ -88,8 +88,8 @@ def _accuracy_table(analysis: Analysis, setting: Setting) -> Grid:
             best = points(max(items[place].test.mean or 0 for place in shown))
             strong |= {(index, place + 1) for place, text in shown.items() if text == best}
     note = (
-        f"{_interval(analysis)}, in percent of the test images. Bold: the highest mean of a row, which alone "
-        "shows nothing."
+        f"{_interval(analysis)}, in percent of the test images. Bold: the highest mean of a row, "
+        "which alone shows nothing."
     )
     if None in tasks:
         note += " The mean of tasks is taken for each seed first."
