@@ -1,4 +1,5 @@
 import json
+import pydoc
 import subprocess
 import sys
 import tomllib
@@ -60,6 +61,7 @@ def test_the_public_surface() -> None:
         "__version__",
         "evaluate",
         "load_architecture",
+        "load_prompts",
         "load_space",
         "load_strategy",
         "load_task",
@@ -69,7 +71,12 @@ def test_the_public_surface() -> None:
     }
     for name in dpl_nas.__all__:
         assert getattr(dpl_nas, name) is not None
-    assert dir(dpl_nas) == sorted(dpl_nas.__all__)
+    # help(dpl_nas) shows all methods of the classes that dir() has, of which its text tells.
+    classes = {"Architecture", "SearchBudget", "Space", "Task"}
+    assert set(dir(dpl_nas)) == set(dpl_nas.__all__) - classes
+    assert dpl_nas.__doc__ is not None
+    assert all(f"``{name}``" in dpl_nas.__doc__ for name in classes)
+    assert len(pydoc.render_doc(dpl_nas).splitlines()) < 200
     assert dpl_nas.strategy.DARTS.__name__ == "DARTS"
     with pytest.raises(AttributeError, match="module dpl_nas has no attribute nothing"):
         dpl_nas.nothing  # noqa: B018 (reading it is the test)

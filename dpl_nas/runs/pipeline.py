@@ -39,7 +39,7 @@ _EVALUATIONS = "evaluations.json"
 
 def run(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -60,7 +60,7 @@ def run(
     DplError
         For any bad input; nothing half-written is left behind.
     """
-    observer = observer or Observer()
+    observer, folder = observer or Observer(), Path(folder)
     # Before the folder is touched: bad input leaves nothing behind.
     task, backbone = _parts(config, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
@@ -105,13 +105,14 @@ def run(
 
 def search(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Only the search; returns the architecture and how it was found."""
+    folder = Path(folder)
     task, backbone = _parts(config, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
         found, summary = _searched(config, task, backbone, folder, observer or Observer())
@@ -122,14 +123,15 @@ def search(
 
 def train(
     config: RunConfig,
-    architecture: Architecture,
-    folder: Path,
+    architecture: Architecture | str | Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
+    architecture, folder = load_architecture(architecture), Path(folder)
     config.space.check(architecture)
     task, backbone = _parts(config, searches=False)
     with open_folder(folder, config, resume, overwrite=overwrite):
@@ -141,7 +143,7 @@ def train(
 
 
 def evaluate(
-    prompts: Path,
+    prompts: str | Path,
     task: str | None = None,
     *,
     batch_size: int = 100,

@@ -17,10 +17,10 @@ from dpl_nas.io.validation import validated
 from dpl_nas.observer import Observer
 from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture, Space, load_space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
-from dpl_nas.tasks import Task
+from dpl_nas.tasks import Task, load_task
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 
 __all__ = ["Found", "Strategy"]
@@ -78,6 +78,12 @@ class Strategy(ABC):
     def __init__(self, **settings: Any) -> None:
         self.settings = validated(self.Settings, settings, type(self).__name__, ConfigError)
 
+    def __repr__(self) -> str:
+        # What was left at its default says nothing.
+        changed = self.settings.model_dump(mode="json", exclude_defaults=True)
+        told = ", ".join(f"{key}={value!r}" for key, value in changed.items())
+        return f"{type(self).__name__}({told})"
+
     @abstractmethod
     def explore(self, search: Search) -> Found | None:
         """Search.
@@ -90,9 +96,9 @@ class Strategy(ABC):
 
     def search(
         self,
-        space: Space,
-        task: Task,
-        budget: SearchBudget | None = None,
+        space: Space | str | Path,
+        task: Task | str | Path,
+        budget: SearchBudget | str | None = None,
         *,
         shots: int = 16,
         seed: int = 1,
@@ -102,7 +108,7 @@ class Strategy(ABC):
         max_failed: float = 0.5,
         backbone: Backbone | None = None,
         device: str = "cpu",
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         observer: Observer | None = None,
         devices: int = 1,
         ranks: Ranks = ALONE,
@@ -111,8 +117,10 @@ class Strategy(ABC):
 
         Parameters
         ----------
+        space, task
+            Themselves, or names or paths.
         budget
-            What may be spent; the strategy's own default if not given.
+            What may be spent, also as ``20-trials``; the strategy's own default if not given.
         shots, seed
             Images a class, and which. With ``validation: split`` they are all that is seen.
         train
@@ -147,6 +155,9 @@ class Strategy(ABC):
         OutputError, CheckpointError
             If ``folder`` holds another search, or its state is damaged.
         """
+        space, task = load_space(space), load_task(task)
+        folder = None if folder is None else Path(folder)
+        budget = SearchBudget.parse(budget) if isinstance(budget, str) else budget
         backbone = backbone or load_backbone(space.backbone, device)
         if devices > 1:
             if not self.shares_batches:

@@ -18,8 +18,8 @@ from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space
-from dpl_nas.tasks import Task, few_shot_split
+from dpl_nas.space import Architecture, Space, load_architecture, load_space
+from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation, epoch_rows
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
@@ -164,16 +164,16 @@ class FewShotTraining:
 
 
 def train(
-    architecture: Architecture,
-    space: Space,
-    task: Task,
+    architecture: Architecture | str | Path,
+    space: Space | str | Path,
+    task: Task | str | Path,
     *,
     shots: int = 16,
     seed: int = 1,
     settings: TrainSettings | None = None,
     backbone: Backbone | None = None,
     device: str = "cpu",
-    state: Path | None = None,
+    state: str | Path | None = None,
     observer: Observer | None = None,
     stage: str = "train",
     devices: int = 1,
@@ -183,6 +183,8 @@ def train(
 
     Parameters
     ----------
+    architecture, space, task
+        Themselves; or an ``architecture.json``, and names or paths.
     settings
         The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
     backbone
@@ -211,6 +213,9 @@ def train(
     CheckpointError
         If ``state`` is damaged or of another training.
     """
+    space, task = load_space(space), load_task(task)
+    architecture = load_architecture(architecture)
+    state = None if state is None else Path(state)
     space.check(architecture)
     backbone = backbone or load_backbone(space.backbone, device)
     if devices > 1:
