@@ -15,12 +15,15 @@ export GOMP_SPINCOUNT ?= 2000
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
-install: $(STAMP)  ## Make .venv with dpl_nas and everything to develop it
+install: $(STAMP)  ## Make .venv with dpl_nas and everything to develop it (downloads about 6 GB)
 
 # Made again only when the dependencies may have changed.
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no python3.11 or python3 on PATH" >&2; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: $(PYTHON) has no venv: install python3-venv (Debian, Ubuntu)" >&2; exit 2; }
+	@echo "Installing into $(VENV): about 6 GB to download, as torch comes in its CUDA build."
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install -e '.[dev]'
 	touch $@

@@ -7,7 +7,10 @@
 >>> prompts = dpl_nas.train(found.architecture, space, task, shots=16, seed=1)
 >>> dpl_nas.evaluate(prompts, task).accuracy  # doctest: +SKIP
 
-Importing the package is quick: torch and NNI wait until something needs them.
+Spaces and tasks may be given by their names, files by their paths. ``Architecture``,
+``SearchBudget``, ``Space`` and ``Task`` are the types of what goes in and comes out: ``help`` on
+one of them or on a function tells more. Importing the package is quick: torch and NNI wait until
+something needs them.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from dpl_nas.search_budget import SearchBudget
     from dpl_nas.space import Architecture, Space, load_architecture, load_space
     from dpl_nas.tasks import Task, load_task
-    from dpl_nas.training import evaluate, train
+    from dpl_nas.training import evaluate, load_prompts, train
 
 __all__ = [
     "Architecture",
@@ -32,6 +35,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_architecture",
+    "load_prompts",
     "load_space",
     "load_strategy",
     "load_task",
@@ -49,6 +53,7 @@ _HOMES = {
     "Task": "dpl_nas.tasks",
     "evaluate": "dpl_nas.training",
     "load_architecture": "dpl_nas.space",
+    "load_prompts": "dpl_nas.training",
     "load_space": "dpl_nas.space",
     "load_strategy": "dpl_nas.config",
     "load_task": "dpl_nas.tasks",
@@ -66,4 +71,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    # Of the classes, whose methods would fill 1700 lines of help(dpl_nas), its text tells.
+    return sorted(name for name in __all__ if not name[0].isupper())

@@ -27,8 +27,8 @@ class Observer:
     """Hears of every stage of a run; this one ignores it all.
 
     Subclasses draw progress bars, report to NNI, or record for a test. A stage is
-    ``search``, ``train found``, ``train manual`` or ``evaluate``; its unit is an epoch
-    or, for ``evaluate``, a batch of images.
+    ``search``, ``train found``, ``train manual``, ``train`` (of given lengths) or ``evaluate``;
+    its unit is an epoch or, for ``evaluate``, a batch of images.
     """
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
@@ -45,3 +45,6 @@ class Observer:
 
     def end(self, stage: str) -> None:
         """The stage is complete, or stopped early by its own rule."""
+
+    def note(self, text: str) -> None:
+        """Something that a user should know, and that is no error."""

@@ -1,4 +1,5 @@
 import json
+import pydoc
 import subprocess
 import sys
 import tomllib
@@ -60,6 +61,7 @@ def test_the_public_surface() -> None:
         "__version__",
         "evaluate",
         "load_architecture",
+        "load_prompts",
         "load_space",
         "load_strategy",
         "load_task",
@@ -69,7 +71,12 @@ def test_the_public_surface() -> None:
     }
     for name in dpl_nas.__all__:
         assert getattr(dpl_nas, name) is not None
-    assert dir(dpl_nas) == sorted(dpl_nas.__all__)
+    # help(dpl_nas) shows all methods of the classes that dir() has, of which its text tells.
+    classes = {"Architecture", "SearchBudget", "Space", "Task"}
+    assert set(dir(dpl_nas)) == set(dpl_nas.__all__) - classes
+    assert dpl_nas.__doc__ is not None
+    assert all(f"``{name}``" in dpl_nas.__doc__ for name in classes)
+    assert len(pydoc.render_doc(dpl_nas).splitlines()) < 200
     assert dpl_nas.strategy.DARTS.__name__ == "DARTS"
     with pytest.raises(AttributeError, match="module dpl_nas has no attribute nothing"):
         dpl_nas.nothing  # noqa: B018 (reading it is the test)
@@ -119,3 +126,43 @@ def test_the_wheel(tmp_path: Path) -> None:
     assert carried <= names
     assert f"Version: {dpl_nas.__version__}" in text
     assert wheel.stat().st_size < 12 * MEGABYTE
+
+
+def test_names_and_paths_as_text(image_folder: Path, mini_weights: Path, tmp_path: Path) -> None:
+    text = "towers: {text: {layers: [0], lengths: [0, 1]}}\n"
+    file = tmp_path / "tiny.yml"
+    file.write_text(f"{text}backbone: {{pretrained: {mini_weights}}}\n")
+    space, task, folder = str(file), str(image_folder), str(tmp_path / "search")
+    quick = dpl_nas.load_strategy("manual").train.model_copy(update={"epochs": 1})
+    found = dpl_nas.strategy.Random().search(
+        space, task, "1-trials", shots=2, train=quick, folder=folder
+    )
+    assert (tmp_path / "search" / "ledger.jsonl").exists()
+    design = str(tmp_path / "architecture.json")
+    found.architecture.save(design)
+    prompts = dpl_nas.train(
+        design, space, task, shots=2, settings=quick, state=str(tmp_path / "train.state")
+    )
+    prompts.save(str(tmp_path / "prompts.safetensors"))
+    metrics = dpl_nas.evaluate(str(tmp_path / "prompts.safetensors"), task)
+    assert metrics == dpl_nas.evaluate(prompts, dpl_nas.load_task(task))
+    assert dpl_nas.load_prompts(str(tmp_path)).architecture == found.architecture
+
+    from dpl_nas.config import resolve
+
+    config = resolve(task, space, "random", ["strategy.budget.trials=1"], shots=2)
+    config = config.model_copy(
+        update={"strategy": config.strategy.model_copy(update={"train": quick})}
+    )
+    assert dpl_nas.run(config, str(tmp_path / "run"))["task"] == task
+
+
+def test_values_are_shown_in_a_line(image_folder: Path) -> None:
+    space, task = dpl_nas.load_space("mini_clip_budget12"), dpl_nas.load_task(image_folder)
+    assert repr(dpl_nas.strategy.DARTS(epochs=3)) == "DARTS(epochs=3)"
+    assert repr(dpl_nas.strategy.Random()) == "Random()"
+    assert repr(dpl_nas.strategy.DARTS(alphas={"lr": 0.5})) == "DARTS(alphas={'lr': 0.5})"
+    assert repr(space).startswith("Space('mini_clip_budget12', image: 12 layers, text: 12 layers")
+    assert repr(task).endswith("3 classes, 30 training images, 60 test images)")
+    assert repr(space.uniform(0)).startswith("Architecture('mini_clip_budget12', image 0 0 0")
+    assert max(map(len, map(repr, (space, task, space.uniform(0))))) < 160

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import errno
-import io
-import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from dpl_nas import __version__
 from dpl_nas.cli import compare, diagnose, evaluate, mini, nni, run, search, space, tasks, train
+from dpl_nas.cli.streams import ReaderGone, finish_output, say
 from dpl_nas.errors import DplError
+from dpl_nas.io.text import printable
 from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.notes import notes_told
 from dpl_nas.process.threads import share_cores
 
-__all__ = ["app", "main"]
+__all__ = ["app", "run_app"]
 
 #: Troubles with files that the user can mend: no disk, no permission, a wrong path.
 _USERS_ERRNOS = frozenset(
@@ -75,35 +76,33 @@ app.add_typer(mini.app, name="mini")
 app.add_typer(nni.app, name="nni")
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the program and exit: 0, 2 for bad input, or 130 if interrupted.
+def run_app(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code: 0, 1 as some commands say, or 2 for bad input.
 
     Bad input (a :class:`~dpl_nas.errors.DplError`) is one sentence on stderr.
     """
     share_cores()
     keep_freed_memory()
-    _print_anything()
-    code = 0
     try:
-        code = app(
-            args=list(arguments) if arguments is not None else None,
-            prog_name="dpl-nas",
-            standalone_mode=False,
-        )
+        with notes_told():
+            code = app(
+                args=list(arguments) if arguments is not None else None,
+                prog_name="dpl-nas",
+                standalone_mode=False,
+            )
+        finish_output()
     except DplError as error:
-        _fail(str(error))
+        return _refused(str(error))
     except typer.Abort:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        sys.stderr.close()
-        sys.exit(0)
+        say("interrupted")
+        return 130
+    except ReaderGone:
+        return 0
     except OSError as error:
         if error.errno not in _USERS_ERRNOS:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror}")
+        return _refused(f"{where}{error.strerror}")
     except Exception as error:
         # Typer's usage errors are click's, which newer versions of it carry along privately.
         tell = getattr(error, "format_message", None)
@@ -111,19 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         sentence = tell().rstrip(".")
         if not sentence:  # no subcommand was given: its help has been printed
-            sys.exit(2)
+            return 2
         command = getattr(getattr(error, "ctx", None), "command_path", "dpl-nas")
-        _fail(f"{sentence} (see {command} --help)")
-    sys.exit(code or 0)
+        return _refused(f"{sentence} (see {command} --help)")
+    return code or 0
 
 
-def _print_anything() -> None:
-    """Names of tasks and folders may hold what the encoding of the terminal does not."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"error: {' '.join(sentence.split())}\n")
-    sys.exit(2)
+def _refused(sentence: str) -> int:
+    say(f"error: {printable(' '.join(sentence.split()))}")
+    return 2

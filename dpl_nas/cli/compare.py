@@ -34,7 +34,7 @@ def compare(
             metavar="[SEED]... STRATEGY...",
             show_default=False,
             help="Packaged strategies or YAML files; whole numbers are further seeds; KEY=VALUE "
-            "are settings for all.",
+            "are settings for all, STRATEGY.KEY=VALUE for one of them.",
         ),
     ],
     task: Annotated[list[str], typer.Option(metavar="TASK", help="May be given several times.")],
@@ -105,6 +105,23 @@ def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[s
     return [int(word) for word in words], strategies, overrides
 
 
+def _by_strategy(strategies: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:
+    """The settings of each strategy: those for all, then its own (``darts.search.epochs=15``)."""
+    from dpl_nas.config import RunConfig, load_strategy
+
+    keys = {*RunConfig.model_fields, "search", "train"}
+    names = {strategy: load_strategy(strategy).name for strategy in strategies}
+    settings: dict[str, list[str]] = {strategy: [] for strategy in strategies}
+    # A name may begin with another: the longest is meant.
+    prefixes = sorted({f"{name}." for name in names.values()} - {f"{key}." for key in keys})
+    for override in sorted(overrides, key=lambda each: each.startswith(tuple(prefixes))):
+        prefix = max((each for each in prefixes if override.startswith(each)), key=len, default="")
+        for strategy, name in names.items():
+            if prefix in ("", f"{name}."):
+                settings[strategy].append(override.removeprefix(prefix))
+    return settings
+
+
 def _configs(
     tasks: Sequence[str],
     spaces: Sequence[str],
@@ -116,15 +133,20 @@ def _configs(
     device: str,
 ) -> list[RunConfig]:
     """Seeds outside, so that an interrupted comparison has run everything equally often."""
+    settings = _by_strategy(strategies, overrides)
 
     def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
+        own = settings[strategy]
         try:
             return configured(
-                task, space, strategy, overrides, budget, shots=shots, seed=seed, device=device
+                task, space, strategy, own, budget, shots=shots, seed=seed, device=device
             )
         except ConfigError as error:
             # A setting may be known to some of the strategies only.
-            raise ConfigError(f"{error} (for the strategy {strategy})") from error
+            name = Path(strategy).stem
+            raise ConfigError(
+                f"{error} (for the strategy {strategy}; {name}.KEY=VALUE is a setting for it alone)"
+            ) from error
 
     return [
         one(task, space, strategy, seed)

@@ -20,6 +20,12 @@ __all__ = ["export", "watch"]
 _STAGE = "trials"
 #: A server that does not answer so often in a row has ended.
 _MISSES = 3
+#: An experiment that is exhausted so often in a row does not go on.
+_LOOKS = 2
+_MEANINGS = {
+    "TUNER_NO_MORE_TRIAL": "the tuner has no more architectures to try; nnictl stop ends it",
+    "VIEWED": "shown by nnictl view, and does not run",
+}
 
 ExperimentArgument = Annotated[
     str | None, typer.Argument(metavar="[ID]", help="The experiment; nnictl prints its id.")
@@ -96,16 +102,17 @@ def _followed(
     from dataclasses import replace
 
     from dpl_nas.errors import ExperimentError
-    from dpl_nas.experiments.experiment import ENDED, find_experiment
+    from dpl_nas.experiments.experiment import find_experiment
 
     observer.begin(_STAGE, experiment.most or 0, _ended(experiment))
-    misses = 0
+    misses = looks = 0
     told = None
     while True:
         if (state := (_ended(experiment), experiment.running)) != told:
             _tell(experiment, observer)
             told = state
-        if experiment.status in ENDED:
+        looks = looks + 1 if experiment.exhausted else 0
+        if experiment.ended or looks >= _LOOKS:
             break
         time.sleep(every)
         try:
@@ -160,10 +167,11 @@ def _summary(experiment: Experiment) -> dict[str, Any]:
 
 def _show(summary: dict[str, Any]) -> None:
     trials, best = summary["trials"], summary["best"]
+    meaning = _MEANINGS.get(summary["status"], "")
     most = "" if trials["most"] is None else f" of {trials['most']}"
     ended = f"{trials['succeeded']}{most} ended well, {trials['failed']} failed"
     lines = [
-        f"{summary['name']} ({summary['id']}) is {summary['status']}",
+        f"{summary['name']} ({summary['id']}) is {summary['status']}{meaning and f': {meaning}'}",
         f"trials {ended}, {summary['seconds']:.0f} s",
     ]
     if best is not None:

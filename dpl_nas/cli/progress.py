@@ -22,12 +22,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from dpl_nas.io.text import printable
 from dpl_nas.observer import Observer
 
-__all__ = ["ConsoleObserver"]
+__all__ = ["ConsoleObserver", "QuietObserver"]
 
 #: Where stderr is a file, a line at most this often.
 SECONDS_BETWEEN_LINES = 10.0
+
+
+#: Below the bars; these hide the cursor.
+_SHOW_CURSOR = "\n\x1b[?25h"
 
 
 @dataclass
@@ -43,22 +48,35 @@ class _Stage:
         return (time.monotonic() - self.started) / fresh * (self.total - done)
 
 
+class QuietObserver(Observer):
+    """Says nothing but notes, on stderr."""
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        sys.stderr.write(f"note: {printable(text)}\n")
+
+    def left(self) -> str:
+        """Nothing: the terminal is as it was."""
+        return ""
+
+
 class ConsoleObserver(Observer):
     """Draws on stderr: live bars at a terminal, now and then a line elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr)
+        # Names of tasks and spaces are not markup.
+        self._console = console or Console(file=sys.stderr, markup=False, emoji=False)
         self._stages: dict[str, _Stage] = {}
         self._bars: dict[str, TaskID] = {}
         self._status = Text("", overflow="ellipsis", no_wrap=True)
         self._progress = Progress(
-            TextColumn("{task.description:<14}"),
+            TextColumn("{task.description:<14}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}", style="dim"),
+            TextColumn("{task.fields[metrics]}", style="dim", markup=False),
             console=self._console,
             speed_estimate_period=300,
         )
@@ -103,7 +121,7 @@ class ConsoleObserver(Observer):
         if stage in self._bars:
             self._progress.update(self._bars[stage], completed=done, metrics=numbers)
         if status:
-            self._status.plain = f"{'best so far':<14} {status}"
+            self._status.plain = printable(f"{'best so far':<14} {status}")
         now = time.monotonic()
         if self._console.is_terminal or (
             now - self._last_line < SECONDS_BETWEEN_LINES and done != known.total
@@ -124,9 +142,17 @@ class ConsoleObserver(Observer):
             self._progress.update(bar, total=max(total, 1), completed=max(total, 1))
         self._status.plain = ""
 
+    def note(self, text: str) -> None:
+        """Say it above the bars."""
+        self._console.print(Text(printable(f"note: {text}")), soft_wrap=True)
+
+    def left(self) -> str:
+        """What puts the terminal right where the process ends in the middle of a stage."""
+        return _SHOW_CURSOR if self._console.is_terminal else ""
+
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(Text(printable(text)), soft_wrap=True)
 
 
 def _short(name: str) -> str:

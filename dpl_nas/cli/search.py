@@ -20,7 +20,7 @@ from dpl_nas.cli.options import (
     TaskOption,
 )
 from dpl_nas.cli.session import console, job, print_json
-from dpl_nas.cli.tables import show_files, show_lengths
+from dpl_nas.cli.tables import show_files, show_lengths, show_notes
 
 __all__ = ["search"]
 
@@ -61,4 +61,5 @@ def search(
         print_json(result.to_json())
     else:
         show_lengths(console(), result.to_json())
+        show_notes(console(), result.to_json())
         show_files(console(), out)

@@ -13,12 +13,13 @@ from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 
-from dpl_nas.cli.progress import ConsoleObserver
-from dpl_nas.errors import DplWarning
+from dpl_nas.cli.progress import ConsoleObserver, QuietObserver
+from dpl_nas.io.text import printable
 from dpl_nas.observer import Observer
+from dpl_nas.process.notes import let_notes_through
+from dpl_nas.process.signals import ended_by_signals
 
 __all__ = ["console", "job", "print_json"]
 
@@ -53,25 +54,17 @@ def job(
 ) -> Iterator[Observer]:
     """Watch a long piece of work; nothing that it prints reaches stdout.
 
-    Yields the observer to hand to the work. After Ctrl-C the program exits with code 130 and
-    says how the run in ``folder`` goes on, or ``goes_on``.
+    Yields the observer to hand to the work. A signal that ends the program ends it with a line
+    that says how the run in ``folder`` goes on, or ``goes_on``.
     """
+    hint = f"the same command with --resume goes on with {folder}" if folder else goes_on
+    said = f"interrupted{hint and f'; {printable(hint)}'}\n"
     with ExitStack() as stack:
         stack.enter_context(_stdout_kept_clean())
         stack.enter_context(_libraries_silenced())
-        observer = Observer() if quiet else stack.enter_context(ConsoleObserver())
-        try:
-            yield observer
-        except (KeyboardInterrupt, SystemExit) as stop:
-            # Lightning turns Ctrl-C into sys.exit(1).
-            if not isinstance(stop, KeyboardInterrupt) and not isinstance(
-                stop.__context__, KeyboardInterrupt
-            ):
-                raise
-            stack.close()
-            hint = f"the same command with --resume goes on with {folder}" if folder else goes_on
-            sys.stderr.write(f"interrupted{hint and f'; {hint}'}\n")
-            raise typer.Exit(130) from None
+        watching = QuietObserver() if quiet else stack.enter_context(ConsoleObserver())
+        stack.enter_context(ended_by_signals(lambda: watching.left() + said))
+        yield watching
 
 
 @contextmanager
@@ -102,7 +95,7 @@ def _libraries_silenced() -> Iterator[None]:
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
-            warnings.simplefilter("always", DplWarning)
+            let_notes_through()
             for name in _CHATTER:
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         try:

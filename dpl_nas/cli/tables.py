@@ -10,7 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["show_files", "show_lengths", "show_metrics", "show_result", "table"]
+from dpl_nas.io.text import printable
+
+__all__ = ["show_files", "show_lengths", "show_metrics", "show_notes", "show_result", "table"]
 
 #: More tied layers than this are counted, not named.
 _NAMED_TIES = 6
@@ -32,7 +34,7 @@ def show_result(console: Console, result: Mapping[str, Any]) -> None:
         "accuracy",
         "macro-F1",
         "vectors",
-        title=f"{result['task']}, {result['shots']} shots, seed {result['seed']}",
+        title=f"{printable(result['task'])}, {result['shots']} shots, seed {result['seed']}",
     )
     for key, design in _DESIGNS.items():
         test = result.get("test", {}).get(key)
@@ -51,6 +53,7 @@ def show_result(console: Console, result: Mapping[str, Any]) -> None:
         )
     console.print(shown)
     show_lengths(console, result)
+    show_notes(console, result)
     seconds = result.get("seconds", {})
     if seconds:
         times = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
@@ -59,9 +62,9 @@ def show_result(console: Console, result: Mapping[str, Any]) -> None:
 
 def show_files(console: Console, folder: Path) -> None:
     """Where the run is, and its pictures."""
-    console.print(f"run    {folder}", highlight=False)
+    console.print(f"run    {printable(str(folder))}", highlight=False)
     for picture in sorted(folder.glob("*.png")):
-        console.print(f"       {picture}", highlight=False)
+        console.print(f"       {printable(str(picture))}", highlight=False)
 
 
 def show_lengths(console: Console, result: Mapping[str, Any]) -> None:
@@ -78,12 +81,18 @@ def show_lengths(console: Console, result: Mapping[str, Any]) -> None:
         )
 
 
+def show_notes(console: Console, result: Mapping[str, Any]) -> None:
+    """What the numbers do not show."""
+    for note in result.get("notes", ()):
+        console.print(f"note   {note}", highlight=False)
+
+
 def show_metrics(console: Console, result: Mapping[str, Any]) -> None:
     """Accuracy and macro-F1 of one set of prompts."""
     shown = table("task", "accuracy", "macro-F1", "test images")
     found = result["test"]["found"]
     shown.add_row(
-        str(result["task"]),
+        printable(str(result["task"])),
         f"{found['accuracy']:.1%}",
         f"{found['macro_f1']:.1%}",
         str(found.get("images", "")),

@@ -41,9 +41,11 @@ def conclusion(comparison: Comparison) -> str:
         )
     if mean < 0:
         first, second = second, first
-    lead = "on a par with" if points(abs(mean)) == "0.0" else "ahead of"
-    by = "" if lead == "on a par with" else f" by {points(abs(mean))} points"
-    told = f"{first} is {lead} {second}{by} on average over {pairs} ({_evidence(comparison)})"
+    by = "less than 0.1" if points(abs(mean)) == "0.0" else points(abs(mean))
+    told = (
+        f"{first} is ahead of {second} by {by} points on average over {pairs} "
+        f"({_evidence(comparison)})"
+    )
     if comparison.smallest_p is not None and comparison.smallest_p >= LEVEL:
         left_out = f" ({counted(test.zeros, 'pair')} without a difference left out)"
         corrected = "corrected p" if comparison.comparisons > 1 else "p"

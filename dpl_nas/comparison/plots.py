@@ -9,7 +9,17 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpl_nas.io.drawing import GREY, TOWER_COLOURS, LineStyle, Look, literal, looks, plain, save
+from dpl_nas.io.drawing import (
+    GREY,
+    TOWER_COLOURS,
+    LineStyle,
+    Look,
+    literal,
+    literal_text,
+    looks,
+    plain,
+    save,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +42,7 @@ _GREY_MARKERS = ("+", "x", "1", "2")
 _ACROSS: tuple[LineStyle, ...] = (":", "--", "-.")
 
 
+@literal_text
 def plot_anytime(panels: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path) -> None:
     """Best validation accuracy so far against steps: mean over seeds, band from least to most.
 
@@ -96,6 +107,7 @@ def plot_anytime(panels: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path
     save(figure, path)
 
 
+@literal_text
 def plot_ranks(
     mean: Mapping[str, float], by_seed: Mapping[str, Sequence[float]], path: Path
 ) -> None:
@@ -153,6 +165,7 @@ def plot_ranks(
     save(figure, path)
 
 
+@literal_text
 def plot_length_maps(
     panels: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], path: Path
 ) -> None:
@@ -225,6 +238,7 @@ def plot_length_maps(
     save(figure, path)
 
 
+@literal_text
 def plot_vectors(
     panels: Mapping[str, Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]],
     path: Path,

@@ -29,9 +29,11 @@ from dpl_nas.comparison.tables import (
     rank_table,
 )
 from dpl_nas.io.files import write_json, write_text
+from dpl_nas.io.text import printable
 
 __all__ = ["markdown_tables", "write_report"]
 
+_FORMULAS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
 _PACKAGES = ("dpl_nas", "nni", "torch", "scipy", "numpy", "matplotlib")
 
 
@@ -125,9 +127,10 @@ def _csv(cells: Sequence[Cell]) -> str:
         del row["curve"]
         row["lengths"] = json.dumps(row["lengths"])
         for key, value in row.items():
-            # Spreadsheets would take it for a formula.
-            if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
-                row[key] = f"'{value}"
+            if isinstance(value, str):
+                text = printable(value)
+                # Spreadsheets would take it for a formula, blanks before it or not.
+                row[key] = f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
     writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

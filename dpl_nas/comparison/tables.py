@@ -19,6 +19,7 @@ from dpl_nas.comparison.formats import (
 )
 from dpl_nas.comparison.pairs import Comparison
 from dpl_nas.comparison.summaries import Accuracy, Setting
+from dpl_nas.io.text import printable
 
 __all__ = [
     "Grid",
@@ -32,8 +33,6 @@ __all__ = [
     "markdown",
     "rank_table",
 ]
-
-_INTERVAL = "Mean and half-width of the 95% t interval over seeds"
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def _accuracy_table(analysis: Analysis, setting: Setting) -> Grid:
             best = points(max(items[place].test.mean or 0 for place in shown))
             strong |= {(index, place + 1) for place, text in shown.items() if text == best}
     note = (
-        f"{_INTERVAL}, in percent of the test images. Bold: the highest mean of a row, which alone "
-        "shows nothing."
+        f"{_interval(analysis)}, in percent of the test images. Bold: the highest mean of a row, "
+        "which alone shows nothing."
     )
     if None in tasks:
         note += " The mean of tasks is taken for each seed first."
@@ -140,7 +139,7 @@ def detail_tables(analysis: Analysis) -> list[Grid]:
                     )
                     for item in items
                 ),
-                note=f"{_INTERVAL}, in percent; single values in the order of the seeds.",
+                note=f"{_interval(analysis)}, in percent; single values in the order of the seeds.",
                 labels=2,
             )
         )
@@ -351,9 +350,21 @@ def _line(texts: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """``text`` so that Markdown shows it as it is; an underscore within a word is no markup."""
-    text = re.sub(r"[\\|*`\[]|<(?=[A-Za-z/!?])", r"\\\g<0>", text)
+    text = printable(" ".join(text.split()))
+    # Dollars begin formulas on GitHub, and & a character by its name.
+    text = re.sub(r"[\\|*`\[$~]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])", r"\\\g<0>", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
-    return " ".join(text.split())
+    # What begins headings, quotations and lists, but for numbers below zero.
+    return re.sub(r"^(\d*)(?=[#>+.)-](?!\d))", r"\1\\", text)
+
+
+def _interval(analysis: Analysis) -> str:
+    if len(analysis.seeds) < 2:
+        return "Of the one seed"
+    return (
+        "Mean over seeds, and after \N{PLUS-MINUS SIGN} how far its 95% confidence interval (of "
+        "Student's t) reaches to either side"
+    )
 
 
 def _with_count(item: Accuracy) -> str:

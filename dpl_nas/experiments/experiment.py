@@ -16,7 +16,6 @@ from dpl_nas.errors import ExperimentError
 from dpl_nas.nni.search_space import is_architecture
 
 __all__ = [
-    "ENDED",
     "Experiment",
     "ExperimentTrial",
     "find_experiment",
@@ -24,10 +23,13 @@ __all__ = [
     "read_port",
 ]
 
-#: What an experiment's status is when it does not go on by itself.
-ENDED = frozenset({"DONE", "ERROR", "STOPPED"})
+#: What an experiment's status is when it does not go on by itself; VIEWED is nnictl view's.
+_ENDED = frozenset({"DONE", "ERROR", "STOPPED", "VIEWED"})
+#: With this one NNI goes on waiting for ever.
+_EXHAUSTED = "TUNER_NO_MORE_TRIAL"
 #: What a trial's status is when it has no result and will have none.
 _LOST = frozenset({"FAILED", "SYS_CANCELED", "USER_CANCELED", "EARLY_STOPPED"})
+_OVER = _LOST | {"SUCCEEDED"}
 _DEFAULT_PORT = 8080
 _SECONDS = 10.0
 
@@ -96,6 +98,19 @@ class Experiment:
     def running(self) -> int:
         """How many trials run."""
         return sum(each.status == "RUNNING" for each in self.trials)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.status in _ENDED
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the tuner has no more trials, and none is left to end.
+
+        A result that has just come may give it more ideas for a moment yet.
+        """
+        return self.status == _EXHAUSTED and all(each.status in _OVER for each in self.trials)
 
     @property
     def best(self) -> ExperimentTrial | None:

@@ -26,6 +26,7 @@ from dpl_nas.experiments.command import trial_config, trial_options
 from dpl_nas.nni.search_space import is_architecture
 from dpl_nas.observer import Observer
 from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.signals import ended_by_signals
 from dpl_nas.process.threads import share_cores
 
 if TYPE_CHECKING:
@@ -100,4 +101,6 @@ def _folder(template: str | None) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # A trial that is cancelled has not succeeded: Lightning would end it with code 0.
+    with ended_by_signals(lambda: "interrupted\n"):
+        sys.exit(main())

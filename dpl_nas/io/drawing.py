@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, ParamSpec
 
 from dpl_nas.io.files import atomic_path
+from dpl_nas.io.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["GREY", "TOWER_COLOURS", "LineStyle", "Look", "literal", "looks", "plain", "save"]
+__all__ = [
+    "GREY",
+    "TOWER_COLOURS",
+    "LineStyle",
+    "Look",
+    "literal",
+    "literal_text",
+    "looks",
+    "plain",
+    "save",
+]
+
+_P = ParamSpec("_P")
 
 LineStyle = Literal["-", "--", "-.", ":"]
 
@@ -49,16 +63,37 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
+def literal_text(plot: Callable[_P, None]) -> Callable[_P, None]:
+    """Let ``plot`` draw every text as it is: a dollar in a name begins no formula.
+
+    What a user's own ``matplotlibrc`` says of TeX does not count either.
+    """
+
+    @wraps(plot)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        from matplotlib import rc_context
+
+        with rc_context(
+            {
+                "text.parse_math": False,
+                "text.usetex": False,
+                "axes.formatter.use_mathtext": False,
+            }
+        ):
+            plot(*args, **kwargs)
+
+    return drawn
+
+
 def literal(text: str, width: int = 40) -> str:
-    """``text`` for matplotlib, which takes dollars for formulas and drops labels with ``_``.
+    """A name for :func:`literal_text`: matplotlib drops labels that begin with ``_``.
 
     Lines longer than ``width`` characters are cut.
     """
     text = "\n".join(
         line if len(line) <= width else f"{line[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
-        for line in text.split("\n")
+        for line in map(printable, text.split("\n"))
     )
-    text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

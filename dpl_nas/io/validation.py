@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from dpl_nas.errors import DplError
+from dpl_nas.io.suggestions import meant
 from dpl_nas.io.yaml_values import shown
 
 __all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validated"]
@@ -101,13 +102,13 @@ def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        problems = problems_of(problem)
+        problems = problems_of(problem, model)
         more = len(problems) - _TOLD
         told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
         raise error(f"{what}: {'; '.join(told)}") from None
 
 
-def problems_of(problem: ValidationError) -> list[str]:
+def problems_of(problem: ValidationError, model: type[BaseModel] | None = None) -> list[str]:
     """Each problem: where it is, what was expected and what was found."""
     parts = []
     for item in problem.errors(include_url=False):
@@ -115,7 +116,7 @@ def problems_of(problem: ValidationError) -> list[str]:
         keys = [str(part) for part in item["loc"] if not str(part).startswith("<")]
         where = ".".join(keys) if keys else "the value"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {where or repr(where)}")
+            parts.append(f"unknown key {where or repr(where)}{meant(model, item['loc'])}")
             continue
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "model_type":

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dpl_nas.process.notes import let_notes_through
+
 __all__ = ["quiet"]
 
 _LOGGERS = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch")
@@ -25,6 +27,7 @@ def quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            let_notes_through()
             yield
     finally:
         for name, level in levels.items():

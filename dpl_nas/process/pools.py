@@ -8,13 +8,19 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from dpl_nas.process.main_guard import check_main_guard
 from dpl_nas.process.memory import keep_freed_memory
+from dpl_nas.process.notes import tell_notes
+from dpl_nas.process.signals import die_of_signals
 
 __all__ = ["Pool", "share_of_cores"]
+
+_WARNINGS = "PYTHONWARNINGS"
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,6 +47,11 @@ class Pool(ProcessPoolExecutor):
         Of torch in each process; its share of the cores by default.
     prepare, arguments
         Called in each process before its first piece of work.
+
+    Raises
+    ------
+    ConfigError
+        If a script that every new process would run again has no guard against it.
     """
 
     def __init__(
@@ -52,6 +63,8 @@ class Pool(ProcessPoolExecutor):
         prepare: Callable[..., None] | None = None,
         arguments: tuple[Any, ...] = (),
     ) -> None:
+        check_main_guard()
+        _start_tracker()
         # A fork would copy threads of torch that are not there any more.
         context = multiprocessing.get_context("spawn")
         # Whoever holds its one end lives until the other is closed, which the end of this
@@ -90,14 +103,27 @@ class Pool(ProcessPoolExecutor):
         return super().__exit__(kind, error, traceback)
 
 
+def _start_tracker() -> None:
+    """It cleans up after processes that are killed, and is not to warn of that."""
+    before = os.environ.get(_WARNINGS)
+    os.environ[_WARNINGS] = "ignore"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ[_WARNINGS]
+        else:
+            os.environ[_WARNINGS] = before
+
+
 def _prepare(
     lifeline: Connection,
     threads: int,
     prepare: Callable[..., None] | None,
     arguments: tuple[Any, ...],
 ) -> None:
-    # Ctrl-C reaches every process of the terminal; the first one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_of_signals()
+    tell_notes()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     keep_freed_memory()

@@ -31,6 +31,7 @@ from dpl_nas.io.run_files import (
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.runs.data import RunData, own_task
 from dpl_nas.runs.folder import open_folder
+from dpl_nas.runs.notes import result_notes
 from dpl_nas.runs.result import (
     EvaluationResult,
     RunResult,
@@ -72,7 +73,7 @@ class _Job:
 
 def run(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -93,6 +94,7 @@ def run(
     DplError
         For any bad input; nothing half-written is left behind.
     """
+    folder = Path(folder)
     # Before the folder is touched: bad input leaves nothing behind.
     job = _job(config, folder, observer, searches=True)
     problem = job.problem
@@ -121,6 +123,9 @@ def run(
             validation_accuracy=record.validation_accuracy,
             search=record.summary,
             seconds={Stage.SEARCH: record.seconds, **clock.seconds},
+            notes=result_notes(
+                job.problem, config, folder, *(each for each, _ in designs.values())
+            ),
         )
         write_record(folder / RESULT, result)
         return result
@@ -128,30 +133,33 @@ def run(
 
 def search(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> SearchRunResult:
     """Only the search; returns the architecture and how it was found."""
+    folder = Path(folder)
     job = _job(config, folder, observer, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
         job.claim()
         found, record = _search(job)
-        return SearchRunResult(**SearchRunResult.of(config, found), search=record)
+        notes = result_notes(job.problem, config, folder, found)
+        return SearchRunResult(**SearchRunResult.of(config, found), search=record, notes=notes)
 
 
 def train(
     config: RunConfig,
-    architecture: Architecture,
-    folder: Path,
+    architecture: Architecture | str | Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> TrainRunResult:
     """Only the training of a given architecture; writes ``prompts.safetensors``."""
+    architecture, folder = load_architecture(architecture), Path(folder)
     config.space.check(architecture)
     job = _job(config, folder, observer, searches=False)
     with open_folder(folder, config, resume, overwrite=overwrite):
@@ -166,7 +174,7 @@ def train(
 
 
 def evaluate(
-    prompts: Path,
+    prompts: str | Path,
     task: str | None = None,
     *,
     batch_size: int = 100,
@@ -327,7 +335,8 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
         tower: part.lengths for tower, part in config.space.towers.items()
     }
     if result.records:
-        plot_alphas([asdict(record) for record in result.records], lengths, folder / ALPHAS_PLOT)
+        records = [asdict(record) for record in result.records]
+        plot_alphas(records, lengths, folder / ALPHAS_PLOT, result.architecture)
 
 
 def _list(result: SearchResult, folder: Path) -> None:

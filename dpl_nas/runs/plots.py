@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dpl_nas.io.drawing import GREY, TOWER_COLOURS, plain, save
+from dpl_nas.io.drawing import GREY, TOWER_COLOURS, literal, literal_text, plain, save
 from dpl_nas.space import Architecture
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = ["plot_alphas", "plot_architecture"]
 _COLUMNS = 4
 
 
+@literal_text
 def plot_architecture(architecture: Architecture, path: Path, title: str = "") -> None:
     """Bars of context length by layer, a panel a tower, with the number at each bar.
 
@@ -42,7 +43,8 @@ def plot_architecture(architecture: Architecture, path: Path, title: str = "") -
         figsize=(max(1.6 + 0.36 * layers, 4.0) * len(towers), 2.9), layout="constrained"
     )
     figure.suptitle(
-        title or f"{architecture.space}: {architecture.vectors} context vectors",
+        literal(title, 120)
+        or f"{literal(architecture.space)}: {architecture.vectors} context vectors",
         fontsize=11,
         fontweight="bold",
     )
@@ -65,12 +67,17 @@ def plot_architecture(architecture: Architecture, path: Path, title: str = "") -
     save(figure, path)
 
 
+@literal_text
 def plot_alphas(
-    records: Sequence[Mapping[str, Any]], lengths: Mapping[str, Sequence[int]], path: Path
+    records: Sequence[Mapping[str, Any]],
+    lengths: Mapping[str, Sequence[int]],
+    path: Path,
+    found: Architecture | None = None,
 ) -> None:
     """Probabilities of the candidates over the epochs of a search, a panel a layer.
 
-    The final choice is drawn thick and named in the panel's title. Below: the validation
+    The final choice is drawn thick and named in the panel's title, beside the most likely length
+    where a shortlist has chosen another. Below: the validation
     accuracy of the choice, and how undecided the layers are (mean entropy, 1 = undecided).
 
     Parameters
@@ -79,6 +86,8 @@ def plot_alphas(
         The lines of ``alphas.jsonl``.
     lengths
         The candidate lengths of each tower, in the order of the logits.
+    found
+        The final choice; the most likely lengths of the last record by default.
 
     Raises
     ------
@@ -92,6 +101,9 @@ def plot_alphas(
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
+    choice = dict(records[-1]["choice"])
+    if found is not None:
+        choice = {f"{tower}/{layer}": length for tower, layer, length in found.items()}
     towers = [tower for tower in lengths if any(_layers(records, tower))]
     rows = max(math.ceil(len(_layers(records, tower)) / _COLUMNS) for tower in towers)
     figure = Figure(figsize=(6.0 * len(towers), 1.35 * rows + 3.1), layout="constrained")
@@ -102,7 +114,7 @@ def plot_alphas(
     top = max(max(_softmax(logits)) for record in records for logits in record["alpha"].values())
     parts = above.subfigures(1, len(towers), squeeze=False)[0]
     for part, tower in zip(parts, towers, strict=True):
-        _panels(part, records, tower, lengths[tower], rows, top, colours, longest)
+        _panels(part, records, choice, tower, lengths[tower], rows, top, colours, longest)
     _legend(above, sorted({c for tower in towers for c in lengths[tower]}), colours, longest)
     _curves(below, records)
     save(figure, path)
@@ -111,6 +123,7 @@ def plot_alphas(
 def _panels(
     part: SubFigure,
     records: Sequence[Mapping[str, Any]],
+    choice: Mapping[str, int],
     tower: str,
     lengths: Sequence[int],
     rows: int,
@@ -127,7 +140,7 @@ def _panels(
             panel.set_axis_off()
             continue
         label = labels[index]
-        chosen = records[-1]["choice"][label]
+        chosen, likely = choice[label], records[-1]["choice"][label]
         probabilities = [_softmax(record["alpha"][label]) for record in records]
         for place, length in enumerate(lengths):
             final = length == chosen
@@ -140,6 +153,8 @@ def _panels(
                 marker="o" if final and len(epochs) == 1 else None,
             )
         tied = " (tied)" if label in records[-1].get("ties", ()) else ""
+        if chosen != likely:
+            tied = f" (likely {likely})"
         panel.set_title(f"layer {label.split('/')[1]}: {chosen}{tied}", fontsize=8, pad=2)
         panel.set_ylim(0, min(top * 1.08, 1.02))
         panel.tick_params(labelsize=7)

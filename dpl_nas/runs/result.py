@@ -111,18 +111,22 @@ class RunResult(_Head):
         Of the found lengths, a share in 0..1; ``None`` where the strategy chose without.
     seconds
         Wall-clock time by stage, over all resumed parts.
+    notes
+        Sentences on what a reader should know, and would not see in the numbers.
     """
 
     test: dict[str, TestResult]
     validation_accuracy: Share | None
     search: SearchSummary
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 class SearchRunResult(_Head):
     """A search alone."""
 
     search: SearchRecord
+    notes: tuple[str, ...] = ()
 
 
 class TrainRunResult(_Head):

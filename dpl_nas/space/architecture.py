@@ -47,6 +47,11 @@ class Architecture(Frozen):
             raise ValueError("expected one length for each layer of each tower")
         return self
 
+    def __repr__(self) -> str:
+        return f"Architecture({self.space!r}, {self.describe()})"
+
+    __str__ = __repr__
+
     def __hash__(self) -> int:
         return hash((self.space_id, self.key))
 
@@ -80,13 +85,13 @@ class Architecture(Frozen):
             f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in self.lengths.items()
         )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write it as JSON, atomically."""
-        write_json(path, self.model_dump(mode="json"))
+        write_json(Path(path), self.model_dump(mode="json"))
 
 
-def load_architecture(path: Path) -> Architecture:
-    """An architecture from the JSON that :meth:`Architecture.save` writes.
+def load_architecture(path: str | Path | Architecture) -> Architecture:
+    """An architecture from the JSON that :meth:`Architecture.save` writes; one as it is.
 
     Raises
     ------
@@ -95,4 +100,6 @@ def load_architecture(path: Path) -> Architecture:
     CheckpointError
         If it is missing or not JSON.
     """
-    return validated(Architecture, read_json(path), f"architecture {path}", ArchitectureError)
+    if isinstance(path, Architecture):
+        return path
+    return validated(Architecture, read_json(Path(path)), f"architecture {path}", ArchitectureError)

@@ -94,6 +94,15 @@ class Space(Frozen):
         object.__setattr__(self, "towers", ordered)
         return self
 
+    def __repr__(self) -> str:
+        towers = ", ".join(
+            f"{tower}: {len(part.layers)} layers" for tower, part in self.towers.items()
+        )
+        limits = "".join(f", at most {limit.most:,} {limit.unit}" for limit in self.limits)
+        return f"Space({self.name!r}, {towers}, {self.size:.3g} architectures{limits})"
+
+    __str__ = __repr__
+
     @property
     def id(self) -> str:
         """12 hex digits that change when layers or lengths on offer change, not with the name.
@@ -242,14 +251,16 @@ class Space(Frozen):
                 )
 
 
-def load_space(name_or_path: str | Path) -> Space:
-    """A packaged search space by name, or one from a YAML file.
+def load_space(name_or_path: str | Path | Space) -> Space:
+    """A packaged search space by name, or one from a YAML file; a space as it is.
 
     Raises
     ------
     SpaceError
         If there is no such space or it is not valid.
     """
+    if isinstance(name_or_path, Space):
+        return name_or_path
     return validated(Space, _read(name_or_path), f"space {name_or_path}", SpaceError)
 
 
@@ -264,7 +275,7 @@ def space_problems(name_or_path: str | Path) -> list[str]:
     try:
         Space.model_validate(_read(name_or_path))
     except ValidationError as problem:
-        return problems_of(problem)
+        return problems_of(problem, Space)
     return []
 
 

@@ -14,7 +14,9 @@ from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak
 from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.validation import validated
+from dpl_nas.io.yaml_values import shown
 from dpl_nas.observer import Observer
+from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space
 from dpl_nas.strategy.result import EpochRecord, SearchResult
@@ -53,7 +55,7 @@ class SearchOptions(TypedDict, total=False):
     jobs: int
     workers: TrialWorkers | None
     max_failed: float
-    folder: Path | None
+    folder: str | Path | None
     observer: Observer | None
     devices: int
     ranks: Ranks
@@ -102,6 +104,12 @@ class Strategy(ABC):
     def __init__(self, **settings: Any) -> None:
         self.settings = validated(self.Settings, settings, type(self).__name__, ConfigError)
 
+    def __repr__(self) -> str:
+        # What was left at its default says nothing.
+        changed = self.settings.model_dump(mode="json", exclude_defaults=True)
+        told = ", ".join(f"{key}={value!r}" for key, value in changed.items())
+        return f"{type(self).__name__}({told})"
+
     @abstractmethod
     def explore(self, search: Search) -> Found | None:
         """Search.
@@ -116,7 +124,7 @@ class Strategy(ABC):
     def search(
         self,
         problem: Problem,
-        budget: SearchBudget | None = None,
+        budget: SearchBudget | str | None = None,
         /,
         **options: Unpack[SearchOptions],
     ) -> SearchResult: ...
@@ -124,9 +132,9 @@ class Strategy(ABC):
     @overload
     def search(
         self,
-        space: Space,
-        task: Task,
-        budget: SearchBudget | None = None,
+        space: Space | str | Path,
+        task: Task | str | Path,
+        budget: SearchBudget | str | None = None,
         **options: Unpack[ProblemAndSearchOptions],
     ) -> SearchResult: ...
 
@@ -140,7 +148,9 @@ class Strategy(ABC):
         problem
             What is searched (:class:`~dpl_nas.training.Problem`).
         budget
-            What may be spent; the strategy's own default if not given.
+            What may be spent, also as ``20-trials``; the strategy's own default if not given.
+        space, task
+            Themselves, or names or paths.
         shots, seed
             Images a class, and which. With ``validation: split`` they are all that is seen.
         train
@@ -271,7 +281,8 @@ class Strategy(ABC):
     def _explored(self, search: Search) -> Found:
         """What :meth:`explore` found, which may be a user's."""
         try:
-            found = self.explore(search)
+            with sigterm_kept():
+                found = self.explore(search)
         except SystemExit as error:
             # Lightning makes one of Ctrl-C, and another kind of SIGTERM.
             if isinstance(error.__context__, KeyboardInterrupt) or type(error) is not SystemExit:
@@ -325,9 +336,10 @@ def _understood(
     train: TrainSettings | None = None,
     backbone: Backbone | None = None,
     device: str = "cpu",
-    space: Space | None = None,
-    task: Task | None = None,
-    budget: SearchBudget | None = None,
+    space: Space | str | Path | None = None,
+    task: Task | str | Path | None = None,
+    budget: SearchBudget | str | None = None,
+    folder: str | Path | None = None,
     **options: Any,
 ) -> tuple[Problem, SearchBudget | None, _Wanted]:
     """The problem, the budget and the options of a call of :meth:`Strategy.search`."""
@@ -337,20 +349,25 @@ def _understood(
     else:
         space = rest.pop(0) if rest else space
         task = rest.pop(0) if rest else task
-        if not isinstance(space, Space) or not isinstance(task, Task):
+        if space is None or task is None:
             raise ConfigError(
-                "expected search(problem, budget) or search(space, task, budget), found "
-                f"{type(space).__name__} and {type(task).__name__}: dpl_nas.load_space and "
-                "dpl_nas.load_task make a space and a task"
+                "expected search(problem, budget) or search(space, task, budget), found no "
+                f"{'space' if space is None else 'task'}: give one, or its name"
             )
         problem = Problem.of(
             space, task, shots=shots, seed=seed, recipe=train, backbone=backbone, device=device
         )
     budget = rest.pop(0) if rest else budget
+    if isinstance(budget, str):
+        budget = SearchBudget.parse(budget)
+    if rest:
+        raise ConfigError(f"search takes a budget after what is searched, found {shown(rest[0])}")
+    where = None if folder is None else Path(folder)
     try:
-        return problem, budget, _Wanted(*rest, **options)
+        return problem, budget, _Wanted(folder=where, **options)
     except TypeError as error:
-        raise ConfigError(f"search: {error}") from None
+        # Python says which option it does not know.
+        raise ConfigError(f"search: {str(error).partition('() ')[2]}") from None
 
 
 def _search_there(

@@ -136,8 +136,9 @@ def few_shot_split(
         )
     if validation == "split" and not 0 < wanted < shots:
         raise TaskError(
-            f"a search that validates on its own shots must split them, and {shots} shots with "
-            f"{wanted} for validation leave one side empty; use 2 shots or more, or "
+            f"a search validates on a part of its shots and trains on the rest, at least one image "
+            f"a class each: of {shots} {'shot' if shots == 1 else 'shots'}, {wanted} would "
+            "validate; ask for 2 shots or more, set search.validation_shots to fewer, or "
             "search.validation=extra"
         )
     generator = random.Random(seed)

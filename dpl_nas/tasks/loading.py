@@ -18,14 +18,16 @@ def task_descriptions() -> dict[str, str]:
     return {f"mini/{name}": text for name, text in MINI_TASKS.items()}
 
 
-def load_task(name_or_path: str | Path) -> Task:
-    """An embedded task by name, or a folder of images by path.
+def load_task(name_or_path: str | Path | Task) -> Task:
+    """An embedded task by name, or a folder of images by path; a task as it is.
 
     Raises
     ------
     TaskError
         If there is no such task, or the folder is not laid out as expected.
     """
+    if isinstance(name_or_path, Task):
+        return name_or_path
     text = str(name_or_path)
     known = task_descriptions()
     if text in known:

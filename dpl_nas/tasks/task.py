@@ -58,6 +58,12 @@ class Task:
     augmentation: Augmentation = "none"
     folder: str = ""
 
+    def __repr__(self) -> str:
+        return (
+            f"Task({self.name!r}, {len(self.class_names)} classes, {len(self.train.labels)} "
+            f"training images, {len(self.test.labels)} test images)"
+        )
+
     def captions(self, template: str | None = None) -> list[str]:
         """The caption of every class under ``template`` (the task's own by default)."""
         return [(template or self.template).replace("{}", name) for name in self.class_names]

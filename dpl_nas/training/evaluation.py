@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,10 +15,10 @@ from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import ImageStates, PromptedCLIP
-from dpl_nas.tasks import ImageSet, Task
+from dpl_nas.tasks import ImageSet, Task, load_task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prefetch import decoded_ahead
-from dpl_nas.training.prompts import TrainedPrompts
+from dpl_nas.training.prompts import TrainedPrompts, load_prompts
 
 __all__ = ["Classifier", "Metrics", "evaluate", "prompted", "score", "zero_shot"]
 
@@ -129,8 +130,8 @@ def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) ->
 
 
 def evaluate(
-    prompts: TrainedPrompts,
-    task: Task,
+    prompts: TrainedPrompts | str | Path,
+    task: Task | str | Path,
     *,
     backbone: Backbone | None = None,
     batch_size: int = 100,
@@ -139,11 +140,18 @@ def evaluate(
 ) -> Metrics:
     """Accuracy and macro-F1 of ``prompts`` on all test images of ``task``.
 
+    Parameters
+    ----------
+    prompts, task
+        Themselves; or a file or a run folder, and a name or a folder.
+
     Raises
     ------
     CheckpointError
         If the prompts were trained on other weights or for other classes.
     """
+    prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
+    task = load_task(task)
     if prompts.metadata.class_names != task.class_names:
         raise CheckpointError(
             f"the prompts were trained for the {len(prompts.metadata.class_names)} classes of "

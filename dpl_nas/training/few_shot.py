@@ -12,7 +12,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.observer import Observer
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture, Space, load_architecture, load_space
 from dpl_nas.tasks import Task, task_digest
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.captions import check_different, check_task
@@ -35,7 +35,7 @@ __all__ = ["FewShotTraining", "train"]
 class TrainOptions(TypedDict, total=False):
     """How a problem is trained on: see :func:`train`."""
 
-    state: Path | None
+    state: str | Path | None
     observer: Observer | None
     stage: str
     devices: int
@@ -172,15 +172,15 @@ class FewShotTraining:
 
 @overload
 def train(
-    architecture: Architecture, problem: Problem, /, **options: Unpack[TrainOptions]
+    architecture: Architecture | str | Path, problem: Problem, /, **options: Unpack[TrainOptions]
 ) -> TrainedPrompts: ...
 
 
 @overload
 def train(
-    architecture: Architecture,
-    space: Space,
-    task: Task,
+    architecture: Architecture | str | Path,
+    space: Space | str | Path,
+    task: Task | str | Path,
     *,
     shots: int = 16,
     seed: int = 1,
@@ -192,16 +192,16 @@ def train(
 
 
 def train(
-    architecture: Architecture,
-    space: Space | Problem,
-    task: Task | None = None,
+    architecture: Architecture | str | Path,
+    space: Space | Problem | str | Path,
+    task: Task | str | Path | None = None,
     *,
     shots: int = 16,
     seed: int = 1,
     settings: TrainSettings | None = None,
     backbone: Backbone | None = None,
     device: str = "cpu",
-    state: Path | None = None,
+    state: str | Path | None = None,
     observer: Observer | None = None,
     stage: str = "train",
     devices: int = 1,
@@ -212,6 +212,8 @@ def train(
 
     Parameters
     ----------
+    architecture, space, task
+        Themselves; or an ``architecture.json``, and names or paths.
     shots, seed
         Images a class, and which.
     settings
@@ -240,11 +242,15 @@ def train(
     CheckpointError
         If ``state`` is damaged or of another training.
     """
+    architecture = load_architecture(architecture)
+    state = None if state is None else Path(state)
     if isinstance(space, Problem):
         problem = space
     elif task is None:
         raise ConfigError("train needs a task beside a space: dpl_nas.load_task makes one")
     else:
+        space = load_space(space)
+        # Before the seconds that weights take.
         space.check(architecture)
         problem = Problem.of(
             space, task, shots=shots, seed=seed, recipe=settings, backbone=backbone, device=device

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig, SearchSettings, TrainSettings
 from dpl_nas.errors import ConfigError
-from dpl_nas.space import Space
-from dpl_nas.tasks import FewShotSplit, Task, few_shot_split
+from dpl_nas.space import Space, load_space
+from dpl_nas.tasks import FewShotSplit, Task, few_shot_split, load_task
 
 __all__ = ["Problem"]
 
@@ -47,8 +48,8 @@ class Problem:
     @classmethod
     def of(
         cls,
-        space: Space,
-        task: Task,
+        space: Space | str | Path,
+        task: Task | str | Path,
         *,
         shots: int = 16,
         seed: int = 1,
@@ -56,7 +57,11 @@ class Problem:
         backbone: Backbone | None = None,
         device: str = "cpu",
     ) -> Self:
-        """A problem on a backbone that is loaded already, or on the one that ``space`` names."""
+        """A problem on a backbone that is loaded already, or on the one that ``space`` names.
+
+        Space and task are themselves, or names or paths.
+        """
+        space, task = load_space(space), load_task(task)
         problem = cls(space, task, shots, seed, recipe or TrainSettings(), device)
         return problem.on(backbone or problem.backbone)
 

@@ -57,6 +57,9 @@ class TrainedPrompts:
     metadata: PromptsMetadata
     vectors: dict[str, Tensor]
 
+    def __repr__(self) -> str:
+        return f"TrainedPrompts({self.metadata.task!r}, {self.architecture.describe()})"
+
     @property
     def architecture(self) -> Architecture:
         """The context length of each layer."""
@@ -95,16 +98,16 @@ class TrainedPrompts:
                     f"found {found}: {_REMEDY}"
                 )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`."""
         from safetensors.torch import save
 
         header = {"format": _FORMAT, "dpl_nas": self.metadata.model_dump_json()}
         vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
-        write_bytes(path, save(vectors, metadata=header))
+        write_bytes(Path(path), save(vectors, metadata=header))
 
 
-def load_prompts(path: Path) -> TrainedPrompts:
+def load_prompts(path: str | Path) -> TrainedPrompts:
     """Prompts from a file, or from the ``prompts.safetensors`` of a run folder.
 
     Raises
@@ -114,6 +117,7 @@ def load_prompts(path: Path) -> TrainedPrompts:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = Path(path)
     file = path / PROMPTS if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"there are no trained prompts at {file}")

@@ -30,7 +30,7 @@ def test_the_tuner_of_a_budget(call, tmp_path: Path, monkeypatch: pytest.MonkeyP
         first, *comment = [line for line in told.out.splitlines() if line.startswith("# ")]
         most = 12 if name.startswith("mini") else 1
         assert first == (
-            f"# NNI's own tuners know nothing of the budget of at most {most} context vectors: "
+            f"# NNI's own tuners know nothing of the limit of at most {most} context vectors: "
             "take this one."
         )
         tuner = yaml.safe_load("\n".join(line.removeprefix("# ") for line in comment))

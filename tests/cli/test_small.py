@@ -69,14 +69,14 @@ def test_a_space(call) -> None:
 
 
 def test_a_budget(call, tmp_path: Path) -> None:
-    told = "budget of at most 6 context vectors: 593,775 architectures fit, 3.1e-15 of the space"
+    told = "limit of at most 6 context vectors: 593,775 architectures fit, 3.1e-15 of the space"
     assert told in call("space", "show", "mini_clip_budget6").out
     assert (
         call("space", "validate", "mini_clip_budget6").out == f"mini_clip_budget6: valid; {told}\n"
     )
     data = call("space", "show", "mini_clip_budget6", "--json").json
-    assert (data["max_context_vectors"], data["within_budget"]) == (6, 593775)
-    assert data["share"] == data["within_budget"] / data["size"]
+    assert (data["max_context_vectors"], data["within_limits"]) == (6, 593775)
+    assert data["share"] == data["within_limits"] / data["size"]
     assert call("space", "show", "mini_clip", "--json").json["share"] == 1
     file = tmp_path / "flops.yml"
     file.write_text("towers: {image: {layers: 0-11, lengths: 0-6}}\nmax_flops: 7e3\n")

@@ -40,6 +40,12 @@ def test_no_difference_is_shown(cell: Any) -> None:
     assert conclusion(item).endswith("which shows no difference, nor that the two are equal.")
 
 
+def test_equal_means_are_no_conclusion(cell: Any) -> None:
+    item = versus(cell, [0.7001, 0.7], [0.7, 0.7])
+    assert "darts is ahead of random by less than 0.1 points on average" in conclusion(item)
+    assert "par" not in conclusion(item).split()
+
+
 @pytest.mark.parametrize(("count", "smallest"), [(1, "1.000"), (3, "0.250"), (5, "0.062")])
 def test_too_few_pairs(cell: Any, count: int, smallest: str) -> None:
     item = versus(cell, [0.9 + 0.01 * n for n in range(count)], [0.1] * count)

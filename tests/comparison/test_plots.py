@@ -118,7 +118,14 @@ def test_looks_can_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("$a$", r"\$a\$"), ("_x", " _x"), ("x" * 9, "x" * 9), ("x" * 12, "x" * 9)]
+    ("text", "shown"),
+    [
+        ("$a$", "$a$"),
+        ("a\x1b[2J", r"a\x1b[2J"),
+        ("_x", " _x"),
+        ("x" * 9, "x" * 9),
+        ("x" * 12, "x" * 9),
+    ],
 )
 def test_literal(text: str, shown: str) -> None:
     assert literal(text, 10).removesuffix("\N{HORIZONTAL ELLIPSIS}") == shown

@@ -148,3 +148,22 @@ def test_illegal_lengths_fail_their_trials(experiment, tmp_path: Path) -> None:
     assert seen["best"] is None
     logs = [path.read_text() for path in tmp_path.rglob("trial.stderr")]
     assert sum("space mini_clip_budget6 allows 6" in log for log in logs) == 2
+
+
+def test_watch_ends_when_the_tuner_has_nothing_left(experiment_of, mini_weights: Path) -> None:
+    experiment = experiment_of("dpl_random.yml")
+    experiment.settings["searchSpace"] = {"image/0": {"_type": "choice", "_value": [0, 2]}}
+    space = experiment.home / "tiny.yml"
+    space.write_text("towers:\n  image: {layers: [0], lengths: [0, 2]}\n")
+    experiment.settings["trialCommand"] = (
+        f"python -m dpl_nas.experiments.trial --task mini/digits --space {space} --strategy random "
+        f"--shots 2 --seed 1 train.epochs=1 space.backbone.pretrained={mini_weights}"
+    )
+    experiment.settings["trialCodeDirectory"] = str(REPOSITORY)
+    experiment.settings["tuner"] = {"name": "GridSearch"}
+    # NNI waits for ever for the other four.
+    experiment.settings["maxTrialNumber"] = 6
+    experiment.create()
+    told = program(experiment, "nni", "watch", "--port", experiment.port)
+    assert told["status"] == "TUNER_NO_MORE_TRIAL"
+    assert told["trials"] == {"succeeded": 2, "failed": 0, "running": 0, "most": 6}

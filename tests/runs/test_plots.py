@@ -75,3 +75,38 @@ def test_nowhere_to_plot(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         plot_architecture(SPACE.uniform(2), tmp_path / "file" / "architecture.png")
+
+
+ODD = "_x$\\frac$ $a_ [b] 100% \N{CJK UNIFIED IDEOGRAPH-732B}"
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("name", [ODD, "$x$", r"$\frac$", "$", r"\$a$"])
+def test_a_name_is_no_formula(tmp_path: Path, name: str) -> None:
+    space = SPACE.model_copy(update={"name": name})
+    plot_architecture(space.uniform(2), tmp_path / "a.png")
+    plot_architecture(space.uniform(2), tmp_path / "b.png", title=name)
+    assert is_picture(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+def test_what_matplotlibrc_says_of_tex_does_not_count(tmp_path: Path) -> None:
+    from matplotlib import rc_context
+
+    plot_architecture(SPACE.uniform(2), tmp_path / "a.png")
+    with rc_context({"text.usetex": True, "axes.formatter.use_mathtext": True}):
+        plot_architecture(SPACE.uniform(2), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_alphas_show_what_was_found(tmp_path: Path) -> None:
+    records = [record(1), record(2)]
+    likely = SPACE.architecture(records[-1]["choice"])
+    plot_alphas(records, LENGTHS, tmp_path / "default.png")
+    plot_alphas(records, LENGTHS, tmp_path / "likely.png", likely)
+    plot_alphas(records, LENGTHS, tmp_path / "other.png", SPACE.uniform(0))
+    default, same, other = (
+        (tmp_path / f"{name}.png").read_bytes() for name in ("default", "likely", "other")
+    )
+    assert default == same
+    assert default != other

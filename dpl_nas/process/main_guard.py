@@ -1,0 +1,79 @@
+"""Whether new processes may import the script that runs: they do so before anything else."""
+
+from __future__ import annotations
+
+import ast
+import multiprocessing
+import sys
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+
+from dpl_nas.errors import ConfigError
+
+__all__ = ["check_main_guard"]
+
+
+def check_main_guard() -> None:
+    """Complain if this is called, at whatever depth, by a script that lacks the guard.
+
+    Raises
+    ------
+    ConfigError
+        If the statement of the main module that runs now would run again in each new process.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A new process that runs the script again; its parent could not tell.
+        raise ConfigError(_told("the script that is running"))
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    # What was typed at a prompt is not imported again.
+    line = _line_of(vars(main)) if main is not None and file is not None else None
+    if file is None or line is None:
+        return
+    try:
+        body = ast.parse(Path(file).read_bytes()).body
+    except (OSError, ValueError, SyntaxError):
+        return
+    if not _guarded(body, line):
+        raise ConfigError(_told(f"{Path(file).name}, line {line},"))
+
+
+def _told(where: str) -> str:
+    return (
+        "work in several processes starts new ones, each of which imports the script that is run, "
+        f"and {where} would start the work again: put it under "
+        'if __name__ == "__main__": or set jobs=1'
+    )
+
+
+def _line_of(names: dict[str, object]) -> int | None:
+    """The line of the module with these ``names`` that runs now in this thread."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - what inspect uses
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals is names:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _guarded(body: list[ast.stmt], line: int) -> bool:
+    """Whether the statement at ``line`` depends on the name of the module."""
+    for statement, following in pairwise([*body, None]):
+        if statement is None or not isinstance(statement, ast.If) or not _asks(statement.test):
+            continue
+        if statement.lineno <= line <= (statement.end_lineno or statement.lineno):
+            return True
+        # Or a script that ends itself where it is not the main one.
+        leaves = isinstance(statement.body[-1], (ast.Raise, ast.Expr)) and _negated(statement.test)
+        if leaves and following is not None and following.lineno <= line:
+            return True
+    return False
+
+
+def _asks(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
+
+
+def _negated(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.NotEq) for node in ast.walk(test))

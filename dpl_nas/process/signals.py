@@ -1,0 +1,108 @@
+"""How a process ends when it is told to: at once, with the exit code that shells expect."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["die_of_signals", "ended_by_signals", "ignore_signals", "sigterm_kept"]
+
+#: Ctrl-C, `kill` (also of timeout, systemd, docker and SLURM), a terminal that is closed.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: In the command of every process that multiprocessing spawns.
+_POOLS = b"--multiprocessing-fork"
+
+
+@contextmanager
+def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
+    """End the process at once when it is told to, with code 130, 143 or 129.
+
+    No exception is raised: it would be lost in a callback, or leave a module half-imported. What
+    is written is whole at any moment, as after a kill -9, and processes beside this one end with
+    it. A signal that is ignored already (nohup, a background job of a shell) stays ignored.
+
+    Parameters
+    ----------
+    last_words
+        What to say on stderr.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Python lets no other thread decide that.
+        yield
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        ignore_signals()
+        with suppress(Exception):
+            # Unbuffered: Python's own buffer may be in use by what was interrupted.
+            os.write(2, last_words().encode(errors="backslashreplace"))
+        _kill_pools()
+        os._exit(128 + number)
+
+    before = {each: signal.getsignal(each) for each in _ENDING}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            # None: it was not set from Python, which cannot put it back.
+            if handler is not None and signal.getsignal(each) is end:
+                signal.signal(each, handler)
+
+
+def ignore_signals() -> None:
+    """Ignore what would end the process: it is about to end by itself."""
+    for each in _ENDING:
+        signal.signal(each, signal.SIG_IGN)
+
+
+def die_of_signals() -> None:
+    """Let SIGTERM end a process of a pool at once, and leave Ctrl-C to the process that made it.
+
+    Lightning lets SIGTERM alone only where somebody handles it.
+    """
+    # Ctrl-C reaches every process of the terminal; the first one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _die)
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Let SIGTERM end the process as it does by default, whatever is run here.
+
+    Lightning makes a SystemExit of it, whose exit code is 0. Whoever handles the signal keeps it.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGTERM, _die)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _kill_pools() -> None:
+    """End what multiprocessing has started: one that has hardly begun would end in a traceback."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            # The name of a program may hold blanks and brackets.
+            parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
+            if int(parent) == os.getpid() and _POOLS in (folder / "cmdline").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def _die(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(signal.Signals(number))

@@ -1,0 +1,76 @@
+"""What a reader of a result should know, and would not see in its numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dpl_nas.config import RunConfig
+from dpl_nas.io.files import read_json
+from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS
+from dpl_nas.space import Architecture
+from dpl_nas.strategy.result import read_records
+from dpl_nas.training.problem import Problem
+
+__all__ = ["result_notes"]
+
+
+def result_notes(
+    problem: Problem,
+    config: RunConfig,
+    folder: Path,
+    found: Architecture,
+    manual: Architecture | None = None,
+) -> tuple[str, ...]:
+    """Sentences on the run in ``folder`` that has ``found`` an architecture.
+
+    Parameters
+    ----------
+    manual
+        The manual design beside it, if there is one.
+    """
+    notes = [_other_than_likeliest(folder, found)]
+    if manual is not None:
+        notes.append(_manual_favoured(problem, config, folder, found, manual))
+    return tuple(note for note in notes if note)
+
+
+def _other_than_likeliest(folder: Path, found: Architecture) -> str:
+    """Where the alphas, and the picture of them, say something else."""
+    records = read_records(folder / RECORDS)
+    if not records:
+        return ""
+    likely, lengths = records[-1].choice, found.by_label()
+    different = sum(likely[label] != length for label, length in lengths.items())
+    if not different:
+        return ""
+    return (
+        f"at {different} of {len(lengths)} layers the found lengths are not the most likely ones "
+        "of the supernet, since others of its shortlist validated better once they were trained"
+    )
+
+
+def _manual_favoured(
+    problem: Problem, config: RunConfig, folder: Path, found: Architecture, manual: Architecture
+) -> str:
+    """Where the run's own validation images speak for the manual design."""
+    own = _accuracy(folder, found)
+    other = _accuracy(folder / MANUAL, manual)
+    if other is None:
+        other = _accuracy(folder, manual)
+    if own is None or other is None or other <= own:
+        return ""
+    images = len(problem.split(config.strategy.search).validation)
+    return (
+        f"the manual design validated better than the found lengths, {other:.1%} against "
+        f"{own:.1%} of {images} images, so what the run saw before the test speaks for it"
+    )
+
+
+def _accuracy(folder: Path, architecture: Architecture) -> float | None:
+    """Of an architecture on the validation images, if a whole trial measured it."""
+    file = folder / EVALUATIONS
+    if not file.exists():
+        return None
+    lengths = architecture.plain_lengths()
+    ranking = read_json(file)["ranking"]
+    return next((each["accuracy"] for each in ranking if each["lengths"] == lengths), None)

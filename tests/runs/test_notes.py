@@ -1,0 +1,73 @@
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpl_nas.backbone import load_backbone
+from dpl_nas.config import RunConfig
+from dpl_nas.runs.notes import result_notes
+from dpl_nas.space import Architecture
+from dpl_nas.strategy.result import EpochRecord
+from dpl_nas.tasks import load_task
+from dpl_nas.training.problem import Problem
+
+
+@pytest.fixture
+def problem(run_config: RunConfig) -> Problem:
+    return Problem.of_run(
+        run_config, load_task(run_config.task), load_backbone(run_config.space.backbone)
+    )
+
+
+def trials(folder: Path, accuracies: Mapping[float, Architecture]) -> None:
+    folder.mkdir(exist_ok=True)
+    ranking: list[dict[str, Any]] = [
+        {"lengths": each.plain_lengths(), "accuracy": accuracy}
+        for accuracy, each in accuracies.items()
+    ]
+    (folder / "evaluations.json").write_text(json.dumps({"ranking": ranking}))
+
+
+def test_a_manual_design_that_validated_better(
+    run_config: RunConfig, problem: Problem, tmp_path: Path
+) -> None:
+    found, manual = run_config.space.uniform(2), run_config.space.uniform(4)
+    both = (found, manual)
+    assert result_notes(problem, run_config, tmp_path, *both) == ()
+    trials(tmp_path, {0.5: found})
+    assert result_notes(problem, run_config, tmp_path, *both) == ()
+    trials(tmp_path / "manual", {0.75: manual})
+    (told,) = result_notes(problem, run_config, tmp_path, *both)
+    images = len(problem.task.class_names) * (run_config.shots // 2)
+    assert f"than the found lengths, 75.0% against 50.0% of {images} images" in told
+    trials(tmp_path / "manual", {0.25: manual})
+    assert result_notes(problem, run_config, tmp_path, *both) == ()
+    # The search may have tried it itself.
+    (tmp_path / "manual" / "evaluations.json").unlink()
+    trials(tmp_path, {0.6: manual, 0.5: found})
+    (told,) = result_notes(problem, run_config, tmp_path, *both)
+    assert "60.0% against 50.0%" in told
+
+
+def test_found_lengths_that_are_not_the_likeliest(
+    run_config: RunConfig, problem: Problem, tmp_path: Path
+) -> None:
+    space = run_config.space
+    likely, found = space.uniform(4), space.uniform(2)
+    record = EpochRecord(
+        **dict.fromkeys(("train_loss", "validation_loss", "validation_accuracy"), 1.0),
+        **dict.fromkeys(("supernet_accuracy", "mean_entropy"), 1.0),
+        epoch=1,
+        entropy={},
+        choice={f"{tower}/{layer}": length for tower, layer, length in likely.items()},
+        ties=[],
+        alpha={},
+    )
+    (tmp_path / "alphas.jsonl").write_text(json.dumps(asdict(record)) + "\n")
+    assert result_notes(problem, run_config, tmp_path, likely) == ()
+    (told,) = result_notes(problem, run_config, tmp_path, found)
+    different = sum(a != b for a, b in zip(likely.items(), found.items(), strict=True))
+    assert told.startswith(f"at {different} of 4 layers the found lengths are not the most likely")
