@@ -89,9 +89,6 @@ class TrialSettings:
         return {
             "task": self.task.name,
             "classes": list(self.task.class_names),
-            "template": self.task.template,
-            "augmentation": self.task.augmentation,
-            "set of images": self.images,
             "space": self.space.id,
             "limits": {limit.key: limit.most for limit in self.space.limits},
             "weights": self.fingerprint,
@@ -101,6 +98,9 @@ class TrialSettings:
             "validation": self.validation,
             "validation_shots": self.validation_shots,
             "train": self.train.model_dump(mode="json"),
+            "template": self.task.template,
+            "augmentation": self.task.augmentation,
+            "set of images": self.images,
         }
 
 
