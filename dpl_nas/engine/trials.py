@@ -61,9 +61,6 @@ class TrialSettings:
         return {
             "task": task.name,
             "classes": list(task.class_names),
-            "template": task.template,
-            "augmentation": task.augmentation,
-            "set of images": self.images,
             "space": space.id,
             "limits": {limit.key: limit.most for limit in space.limits},
             "weights": problem.backbone.fingerprint,
@@ -73,6 +70,9 @@ class TrialSettings:
             "validation": self.search.validation,
             "validation_shots": self.search.validation_shots,
             "train": problem.recipe.model_dump(mode="json"),
+            "template": task.template,
+            "augmentation": task.augmentation,
+            "set of images": self.images,
         }
 
 
