@@ -14,6 +14,7 @@ import yaml
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
 from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError
+from dpl_nas.io import run_files
 from dpl_nas.io.files import (
     claim,
     is_temporary,
@@ -27,40 +28,37 @@ from dpl_nas.io.validation import validated
 
 __all__ = ["open_folder"]
 
-_CONFIG = "config.yml"
-_VERSIONS = "versions.json"
-_LOCK = ".lock"
 #: What is written when a folder is claimed; with nothing else there, nothing was done yet.
-_CLAIM = {_CONFIG, _VERSIONS}
+_CLAIM = {run_files.CONFIG, run_files.VERSIONS}
 #: All that a run writes, at the top of its folder; the manual design has a part of it below.
 _OWN = _CLAIM | {
-    _LOCK,
-    "alphas.jsonl",
-    "alphas.png",
-    "architecture.json",
-    "architecture.png",
-    "evaluations.json",
-    "ledger.jsonl",
-    "prompts.safetensors",
-    "result.json",
-    "search.json",
-    "search.state",
-    "seconds.json",
-    "tensorboard",
-    "train.state",
-    "trials",
-    "manual",
+    run_files.ALPHAS_PLOT,
+    run_files.ARCHITECTURE,
+    run_files.ARCHITECTURE_PLOT,
+    run_files.EVALUATIONS,
+    run_files.LEDGER,
+    run_files.LOCK,
+    run_files.MANUAL,
+    run_files.PROMPTS,
+    run_files.RECORDS,
+    run_files.RESULT,
+    run_files.SEARCH,
+    run_files.SEARCH_STATE,
+    run_files.SECONDS,
+    run_files.TENSORBOARD,
+    run_files.TRAIN_STATE,
+    run_files.TRIALS,
 }
 _OWN_BELOW = {
-    "manual": (
-        "architecture.json",
-        "evaluations.json",
-        "ledger.jsonl",
-        "prompts.safetensors",
-        "train.state",
+    run_files.MANUAL: (
+        run_files.ARCHITECTURE,
+        run_files.EVALUATIONS,
+        run_files.LEDGER,
+        run_files.PROMPTS,
+        run_files.TRAIN_STATE,
     ),
-    "trials": ("*.state",),
-    "tensorboard": ("events.out.tfevents.*",),
+    run_files.TRIALS: ("*.state",),
+    run_files.TENSORBOARD: ("events.out.tfevents.*",),
 }
 _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "nni", "pytorch-lightning")
 
@@ -93,16 +91,16 @@ def open_folder(
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file: give a folder")
     try:
-        if folder.is_dir() and not (folder / _LOCK).exists():
+        if folder.is_dir() and not (folder / run_files.LOCK).exists():
             # Somebody else's folder is left as it is, without a lock.
             if overwrite:
                 _check_own(folder)
-            elif (folder / _CONFIG).exists():
+            elif (folder / run_files.CONFIG).exists():
                 _saved(folder)
             else:
                 _check_empty(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("w")
+        lock = (folder / run_files.LOCK).open("w")
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
     with lock:
@@ -126,7 +124,7 @@ def _undone_if_refused(folder: Path, made: bool) -> Iterator[None]:
         if _nothing_done(folder):
             _clear(folder)
             if made:
-                (folder / _LOCK).unlink()
+                (folder / run_files.LOCK).unlink()
                 with suppress(OSError):
                     folder.rmdir()
         raise
@@ -137,8 +135,8 @@ def _clear(folder: Path) -> None:
     _check_own(folder)
     try:
         # The configuration goes last: what is left after an interruption is still a run.
-        for path in sorted(folder.iterdir(), key=lambda path: path.name == _CONFIG):
-            if path.name == _LOCK:
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == run_files.CONFIG):
+            if path.name == run_files.LOCK:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -169,18 +167,18 @@ def _check_own(folder: Path) -> None:
     if not _held(folder):
         return
     # Somebody else's files may have the same names. Runs of other versions have other settings.
-    file = folder / _CONFIG
+    file = folder / run_files.CONFIG
     config = read_yaml(file, "configuration", OutputError) if file.exists() else {}
     if not {"task", "space", "strategy"} <= set(config):
         raise OutputError(
-            f"{folder} is not empty and not a run, since it has no {_CONFIG} of one: --overwrite "
+            f"{folder} is not empty and not a run, since it has no {run_files.CONFIG} of one: --overwrite "
             "leaves it alone, so use another folder"
         )
 
 
 def _held(folder: Path) -> set[str]:
     """What is in the folder, but for its lock."""
-    return names_in(folder) - {_LOCK}
+    return names_in(folder) - {run_files.LOCK}
 
 
 def _check_empty(folder: Path) -> None:
@@ -190,7 +188,7 @@ def _check_empty(folder: Path) -> None:
 
 def _nothing_done(folder: Path) -> bool:
     """Whether there is nothing but a configuration, and a ledger without any line."""
-    ledger = folder / "ledger.jsonl"
+    ledger = folder / run_files.LEDGER
     if not _held(folder) <= _CLAIM | {ledger.name}:
         return False
     try:
@@ -200,14 +198,14 @@ def _nothing_done(folder: Path) -> bool:
 
 
 def _saved(folder: Path) -> RunConfig:
-    file = folder / _CONFIG
+    file = folder / run_files.CONFIG
     return validated(
         RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
     )
 
 
 def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
-    file = folder / _CONFIG
+    file = folder / run_files.CONFIG
     if not file.exists():
         _check_empty(folder)
     # As when a setting turned out to be wrong: nothing was done yet, so it starts afresh.
@@ -222,7 +220,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
                 f"{folder} holds a run with another {', '.join(different)}: resume it with the "
                 "same settings, or use another folder"
             )
-        if not different and (folder / _VERSIONS).exists():
+        if not different and (folder / run_files.VERSIONS).exists():
             return
     if not untouched:
         raise OutputError(
@@ -230,7 +228,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
             "another folder"
         )
     write_text(file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    write_json(folder / _VERSIONS, _versions())
+    write_json(folder / run_files.VERSIONS, _versions())
 
 
 def _versions() -> dict[str, str]:

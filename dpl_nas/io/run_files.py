@@ -1,0 +1,57 @@
+"""What the files of a run are called."""
+
+__all__ = [
+    "ALPHAS_PLOT",
+    "ARCHITECTURE",
+    "ARCHITECTURE_PLOT",
+    "CONFIG",
+    "EVALUATIONS",
+    "LEDGER",
+    "LOCK",
+    "MANUAL",
+    "PROMPTS",
+    "RECORDS",
+    "RESULT",
+    "SEARCH",
+    "SEARCH_STATE",
+    "SECONDS",
+    "TENSORBOARD",
+    "TRAIN_STATE",
+    "TRIALS",
+    "VERSIONS",
+]
+
+#: Every setting, and the seed.
+CONFIG = "config.yml"
+#: Of Python and of the packages that ran.
+VERSIONS = "versions.json"
+#: Held by the process that works in the folder.
+LOCK = ".lock"
+#: Every trial, and every epoch of a supernet.
+LEDGER = "ledger.jsonl"
+#: Epochs of a differentiable search.
+RECORDS = "alphas.jsonl"
+ALPHAS_PLOT = "alphas.png"
+#: The found lengths.
+ARCHITECTURE = "architecture.json"
+ARCHITECTURE_PLOT = "architecture.png"
+#: How they were found.
+SEARCH = "search.json"
+#: Trials, ranked.
+EVALUATIONS = "evaluations.json"
+#: Trained context vectors.
+PROMPTS = "prompts.safetensors"
+#: Tests of all designs.
+RESULT = "result.json"
+#: Wall-clock time by stage.
+SECONDS = "seconds.json"
+#: Where an interrupted training goes on.
+TRAIN_STATE = "train.state"
+#: Where an interrupted supernet goes on.
+SEARCH_STATE = "search.state"
+#: The folder of states of trials.
+TRIALS = "trials"
+#: The folder of the manual design, with files of the same names.
+MANUAL = "manual"
+#: The folder of curves.
+TENSORBOARD = "tensorboard"
