@@ -13,7 +13,9 @@ from typing import Any
 from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
-from dpl_nas.io.files import claim, names_in, read_json, write_json
+from dpl_nas.io import run_files
+from dpl_nas.io.files import names_in, read_json, read_record, write_json
+from dpl_nas.io.locks import claimed
 from dpl_nas.observer import Observer
 from dpl_nas.process.pools import Pool
 from dpl_nas.tasks import few_shot_split, load_task
@@ -25,7 +27,6 @@ STAGE = "compare"
 
 _ZERO_SHOT = "zero-shot"
 _PLAN = "plan.json"
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,8 @@ def _kept(job: _Job) -> Cell | None:
     file = job.folder / "cell.json"
     if not file.exists():
         return None
-    content = read_json(file)
-    if not isinstance(content, dict) or set(content) != {"config", "cell"}:
+    content = read_record(file, "remove it to run the cell again")
+    if set(content) != {"config", "cell"}:
         raise CheckpointError(f"{file} is not a cell of a comparison: remove it to run it again")
     if content["config"] != _identity(job):
         raise OutputError(
@@ -265,9 +266,10 @@ def _strategy(job: _Job) -> Cell:
     folder = job.folder / "run"
     result = run(job.config, folder, resume=folder.exists(), baselines=False)
     search = result["search"]
-    peak = read_json(folder / "search.json").get("peak_bytes")
-    trials = folder / "evaluations.json"
-    curve = read_json(trials)["curve"] if trials.exists() else []
+    remedy = f"remove {folder} to run the cell again"
+    peak = read_record(folder / run_files.SEARCH, remedy).get("peak_bytes")
+    trials = folder / run_files.EVALUATIONS
+    curve = read_record(trials, remedy)["curve"] if trials.exists() else []
     if not curve and search["validation_accuracy"] is not None:
         curve = [(search["steps"], result["seconds"]["search"], search["validation_accuracy"])]
     return Cell(
@@ -359,20 +361,18 @@ def _claimed(folder: Path) -> Iterator[None]:
     try:
         _check_own(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("a")
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
-    with lock:
-        claim(
-            lock,
-            f"{folder} is in use by a comparison that is still going: wait, or use another folder",
-        )
+    with claimed(
+        folder / run_files.LOCK,
+        f"{folder} is in use by a comparison that is still going: wait, or use another folder",
+    ):
         yield
 
 
 def _check_own(folder: Path) -> None:
     """Complain if there is anything in ``folder`` that is no comparison's."""
-    if not folder.is_dir() or not names_in(folder) - {_LOCK}:
+    if not folder.is_dir() or not names_in(folder) - {run_files.LOCK}:
         return
     with suppress(CheckpointError):
         plan = read_json(folder / _PLAN)
