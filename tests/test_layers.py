@@ -11,7 +11,7 @@ LAYERS = (
     ("io", "process"),
     ("search_budget",),
     ("space",),
-    ("config",),
+    ("config", "backbone_config"),
     ("kernels", "mini"),
     ("backbone",),
     ("prompted", "tasks"),

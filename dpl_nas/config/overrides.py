@@ -59,7 +59,7 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
             child = place[part] = {}
         if not isinstance(child, Mapping):
             raise ConfigError(
-                f"unknown key {shortened(key, 100)}: {shown(part)} has no settings of its own"
+                f"unknown key {shortened(key, 100)}: {part:.60} has no settings of its own"
             )
         place = child
     place[parts[-1]] = value

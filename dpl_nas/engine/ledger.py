@@ -162,8 +162,10 @@ def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
     for number, part in enumerate(parts[:-1], start=1):
         try:
             line = parse_json(part)
-        except ValueError:
+        except (json.JSONDecodeError, UnicodeDecodeError):
             line = None
+        except ValueError:
+            raise _damaged(path, number) from None
         if not isinstance(line, dict):
             if number == len(parts) - 1 and not parts[-1]:
                 # The disk may have taken the end of a line without its middle.

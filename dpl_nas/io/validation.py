@@ -75,10 +75,15 @@ def _whole_numbers(value: Any) -> Any:
         )
     large = [item for item in value if item > _LARGEST]
     if large:
-        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {shown(max(large))}")
+        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {_about(max(large))}")
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))
+
+
+def _about(number: int) -> str:
+    # Floats end at 2**1024.
+    return f"{number:.3g}" if number.bit_length() < 1024 else shown(number)
 
 
 WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field(min_length=1)]

@@ -12,7 +12,7 @@ from typing import Any
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
-from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.files import read_record, write_json
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.search_budget import SearchBudget
@@ -64,8 +64,7 @@ def run(
     task, backbone = _parts(config, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
         if (folder / _RESULT).exists():
-            finished: dict[str, Any] = read_json(folder / _RESULT)
-            return finished
+            return read_record(folder / _RESULT, "remove it to test again")
         clock = _Clock(folder)
         found, summary = _searched(config, task, backbone, folder, observer)
         classifiers = {}
@@ -157,7 +156,11 @@ class _Clock:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "seconds.json"
-        self.seconds: dict[str, float] = read_json(self._file) if self._file.exists() else {}
+        self.seconds: dict[str, float] = (
+            read_record(self._file, "remove it to count the seconds afresh")
+            if self._file.exists()
+            else {}
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -206,7 +209,9 @@ def _searched(
     config: RunConfig, task: Task, backbone: Backbone, folder: Path, observer: Observer
 ) -> tuple[Architecture, dict[str, Any]]:
     if (folder / _ARCHITECTURE).exists() and (folder / _SEARCH).exists():
-        return load_architecture(folder / _ARCHITECTURE), read_json(folder / _SEARCH)
+        return load_architecture(folder / _ARCHITECTURE), read_record(
+            folder / _SEARCH, f"remove it and {_ARCHITECTURE} to search again"
+        )
     if (folder / _ARCHITECTURE).exists():
         # A search writes it last.
         raise OutputError(

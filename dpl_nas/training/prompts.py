@@ -203,7 +203,8 @@ def _header(text: str, vectors: dict[str, Tensor], file: Path) -> dict[str, Any]
         raise CheckpointError(f"{file} holds no prompts of this version of dpl_nas: {_REMEDY}")
     if header.get("vectors") != _digest(vectors):
         raise CheckpointError(
-            f"{file} is damaged: its vectors do not fit their checksum, so remove it and train again"
+            f"{file} is damaged, as its vectors do not fit their checksum: remove it and train "
+            "again"
         )
     prompts: dict[str, Any] = header["prompts"]
     return prompts
