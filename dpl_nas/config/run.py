@@ -88,7 +88,7 @@ _USER_VARIANT = _variant("user", UserSettings)
 
 def _kind(data: Any) -> str:
     name = data.get("strategy") if isinstance(data, dict) else getattr(data, "strategy", None)
-    return f"<{name}>" if name in _VARIANTS else "<user>"
+    return f"<{name}>" if isinstance(name, str) and name in _VARIANTS else "<user>"
 
 
 _ANY: Any = Annotated[

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.io.files import read_bytes, sync, sync_folder
+from dpl_nas.io.files import read_bytes, sync, sync_name
 from dpl_nas.io.json_values import parse_json, sealed, unsealed
 from dpl_nas.io.locks import claimed_file
 
@@ -101,7 +101,7 @@ class Ledger:
         self._file.truncate(self._whole)
         if not lines:
             self._write({"ledger": _VERSION, "of": identity})
-            sync_folder(self._path.parent)
+            sync_name(self._path)
             return []
         found = lines[0]["of"]
         different = [key for key in identity if found.get(key) != identity[key]]

@@ -27,7 +27,7 @@ __all__ = [
     "read_json",
     "read_record",
     "sync",
-    "sync_folder",
+    "sync_name",
     "temporary_of",
     "write_bytes",
     "write_json",
@@ -73,7 +73,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync_name(path)
 
 
 def temporary_of(path: Path) -> str | None:
@@ -91,7 +91,7 @@ def is_regular(path: Path) -> bool:
     """Whether there is a file in its own right: no folder, link, pipe or device."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
+    except (OSError, ValueError):
         return False
 
 
@@ -148,23 +148,23 @@ def sync(descriptor: int) -> None:
             raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names of new files in ``folder`` as durable as their content.
+def sync_name(path: Path) -> None:
+    """Make the name of a new file as durable as its content, where the file system can.
 
     Raises
     ------
     OutputError
-        If that fails where the file system could do it.
+        If that fails for another reason.
     """
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         # A folder may be written to and not be read.
         return
     try:
         sync(handle)
     except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         os.close(handle)
 
