@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dpl_nas.io.validation import Frozen
+from dpl_nas.io.validation import Frozen, Number
 
 __all__ = ["BackboneConfig", "Precision"]
 
 Precision = Literal["fp32", "bf16"]
+
+_Mean = Annotated[Number, Field(ge=0, le=1)]
+_Deviation = Annotated[Number, Field(gt=0, le=10)]
 
 
 class BackboneConfig(Frozen):
@@ -31,9 +34,18 @@ class BackboneConfig(Frozen):
         cost in accuracy is in docs/performance.md.
     seed
         Of the weights, where ``pretrained`` is ``random``.
+    quick_gelu
+        Whether the weights were trained with QuickGELU; ``None`` for what the tag, the model or
+        the ``open_clip_config.json`` beside a file says.
+    mean, std
+        Of the pixels of each channel; ``None`` for what the tag or that file says, or else
+        OpenAI's.
     """
 
     model: str = Field(default="mini-clip", min_length=1)
     pretrained: str | None = Field(default=None, min_length=1)
     precision: Precision = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    quick_gelu: bool | None = None
+    mean: tuple[_Mean, _Mean, _Mean] | None = None
+    std: tuple[_Deviation, _Deviation, _Deviation] | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +10,12 @@ from typing import Any
 
 import torch
 from open_clip.model import convert_to_custom_text_state_dict
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dpl_nas.errors import CheckpointError
+from dpl_nas.backbone.archive import ForbiddenError, read_archive
+from dpl_nas.errors import CheckpointError, DplError, shortened
+from dpl_nas.io.files import opened
 
 __all__ = ["Weights", "fill", "read_weights"]
 
@@ -38,37 +37,25 @@ class Weights:
 def read_weights(path: Path) -> Weights:
     """The weights in a ``.safetensors`` file, a ``.pt`` file or a TorchScript archive.
 
-    Nothing but tensors is unpickled.
+    No code of a file is run.
 
     Raises
     ------
     CheckpointError
         If the file is missing, truncated, or holds something else.
     """
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder: give the file of weights itself")
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist or is not a file")
     try:
         content = _read(path)
-    except (
-        EOFError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        SafetensorError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except DplError:
+        raise
+    except ForbiddenError as error:
+        raise CheckpointError(
+            f"{path} holds {error}, which is not read: save the state_dict of the model alone"
+        ) from error
+    except Exception as error:  # each part of a damaged file makes another kind
         raise CheckpointError(
             f"{path} is truncated or not a file of weights ({type(error).__name__})"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content:
-        raise CheckpointError(f"{path} holds no weights by name")
     tensors: dict[str, Tensor] = {}
     for name, value in content.items():
         # As saved from inside DistributedDataParallel.
@@ -76,25 +63,29 @@ def read_weights(path: Path) -> Weights:
         if key in _OPENAI_SIZES:
             continue
         if not isinstance(value, Tensor):
-            raise CheckpointError(f"{path} holds {key}, which is not a tensor")
+            raise CheckpointError(f"{path} holds {shortened(key)}, which is not a tensor")
         tensors[key] = value
     return Weights(tensors, openai=_OPENAI_SIZES.issubset(content))
 
 
-def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
-        if scripted:
-            with warnings.catch_warnings():
-                # OpenAI publishes its weights so; that torch will drop the format is no news to
-                # who reads them.
-                warnings.simplefilter("ignore", FutureWarning)
-                model: Any = torch.jit.load(path, map_location="cpu")
-            return model.state_dict()
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _read(path: Path) -> Mapping[Any, Any]:
+    with opened(path) as stream:
+        if path.suffix == ".safetensors":
+            return _named(load_file(path), path)
+        if zipfile.is_zipfile(stream):
+            return read_archive(stream, lambda content: _named(content, path))
+        stream.seek(0)
+        # As torch wrote files before there were archives.
+        return _named(torch.load(stream, map_location="cpu", weights_only=True), path)
+
+
+def _named(content: Any, path: Path) -> Mapping[Any, Any]:
+    """The weights by name, of a checkpoint of a training as well."""
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(f"{path} holds no weights by name")
+    return content
 
 
 def fill(model: nn.Module, weights: Weights, source: str, name: str) -> None:
@@ -120,7 +111,7 @@ def fill(model: nn.Module, weights: Weights, source: str, name: str) -> None:
     if wrong:
         raise CheckpointError(
             f"{source} does not hold a {name}: {len(wrong)} names are missing or unknown, such as "
-            f"{', '.join(wrong[:_NAMED])}"
+            f"{shortened(', '.join(wrong[:_NAMED]))}"
         )
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:

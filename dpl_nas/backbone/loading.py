@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -17,10 +18,11 @@ from open_clip.pretrained import (
 )
 from open_clip.transform import PreprocessCfg
 
+from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.supported import model_config
-from dpl_nas.errors import BackboneError
+from dpl_nas.errors import BackboneError, DplWarning, shortened
 from dpl_nas.space import BackboneConfig
 
 __all__ = ["load_backbone"]
@@ -30,8 +32,9 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
     """The frozen CLIP that ``config`` asks for.
 
     Weights of a tag of open_clip are downloaded once and then found in its cache. QuickGELU is
-    used where the tag or the model's name says so, or where the file is OpenAI's own archive
-    (it carries ``input_resolution``); for other files choose a model called ``...-quickgelu``.
+    used where ``config``, the tag, the model's name or the ``open_clip_config.json`` beside a
+    file says so, or where the file is OpenAI's own archive (it carries ``input_resolution``).
+    For a file of which nothing says it, GELU is used and a :class:`DplWarning` given.
 
     Raises
     ------
@@ -72,6 +75,8 @@ def _usable(device: str | torch.device) -> torch.device:
 def _mini_clip(config: BackboneConfig) -> Backbone:
     from dpl_nas.mini.model import load_mini_clip, mini_preprocess, mini_tokenizer
 
+    if (config.quick_gelu, config.mean, config.std) != (None, None, None):
+        raise BackboneError("mini-clip brings its own quick_gelu, mean and std: leave them out")
     path = None if config.pretrained is None else Path(config.pretrained).expanduser()
     return Backbone.from_model(
         load_mini_clip(path),
@@ -92,7 +97,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
     if config.pretrained == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            return _build(architecture), PreprocessCfg()
+            return _build(architecture, config.quick_gelu), _transform({}, config)
 
     tag = get_pretrained_cfg(name, config.pretrained)
     path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained).expanduser()
@@ -102,18 +107,39 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
         )
     if not tag and not path.is_file():
         raise BackboneError(
-            f"{name} has no weights called {config.pretrained}, and no file is there: set "
-            f"pretrained to {remedy}"
+            f"{name} has no weights called {shortened(config.pretrained)}, and no file is there: "
+            f"set pretrained to {remedy}"
         )
     weights = read_weights(path)
-    model = _build(architecture, quick_gelu=_quick_gelu(architecture, tag, weights))
+    beside = None if tag else read_beside(path, name, architecture)
+    activation = config.quick_gelu
+    if activation is None:
+        activation = _quick_gelu(architecture, tag, weights, beside)
+    model = _build(architecture, bool(activation))
     fill(model, weights, str(path), name)
-    return model, _transform(tag)
+    if activation is None:
+        warnings.warn(
+            f"nothing says whether {path} was trained with GELU or QuickGELU, and GELU is used: "
+            "set space.backbone.quick_gelu to true or false",
+            DplWarning,
+            stacklevel=3,
+        )
+    return model, _transform(tag or (beside.preprocessing if beside else {}), config)
 
 
-def _quick_gelu(architecture: Mapping[str, Any], tag: Mapping[str, Any], weights: Weights) -> bool:
+def _quick_gelu(
+    architecture: Mapping[str, Any],
+    tag: Mapping[str, Any],
+    weights: Weights,
+    beside: Beside | None,
+) -> bool | None:
+    """Whether the weights were trained with QuickGELU; ``None`` if nothing says it."""
     # The tag knows its weights; a model's plain name can stand for either.
-    return bool(tag.get("quick_gelu") or architecture.get("quick_gelu") or weights.openai)
+    if tag.get("quick_gelu") or architecture.get("quick_gelu") or weights.openai:
+        return True
+    if beside is not None:
+        return beside.quick_gelu
+    return False if tag else None
 
 
 def _build(
@@ -138,6 +164,8 @@ def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
         ) from error
 
 
-def _transform(tag: Mapping[str, Any]) -> PreprocessCfg:
+def _transform(found: Mapping[str, Any], config: BackboneConfig) -> PreprocessCfg:
     known = {field.name for field in fields(PreprocessCfg)}
-    return PreprocessCfg(**{key: value for key, value in tag.items() if key in known})
+    asked = {"mean": config.mean, "std": config.std}
+    given = {key: value for key, value in found.items() if key in known}
+    return PreprocessCfg(**{**given, **{key: part for key, part in asked.items() if part}})

@@ -11,7 +11,8 @@ from typing import Any
 from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
-from dpl_nas.io.files import claim, names_in, read_json, write_json
+from dpl_nas.io.files import names_in, read_json, read_sealed, write_json
+from dpl_nas.io.locks import claimed
 from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, completed
@@ -185,8 +186,8 @@ def _kept(job: _Job) -> Cell | None:
     file = job.folder / "cell.json"
     if not file.exists():
         return None
-    content = read_json(file)
-    if not isinstance(content, dict) or set(content) != {"config", "cell"}:
+    content = read_sealed(file, "remove it to run the cell again")
+    if set(content) != {"config", "cell"}:
         raise CheckpointError(f"{file} is not a cell of a comparison: remove it to run it again")
     if content["config"] != _identity(job):
         raise OutputError(
@@ -243,7 +244,8 @@ def _strategy(job: _Job) -> Cell:
     result = run(job.config, folder, resume=folder.exists(), baselines=False)
     search = result.search
     trials = folder / EVALUATIONS
-    curve = read_json(trials)["curve"] if trials.exists() else []
+    remedy = f"remove {folder} to run the cell again"
+    curve = read_sealed(trials, remedy)["curve"] if trials.exists() else []
     if not curve and search.validation_accuracy is not None:
         curve = [(search.steps, result.seconds[Stage.SEARCH], search.validation_accuracy)]
     found = result.test["found"]
@@ -337,14 +339,12 @@ def _claimed(folder: Path) -> Iterator[None]:
     try:
         _check_own(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a")
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
-    with lock:
-        claim(
-            lock,
-            f"{folder} is in use by a comparison that is still going: wait, or use another folder",
-        )
+    with claimed(
+        folder / LOCK,
+        f"{folder} is in use by a comparison that is still going: wait, or use another folder",
+    ):
         yield
 
 

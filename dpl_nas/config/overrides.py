@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dpl_nas.errors import ConfigError
+from dpl_nas.errors import ConfigError, shortened
 from dpl_nas.io.yaml_values import NotYamlError, parse_yaml, shown
 
 __all__ = ["parse_overrides", "put"]
@@ -26,15 +26,19 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"expected KEY=VALUE, found '{override}'")
+            raise ConfigError(f"expected KEY=VALUE, found {shown(override)}")
         if not all(key.split(".")):
             raise ConfigError(
-                f"expected KEY=VALUE with a KEY of names joined by single dots, found '{override}'"
+                "expected KEY=VALUE with a KEY of names joined by single dots, found "
+                f"{shown(override)}"
             )
         try:
             values[key] = parse_yaml(text)
         except NotYamlError as problem:
-            raise ConfigError(f"the value of {key} is not valid YAML: {text!r:.60}") from problem
+            raise ConfigError(
+                f"the value of {shortened(key, 100)} is not valid YAML: {problem} "
+                f"(found {shown(text)})"
+            ) from problem
     return values
 
 
@@ -54,6 +58,8 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
         if child is None:
             child = place[part] = {}
         if not isinstance(child, Mapping):
-            raise ConfigError(f"unknown key {key}: {part} has no settings of its own")
+            raise ConfigError(
+                f"unknown key {shortened(key, 100)}: {part:.60} has no settings of its own"
+            )
         place = child
     place[parts[-1]] = value

@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.io.files import claim, sync_folder
+from dpl_nas.io.files import read_bytes, sync, sync_name
+from dpl_nas.io.json_values import parse_json, sealed, unsealed
+from dpl_nas.io.locks import claimed_file
 
 __all__ = ["Ledger", "read_ledger"]
 
@@ -22,8 +24,9 @@ _VERSION = 2
 class Ledger:
     """An append-only file of JSON lines with one writer.
 
-    The first line says what the ledger is of. A line counts once :meth:`append` has returned:
-    then it is on disk (fsync). After a crash, a last line that is not whole is cut off.
+    The first line says what the ledger is of; the others have a checksum. A line counts once
+    :meth:`append` has returned: then it is on disk (fsync). After a crash, a last line that is
+    not whole is cut off.
 
     Parameters
     ----------
@@ -51,12 +54,13 @@ class Ledger:
         of = json.loads(json.dumps(identity))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Closed in __exit__ and on any error below.
-            self._file: BinaryIO = path.open("a+b", buffering=0)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        # Closed in __exit__ and on any error below.
+        self._file: BinaryIO = claimed_file(
+            path, f"{path} is in use by a search that is still going: wait, or use another folder"
+        )
         try:
-            self._claim()
             self.entries = self._recover(of)
         except BaseException:
             self._file.close()
@@ -86,32 +90,20 @@ class Ledger:
             If it cannot be written. Then the ledger is as it was.
         """
         kept = dict(entry)
-        self._write(kept)
+        self._write(sealed(kept))
         self.entries.append(kept)
 
-    def _claim(self) -> None:
-        claim(
-            self._file,
-            f"{self._path} is in use by a search that is still going: wait, or use another folder",
-        )
-
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
-        self._file.seek(0)
-        content = self._file.read()
+        content = read_bytes(self._path)
         lines, self._whole = _parsed(self._path, content)
         if not lines and not _begins_a_ledger(content):
             raise CheckpointError(f"{self._path} is not a ledger: use another folder")
         self._file.truncate(self._whole)
         if not lines:
             self._write({"ledger": _VERSION, "of": identity})
-            sync_folder(self._path.parent)
+            sync_name(self._path)
             return []
-        head = lines[0]
-        if head.get("ledger") != _VERSION or not isinstance(head.get("of"), dict):
-            raise CheckpointError(
-                f"{self._path} is not a ledger of this version of dpl_nas: use another folder"
-            )
-        found = head["of"]
+        found = lines[0]["of"]
         different = [key for key in identity if found.get(key) != identity[key]]
         if different:
             raise OutputError(
@@ -129,7 +121,7 @@ class Ledger:
             rest = memoryview(line)
             while rest:
                 rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
+            sync(self._file.fileno())
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(self._whole)
@@ -146,10 +138,10 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         If there is no such file, or it is not a ledger.
     """
     try:
-        lines, _ = _parsed(path, path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    if not lines or lines[0].get("ledger") != _VERSION:
+        lines, _ = _parsed(path, read_bytes(path))
+    except CheckpointError as error:
+        raise CheckpointError(f"cannot read a ledger: {error}") from error
+    if not lines:
         raise CheckpointError(f"{path} is not a ledger of this version of dpl_nas")
     return lines[1:]
 
@@ -169,16 +161,33 @@ def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
     # What follows the last newline was never whole.
     for number, part in enumerate(parts[:-1], start=1):
         try:
-            line = json.loads(part)
-        except ValueError:
+            line = parse_json(part)
+        except (json.JSONDecodeError, UnicodeDecodeError):
             line = None
+        except ValueError:
+            raise _damaged(path, number) from None
         if not isinstance(line, dict):
             if number == len(parts) - 1 and not parts[-1]:
                 # The disk may have taken the end of a line without its middle.
                 break
-            raise CheckpointError(
-                f"line {number} of {path} is damaged: restore the file, or use another folder"
-            )
+            raise _damaged(path, number)
+        if number == 1:
+            # Without a checksum: all of it is compared with what is expected.
+            if line.get("ledger") != _VERSION or not isinstance(line.get("of"), dict):
+                raise CheckpointError(
+                    f"{path} is not a ledger of this version of dpl_nas: use another folder"
+                )
+        else:
+            try:
+                line = unsealed(line)
+            except ValueError:
+                raise _damaged(path, number) from None
         lines.append(line)
         whole += len(part) + 1
     return lines, whole
+
+
+def _damaged(path: Path, number: int) -> CheckpointError:
+    return CheckpointError(
+        f"line {number} of {path} is damaged: restore the file, or use another folder"
+    )

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
-from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.errors import CheckpointError, OutputError, shortened
+from dpl_nas.io.json_values import CHECKSUM, parse_json, sealed, unsealed
 
 __all__ = [
+    "MAX_BYTES",
+    "UNSUPPORTED",
     "atomic_path",
-    "claim",
-    "is_temporary",
+    "is_regular",
     "names_in",
+    "opened",
+    "read_bytes",
     "read_json",
-    "remove_temporaries",
-    "sync_folder",
+    "read_sealed",
+    "sync",
+    "sync_name",
+    "temporary_of",
     "write_bytes",
     "write_json",
     "write_text",
 ]
+
+#: Of files of text that programs write; more was meant for something else.
+MAX_BYTES = 100_000_000
+
+#: What file systems on a network or in user space say of what they cannot do.
+UNSUPPORTED = frozenset(
+    {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY, errno.EOPNOTSUPP}
+)
 
 
 @contextmanager
@@ -47,68 +62,109 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
         yield temporary
-        # Some writers (safetensors) put a private file of their own in its place.
-        temporary.chmod(mode)
+        # Some writers put a private file of their own in its place.
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(mode)
         with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
+            sync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync_name(path)
 
 
-def claim(stream: IO[Any], busy: str) -> None:
-    """Be the only process that claims an open file, until it is closed.
-
-    Raises
-    ------
-    OutputError
-        With the sentence ``busy``, if another process has claimed it.
-    """
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(busy) from None
-
-
-def is_temporary(path: Path) -> bool:
-    """Whether :func:`atomic_path` would call a temporary file so."""
-    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
+def temporary_of(path: Path) -> str | None:
+    """The file that :func:`atomic_path` would write under this temporary name; or ``None``."""
+    found = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}\.tmp", path.name, re.DOTALL)
+    return found and found[1]
 
 
 def names_in(folder: Path) -> set[str]:
     """What ``folder`` holds, but for temporary files that a killed program may have left."""
-    return {path.name for path in folder.iterdir() if not is_temporary(path)}
+    return {path.name for path in folder.iterdir() if temporary_of(path) is None}
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what :func:`atomic_path` left in ``folder`` when its process was killed.
+def is_regular(path: Path) -> bool:
+    """Whether there is a file in its own right: no folder, link, pipe or device."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
 
-    Nobody else may be writing there. Of a folder that is not there, nothing is left.
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read from. Pipes and devices, which may have no end, are refused.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, or is no file.
+    """
+    try:
+        # Before it is opened: to open a device may do something.
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise CheckpointError(f"{path} is a folder: give a file")
+        if not stat.S_ISREG(kind):
+            raise CheckpointError(f"{path} is a pipe or a device: give a file")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            yield stream
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist") from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise CheckpointError(f"{str(path)!r} is no name of a file") from None
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """What a file holds.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, is no file, or is larger than ``most`` bytes.
+    """
+    with opened(path) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise CheckpointError(f"{path} is larger than {most:,} bytes: give another file")
+    return content
+
+
+def sync(descriptor: int) -> None:
+    """Wait until what was written is on disk, where the file system can tell."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+
+
+def sync_name(path: Path) -> None:
+    """Make the name of a new file as durable as its content, where the file system can.
 
     Raises
     ------
     OutputError
-        If one cannot be removed.
+        If that fails for another reason.
     """
     try:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if is_temporary(path) and not path.is_dir():
-                path.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"cannot remove temporary files in {folder}: {error.strerror or error}"
-        ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names of new files in ``folder`` as durable as their content."""
-    handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        # A folder may be written to and not be read.
+        return
     try:
-        os.fsync(handle)
+        sync(handle)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         os.close(handle)
 
@@ -130,21 +186,64 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` to ``path`` atomically as indented JSON."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Write ``value`` to ``path`` atomically as indented JSON; a mapping with its checksum."""
+    content = sealed(value) if isinstance(value, Mapping) else value
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, which somebody may have written by hand.
+
+    A checksum is checked where there is one, and left out.
 
     Raises
     ------
     CheckpointError
-        If the file is missing or is not JSON.
+        If the file is missing, is not JSON, or does not fit its checksum.
     """
+    value = _read(path)
+    if not isinstance(value, dict) or CHECKSUM not in value:
+        return value
+    return _unsealed(
+        path, value, f"restore the file, or remove the key {CHECKSUM} if you changed it"
+    )
+
+
+def read_sealed(path: Path, remedy: str) -> dict[str, Any]:
+    """Read what :func:`write_json` wrote of a mapping.
+
+    Parameters
+    ----------
+    remedy
+        What to do if it is damaged, such as "remove it to start afresh".
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, is not JSON, or has no checksum or another.
+    """
+    value = _read(path, remedy)
+    if not isinstance(value, dict) or CHECKSUM not in value:
+        raise CheckpointError(
+            f"{path} has no checksum ({CHECKSUM}), so it is damaged, changed by hand or of another "
+            f"version of dpl_nas: {remedy}"
+        )
+    return _unsealed(path, value, remedy)
+
+
+def _read(path: Path, remedy: str = "") -> Any:
+    content = read_bytes(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist") from None
-    except (OSError, RecursionError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable JSON file: {error}") from error
+        return parse_json(content.decode("utf-8"))
+    except ValueError as error:
+        problem = shortened(str(error))
+        raise CheckpointError(
+            f"{path} is not a readable JSON file: {problem}{remedy and f'; {remedy}'}"
+        ) from error
+
+
+def _unsealed(path: Path, value: dict[str, Any], remedy: str) -> dict[str, Any]:
+    try:
+        return unsealed(value)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged, as {error}: {remedy}") from None

@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from dpl_nas.errors import DplError
+from dpl_nas.errors import CheckpointError, DplError, shortened
+from dpl_nas.io.files import read_bytes
 from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, parse_yaml, shown
 
 __all__ = ["preset_names", "preset_path", "read_yaml"]
@@ -48,15 +49,15 @@ def preset_path(
         path = Path(text)
         if not path.is_file():
             problem = "is not a file" if os.path.lexists(path) else "does not exist"
-            raise error(f"{kind} file {text} {problem}")
+            raise error(f"{kind} file {shortened(text)} {problem}")
         return path
     names = preset_names(collection)
     if text not in names:
         close = difflib.get_close_matches(text, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise error(
-            f"unknown {kind} '{text}': known are {', '.join(names)}, or give the path of a "
-            f".yml file{hint}"
+            f"unknown {kind} '{shortened(text)}': known are {', '.join(names)}, or give the path "
+            f"of a .yml file{hint}"
         )
     return _folder(collection) / f"{text}.yml"
 
@@ -70,13 +71,11 @@ def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
         If the file cannot be read, is too large, is not YAML or is not a mapping.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise error(f"{kind} file {path} is larger than {MAX_BYTES:,} bytes: give another one")
-        value = parse_yaml(content.decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise error(f"cannot read {kind} file {path}: {problem}") from problem
+        value = parse_yaml(read_bytes(path, MAX_BYTES).decode("utf-8"))
+    except CheckpointError as problem:
+        raise error(f"{kind} file: {problem}") from problem
+    except UnicodeDecodeError as problem:
+        raise error(f"cannot read {kind} file {path}: it is not UTF-8 ({problem})") from problem
     except NotYamlError as problem:
         raise error(f"{kind} file {path} is not valid YAML: {problem}") from problem
     if not isinstance(value, dict):

@@ -14,7 +14,7 @@ from pydantic import (
     ValidationError,
 )
 
-from dpl_nas.errors import DplError
+from dpl_nas.errors import DplError, shortened
 from dpl_nas.io.suggestions import meant
 from dpl_nas.io.yaml_values import shown
 
@@ -76,10 +76,15 @@ def _whole_numbers(value: Any) -> Any:
         )
     large = [item for item in value if item > _LARGEST]
     if large:
-        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {max(large):.3g}")
+        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {_about(max(large))}")
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))
+
+
+def _about(number: int) -> str:
+    # Floats end at 2**1024.
+    return f"{number:.3g}" if number.bit_length() < 1024 else shown(number)
 
 
 WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field(min_length=1)]
@@ -87,6 +92,8 @@ WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field
 
 #: More problems than this are counted, not told.
 _TOLD = 8
+#: Of the place of a problem, which may be somebody's key.
+_LONG = 100
 
 Value = TypeVar("Value", bound=BaseModel)
 
@@ -114,11 +121,11 @@ def problems_of(problem: ValidationError, model: type[BaseModel] | None = None) 
     for item in problem.errors(include_url=False):
         # <name> is not a key: it says which of several kinds a value was taken for.
         keys = [str(part) for part in item["loc"] if not str(part).startswith("<")]
-        where = ".".join(keys) if keys else "the value"
+        where = shortened(".".join(keys), _LONG) if keys else "the value"
         if item["type"] == "extra_forbidden":
             parts.append(f"unknown key {where or repr(where)}{meant(model, item['loc'])}")
             continue
-        message = item["msg"].removeprefix("Value error, ")
+        message = shortened(item["msg"].removeprefix("Value error, "))
         if item["type"] == "model_type":
             # pydantic names a class of ours.
             message = "expected a mapping of settings"

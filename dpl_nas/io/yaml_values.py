@@ -1,23 +1,63 @@
-"""YAML as people write it: read safely, and complained about in a few words."""
+"""YAML as people write it: read safely, and complained about in a few words.
+
+Values are those of YAML 1.2's core schema: ``no`` and ``on`` are texts, ``1e-3`` is a number,
+``2020-01-02`` and ``1:30`` are texts, ``010`` is ten.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 import reprlib
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
 
-__all__ = ["MAX_BYTES", "NotYamlError", "parse_yaml", "shown"]
+from dpl_nas.errors import shortened
+
+__all__ = ["MAX_BYTES", "NotYamlError", "dump_yaml", "parse_yaml", "shown"]
 
 #: No configuration is longer; a file that is was probably meant for something else.
 MAX_BYTES = 1_000_000
+#: Nor is one nested so deeply,
+_MAX_DEPTH = 50
+#: has so many values, each alias counted as what it stands for,
+_MAX_VALUES = 200_000
+#: or such long numbers.
+_MAX_DIGITS = 100
 
-_MERGE = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_STR = f"{_TAG}str"
+_KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"}
 
-_SHORT = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, value: int, level: int) -> str:
+        # Python does not print those of thousands of digits.
+        if value.bit_length() > 4 * _MAX_DIGITS:
+            return "a number of many digits"
+        return super().repr_int(value, level)
+
+
+_SHORT = _Repr()
 _SHORT.maxlevel = 2
 _SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = _SHORT.maxset = 4
 _SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlong = 40
+
+#: By kind: what plain scalars look like, and the characters that they begin with.
+_CORE = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+)
 
 
 class NotYamlError(ValueError):
@@ -39,25 +79,142 @@ def parse_yaml(text: str) -> Any:
     Raises
     ------
     NotYamlError
-        If it is not YAML, or a mapping has a key twice; PyYAML would keep the last one.
+        If it is not YAML, has tags such as ``!!int`` or keys that are no texts, is nested too
+        deeply or stands for too much, or a mapping has a key twice; PyYAML would keep the last
+        one.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _measure(node, {})
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
     except RecursionError:
         raise NotYamlError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError, LookupError) as problem:
-        # Values such as 2020-13-45 or !!int x surface as errors of Python's own types.
-        raise NotYamlError(" ".join(str(problem).split())) from problem
+        raise NotYamlError(shortened(" ".join(str(problem).split()), 300)) from problem
+
+
+def dump_yaml(value: Any) -> str:
+    """``value`` as YAML, which means the same to :func:`parse_yaml` and to readers of YAML 1.1."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False)
+    return text
 
 
 class _Loader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
-                continue
-            if (key.tag, key.value) in seen:
-                line = key.start_mark.line + 1
-                raise NotYamlError(f"line {line} has the key {key.value} again: remove one")
-            seen.add((key.tag, key.value))
+    """Of YAML 1.2's core schema, and merged keys (``<<``)."""
+
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - PyYAML's own name
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) is not None:
+            tag = shortened(str(event.tag).replace(_TAG, "!!"), 40)
+            raise NotYamlError(f"{_line(event)} has the tag {tag}: leave it out")
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise NotYamlError("it is nested too deeply")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in _texts(node):
+            if key.value in seen:
+                name = shortened(key.value, 60)
+                raise NotYamlError(f"{_line(key)} has the key {name} again: remove one")
+            seen.add(key.value)
+        self.flatten_mapping(node)
+        # Of mappings that were merged, too.
+        _texts(node)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = self.construct_scalar(node)
+        if text.startswith("0o"):
+            return int(_short_number(text), 8)
+        return int(_short_number(text), 16 if text.startswith("0x") else 10)
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        text = _short_number(self.construct_scalar(node))
+        # YAML writes .inf and .nan.
+        value = float(re.sub(r"\.([iInN])", r"\1", text))
+        if math.isinf(value) and any(map(str.isdigit, text)):
+            raise NotYamlError(f"{shortened(text, 40)} is too large a number")
+        return value
+
+
+class _Dumper(yaml.SafeDumper):
+    """What either version of YAML would take for something else than a text is quoted."""
+
+    # The lists are shared with SafeDumper.
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
+        first: list(kinds) for first, kinds in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own name
+        return True
+
+
+for _kind, _pattern, _first in _CORE:
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(
+            f"{_TAG}{_kind}", re.compile(rf"\A(?:{_pattern})\Z"), list(_first)
+        )
+_Loader.add_implicit_resolver(_MERGE, re.compile("^<<$"), ["<"])
+_Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
+_Loader.add_constructor(f"{_TAG}float", _Loader.construct_yaml_float)
+
+
+def _line(node: Any) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
+def _texts(node: yaml.MappingNode) -> list[yaml.ScalarNode]:
+    """The keys of a mapping but for ``<<``; complain about those that are no texts."""
+    keys = [key for key, _ in node.value if key.tag != _MERGE]
+    for key in keys:
+        if not isinstance(key, yaml.ScalarNode):
+            raise NotYamlError(f"{_line(key)} has a key that is not a text")
+        if key.tag != _STR:
+            name = shortened(key.value, 60)
+            kind = _KINDS[key.tag.removeprefix(_TAG)]
+            raise NotYamlError(
+                f"{_line(key)} has the key {name or 'without a name'}, which is {kind} to YAML: "
+                f"put it in quotes, as '{name}'"
+            )
+    return keys
+
+
+def _short_number(text: str) -> str:
+    if len(text) > _MAX_DIGITS:
+        raise NotYamlError(
+            f"{shortened(text, 40)} is a number of more than {_MAX_DIGITS} characters: put it in "
+            "quotes if it is a text"
+        )
+    return text
+
+
+def _measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values ``node`` stands for, and how deep; complain if that is too much."""
+    key = id(node)
+    if key not in known:
+        # Found again below itself, it is still there.
+        known[key] = _MAX_VALUES, _MAX_DEPTH
+        size, depth = 1, 1
+        if isinstance(node, yaml.CollectionNode):
+            for item in node.value:
+                for part in item if isinstance(item, tuple) else (item,):
+                    more, below = _measure(part, known)
+                    size, depth = size + more, max(depth, 1 + below)
+        if size > _MAX_VALUES or depth > _MAX_DEPTH:
+            raise NotYamlError("it stands for too many values: use fewer aliases")
+        known[key] = size, depth
+    return known[key]

@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import yaml
-
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
-from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError
+from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError, shortened
 from dpl_nas.io import run_files
-from dpl_nas.io.files import (
-    claim,
-    is_temporary,
-    names_in,
-    remove_temporaries,
-    write_json,
-    write_text,
-)
+from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json, write_text
+from dpl_nas.io.locks import claimed
 from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.validation import validated
+from dpl_nas.io.yaml_values import dump_yaml
 
 __all__ = ["open_folder"]
 
 #: What is written when a folder is claimed; with nothing else there, nothing was done yet.
 _CLAIM = {run_files.CONFIG, run_files.DATA, run_files.VERSIONS}
-#: All that a run writes, at the top of its folder; the manual design has a part of it below.
-_OWN = _CLAIM | {
-    run_files.ALPHAS_PLOT,
-    run_files.ARCHITECTURE,
-    run_files.ARCHITECTURE_PLOT,
-    run_files.EVALUATIONS,
-    run_files.LEDGER,
-    run_files.LOCK,
-    run_files.MANUAL,
-    run_files.PROMPTS,
-    run_files.RECORDS,
-    run_files.RESULT,
-    run_files.SEARCH,
-    run_files.SEARCH_STATE,
-    run_files.SECONDS,
-    run_files.TENSORBOARD,
-    run_files.TRAIN_STATE,
-    run_files.TRIALS,
-}
-_OWN_BELOW = {
+#: All files that a run writes, by folder; no other folders are below.
+_OWN = {
+    ".": (
+        *_CLAIM,
+        run_files.ALPHAS_PLOT,
+        run_files.ARCHITECTURE,
+        run_files.ARCHITECTURE_PLOT,
+        run_files.EVALUATIONS,
+        run_files.LEDGER,
+        run_files.LOCK,
+        run_files.PROMPTS,
+        run_files.RECORDS,
+        run_files.RESULT,
+        run_files.SEARCH,
+        run_files.SEARCH_STATE,
+        run_files.SECONDS,
+        run_files.TRAIN_STATE,
+    ),
     run_files.MANUAL: (
         run_files.ARCHITECTURE,
         run_files.EVALUATIONS,
@@ -80,7 +71,6 @@ def open_folder(
         be overwritten and holds anything that a run does not write.
     """
     overwrite = overwrite and not resume
-    made = not folder.exists()
     try:
         # TensorBoard cannot write to other names.
         str(folder).encode()
@@ -88,29 +78,30 @@ def open_folder(
         raise OutputError(
             f"{str(folder)!r} holds bytes that are no characters: give a folder with another name"
         ) from None
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file: give a folder")
     try:
-        if folder.is_dir() and not (folder / run_files.LOCK).exists():
+        made = not folder.exists()
+        if not made:
+            if not folder.is_dir():
+                raise OutputError(f"{folder} is a file: give a folder")
             # Somebody else's folder is left as it is, without a lock.
             if overwrite:
                 _check_own(folder)
-            elif (folder / run_files.CONFIG).exists():
+            elif os.path.lexists(folder / run_files.CONFIG):
                 _saved(folder)
             else:
                 _check_empty(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / run_files.LOCK).open("w")
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    with lock:
-        claim(lock, f"{folder} is in use by a run that is still going: wait, or use another folder")
+    with claimed(
+        folder / run_files.LOCK,
+        f"{folder} is in use by a run that is still going: wait, or use another folder",
+    ):
         if overwrite:
             _clear(folder)
         _claim(folder, config, resume)
         # Only now is it known to be a run, and nobody else's.
-        for name in (".", *_OWN_BELOW):
-            remove_temporaries(folder / name)
+        _remove_temporaries(folder)
         with _undone_if_refused(folder, made):
             yield folder
 
@@ -134,13 +125,15 @@ def _clear(folder: Path) -> None:
     """Remove a run; the folder and its lock stay, so that no other process slips in."""
     _check_own(folder)
     try:
+        for name in _OWN:
+            below = folder / name
+            if name != "." and below.is_dir():
+                for path in below.iterdir():
+                    path.unlink()
+                below.rmdir()
         # The configuration goes last: what is left after an interruption is still a run.
         for path in sorted(folder.iterdir(), key=lambda path: path.name == run_files.CONFIG):
-            if path.name == run_files.LOCK:
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
+            if path.name != run_files.LOCK:
                 path.unlink()
     except OSError as error:
         raise OutputError(f"cannot remove the run in {folder}: {error.strerror}") from error
@@ -148,21 +141,14 @@ def _clear(folder: Path) -> None:
 
 def _check_own(folder: Path) -> None:
     """Complain unless everything in ``folder`` was written by a run."""
-    foreign = [
-        path.name for path in folder.iterdir() if path.name not in _OWN and not is_temporary(path)
-    ]
-    for name, patterns in _OWN_BELOW.items():
-        below = folder / name
-        if below.is_dir():
-            foreign += [
-                f"{name}/{path.name}"
-                for path in below.iterdir()
-                if not is_temporary(path) and not any(path.match(pattern) for pattern in patterns)
-            ]
+    try:
+        foreign = _foreign(folder)
+    except OSError as error:
+        raise OutputError(f"cannot read {folder}: {error.strerror}") from error
     if foreign:
         raise OutputError(
-            f"{folder} holds {min(foreign)}, which no run has written: --overwrite leaves it "
-            "alone, so move that away or use another folder"
+            f"{folder} holds {shortened(min(foreign))}, which no run has written: --overwrite "
+            "leaves it alone, so move that away or use another folder"
         )
     if not _held(folder):
         return
@@ -174,6 +160,45 @@ def _check_own(folder: Path) -> None:
             f"{folder} is not empty and not a run, since it has no {run_files.CONFIG} of one: "
             "--overwrite leaves it alone, so use another folder"
         )
+
+
+def _foreign(folder: Path) -> list[str]:
+    """What no run has written: other names, and what is a link, a pipe or a folder by a name."""
+    found = []
+    for name in _OWN:
+        below = folder / name
+        if name != "." and (below.is_symlink() or not below.is_dir()):
+            if os.path.lexists(below):
+                found.append(name)
+            continue
+        for path in below.iterdir():
+            if name == "." and path.name in _OWN:
+                continue
+            if not (_is_own(path.name, name) and is_regular(path)):
+                found.append(path.name if name == "." else f"{name}/{path.name}")
+    return found
+
+
+def _is_own(file: str, below: str) -> bool:
+    """Whether a run calls a file, or what becomes one, so in one of its folders."""
+    path = Path(temporary_of(Path(file)) or file)
+    return any(path.match(pattern) for pattern in _OWN[below])
+
+
+def _remove_temporaries(folder: Path) -> None:
+    """Remove what was being written when a process of this run was killed."""
+    try:
+        for name in _OWN:
+            below = folder / name
+            if below.is_symlink() or not below.is_dir():
+                continue
+            for path in below.iterdir():
+                if temporary_of(path) and _is_own(path.name, name) and is_regular(path):
+                    path.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot remove temporary files in {folder}: {error.strerror or error}"
+        ) from error
 
 
 def _held(folder: Path) -> set[str]:
@@ -227,7 +252,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
             f"{folder} is not empty: go on with --resume, remove the run with --overwrite, or use "
             "another folder"
         )
-    write_text(file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_text(file, dump_yaml(config.model_dump(mode="json")))
     write_json(folder / run_files.VERSIONS, _versions())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dpl_nas.config import RunConfig
-from dpl_nas.io.files import read_json
+from dpl_nas.io.files import read_sealed
 from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.result import read_records
@@ -72,5 +72,5 @@ def _accuracy(folder: Path, architecture: Architecture) -> float | None:
     if not file.exists():
         return None
     lengths = architecture.plain_lengths()
-    ranking = read_json(file)["ranking"]
+    ranking = read_sealed(file, "remove it, as the search is complete without it")["ranking"]
     return next((each["accuracy"] for each in ranking if each["lengths"] == lengths), None)

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from dpl_nas.backbone import check_layers, load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
-from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.run_files import (
     ALPHAS_PLOT,
     ARCHITECTURE,
@@ -223,13 +221,11 @@ class _Clock:
         self._file = folder / SECONDS
         self.seconds: dict[str, float] = {}
         if self._file.exists():
-            found = read_json(self._file)
-            try:
-                self.seconds = TypeAdapter(dict[str, float]).validate_python(found, strict=True)
-            except ValueError:
-                raise CheckpointError(
-                    f"{self._file} should hold seconds by stage: remove it to count afresh"
-                ) from None
+            remedy = "remove it to count the seconds afresh"
+            found = read_sealed(self._file, remedy)
+            if not all(isinstance(value, float) for value in found.values()):
+                raise CheckpointError(f"{self._file} should hold seconds by stage: {remedy}")
+            self.seconds = found
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:

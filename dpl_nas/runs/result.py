@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.space import Architecture, Tower
 from dpl_nas.strategy.result import SearchSummary
@@ -181,7 +181,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     """
     return validated(
         kind,
-        read_json(path),
+        read_sealed(path, "restore it, or use another folder"),
         f"{path} was not written by this version of dpl_nas, so use another folder",
         CheckpointError,
     )

@@ -16,8 +16,9 @@ from dpl_nas.engine import (
     pareto_front,
     whole_trials,
 )
-from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import write_text
+from dpl_nas.errors import CheckpointError, shortened
+from dpl_nas.io.files import read_bytes, write_text
+from dpl_nas.io.json_values import parse_json, sealed, unsealed
 from dpl_nas.io.validation import Frozen
 from dpl_nas.space import Architecture
 
@@ -233,7 +234,7 @@ def tied(alphas: Mapping[str, Sequence[float]]) -> list[str]:
 
 def write_records(path: Path, records: Sequence[EpochRecord]) -> None:
     """All records as JSON lines, atomically, so that a reader never sees half a line."""
-    write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
+    write_text(path, "".join(json.dumps(sealed(asdict(record))) + "\n" for record in records))
 
 
 def read_records(path: Path) -> list[EpochRecord]:
@@ -246,7 +247,18 @@ def read_records(path: Path) -> list[EpochRecord]:
     """
     if not path.exists():
         return []
-    try:
-        return [EpochRecord(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
-    except (json.JSONDecodeError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a record of a search: {error}") from error
+    records = []
+    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
+        try:
+            records.append(EpochRecord(**unsealed(parse_json(line))))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"line {number} of {path} is not a record of a search, as {_reason(error)}: "
+                "restore the file, or search in another folder"
+            ) from error
+    return records
+
+
+def _reason(error: Exception) -> str:
+    # Of Python, of keys that are missing or unknown.
+    return "its keys are others" if isinstance(error, TypeError) else shortened(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,18 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import TextTemplate
-from dpl_nas.errors import ArchitectureError, CheckpointError
+from dpl_nas.errors import ArchitectureError, CheckpointError, shortened
 from dpl_nas.io.files import write_bytes
+from dpl_nas.io.json_values import parse_json, sealed, unsealed
 from dpl_nas.io.run_files import PROMPTS
 from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.space import Architecture, Space
 
 __all__ = ["PromptsMetadata", "TrainedPrompts", "load_prompts"]
 
-_FORMAT = "dpl_nas prompts 1"
+_FORMAT = "dpl_nas prompts 2"
+#: Its only key of metadata: safetensors writes several in an order of chance.
+_HEADER = "dpl_nas"
 _DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _REMEDY = "give the file that a run wrote"
 
@@ -98,40 +102,48 @@ class TrainedPrompts:
                     f"found {found}: {_REMEDY}"
                 )
 
-    def save(self, path: str | Path) -> None:
-        """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`."""
-        from safetensors.torch import save
+    def save(self, path: Path | str) -> None:
+        """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`.
 
-        header = {"format": _FORMAT, "dpl_nas": self.metadata.model_dump_json()}
+        The same prompts give the same bytes.
+        """
         vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
-        write_bytes(Path(path), save(vectors, metadata=header))
+        write_bytes(Path(path), _encoded(vectors, self.metadata.model_dump(mode="json")))
 
 
-def load_prompts(path: str | Path) -> TrainedPrompts:
+def load_prompts(path: Path | str) -> TrainedPrompts:
     """Prompts from a file, or from the ``prompts.safetensors`` of a run folder.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, foreign, or does not fit its own architecture.
+        If the file is missing, truncated, damaged, foreign, of another version, or does not fit
+        its own architecture.
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
-    file = path / PROMPTS if path.is_dir() else path
+    file = Path(path)
+    if file.is_dir():
+        file /= PROMPTS
     if not file.is_file():
         raise CheckpointError(f"there are no trained prompts at {file}")
     try:
         with safe_open(file, framework="pt") as stream:
-            header = stream.metadata() or {}
+            found = stream.metadata() or {}
             vectors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file} is truncated or not a safetensors file: {error}") from error
-    if header.get("format") != _FORMAT:
+        raise CheckpointError(
+            f"{file} is truncated or not a safetensors file: {shortened(str(error))}"
+        ) from error
+    if str(found.get("format")).startswith("dpl_nas prompts"):
+        raise CheckpointError(
+            f"{file} was written by another version of dpl_nas, without a checksum: remove it and "
+            "train again"
+        )
+    if _HEADER not in found:
         raise CheckpointError(f"{file} holds no dpl_nas prompts: {_REMEDY}")
-    metadata = validated(
-        PromptsMetadata, _json(header.get("dpl_nas", ""), file), str(file), CheckpointError
-    )
+    header = _header(found[_HEADER], vectors, file)
+    metadata = validated(PromptsMetadata, header, str(file), CheckpointError)
     try:
         metadata.space.check(metadata.architecture)
     except ArchitectureError as error:
@@ -170,12 +182,37 @@ def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file:
             )
 
 
-def _json(text: str, file: Path) -> Any:
+def _encoded(vectors: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:
+    from safetensors.torch import save
+
+    header = sealed({"format": _FORMAT, "prompts": metadata, "vectors": _digest(vectors)})
+    content: bytes = save(vectors, metadata={_HEADER: json.dumps(header, separators=(",", ":"))})
+    return content
+
+
+def _digest(vectors: dict[str, Tensor]) -> str:
+    """The SHA-256 of vectors: their names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(vectors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _header(text: str, vectors: dict[str, Tensor], file: Path) -> dict[str, Any]:
+    """The metadata of the prompts, of which nothing was changed since they were saved."""
     try:
-        return json.loads(text)
-    except RecursionError:
-        raise CheckpointError(
-            f"{file} has damaged metadata, nested too deeply: {_REMEDY}"
-        ) from None
+        header = unsealed(parse_json(text))
     except ValueError as error:
-        raise CheckpointError(f"{file} has damaged metadata ({error}): {_REMEDY}") from error
+        raise CheckpointError(
+            f"{file} has damaged metadata ({shortened(str(error))}): {_REMEDY}"
+        ) from error
+    if header.get("format") != _FORMAT or not isinstance(header.get("prompts"), dict):
+        raise CheckpointError(f"{file} holds no prompts of this version of dpl_nas: {_REMEDY}")
+    if header.get("vectors") != _digest(vectors):
+        raise CheckpointError(
+            f"{file} is damaged, as its vectors do not fit their checksum: remove it and train "
+            "again"
+        )
+    prompts: dict[str, Any] = header["prompts"]
+    return prompts

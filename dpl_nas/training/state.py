@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import write_bytes
+from dpl_nas.io.files import opened, write_bytes
 
 __all__ = ["check_images_of", "check_layout", "load_state", "save_state"]
 
@@ -28,17 +30,19 @@ def load_state(path: Path) -> dict[str, Any] | None:
     Raises
     ------
     CheckpointError
-        If the file is truncated or is something else.
+        If the file is truncated, damaged or something else.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise CheckpointError(
-            f"{path} is not a readable state of a run ({type(error).__name__}): remove it to "
-            "start that stage afresh"
-        ) from error
+    with opened(path) as stream:
+        try:
+            _check_sums(stream)
+            state = torch.load(stream, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise CheckpointError(
+                f"{path} is not a readable state of a run ({type(error).__name__}): remove it to "
+                "start that stage afresh"
+            ) from error
     if not isinstance(state, dict):
         raise CheckpointError(
             f"{path} is not a state of a run: remove it to start that stage afresh"
@@ -59,6 +63,15 @@ def check_images_of(path: Path, saved: Any, images: str) -> None:
             f"{path} is of other images, class names or templates than the task has now: restore "
             "them, or use another folder"
         )
+
+
+def _check_sums(stream: BinaryIO) -> None:
+    """Complain about damage that torch does not see: it ignores the checksums of its archives."""
+    with zipfile.ZipFile(stream) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(damaged)
+    stream.seek(0)
 
 
 def check_layout(path: Path, saved: Any, expected: Any) -> None:

@@ -110,7 +110,7 @@ for _ in range(rounds):
                 ledger.append({"number": number, "padding": "x" * (number * 997 % 9000)})
                 os.write(writer, number.to_bytes(4, "big"))
     os.close(writer)
-    time.sleep(random.random() * 0.012)
+    time.sleep(random.random() * 0.02)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     told = b""
@@ -248,7 +248,7 @@ def test_one_writer(tmp_path: Path) -> None:
 
 
 def head_of_another_version(content: bytes) -> bytes:
-    return content.replace(b'{"ledger": 1', b'{"ledger": 99', 1)
+    return content.replace(b'{"ledger": 2', b'{"ledger": 99', 1)
 
 
 @pytest.mark.parametrize(
@@ -316,3 +316,72 @@ def test_more_may_be_known_about_what_it_is_of(tmp_path: Path) -> None:
         ledger.append({"number": 0})
     with Ledger(path, {**OF, "classes": ["a", "b"]}) as ledger:
         assert ledger.entries == [{"number": 0}]
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    lines = [{"number": 3, "accuracy": 0.8125, "name": "a b"}] * 2
+    whole = written(path, lines)
+    begin = whole.index(b"\n") + 1
+    for place in range(begin, len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            path.write_bytes(flipped)
+            try:
+                with Ledger(path, OF) as ledger:
+                    found = ledger.entries
+            except CheckpointError as error:
+                problem = str(error)
+            else:
+                problem = ""
+                # What may never have been on disk is done again.
+                assert found in (lines, lines[:1], [])
+            assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"loss": NaN}',
+        b'{"loss": 1e999}',
+        b'{"loss": ' + b"9" * 5000 + b"}",
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1}',
+        b'{"a": 1, "sha256": "0"}',
+        b"\xff",
+    ],
+)
+def test_damaged_lines_in_the_middle(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "ledger.jsonl"
+    content = written(path, numbered(1)) + line + b"\n{}\n"
+    path.write_bytes(content)
+    for read in (lambda: Ledger(path, OF), lambda: read_ledger(path)):
+        with pytest.raises(CheckpointError, match=r"line 3 of .* is damaged: restore the file"):
+            read()
+    assert path.read_bytes() == content
+
+
+def test_a_ledger_of_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    content = json.dumps({"ledger": 1, "of": OF}) + "\n" + json.dumps({"number": 0}) + "\n"
+    path.write_text(content)
+    with pytest.raises(CheckpointError, match="not a ledger of this version of dpl_nas: use anoth"):
+        Ledger(path, OF)
+    assert path.read_text() == content
+
+
+def test_a_ledger_is_a_file_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="it is a pipe or a device"):
+        Ledger(path, OF)
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        read_ledger(path)
+    path.unlink()
+    path.symlink_to(tmp_path / "other")
+    with pytest.raises(OutputError, match="it is a link"):
+        Ledger(path, OF)
+    assert not (tmp_path / "other").exists()

@@ -1,11 +1,29 @@
+import errno
+import json
 import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dpl_nas.errors import CheckpointError, OutputError
-from dpl_nas.io.files import atomic_path, read_json, write_bytes, write_json, write_text
+from dpl_nas.io.files import (
+    atomic_path,
+    is_regular,
+    opened,
+    read_bytes,
+    read_json,
+    read_record,
+    sync_name,
+    temporary_of,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+REMEDY = "remove it to start afresh"
 
 
 def test_json_round_trip(tmp_path: Path) -> None:
@@ -74,3 +92,141 @@ def test_unreadable_json(tmp_path: Path) -> None:
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CheckpointError, match="not a readable JSON file"):
         read_json(tmp_path / "binary.json")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_file_systems_that_cannot_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def cannot(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", cannot)
+    write_text(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+def test_a_folder_that_cannot_be_synced_for_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=f"cannot write {tmp_path}/file: No space left"):
+        sync_name(tmp_path / "file")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path, complaint in (
+        (pipe, "is a pipe or a device"),
+        (link, "is a pipe or a device"),
+        (Path("/dev/zero"), "is a pipe or a device"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "none", "does not exist"),
+        (tmp_path / ("x" * 500), "cannot read"),
+        (Path("a\0b"), "is no name of a file"),
+    ):
+        with pytest.raises(CheckpointError, match=complaint):
+            read_bytes(path)
+        with pytest.raises(CheckpointError, match=complaint):
+            read_json(path)
+        assert not is_regular(path)
+
+
+def test_files_have_an_end(tmp_path: Path) -> None:
+    with (tmp_path / "sparse.json").open("wb") as stream:
+        stream.truncate(10**12)
+    with pytest.raises(CheckpointError, match="larger than 100,000,000 bytes"):
+        read_json(tmp_path / "sparse.json")
+    (tmp_path / "some").write_bytes(b"abc")
+    assert read_bytes(tmp_path / "some", 3) == b"abc"
+    with pytest.raises(CheckpointError, match="larger than 2 bytes"):
+        read_bytes(tmp_path / "some", 2)
+
+
+def test_errors_of_whoever_reads_are_their_own(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="mine"), opened(tmp_path / "file"):
+        raise ValueError("mine")
+
+
+def test_temporary_names() -> None:
+    assert temporary_of(Path(".a.b.0123abcd.tmp")) == "a.b"
+    assert temporary_of(Path(".a.tmp")) is None
+    assert temporary_of(Path("a.0123abcd.tmp")) is None
+
+
+def test_a_record_is_readable_and_ends_with_its_checksum(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    write_json(file, {"b": (1, 2), "a": {2: 0.1, 10: "é"}})
+    assert list(json.loads(file.read_text())) == ["b", "a", "sha256"]
+    expected = {"b": [1, 2], "a": {"2": 0.1, "10": "é"}}
+    assert read_record(file, REMEDY) == read_json(file) == expected
+    # Spaces do not count.
+    file.write_text(json.dumps(json.loads(file.read_text())))
+    assert read_record(file, REMEDY) == expected
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    value = {"accuracy": 0.8125, "lengths": [1, 12], "name": "a b", "none": None, "yes": True}
+    write_json(file, value)
+    whole = file.read_bytes()
+    for place in range(len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            file.write_bytes(flipped)
+            # A space became another, say, or it is told.
+            with suppress(CheckpointError):
+                assert read_record(file, REMEDY) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{}", "has no checksum"),
+        ("[]", "has no checksum"),
+        ('"text"', "has no checksum"),
+        ('{"a": 1, "sha256": "00"}', "does not fit its checksum"),
+        ('{"a": 1, "sha256": [1]}', "does not fit its checksum"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ('{"a": NaN}', "NaN is not a finite number"),
+        ('{"a": -Infinity}', "-Infinity is not a finite number"),
+        ('{"a": 1e999}', "1e999 is not a finite number"),
+        (f'{{"a": {"9" * 5000}}}', "a number of too many digits"),
+        ('{"a": 1, "a": 2}', "a key is there twice"),
+        ("x" * 100_000, "not a readable JSON file"),
+    ],
+)
+def test_what_is_no_record(tmp_path: Path, content: str, complaint: str) -> None:
+    file = tmp_path / "record.json"
+    file.write_text(content)
+    with pytest.raises(CheckpointError, match=complaint) as caught:
+        read_record(file, REMEDY)
+    assert str(caught.value).startswith(str(file))
+    assert str(caught.value).endswith(REMEDY)
+    assert len(str(caught.value)) < 400
+
+
+def test_what_people_write_needs_no_checksum(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"a": 1}')
+    assert read_json(file) == {"a": 1}
+    write_json(file, {"a": 1})
+    file.write_text(file.read_text().replace("1", "2", 1))
+    with pytest.raises(CheckpointError, match="or remove the key sha256 if you changed it"):
+        read_json(file)
+
+
+@pytest.mark.parametrize("make", [write_json, lambda path, value: path.write_text("[1, 2]")])
+def test_lists_have_no_checksum(tmp_path: Path, make: Callable[[Path, list[int]], None]) -> None:
+    make(tmp_path / "list.json", [1, 2])
+    assert json.loads((tmp_path / "list.json").read_text()) == [1, 2]
+    assert read_json(tmp_path / "list.json") == [1, 2]

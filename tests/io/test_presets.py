@@ -83,7 +83,7 @@ def test_a_path_that_is_not_there() -> None:
         (b"\xff\xfe\x00a", "cannot read"),
         (b"a: 1\nb: 2\na: 3\n", "line 3 has the key a again"),
         (b"a: {b: 1, b: 2}\n", "line 1 has the key b again"),
-        (b"a: 2020-13-45\n", "not valid YAML: month must be"),
+        (b"a: !!timestamp 2020-13-45\n", "not valid YAML: line 1 has the tag !!timestamp"),
         (b"[" * 5000, "nested too deeply"),
         (b"# long\n" * 200_000, "larger than 1,000,000 bytes"),
     ],

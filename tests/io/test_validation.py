@@ -47,3 +47,11 @@ def test_values_are_frozen() -> None:
     assert value == Outer(name="a")
     with pytest.raises(ValidationError, match="frozen"):
         value.name = "b"  # type: ignore[misc]
+
+
+def test_long_input_is_shortened() -> None:
+    long = "x" * 100_000
+    for data in ({long: 1, "name": "a"}, {"name": [long] * 1000}, {"name": 10**5000}, {"": long}):
+        with pytest.raises(ConfigError) as caught:
+            validated(Outer, data, "settings", ConfigError)
+        assert len(str(caught.value)) < 500

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,137 @@ def test_a_name_that_is_no_text(run_config: RunConfig, tmp_path: Path) -> None:
     ):
         pass
     assert not folder.exists()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text() if path.is_file() else ""
+        for path in folder.rglob("*")
+    }
+
+
+def done(folder: Path, config: RunConfig) -> None:
+    with open_folder(folder, config, resume=False):
+        for name in ("alphas.jsonl", "manual/train.state", "trials/a.state", "tensorboard/x"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
+        (folder / "tensorboard/x").rename(folder / "tensorboard/events.out.tfevents.1")
+
+
+def test_a_run_is_overwritten_whole(run_config: RunConfig, tmp_path: Path) -> None:
+    done(tmp_path, run_config)
+    with open_folder(tmp_path, run_config, resume=False, overwrite=True):
+        assert set(contents(tmp_path)) == {".lock", "config.yml", "versions.json"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alphas.png",
+        "result.json",
+        "trials/x.state",
+        "manual/train.state",
+        "tensorboard/events.out.tfevents.2",
+        ".thesis.deadbeef.tmp",
+        ".result.json.deadbeef.tmp",
+        "tensorboard/plugins",
+        "manual/trials",
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+def test_what_only_has_the_name_of_a_file_of_a_run_stays(
+    run_config: RunConfig, tmp_path: Path, name: str, kind: str
+) -> None:
+    folder = tmp_path / "run"
+    done(folder, run_config)
+    (folder / name).unlink(missing_ok=True)
+    if kind == "folder":
+        (folder / name).mkdir()
+        (folder / name / "thesis.tex").write_text("mine")
+    elif kind == "link":
+        (tmp_path / "thesis.tex").write_text("mine")
+        (folder / name).symlink_to(tmp_path / "thesis.tex")
+    else:
+        os.mkfifo(folder / name)
+    before = contents(tmp_path)
+    with (
+        pytest.raises(OutputError, match="which no run has written"),
+        open_folder(folder, run_config, resume=False, overwrite=True),
+    ):
+        pass
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["manual", "trials", "tensorboard"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_only_has_the_name_of_a_folder_of_a_run_stays(
+    run_config: RunConfig, tmp_path: Path, name: str, linked: bool
+) -> None:
+    folder = tmp_path / "run"
+    done(folder, run_config)
+    shutil.rmtree(folder / name)
+    if linked:
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / ".train.state.01234567.tmp").write_text("mine")
+        (other / ".a.state.01234567.tmp").write_text("mine")
+        (folder / name).symlink_to(other)
+    else:
+        (folder / name).write_text("mine")
+    before = contents(tmp_path)
+    with (
+        pytest.raises(OutputError, match=f"holds {name}, which no run has written"),
+        open_folder(folder, run_config, resume=False, overwrite=True),
+    ):
+        pass
+    assert contents(tmp_path) == before
+    with open_folder(folder, run_config, resume=True):
+        pass
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("others", [("notes.txt",), ()])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_lock_of_another_program_stays(
+    run_config: RunConfig, tmp_path: Path, overwrite: bool, others: tuple[str, ...], linked: bool
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in others:
+        (folder / name).write_text("mine")
+    lock = tmp_path / "precious" if linked else folder / ".lock"
+    lock.write_text("mine")
+    if linked:
+        (folder / ".lock").symlink_to(lock)
+    before = contents(tmp_path)
+    with (
+        pytest.raises(OutputError),
+        open_folder(folder, run_config, resume=False, overwrite=overwrite),
+    ):
+        pass
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", [".lock", "config.yml"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_pipes_are_not_waited_for(
+    run_config: RunConfig, tmp_path: Path, name: str, resume: bool
+) -> None:
+    os.mkfifo(tmp_path / name)
+    with (
+        pytest.raises((OutputError, ConfigError), match="pipe or a device"),
+        open_folder(tmp_path, run_config, resume=resume),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_texts_that_look_like_other_values_come_back(run_config: RunConfig, tmp_path: Path) -> None:
+    for name in ("1e5", "0o17", "no", "2020-01-01", "1:30", "~", "=", "010"):
+        config = run_config.model_copy(update={"task": name})
+        folder = tmp_path / name
+        with open_folder(folder, config, resume=False):
+            (folder / "alphas.jsonl").touch()
+        with open_folder(folder, config, resume=True):
+            pass

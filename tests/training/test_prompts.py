@@ -17,7 +17,7 @@ from dpl_nas.runs import evaluate
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
-from dpl_nas.training.prompts import PromptsMetadata
+from dpl_nas.training.prompts import PromptsMetadata, _encoded
 
 
 @pytest.fixture
@@ -121,9 +121,55 @@ def test_layers_that_the_backbone_does_not_have(prompts: TrainedPrompts, tmp_pat
 
 
 def rewritten(prompts: TrainedPrompts, folder: Path, metadata: str) -> None:
-    """Save ``prompts`` with other metadata."""
+    """Save ``prompts`` with other metadata, where they are any with a checksum of their own."""
     file = folder / "prompts.safetensors"
+    try:
+        content = _encoded(prompts.vectors, json.loads(metadata))
+    except (RecursionError, ValueError):
+        save_file(prompts.vectors, file, metadata={"dpl_nas": metadata})
+    else:
+        file.write_bytes(content)
+
+
+def test_the_same_prompts_are_the_same_bytes(prompts: TrainedPrompts, tmp_path: Path) -> None:
+    prompts.save(str(tmp_path / "prompts.safetensors"))
+    first = (tmp_path / "prompts.safetensors").read_bytes()
+    load_prompts(str(tmp_path)).save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == first
+    with safe_open(tmp_path / "again", framework="pt") as stream:
+        # With two, their order would be one of chance.
+        assert len(stream.metadata()) == 1
+
+
+def test_flipped_bits_do_not_go_unnoticed(prompts: TrainedPrompts, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.safetensors"
     prompts.save(file)
-    with safe_open(file, framework="pt") as stream:
-        header = stream.metadata()
-    save_file(prompts.vectors, file, metadata={**header, "dpl_nas": metadata})
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 7):
+        for bit in (0x01, 0x20):
+            flipped = bytearray(whole)
+            flipped[place] ^= bit
+            file.write_bytes(flipped)
+            try:
+                found = load_prompts(file)
+            except CheckpointError as error:
+                problem = str(error)
+            else:
+                # A space became another, say.
+                problem = ""
+                assert found.metadata == prompts.metadata
+                assert all(torch.equal(found.vectors[k], v) for k, v in prompts.vectors.items())
+            assert "\n" not in problem
+    file.write_bytes(whole[:-1] + b"\x20")
+    with pytest.raises(CheckpointError, match="do not fit their checksum: remove it"):
+        load_prompts(file)
+
+
+def test_a_file_of_an_earlier_version(prompts: TrainedPrompts, tmp_path: Path) -> None:
+    header = {"format": "dpl_nas prompts 1", "dpl_nas": prompts.metadata.model_dump_json()}
+    save_file(prompts.vectors, tmp_path / "prompts.safetensors", metadata=header)
+    with pytest.raises(CheckpointError, match="by another version of dpl_nas, without a checksum"):
+        load_prompts(tmp_path)
+    save_file(prompts.vectors, tmp_path / "prompts.safetensors")
+    with pytest.raises(CheckpointError, match="holds no dpl_nas prompts"):
+        load_prompts(tmp_path)

@@ -1,0 +1,104 @@
+"""What open_clip's hub publishes beside weights: ``open_clip_config.json``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+from pydantic import BaseModel, Field
+
+from dpl_nas.errors import BackboneError, CheckpointError
+from dpl_nas.io.files import read_json
+from dpl_nas.io.validation import validated
+from dpl_nas.io.yaml_values import shown
+
+__all__ = ["Beside", "read_beside"]
+
+_NAME = "open_clip_config.json"
+#: What says where weights and tokens come from; or that is of training only.
+_OF_NO_ACCOUNT = {"patch_dropout", "output_tokens", "hf_model_pretrained", "timm_model_pretrained"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the file says of the weights.
+
+    Attributes
+    ----------
+    quick_gelu
+        Whether they were trained with QuickGELU.
+    preprocessing
+        Settings of :class:`open_clip.transform.PreprocessCfg`.
+    """
+
+    quick_gelu: bool
+    preprocessing: Mapping[str, Any]
+
+
+class _Preprocessing(BaseModel):
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    interpolation: str | None = Field(default=None, pattern="^(bicubic|bilinear|random)$")
+    resize_mode: str | None = Field(default=None, pattern="^(shortest|longest|squash)$")
+    fill_color: int | None = None
+
+
+class _Model(BaseModel):
+    embed_dim: int
+    quick_gelu: bool = False
+    vision_cfg: dict[str, Any]
+    text_cfg: dict[str, Any]
+
+
+class _File(BaseModel):
+    model_cfg: _Model
+    preprocess_cfg: _Preprocessing = _Preprocessing()
+
+
+def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Beside | None:
+    """What the file beside ``weights`` says; ``None`` if there is none.
+
+    Parameters
+    ----------
+    name, architecture
+        Of the model that is to take the weights, by open_clip's configuration.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read.
+    BackboneError
+        If it is of another model.
+    """
+    file = weights.with_name(_NAME)
+    if not os.path.lexists(file):
+        return None
+    found = validated(_File, read_json(file), str(file), CheckpointError)
+    model = found.model_cfg
+    try:
+        different = [
+            f"{part}.{key} is {shown(given)} there and {shown(asked[key])} here"
+            for part, kind, settings in (
+                ("vision_cfg", CLIPVisionCfg, model.vision_cfg),
+                ("text_cfg", CLIPTextCfg, model.text_cfg),
+            )
+            for asked in (asdict(kind(**architecture[part])),)
+            for key, given in asdict(kind(**settings)).items()
+            if given != asked[key] and key not in _OF_NO_ACCOUNT
+        ]
+    except TypeError as error:
+        raise CheckpointError(f"{file} is of another version of open_clip: {error}") from error
+    if model.embed_dim != architecture["embed_dim"]:
+        different.append(f"embed_dim is {model.embed_dim} there, {architecture['embed_dim']} here")
+    if architecture.get("quick_gelu") and not model.quick_gelu:
+        different.append("quick_gelu is not set there, and set here")
+    if different:
+        raise BackboneError(
+            f"{file} is not of a {name}: {different[0]}; set space.backbone.model to the model "
+            "that it is of"
+        )
+    return Beside(model.quick_gelu, found.preprocess_cfg.model_dump(exclude_none=True))

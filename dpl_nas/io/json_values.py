@@ -1,0 +1,95 @@
+"""JSON that programs write and read back: read strictly, and with a checksum in it.
+
+The last key of a mapping, ``sha256``, is that of the rest as :func:`json.dumps` writes it with
+sorted keys and without spaces. A list has no place for one: those that we write
+(``plan.json``, ``cells.json``) are for people, and made anew from the records of the cells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from dpl_nas.errors import shortened
+
+__all__ = ["CHECKSUM", "parse_json", "sealed", "unsealed"]
+
+#: The last key of a mapping with a checksum.
+CHECKSUM = "sha256"
+#: Of a number: more cannot be computed with, and was none of ours.
+_MAX_DIGITS = 100
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, nested too deeply, has a key twice or a number that is not finite or
+        of very many digits.
+    """
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_mapping,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """``value`` as plain values of JSON, with its checksum as the last key."""
+    plain = json.loads(json.dumps(value))
+    return {**plain, CHECKSUM: _digest(plain)}
+
+
+def unsealed(value: Any) -> dict[str, Any]:
+    """What :func:`sealed` was given, as it comes back from JSON.
+
+    Raises
+    ------
+    ValueError
+        If the checksum is missing, or another.
+    """
+    if not isinstance(value, dict) or CHECKSUM not in value:
+        raise ValueError("it has no checksum")
+    rest = {key: part for key, part in value.items() if key != CHECKSUM}
+    if _digest(rest) != value[CHECKSUM]:
+        raise ValueError("it does not fit its checksum")
+    return rest
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key is there twice")
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{shortened(text, 40)} is not a finite number")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"{shortened(text, 40)} is a number of too many digits")
+    return int(text)

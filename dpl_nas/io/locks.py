@@ -1,0 +1,104 @@
+"""One process at a time: files that are claimed while they are open."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dpl_nas.errors import DplWarning, OutputError
+from dpl_nas.io.files import UNSUPPORTED
+
+__all__ = ["claimed", "claimed_file"]
+
+
+@contextmanager
+def claimed(path: Path, busy: str) -> Iterator[None]:
+    """Hold the lock ``path``, an empty file that is made if it is not there, in the context.
+
+    Raises
+    ------
+    OutputError
+        With the sentence ``busy``, if another process holds it; if it is no lock of ours, or
+        cannot be made.
+    """
+    with claimed_file(path, busy) as stream:
+        if os.fstat(stream.fileno()).st_size:
+            raise OutputError(
+                f"{path} is not empty, so another program has made it: use another folder"
+            )
+        yield
+
+
+def claimed_file(path: Path, busy: str) -> io.FileIO:
+    """Open a file to read and append, and be the only process to do so until it is closed.
+
+    It is made if it is not there, and left as it is otherwise. What a link leads to is
+    somebody else's.
+
+    Raises
+    ------
+    OutputError
+        With the sentence ``busy``, if another process has claimed it; if it is no file, or
+        cannot be opened.
+    """
+    stream = _opened(path)
+    try:
+        _claim(stream, path, busy)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _opened(path: Path) -> io.FileIO:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        if os.path.lexists(path):
+            # Before it is opened: to open a device may do something.
+            _check_regular(path, path.lstat().st_mode)
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror or error
+        raise OutputError(f"cannot write {path}: {reason}") from error
+    stream = io.FileIO(descriptor, "a+b")
+    try:
+        _check_regular(path, os.fstat(descriptor).st_mode)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _check_regular(path: Path, kind: int) -> None:
+    if not stat.S_ISREG(kind):
+        what = (
+            "a link"
+            if stat.S_ISLNK(kind)
+            else "a folder"
+            if stat.S_ISDIR(kind)
+            else "a pipe or a device"
+        )
+        raise OutputError(f"cannot write {path}: it is {what}, so remove it or use another folder")
+
+
+def _claim(stream: io.FileIO, path: Path, busy: str) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(busy) from None
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise OutputError(f"cannot lock {path}: {error.strerror or error}") from error
+        warnings.warn(
+            f"the file system of {path.parent} has no locks: start nothing else there until this "
+            "has ended",
+            DplWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,90 @@
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpl_nas.errors import DplWarning, OutputError
+from dpl_nas.io.locks import claimed, claimed_file
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    for _ in range(2):
+        with (
+            claimed(lock, "busy"),
+            pytest.raises(OutputError, match="busy"),
+            claimed(lock, "busy"),
+        ):
+            pass
+    assert lock.read_bytes() == b""
+
+
+def test_what_somebody_else_wrote_stays(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    lock.write_text("of another program")
+    with (
+        pytest.raises(OutputError, match="another program has made it: use another folder"),
+        claimed(lock, "busy"),
+    ):
+        pass
+    assert lock.read_text() == "of another program"
+    with claimed_file(lock, "busy") as stream:
+        stream.write(b"!")
+        assert lock.read_text() == "of another program!"
+
+
+@pytest.mark.parametrize("target", ["precious", "nowhere", ".lock"])
+def test_links_are_not_followed(tmp_path: Path, target: str) -> None:
+    precious = tmp_path / "precious"
+    precious.touch()
+    (tmp_path / ".lock").symlink_to(target)
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*\.lock: it is a link"),
+        claimed(tmp_path / ".lock", "busy"),
+    ):
+        pass
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, what in (("pipe", "a pipe or a device"), ("folder", "a folder")):
+        with (
+            pytest.raises(OutputError, match=f"it is {what}, so remove it or use another folder"),
+            claimed(tmp_path / name, "busy"),
+        ):
+            pass
+    with pytest.raises(OutputError, match="No such file"), claimed(tmp_path / "a/b", "busy"):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
+def test_a_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    failing(monkeypatch, number)
+    with (
+        pytest.warns(DplWarning, match=f"the file system of {tmp_path} has no locks"),
+        claimed(tmp_path / ".lock", "busy"),
+    ):
+        pass
+
+
+def test_a_lock_that_fails_for_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, errno.EIO)
+    with (
+        pytest.raises(OutputError, match=r"cannot lock .*\.lock: Input/output error"),
+        claimed(tmp_path / ".lock", "busy"),
+    ):
+        pass
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
