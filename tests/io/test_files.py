@@ -15,7 +15,7 @@ from dpl_nas.io.files import (
     opened,
     read_bytes,
     read_json,
-    read_record,
+    read_sealed,
     sync_name,
     temporary_of,
     write_bytes,
@@ -166,10 +166,10 @@ def test_a_record_is_readable_and_ends_with_its_checksum(tmp_path: Path) -> None
     write_json(file, {"b": (1, 2), "a": {2: 0.1, 10: "é"}})
     assert list(json.loads(file.read_text())) == ["b", "a", "sha256"]
     expected = {"b": [1, 2], "a": {"2": 0.1, "10": "é"}}
-    assert read_record(file, REMEDY) == read_json(file) == expected
+    assert read_sealed(file, REMEDY) == read_json(file) == expected
     # Spaces do not count.
     file.write_text(json.dumps(json.loads(file.read_text())))
-    assert read_record(file, REMEDY) == expected
+    assert read_sealed(file, REMEDY) == expected
 
 
 def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
             file.write_bytes(flipped)
             # A space became another, say, or it is told.
             with suppress(CheckpointError):
-                assert read_record(file, REMEDY) == value
+                assert read_sealed(file, REMEDY) == value
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_what_is_no_record(tmp_path: Path, content: str, complaint: str) -> None
     file = tmp_path / "record.json"
     file.write_text(content)
     with pytest.raises(CheckpointError, match=complaint) as caught:
-        read_record(file, REMEDY)
+        read_sealed(file, REMEDY)
     assert str(caught.value).startswith(str(file))
     assert str(caught.value).endswith(REMEDY)
     assert len(str(caught.value)) < 400
