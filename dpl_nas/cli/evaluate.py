@@ -37,4 +37,4 @@ def evaluate(
     if json:
         print_json(result.to_json())
     else:
-        show_metrics(console(), result.to_json())
+        show_metrics(console(), result)

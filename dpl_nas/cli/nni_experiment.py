@@ -91,7 +91,7 @@ def export(
     if json:
         print_json(result.to_json())
     else:
-        show_result(console(), result.to_json())
+        show_result(console(), result)
         show_files(console(), out)
 
 

@@ -63,5 +63,5 @@ def run(
     if json:
         print_json(result.to_json())
     else:
-        show_result(console(), result.to_json())
+        show_result(console(), result)
         show_files(console(), out)

@@ -60,6 +60,6 @@ def search(
     if json:
         print_json(result.to_json())
     else:
-        show_lengths(console(), result.to_json())
-        show_notes(console(), result.to_json())
+        show_lengths(console(), result.lengths, result.search.ties)
+        show_notes(console(), result.notes)
         show_files(console(), out)

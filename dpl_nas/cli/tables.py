@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from dpl_nas.io.text import printable
+
+if TYPE_CHECKING:
+    from dpl_nas.runs.result import EvaluationResult, Lengths, RunResult
 
 __all__ = ["show_files", "show_lengths", "show_metrics", "show_notes", "show_result", "table"]
 
@@ -27,36 +30,28 @@ def table(*columns: str, title: str | None = None) -> Table:
     return result
 
 
-def show_result(console: Console, result: Mapping[str, Any]) -> None:
+def show_result(console: Console, result: RunResult) -> None:
     """Found lengths, and their test beside the manual design and zero-shot."""
     shown = table(
         "design",
         "accuracy",
         "macro-F1",
         "vectors",
-        title=f"{printable(result['task'])}, {result['shots']} shots, seed {result['seed']}",
+        title=f"{printable(result.task)}, {result.shots} shots, seed {result.seed}",
     )
     for key, design in _DESIGNS.items():
-        test = result.get("test", {}).get(key)
+        test = result.test.get(key)
         if test is None:
             continue
-        name = design
-        lengths = {"found": result["lengths"], "zero_shot": {}}.get(key, test.get("lengths", {}))
-        different = {length for tower in lengths.values() for length in tower}
-        if key == "manual" and len(different) == 1:
-            name = f"{different.pop()} everywhere"
-        shown.add_row(
-            name,
-            f"{test['accuracy']:.1%}",
-            f"{test['macro_f1']:.1%}" if "macro_f1" in test else "",
-            str(sum(sum(tower) for tower in lengths.values())),
-        )
+        different = {length for part in test.lengths.values() for length in part}
+        everywhere = key == "manual" and len(different) == 1
+        name = f"{different.pop()} everywhere" if everywhere else design
+        shown.add_row(name, f"{test.accuracy:.1%}", f"{test.macro_f1:.1%}", str(test.vectors))
     console.print(shown)
-    show_lengths(console, result)
-    show_notes(console, result)
-    seconds = result.get("seconds", {})
-    if seconds:
-        times = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
+    show_lengths(console, result.lengths, result.search.ties)
+    show_notes(console, result.notes)
+    if result.seconds:
+        times = ", ".join(f"{stage} {value:.0f} s" for stage, value in result.seconds.items())
         console.print(f"time   {times}", highlight=False)
 
 
@@ -67,34 +62,32 @@ def show_files(console: Console, folder: Path) -> None:
         console.print(f"       {printable(str(picture))}", highlight=False)
 
 
-def show_lengths(console: Console, result: Mapping[str, Any]) -> None:
+def show_lengths(console: Console, lengths: Lengths, ties: Sequence[str] = ()) -> None:
     """The lengths of each tower, and which of them were a close call."""
-    for tower, lengths in result.get("lengths", {}).items():
-        console.print(f"{tower:<6} {' '.join(map(str, lengths))}", highlight=False)
-    search = result.get("search", {})
-    ties = search.get("ties", [])
+    for tower, part in lengths.items():
+        console.print(f"{tower:<6} {' '.join(map(str, part))}", highlight=False)
     if ties:
-        layers = sum(len(lengths) for lengths in result["lengths"].values())
+        layers = sum(map(len, lengths.values()))
         named = f": {', '.join(ties)}" if len(ties) <= _NAMED_TIES else ""
         console.print(
             f"ties   {len(ties)} of {layers} layers were a close call{named}", highlight=False
         )
 
 
-def show_notes(console: Console, result: Mapping[str, Any]) -> None:
+def show_notes(console: Console, notes: Sequence[str]) -> None:
     """What the numbers do not show."""
-    for note in result.get("notes", ()):
+    for note in notes:
         console.print(f"note   {note}", highlight=False)
 
 
-def show_metrics(console: Console, result: Mapping[str, Any]) -> None:
+def show_metrics(console: Console, result: EvaluationResult) -> None:
     """Accuracy and macro-F1 of one set of prompts."""
     shown = table("task", "accuracy", "macro-F1", "test images")
-    found = result["test"]["found"]
+    found = result.test["found"]
     shown.add_row(
-        printable(str(result["task"])),
-        f"{found['accuracy']:.1%}",
-        f"{found['macro_f1']:.1%}",
-        str(found.get("images", "")),
+        printable(result.task),
+        f"{found.accuracy:.1%}",
+        f"{found.macro_f1:.1%}",
+        str(found.images),
     )
     console.print(shown)

@@ -79,7 +79,7 @@ def train(
     if json:
         print_json(result.to_json())
     else:
-        show_lengths(console(), result.to_json())
+        show_lengths(console(), result.lengths)
         show_files(console(), out)
 
 

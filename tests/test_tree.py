@@ -1,0 +1,106 @@
+"""Tests mirror the tree: for every module it is plain which file tests it."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "dpl_nas"
+
+#: Where modules are tested that have no test file of their own: a module, or a whole room.
+ELSEWHERE = {
+    "__main__": "test_package.py",
+    "backbone/checkpoint": "backbone/test_loading.py",
+    "backbone/frozen": "backbone/test_loading.py",
+    "backbone/open_clip_towers": "prompted/test_towers.py",
+    "backbone/supported": "backbone/test_loading.py",
+    "backbone/text": "backbone/test_packing.py",
+    "backbone/towers": "prompted/test_towers.py",
+    "backbone_config": "config/test_run.py",
+    "cli/app": "cli/test_small.py",
+    "cli/configured": "cli/test_bad_input.py",
+    "cli/diagnose": "cli/test_small.py",
+    "cli/evaluate": "cli/test_jobs.py",
+    "cli/mini": "cli/test_small.py",
+    "cli/nni_experiment": "cli/test_nni.py",
+    "cli/options": "cli/test_bad_input.py",
+    "cli/run": "cli/test_jobs.py",
+    "cli/search": "cli/test_jobs.py",
+    "cli/session": "cli/test_kill.py",
+    "cli/space": "cli/test_small.py",
+    "cli/tables": "cli/test_jobs.py",
+    "cli/tasks": "cli/test_small.py",
+    "cli/train": "cli/test_jobs.py",
+    "comparison/tables": "comparison/test_report.py",
+    "config": "config/test_run.py",
+    "diagnostics/truth": "diagnostics/test_separation.py",
+    "engine/account": "engine/test_engine.py",
+    "engine/entries": "engine/test_engine.py",
+    "engine/replay": "engine/test_engine.py",
+    "engine/stops": "engine/test_engine.py",
+    "engine/trials": "engine/test_engine.py",
+    "experiments/results": "experiments/test_export.py",
+    "io/drawing": "runs/test_plots.py",
+    "io/json_values": "io/test_files.py",
+    "io/run_files": "runs/test_folder.py",
+    "kernels": "kernels/test_attention.py",
+    "mini/captions": "mini/test_scenes.py",
+    "mini/gates": "mini/test_model.py",
+    "mini/render": "mini/test_scenes.py",
+    "mini/silhouettes": "mini/test_scenes.py",
+    "mini/vocabulary": "mini/test_model.py",
+    "nni/engine": "strategy/test_foreign.py",
+    "nni/quiet": "cli/test_bad_input.py",
+    "nni/supermodule": "strategy/test_darts.py",
+    "nni/tpe": "experiments/test_tuner.py",
+    "observer": "cli/test_progress.py",
+    "prompted": "prompted/test_clip.py",
+    "seeds": "training/test_batches.py",
+    "space/limits": "space/test_space.py",
+    "space/towers": "space/test_space.py",
+    "strategy/base": "strategy/test_conformance.py",
+    "strategy/evolution": "strategy/test_conformance.py",
+    "strategy/grid": "strategy/test_conformance.py",
+    "strategy/gumbel_darts": "strategy/test_conformance.py",
+    "strategy/manual": "strategy/test_conformance.py",
+    "strategy/one_shot": "strategy/test_conformance.py",
+    "strategy/random": "strategy/test_conformance.py",
+    "strategy/search": "strategy/test_conformance.py",
+    "strategy/supernet": "strategy/test_darts.py",
+    "strategy/tpe": "strategy/test_conformance.py",
+    "strategy/trials_by_nni": "strategy/test_foreign.py",
+    "tasks/loading": "tasks/test_folder.py",
+    "tasks/task": "tasks/test_mini.py",
+    "testing": "strategy/test_conformance.py",
+    "training/evaluation": "training/test_prompts.py",
+    "training/helper": "training/test_distributed.py",
+    "training/loop": "training/test_few_shot.py",
+    "training/model": "training/test_few_shot.py",
+    "training/optimizers": "training/test_few_shot.py",
+    "training/teacher": "training/test_losses.py",
+}
+
+
+def own(module: str) -> Path:
+    """The file of tests that a module has by its place."""
+    return TESTS / Path(module).parent / f"test_{Path(module).name}.py"
+
+
+def modules() -> list[str]:
+    found = (file.relative_to(PACKAGE).with_suffix("") for file in sorted(PACKAGE.rglob("*.py")))
+    return [each.as_posix() for each in found if each.name != "__init__"]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_it_is_plain_where_a_module_is_tested(module: str) -> None:
+    rooms = [each.as_posix() for each in Path(module).parents if each.as_posix() != "."]
+    assert any(own(each).exists() or each in ELSEWHERE for each in (module, *rooms)), (
+        f"write {own(module)}, or say in ELSEWHERE where {module} is tested"
+    )
+
+
+@pytest.mark.parametrize("module", ELSEWHERE)
+def test_what_is_said_of_other_places_holds(module: str) -> None:
+    assert (TESTS / ELSEWHERE[module]).exists()
+    assert not own(module).exists(), f"{module} has a file of its own"
+    assert (PACKAGE / module).is_dir() or (PACKAGE / f"{module}.py").exists()
