@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,9 @@ from dpl_nas.observer import Observer
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["check_images"]
+
+#: A check that takes no longer is no stage that anyone waits for.
+QUIET_SECONDS = 2.0
 
 _MOST_THREADS = 8
 #: Of many problems, so many are told.
@@ -32,6 +36,8 @@ class _Checked(Protocol):
 def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None = None) -> None:
     """Decode the training images ``rows`` and all test images, if they are files.
 
+    If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
+
     Raises
     ------
     TaskError
@@ -47,18 +53,23 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
     observer = observer or Observer()
     problems: list[str] = []
     several = 0
-    observer.begin("check", len(jobs))
+    started, told = time.monotonic(), False
     for done, found in enumerate(_checked(jobs), start=1):
         if isinstance(found, TaskError):
             problems.append(str(found))
         else:
             several += found
-        observer.advance("check", done, {})
-    observer.end("check")
+        if not told and time.monotonic() - started >= QUIET_SECONDS:
+            observer.begin("check", len(jobs), done - 1)
+            told = True
+        if told:
+            observer.advance("check", done, {})
+    if told:
+        observer.end("check")
     if problems:
         more = len(problems) - _TOLD
-        told = "; ".join(problems[:_TOLD])
-        raise TaskError(told + (f"; and {more} more files" if more > 0 else ""))
+        first = "; ".join(problems[:_TOLD])
+        raise TaskError(first + (f"; and {more} more files" if more > 0 else ""))
     if several:
         warnings.warn(
             f"{task.name}: {several} files hold an animation or several pages, of which the first "

@@ -7,7 +7,7 @@ from PIL import Image
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.observer import Observer
-from dpl_nas.tasks import Task, check_images, load_task
+from dpl_nas.tasks import Task, check_images, checks, load_task
 
 
 @pytest.fixture
@@ -30,8 +30,11 @@ class Heard(Observer):
         self.said.append((stage, done))
 
 
-def test_all_test_images_and_the_rows_are_decoded(folder: Path) -> None:
+def test_all_test_images_and_the_rows_are_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard = Heard()
+    monkeypatch.setattr(checks, "QUIET_SECONDS", 0.0)
     check_images(load_task(folder), [3, 1, 3], heard)
     assert heard.said == [("check", 62), *(("check", done) for done in range(1, 63))]
 
