@@ -17,7 +17,7 @@ from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, completed
 from dpl_nas.space import Tower
-from dpl_nas.tasks import few_shot_split, load_task
+from dpl_nas.tasks import few_shot_split, load_task, task_digest
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
@@ -80,10 +80,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Job:
-    """One cell. A reference is what stands beside the strategies of ``config``."""
+    """One cell. A reference is what stands beside the strategies of ``config``.
+
+    ``images`` is a digest of what is trained on, so that no cell is of other data than the rest.
+    """
 
     config: RunConfig
     folder: Path
+    images: str
     reference: str | None = None
 
     @property
@@ -116,18 +120,9 @@ def run_cells(
     OutputError
         If ``folder`` is in use by another comparison, or cannot be written.
     """
-    for config in plan.configs:
-        # What is wrong with all cells of a task is told at once.
-        search = config.strategy.search
-        few_shot_split(
-            load_task(config.task),
-            config.shots,
-            config.seed,
-            search.validation,
-            search.validation_shots,
-        )
     observer = observer or Observer()
-    work = _jobs(plan, folder)
+    # What is wrong with all cells of a task is told at once.
+    work = _jobs(plan, folder, _digests(plan))
     with _claimed(folder):
         found: dict[int, Cell] = {}
         for index, job in enumerate(work):
@@ -153,15 +148,34 @@ def run_cells(
     return [found[index] for index in range(len(work))]
 
 
-def _jobs(plan: Plan, folder: Path) -> list[_Job]:
-    jobs = [_Job(config, folder / "runs" / _place(config)) for config in plan.configs]
-    blocks: dict[Path, RunConfig] = {}
+def _digests(plan: Plan) -> list[str]:
+    """Of the images of each run of the plan, which are known to be there."""
+    tasks = {config.task: load_task(config.task) for config in plan.configs}
+    found: dict[tuple[str, int, int], str] = {}
+    digests = []
     for config in plan.configs:
-        blocks.setdefault(_place(config).parent.parent / f"seed-{config.seed}", config)
-    for config in blocks.values():
+        task, search = tasks[config.task], config.strategy.search
+        few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
+        key = config.task, config.shots, config.seed
+        if key not in found:
+            found[key] = task_digest(task, few_shot_split(task, config.shots, config.seed).shots)
+        digests.append(found[key])
+    return digests
+
+
+def _jobs(plan: Plan, folder: Path, images: Sequence[str]) -> list[_Job]:
+    jobs = [
+        _Job(config, folder / "runs" / _place(config), digest)
+        for config, digest in zip(plan.configs, images, strict=True)
+    ]
+    blocks: dict[Path, _Job] = {}
+    for job in jobs:
+        config = job.config
+        blocks.setdefault(_place(config).parent.parent / f"seed-{config.seed}", job)
+    for job in blocks.values():
         for name in plan.references:
-            place = _place(config, name)
-            jobs.append(_Job(config, folder / "references" / place, name))
+            place = folder / "references" / _place(job.config, name)
+            jobs.append(_Job(job.config, place, job.images, name))
     return jobs
 
 
@@ -187,11 +201,16 @@ def _kept(job: _Job) -> Cell | None:
     if not file.exists():
         return None
     content = read_sealed(file, "remove it to run the cell again")
-    if set(content) != {"config", "cell"}:
+    if set(content) != {"config", "images", "cell"}:
         raise CheckpointError(f"{file} is not a cell of a comparison: remove it to run it again")
     if content["config"] != _identity(job):
         raise OutputError(
             f"{job.folder} holds {job.name} with other settings: compare in another folder"
+        )
+    if content["images"] != job.images:
+        raise OutputError(
+            f"{job.folder} holds {job.name} on other images of task {job.config.task} than there "
+            "are now: restore them, or compare in another folder"
         )
     try:
         cell = Cell.from_json(content["cell"])
@@ -232,7 +251,10 @@ def _cell(job: _Job) -> Cell:
         return _failed(job, str(error))
     except Exception as error:  # noqa: BLE001 - the other cells go on
         return _failed(job, f"{type(error).__name__}: {error}")
-    write_json(job.folder / "cell.json", {"config": _identity(job), "cell": cell.to_json()})
+    write_json(
+        job.folder / "cell.json",
+        {"config": _identity(job), "images": job.images, "cell": cell.to_json()},
+    )
     return cell
 
 

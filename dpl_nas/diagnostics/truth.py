@@ -20,7 +20,7 @@ from dpl_nas.io.validation import Frozen, validated
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import Here, Processes, Workers, completed
 from dpl_nas.space import Architecture, Tower
-from dpl_nas.tasks import load_task
+from dpl_nas.tasks import few_shot_split, load_task, task_digest
 from dpl_nas.training.evaluation import prompted, score
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
@@ -46,6 +46,8 @@ class Tested(Frozen):
     ----------
     lengths
         Context lengths by tower.
+    images
+        A digest of what was trained on.
     accuracy, macro_f1
         Shares in 0..1.
     seconds
@@ -54,6 +56,7 @@ class Tested(Frozen):
 
     lengths: dict[Tower, tuple[int, ...]]
     seed: int
+    images: str
     accuracy: float = Field(ge=0, le=1)
     macro_f1: float = Field(ge=0, le=1)
     seconds: float = Field(ge=0)
@@ -70,6 +73,7 @@ class _Job:
 
     architecture: Architecture
     seed: int
+    images: str
 
     @property
     def key(self) -> Hashable:
@@ -102,6 +106,11 @@ def train_and_test(
         If ``folder`` holds another diagnostic, or cannot be written.
     """
     observer = observer or Observer()
+    task = load_task(config.task)
+    images = {
+        seed: task_digest(task, few_shot_split(task, config.shots, seed).shots)
+        for seed in sorted({seed for _, seed in pairs})
+    }
     identity = {
         "task": config.task,
         "space": config.space.id,
@@ -109,13 +118,19 @@ def train_and_test(
         "shots": config.shots,
         "train": config.strategy.train.model_dump(mode="json"),
     }
-    wanted = {job.key: job for job in (_Job(*pair) for pair in pairs)}
+    wanted = {job.key: job for job in (_Job(*pair, images[pair[1]]) for pair in pairs)}
     check_folder(folder)
     with Ledger(folder / _TESTED, identity) as ledger:
         lines = [
             validated(Tested, line, f"line {number} of {folder / _TESTED}", CheckpointError)
             for number, line in enumerate(ledger.entries, start=2)
         ]
+        for line in lines:
+            if line.images != images.get(line.seed, line.images):
+                raise OutputError(
+                    f"{folder / _TESTED} is of other images of task {config.task} than there are "
+                    "now: restore them, or use another folder"
+                )
         found = {line.key: line for line in lines}
         missing = [job for key, job in wanted.items() if key not in found]
         observer.begin(Stage.TEST, len(wanted), len(wanted) - len(missing))
@@ -127,7 +142,7 @@ def train_and_test(
                 done = sum(key in found for key in wanted)
                 observer.advance(Stage.TEST, done, {"test_accuracy": tested.accuracy})
         observer.end(Stage.TEST)
-    return [found[_Job(*pair).key] for pair in pairs]
+    return [found[architecture.key, seed] for architecture, seed in pairs]
 
 
 def check_folder(folder: Path) -> None:
@@ -183,6 +198,7 @@ class _Bench:
         return Tested(
             lengths=job.architecture.lengths,
             seed=job.seed,
+            images=job.images,
             accuracy=metrics.accuracy,
             macro_f1=metrics.macro_f1,
             seconds=time.perf_counter() - started,
