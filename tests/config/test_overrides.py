@@ -29,7 +29,7 @@ def test_values_are_those_of_yaml_1_2() -> None:
         ("x" * 100_000, "expected KEY=VALUE"),
         ("x" * 100_000 + "=1", "unknown key"),
         ("search." + "x" * 100_000 + "=1", "unknown key"),
-        ("shots.x=" + "y" * 100_000, "unknown key"),
+        ("shots.x=" + "y" * 100_000, "shots: expected a whole number"),
         ("task=" + "[" * 100_000, "nested too deeply"),
         ("shots=" + "x" * 100_000, "whole number"),
     ],

@@ -83,6 +83,6 @@ def test_a_study_goes_on_and_refuses_a_damaged_ledger(config: RunConfig, tmp_pat
     assert measure_separation(few, tmp_path, configurations=2, seeds=2) == found
     assert file.read_bytes() == content
     file.write_bytes(content.replace(b"accuracy", b"accurate", 1))
-    with pytest.raises(CheckpointError, match=r"line 2 of .*tested\.jsonl.*accura") as error:
+    with pytest.raises(CheckpointError, match=r"line 2 of .*tested\.jsonl is damaged") as error:
         measure_separation(few, tmp_path, configurations=2, seeds=2)
     assert_sentence(error.value)
