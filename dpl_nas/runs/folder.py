@@ -84,12 +84,13 @@ def open_folder(
             if not folder.is_dir():
                 raise OutputError(f"{folder} is a file: give a folder")
             # Somebody else's folder is left as it is, without a lock.
-            if overwrite:
-                _check_own(folder)
-            elif os.path.lexists(folder / run_files.CONFIG):
-                _saved(folder)
-            else:
-                _check_empty(folder)
+            if not os.path.lexists(folder / run_files.LOCK):
+                if overwrite:
+                    _check_own(folder)
+                elif os.path.lexists(folder / run_files.CONFIG):
+                    _saved(folder)
+                else:
+                    _check_empty(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error

@@ -37,7 +37,7 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
         ((*RUN, *OK, "strategy=darts"), "choose another strategy with --strategy, or set keys"),
         ((*RUN, *OK, ".=1"), "a KEY of names joined by single dots, found '.=1'"),
-        ((*RUN, *OK, "search.epochs=2020-13-45"), "the value of search.epochs is not valid YAML"),
+        ((*RUN, *OK, "search.epochs=!!int 3"), "the value of search.epochs is not valid YAML"),
         ((*RUN, *OK, "search={epochs: 1, epochs: 2}"), "the value of search is not valid YAML"),
         (
             (*RUN, *OK, "search.epochs=" + "[" * 5000),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dpl_nas.io.files import read_json
+
 
 def timeless(result: dict) -> dict:
     return {key: value for key, value in result.items() if key != "seconds"}
@@ -16,7 +18,7 @@ def test_run_and_what_it_leaves(call, quick: list[str], tmp_path: Path) -> None:
     out = tmp_path / "run"
     first = call("run", *quick, "--out", out, "--json")
     assert first.code == 0, first.err
-    assert first.json == json.loads((out / "result.json").read_text())
+    assert first.json == read_json(out / "result.json")
     assert "search: 2/2" in first.err
     for picture in ("architecture.png", "alphas.png"):
         assert (out / picture).stat().st_size > 10_000
@@ -92,5 +94,5 @@ def test_interrupted_and_resumed(program, quick: list[str], tmp_path: Path) -> N
     assert resumed.returncode == 0, stderr
     assert "goes on after" in stderr
     # One JSON object, whatever NNI, Lightning and torch had to say.
-    assert json.loads(stdout) == json.loads((out / "result.json").read_text())
+    assert json.loads(stdout) == read_json(out / "result.json")
     assert "Warning" not in stderr

@@ -8,6 +8,7 @@ import pytest
 from dpl_nas.comparison import Cell, Plan, run_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, OutputError, TaskError
+from dpl_nas.io.files import read_json, write_json
 
 
 def config(
@@ -82,18 +83,18 @@ def test_cells_are_run_once_and_failures_again(
     run_cells(Plan((good, bad)), folder)
     assert len(json.loads((folder / "cells.json").read_text())) == 4
     (file,) = stamps
-    whole = json.loads(file.read_text())
+    whole = read_json(file)
     for damaged, complaint in (
-        ([], "not a cell of a comparison: remove it"),
+        ([], "has no checksum .*: remove it to run the cell again"),
         ({"config": whole["config"]}, "not a cell of a comparison: remove it"),
         ({**whole, "cell": {**whole["cell"], "seed": 9}}, "is of another cell: remove it"),
         ({**whole, "cell": {**whole["cell"], "seconds": -1}}, "remove it to run it again"),
     ):
-        file.write_text(json.dumps(damaged))
+        write_json(file, damaged)
         with pytest.raises(CheckpointError, match=complaint) as error:
             run_cells(Plan((good,)), folder)
         assert str(file) in str(error.value)
-    file.write_text(json.dumps(whole))
+    write_json(file, whole)
     other = good.model_copy(
         update={"shots": 4, "evaluate": good.evaluate.model_copy(update={"batch_size": 7})}
     )

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 from dpl_nas.config import RunConfig, resolve
 from dpl_nas.diagnostics.separation import draw_architectures, measure_separation, separation
 from dpl_nas.errors import CheckpointError, OutputError, SpaceError
+from dpl_nas.io.files import read_json
 from dpl_nas.space import load_space
 from dpl_nas.testing import assert_sentence
 
@@ -77,12 +77,12 @@ def test_somebody_elses_folder_is_left_alone(config: RunConfig, tmp_path: Path) 
 def test_a_study_goes_on_and_refuses_a_damaged_ledger(config: RunConfig, tmp_path: Path) -> None:
     few = config.model_copy(update={"shots": 2})
     found = measure_separation(few, tmp_path, configurations=2, seeds=2)
-    assert json.loads((tmp_path / "separation.json").read_text()) == found.as_dict()
+    assert read_json(tmp_path / "separation.json") == found.as_dict()
     file = tmp_path / "tested.jsonl"
     content = file.read_bytes()
     assert measure_separation(few, tmp_path, configurations=2, seeds=2) == found
     assert file.read_bytes() == content
     file.write_bytes(content.replace(b"accuracy", b"accurate", 1))
-    with pytest.raises(CheckpointError, match=r"line 2 of .*tested\.jsonl.*accura") as error:
+    with pytest.raises(CheckpointError, match=r"line 2 of .*tested\.jsonl is damaged") as error:
         measure_separation(few, tmp_path, configurations=2, seeds=2)
     assert_sentence(error.value)

@@ -110,7 +110,7 @@ for _ in range(rounds):
                 ledger.append({"number": number, "padding": "x" * (number * 997 % 9000)})
                 os.write(writer, number.to_bytes(4, "big"))
     os.close(writer)
-    time.sleep(random.random() * 0.02)
+    time.sleep(random.random() * 0.03)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     told = b""

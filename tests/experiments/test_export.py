@@ -13,6 +13,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.errors import DplError, ExperimentError, OutputError
 from dpl_nas.experiments.experiment import Experiment, ExperimentTrial
 from dpl_nas.experiments.export import export
+from dpl_nas.io.files import read_json
 from dpl_nas.nni.search_space import nni_search_space
 from dpl_nas.observer import Observer
 from dpl_nas.space import Space, load_architecture
@@ -82,7 +83,7 @@ def test_the_best_by_validation_is_trained_and_tested(
 ) -> None:
     out = tmp_path / "run"
     result = export(experiment, out)
-    assert json.loads((out / "result.json").read_text()) == result
+    assert read_json(out / "result.json") == result
     # Of two with the same accuracy, the one with less loss.
     assert result.lengths == {"image": (2, 2), "text": (0, 0)}
     assert load_architecture(out / "architecture.json").describe() == LENGTHS[2]

@@ -1,4 +1,4 @@
-import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from dpl_nas import runs
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import ArchitectureError, OutputError
+from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError
 from dpl_nas.observer import Observer
 from dpl_nas.runs.result import RunResult, read_record
 from dpl_nas.space import Architecture, load_architecture
@@ -114,3 +114,30 @@ def test_an_architecture_of_another_space(run_config: RunConfig, tmp_path: Path)
     )
     with pytest.raises(ArchitectureError, match="belongs to space other"):
         runs.train(run_config, foreign, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("result.json", "remove it to test again"),
+        ("search.json", "remove it and architecture.json to search again"),
+        ("seconds.json", "remove it to count the seconds afresh"),
+    ],
+)
+@pytest.mark.parametrize("content", ["{}", "[]", '{"train": "x"}', "flipped"])
+def test_damaged_records_are_told(
+    run_config: RunConfig, finished: Path, tmp_path: Path, name: str, remedy: str, content: str
+) -> None:
+    if not (finished / "result.json").exists():
+        runs.run(run_config, finished)
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    whole = (folder / name).read_bytes()
+    if name != "result.json":
+        (folder / "result.json").unlink()
+    place = whole.rindex(b".") + 1
+    flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    (folder / name).write_bytes(flipped if content == "flipped" else content.encode())
+    with pytest.raises(CheckpointError, match=f"{name} .*: {remedy}") as caught:
+        runs.run(run_config, folder, resume=True)
+    assert "\n" not in str(caught.value)
