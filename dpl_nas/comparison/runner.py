@@ -281,7 +281,7 @@ def _strategy(job: _Job) -> Cell:
         steps=search.steps,
         images=search.images,
         seconds=result.seconds[Stage.SEARCH],
-        peak_bytes=read_record(folder / SEARCH, SearchRecord).peak_bytes,
+        peak_bytes=read_record(folder / SEARCH, SearchRecord, remedy).peak_bytes,
         mean_entropy=search.mean_entropy,
         evaluations=search.evaluations,
         failures=search.failures,

@@ -99,7 +99,7 @@ def run(
     with open_folder(folder, config, resume, overwrite=overwrite):
         job.claim()
         if (folder / RESULT).exists():
-            return read_record(folder / RESULT, RunResult)
+            return read_record(folder / RESULT, RunResult, "remove it to test again")
         clock = _Clock(folder)
         found, record = _search(job)
         designs: dict[str, tuple[Architecture, Classifier]] = {}
@@ -295,7 +295,9 @@ def _search(job: _Job) -> tuple[Architecture, SearchRecord]:
             devices=config.devices,
         )
         record_search(config, result, folder)
-    return load_architecture(folder / ARCHITECTURE), read_record(folder / SEARCH, SearchRecord)
+    remedy = f"remove it and {ARCHITECTURE} to search again"
+    record = read_record(folder / SEARCH, SearchRecord, remedy)
+    return load_architecture(folder / ARCHITECTURE), record
 
 
 def _manual_design(job: _Job, record: SearchRecord) -> Architecture:

@@ -171,8 +171,13 @@ class SearchRecord(SearchSummary):
 Record = TypeVar("Record", bound=Frozen)
 
 
-def read_record(path: Path, kind: type[Record]) -> Record:
+def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
     """What :func:`write_record` wrote.
+
+    Parameters
+    ----------
+    remedy
+        What to do if it is damaged, such as "remove it to start afresh".
 
     Raises
     ------
@@ -181,8 +186,8 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     """
     return validated(
         kind,
-        read_sealed(path, "restore it, or use another folder"),
-        f"{path} was not written by this version of dpl_nas, so use another folder",
+        read_sealed(path, remedy),
+        f"{path} was not written by this version of dpl_nas, so {remedy}",
         CheckpointError,
     )
 

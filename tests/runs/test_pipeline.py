@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ def finished(
 
 def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
     result = runs.run(run_config, finished)
-    assert read_record(finished / "result.json", RunResult) == result
+    assert read_record(finished / "result.json", RunResult, "remove it") == result
     assert json.loads((finished / "result.json").read_text())["schema"] == 1
     assert set(result.test) == {"found", "manual", "zero_shot"}
     for part in result.test.values():
@@ -69,7 +70,7 @@ def test_resume_ends_in_the_same_result(
 ) -> None:
     if not (finished / "result.json").exists():
         runs.run(run_config, finished)
-    whole = read_record(finished / "result.json", RunResult)
+    whole = read_record(finished / "result.json", RunResult, "remove it")
     folder = tmp_path / "run"
     with pytest.raises(Killed):
         runs.run(run_config, folder, observer=KillAt(stage, done))

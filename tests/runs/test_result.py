@@ -46,7 +46,7 @@ RESULT = RunResult(
 def test_results_come_back_as_they_were_and_have_a_schema_number(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     write_record(file, RESULT)
-    assert read_record(file, RunResult) == RESULT
+    assert read_record(file, RunResult, "remove it") == RESULT
     found = json.loads(file.read_text())
     assert found["schema"] == 1
     assert found["search"]["stopped_by"] == "early_stop"
@@ -73,5 +73,5 @@ def test_results_of_another_layout(tmp_path: Path, content: Any) -> None:
     file = tmp_path / "result.json"
     write_json(file, content)
     with pytest.raises(CheckpointError, match="not written by this version of dpl_nas") as error:
-        read_record(file, RunResult)
+        read_record(file, RunResult, "remove it")
     assert_sentence(error.value)
