@@ -45,8 +45,8 @@ DRAWS = 3
 ROWS: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "without the constraint": ("search.constraint=null",),
-    "the budget holds from the first step": ("search.constraint.anneal=0",),
-    "the budget holds at the last step only": ("search.constraint.anneal=1",),
+    "the limit holds from the first step": ("search.constraint.anneal=0",),
+    "the limit holds at the last step only": ("search.constraint.anneal=1",),
     "alpha lr 0.05": ("search.alphas.lr=0.05",),
     "warm-up of 10 epochs": ("search.warmup_epochs=10",),
     "twice as many epochs": ("search.epochs=120",),
