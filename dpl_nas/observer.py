@@ -21,6 +21,7 @@ class Stage(StrEnum):
     EVALUATE = "evaluate"
     TEST = "test"
     COMPARE = "compare"
+    CHECK = "check"
 
 
 class Observer:

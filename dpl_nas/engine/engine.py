@@ -27,7 +27,7 @@ from dpl_nas.engine.stops import StopReason
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
 from dpl_nas.errors import StrategyError
 from dpl_nas.io.run_files import LEDGER, TRIALS
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Pending
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, fitting
@@ -104,7 +104,7 @@ class TrialEngine:
         jobs: int = 1,
         workers: TrialWorkers | None = None,
         max_failed: float = 0.5,
-        stage: str = "search",
+        stage: str = Stage.SEARCH,
         observer: Observer | None = None,
         identity: dict[str, Any] | None = None,
     ) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from dpl_nas.config import SearchSettings
 from dpl_nas.engine.evaluation import Cost, Outcome
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit, task_digest
 from dpl_nas.training.batches import FewShotImages
@@ -125,7 +125,7 @@ class FewShotTrials:
         """
         started = time.perf_counter()
         prompts = self._training.train(
-            architecture, epochs=epochs, state=state, observer=observer, stage="trial"
+            architecture, epochs=epochs, state=state, observer=observer, stage=Stage.TRIAL
         )
         outcome = self.validate(prompted(prompts, self._backbone))
         return outcome, time.perf_counter() - started

@@ -9,7 +9,7 @@ import nni
 
 from dpl_nas.config import RunConfig
 from dpl_nas.nni.search_space import architecture_of_parameters
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 
 __all__ = ["TrainingObserver", "run_architecture"]
 
@@ -22,7 +22,7 @@ class TrainingObserver(Observer):
     ) -> None:
         """Report an epoch of the trial's training."""
         del done, status
-        if stage == "trial":
+        if stage == Stage.TRIAL:
             nni.report_intermediate_result(
                 {"default": metrics["train_accuracy"], "loss": metrics["loss"]}
             )

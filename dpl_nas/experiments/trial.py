@@ -24,7 +24,7 @@ from dpl_nas.errors import DplError
 from dpl_nas.experiments.architecture_trial import run_architecture
 from dpl_nas.experiments.command import trial_config, trial_options
 from dpl_nas.nni.search_space import is_architecture
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.signals import ended_by_signals
 from dpl_nas.process.threads import share_cores
@@ -43,7 +43,7 @@ class TrialObserver(Observer):
     ) -> None:
         """Report an epoch of the search; the other stages have no intermediate results."""
         del done, status
-        if stage == "search" and "validation_accuracy" in metrics:
+        if stage == Stage.SEARCH and "validation_accuracy" in metrics:
             nni.report_intermediate_result(metrics["validation_accuracy"])
 
 

@@ -15,7 +15,7 @@ from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.validation import validated
 from dpl_nas.io.yaml_values import shown
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space
@@ -95,7 +95,7 @@ class Strategy(ABC):
     default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
     plans: ClassVar[bool] = False
     #: What observers are told that trials are.
-    stage: str = "search"
+    stage: str = Stage.SEARCH
     #: Whether several devices can share its batches.
     shares_batches: ClassVar[bool] = False
 

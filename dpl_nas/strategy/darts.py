@@ -16,6 +16,7 @@ from dpl_nas.engine import Cost
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
+from dpl_nas.observer import Stage
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import count, distinct, project, weighted_draws
@@ -54,7 +55,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     Settings = DartsSettings
     plans = True
     default_budget = None
-    stage = "shortlist"
+    stage = Stage.SHORTLIST
     shares_batches = True
 
     settings: DartsSettings

@@ -23,6 +23,7 @@ from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import SampledContexts
+from dpl_nas.observer import Stage
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, fitting, label_of
@@ -51,7 +52,7 @@ class OneShot(Strategy):
     name = "one_shot"
     Settings = OneShotSettings
     plans = True
-    stage = "shortlist"
+    stage = Stage.SHORTLIST
 
     settings: OneShotSettings
 
@@ -143,7 +144,7 @@ class _Progress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Go on where the saved state ends."""
         self._saved.restore(pl_module.model, trainer)
-        self._search.observer.begin("search", self._settings.epochs, self.done)
+        self._search.observer.begin(Stage.SEARCH, self._settings.epochs, self.done)
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -156,11 +157,11 @@ class _Progress(pl.Callback):
         self._saved.save(pl_module.model, trainer, self.done, self._seconds)
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
-        self._search.observer.advance("search", self.done, {"loss": loss})
+        self._search.observer.advance(Stage.SEARCH, self.done, {"loss": loss})
 
     def on_train_end(self, *_: Any) -> None:
         """Tell."""
-        self._search.observer.end("search")
+        self._search.observer.end(Stage.SEARCH)
 
     def _pay(self, epoch: int, seconds: float) -> None:
         self._search.charge(f"epoch {epoch}", self._cost + Cost(seconds=seconds))

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning, TaskError
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["check_images"]
@@ -60,12 +60,12 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
         else:
             several += found
         if not told and time.monotonic() - started >= QUIET_SECONDS:
-            observer.begin("check", len(jobs), done - 1)
+            observer.begin(Stage.CHECK, len(jobs), done - 1)
             told = True
         if told:
-            observer.advance("check", done, {})
+            observer.advance(Stage.CHECK, done, {})
     if told:
-        observer.end("check")
+        observer.end(Stage.CHECK)
     if problems:
         more = len(problems) - _TOLD
         first = "; ".join(problems[:_TOLD])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, load_task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
@@ -106,14 +106,14 @@ def score(
         return torch.stack([backbone.preprocess(images.image(row)) for row in rows])
 
     jobs = (partial(decoded, rows) for rows in batches)
-    observer.begin("evaluate", len(batches))
+    observer.begin(Stage.EVALUATE, len(batches))
     with closing(decoded_ahead(jobs)) as pixels:
         for done, batch in enumerate(pixels, start=1):
             states = models[0].image_states(batch.to(backbone.device), first)
             for name, classifier in classifiers.items():
                 predictions[name] += classifier.predict(states).tolist()
-            observer.advance("evaluate", done, {"images": batches[done - 1].stop})
-    observer.end("evaluate")
+            observer.advance(Stage.EVALUATE, done, {"images": batches[done - 1].stop})
+    observer.end(Stage.EVALUATE)
     return {name: _metrics(labels, found, classes) for name, found in predictions.items()}
 
 

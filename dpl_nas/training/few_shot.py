@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack, overload
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture, Space, load_architecture, load_space
 from dpl_nas.tasks import Task, task_digest
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
@@ -107,7 +107,7 @@ class FewShotTraining:
         epochs: int | None = None,
         state: Path | None = None,
         observer: Observer | None = None,
-        stage: str = "train",
+        stage: str = Stage.TRAIN,
     ) -> TrainedPrompts:
         """Learn the context vectors of ``architecture``.
 
@@ -203,7 +203,7 @@ def train(
     device: str = "cpu",
     state: str | Path | None = None,
     observer: Observer | None = None,
-    stage: str = "train",
+    stage: str = Stage.TRAIN,
     devices: int = 1,
 ) -> TrainedPrompts:
     """Learn the context vectors of ``architecture``: of a problem, or of a space and a task.
@@ -271,7 +271,7 @@ def _train_there(
     backbone: Backbone,
     ranks: Ranks,
     observer: Observer | None = None,
-    stage: str = "train",
+    stage: str = Stage.TRAIN,
 ) -> TrainedPrompts:
     """The part of one of several processes."""
     training = FewShotTraining(problem.on(backbone), ranks=ranks)

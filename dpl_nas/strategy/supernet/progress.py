@@ -19,7 +19,7 @@ from dpl_nas.engine import StopReason, measure
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError
 from dpl_nas.io.run_files import RECORDS, TENSORBOARD
 from dpl_nas.nni.supermodule import DifferentiableContexts, supermodules
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import Space, Tower
 from dpl_nas.space.fitting import project
@@ -146,7 +146,7 @@ class SearchProgress(pl.Callback):
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(self._out / TENSORBOARD), purge_step=self.done_before)
-        self._observer.begin("search", self._settings.epochs, self.done_before)
+        self._observer.begin(Stage.SEARCH, self._settings.epochs, self.done_before)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Measure, record, save, tell, and stop when the rule says so."""
@@ -165,7 +165,7 @@ class SearchProgress(pl.Callback):
             write_records(self._out / RECORDS, self.records)
             self._saved.save(pl_module.model, trainer, self.done, self.seconds)
         self._observer.advance(
-            "search",
+            Stage.SEARCH,
             self.done,
             {
                 "validation_accuracy": record.validation_accuracy,
@@ -181,7 +181,7 @@ class SearchProgress(pl.Callback):
         """Close what is open."""
         if self._writer is not None:
             self._writer.close()
-        self._observer.end("search")
+        self._observer.end(Stage.SEARCH)
 
     def _measure(self, clip: PromptedCLIP) -> EpochRecord:
         layers = supermodules(clip)
