@@ -12,7 +12,7 @@ import typer
 
 from dpl_nas import __version__
 from dpl_nas.cli import compare, diagnose, evaluate, mini, nni, run, search, space, tasks, train
-from dpl_nas.errors import DplError
+from dpl_nas.errors import DplError, shortened
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.threads import share_cores
 
@@ -125,5 +125,5 @@ def _print_anything() -> None:
 
 
 def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"error: {' '.join(sentence.split())}\n")
+    sys.stderr.write(f"error: {shortened(' '.join(sentence.split()), 1500)}\n")
     sys.exit(2)
