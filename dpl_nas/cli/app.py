@@ -11,13 +11,16 @@ import typer
 from dpl_nas import __version__
 from dpl_nas.cli import compare, diagnose, evaluate, mini, nni, run, search, space, tasks, train
 from dpl_nas.cli.streams import ReaderGone, finish_output, say
-from dpl_nas.errors import DplError
+from dpl_nas.errors import DplError, shortened
 from dpl_nas.io.text import printable
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.notes import notes_told
 from dpl_nas.process.threads import share_cores
 
 __all__ = ["app", "run_app"]
+
+#: No sentence is longer, whatever was typed.
+_LONGEST = 1500
 
 #: Troubles with files that the user can mend: no disk, no permission, a wrong path.
 _USERS_ERRNOS = frozenset(
@@ -117,5 +120,5 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refused(sentence: str) -> int:
-    say(f"error: {printable(' '.join(sentence.split()))}")
+    say(f"error: {shortened(printable(' '.join(sentence.split())), _LONGEST)}")
     return 2
