@@ -12,7 +12,7 @@ LAYERS = (
     # Values that have no room: users and several rooms import them by name.
     ("backbone_config", "search_budget"),
     ("space",),
-    ("config", "backbone_config"),
+    ("config",),
     ("kernels", "mini"),
     ("backbone",),
     ("prompted", "tasks"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,10 +77,17 @@ class StrategyConfig(Frozen):
     @classmethod
     def _of_its_strategy(cls, value: Any, info: ValidationInfo) -> Any:
         # A strategy that is not valid is absent here, and complained of itself.
-        name = info.data.get("strategy")
-        known = STRATEGIES.get(name) if name is not None else None
-        settings = known.settings if known is not None else UserSettings
+        settings = cls.type_of_field("search", info.data)
         return value if isinstance(value, settings) else settings.model_validate(value)
+
+    @classmethod
+    def type_of_field(cls, field: str, data: Mapping[str, Any]) -> Any:
+        """The settings of the strategy that ``data`` names; ``None`` for other fields."""
+        if field != "search":
+            return None
+        name = data.get("strategy")
+        known = STRATEGIES.get(name) if isinstance(name, str) else None
+        return UserSettings if known is None else known.settings
 
 
 class RunConfig(Frozen):

@@ -121,7 +121,7 @@ class Ledger:
             rest = memoryview(line)
             while rest:
                 rest = rest[self._file.write(rest) :]
-            sync(self._file.fileno())
+            sync(self._file.fileno(), self._path)
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(self._whole)

@@ -8,18 +8,21 @@ import os
 import re
 import secrets
 import stat
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dpl_nas.errors import CheckpointError, OutputError, shortened
+from dpl_nas.errors import CheckpointError, DplWarning, OutputError, shortened
 from dpl_nas.io.json_values import CHECKSUM, parse_json, sealed, unsealed
 
 __all__ = [
     "MAX_BYTES",
     "UNSUPPORTED",
+    "WEAK",
     "atomic_path",
+    "go_on_without",
     "is_regular",
     "names_in",
     "opened",
@@ -41,6 +44,10 @@ MAX_BYTES = 100_000_000
 UNSUPPORTED = frozenset(
     {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY, errno.EOPNOTSUPP}
 )
+
+
+#: An environment variable: go on in folders that lack locks, or cannot say what is on disk.
+WEAK = "DPL_NAS_WEAK_FOLDERS"
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary.stat().st_mode != mode:
             temporary.chmod(mode)
         with temporary.open("rb") as stream:
-            sync(stream.fileno())
+            sync(stream.fileno(), path)
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -139,17 +146,42 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     return content
 
 
-def sync(descriptor: int) -> None:
-    """Wait until what was written is on disk, where the file system can tell."""
+def sync(descriptor: int, path: Path) -> None:
+    """Wait until what was written to ``path`` is on disk.
+
+    Raises
+    ------
+    OutputError
+        If the file system cannot tell, unless :data:`WEAK` says to go on.
+    OSError
+        If that fails for another reason.
+    """
     try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
+        go_on_without(path, "cannot say what is on disk, so a crash could lose what was done")
+
+
+def go_on_without(path: Path, what: str) -> None:
+    """Go on, with a note, where a file system lacks something and :data:`WEAK` is set.
+
+    Raises
+    ------
+    OutputError
+        If it is not set.
+    """
+    if not os.environ.get(WEAK):
+        raise OutputError(
+            f"the file system of {path} {what}: use a folder on another one, or set {WEAK}=1 to go "
+            "on all the same"
+        )
+    warnings.warn(f"the file system of {path.parent} {what}", DplWarning, stacklevel=3)
 
 
 def sync_name(path: Path) -> None:
-    """Make the name of a new file as durable as its content, where the file system can.
+    """Make the name of a new file as durable as its content.
 
     Raises
     ------
@@ -162,7 +194,7 @@ def sync_name(path: Path) -> None:
         # A folder may be written to and not be read.
         return
     try:
-        sync(handle)
+        sync(handle, path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:

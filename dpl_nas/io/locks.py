@@ -7,13 +7,12 @@ import fcntl
 import io
 import os
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dpl_nas.errors import DplWarning, OutputError
-from dpl_nas.io.files import UNSUPPORTED
+from dpl_nas.errors import OutputError
+from dpl_nas.io.files import UNSUPPORTED, go_on_without
 
 __all__ = ["claimed", "claimed_file"]
 
@@ -96,9 +95,4 @@ def _claim(stream: io.FileIO, path: Path, busy: str) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise OutputError(f"cannot lock {path}: {error.strerror or error}") from error
-        warnings.warn(
-            f"the file system of {path.parent} has no locks: start nothing else there until this "
-            "has ended",
-            DplWarning,
-            stacklevel=3,
-        )
+        go_on_without(path, "has no locks, so two programs could write to one folder")

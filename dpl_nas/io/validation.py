@@ -109,21 +109,28 @@ def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        problems = problems_of(problem, model)
+        problems = problems_of(problem, model, data)
         more = len(problems) - _TOLD
         told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
         raise error(f"{what}: {'; '.join(told)}") from None
 
 
-def problems_of(problem: ValidationError, model: type[BaseModel] | None = None) -> list[str]:
-    """Each problem: where it is, what was expected and what was found."""
+def problems_of(
+    problem: ValidationError, model: type[BaseModel] | None = None, data: Any = None
+) -> list[str]:
+    """Each problem: where it is, what was expected and what was found.
+
+    Parameters
+    ----------
+    model, data
+        What was made of what, to tell which key may have been meant by an unknown one.
+    """
     parts = []
     for item in problem.errors(include_url=False):
-        # <name> is not a key: it says which of several kinds a value was taken for.
-        keys = [str(part) for part in item["loc"] if not str(part).startswith("<")]
+        keys = [str(part) for part in item["loc"]]
         where = shortened(".".join(keys), _LONG) if keys else "the value"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {where or repr(where)}{meant(model, item['loc'])}")
+            parts.append(f"unknown key {where or repr(where)}{meant(model, item['loc'], data)}")
             continue
         message = shortened(item["msg"].removeprefix("Value error, "))
         if item["type"] == "model_type":

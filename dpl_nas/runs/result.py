@@ -152,13 +152,10 @@ class SearchRecord(SearchSummary):
         Wall-clock time.
     peak_bytes
         The most memory that one of its processes held.
-    nni
-        Of which experiment of NNI, if it was one.
     """
 
     seconds: float
     peak_bytes: int
-    nni: dict[str, Any] | None = None
 
     @property
     def summary(self) -> SearchSummary:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dpl_nas.engine import (
     Cost,
@@ -80,6 +81,8 @@ class SearchSummary(Frozen):
         Training steps, and images in their batches.
     trial_steps
         Training steps of a whole trial.
+    nni
+        Of which experiment of NNI, if it was one.
     """
 
     stopped_by: StopReason
@@ -93,6 +96,7 @@ class SearchSummary(Frozen):
     steps: int
     images: int
     trial_steps: int
+    nni: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

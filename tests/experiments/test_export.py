@@ -13,9 +13,9 @@ from dpl_nas.config import RunConfig
 from dpl_nas.errors import DplError, ExperimentError, OutputError
 from dpl_nas.experiments.experiment import Experiment, ExperimentTrial
 from dpl_nas.experiments.export import export
-from dpl_nas.io.files import read_json
 from dpl_nas.nni.search_space import nni_search_space
 from dpl_nas.observer import Observer
+from dpl_nas.runs.result import RunResult, read_record
 from dpl_nas.space import Space, load_architecture
 
 LENGTHS = ("image 0 2 | text 1 0", "image 4 0 | text 1 2", "image 2 2 | text 0 0")
@@ -83,7 +83,7 @@ def test_the_best_by_validation_is_trained_and_tested(
 ) -> None:
     out = tmp_path / "run"
     result = export(experiment, out)
-    assert read_json(out / "result.json") == result
+    assert read_record(out / "result.json", RunResult, "remove it") == result
     # Of two with the same accuracy, the one with less loss.
     assert result.lengths == {"image": (2, 2), "text": (0, 0)}
     assert load_architecture(out / "architecture.json").describe() == LENGTHS[2]
@@ -92,8 +92,8 @@ def test_the_best_by_validation_is_trained_and_tested(
     assert set(result.test) == {"found", "manual", "zero_shot"}
     search = result.search
     assert (search.evaluations, search.stopped_by, search.steps) == (3, "trials", 12)
-    assert search["labels_seen"] == 18
-    assert search["nni"] == {"experiment": "abc123", "tuner": {"name": "Evolution"}, "failed": 1}
+    assert search.labels_seen == 18
+    assert search.nni == {"experiment": "abc123", "tuner": {"name": "Evolution"}, "failed": 1}
     listed = json.loads((out / "evaluations.json").read_text())
     assert [each["number"] for each in listed["ranking"]] == [2, 1, 0]
     assert listed["ranking"][1]["lengths"] == {"image": [4, 0], "text": [1, 2]}

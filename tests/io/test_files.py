@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.errors import CheckpointError, DplWarning, OutputError
 from dpl_nas.io.files import (
+    WEAK,
     atomic_path,
     is_regular,
     opened,
@@ -102,7 +103,13 @@ def test_file_systems_that_cannot_sync(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", cannot)
-    write_text(tmp_path / "file", "text")
+    monkeypatch.delenv(WEAK, raising=False)
+    with pytest.raises(OutputError, match=f"cannot say what is on disk.* or set {WEAK}=1"):
+        write_text(tmp_path / "file", "text")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv(WEAK, "1")
+    with pytest.warns(DplWarning, match=f"the file system of {tmp_path} cannot say what is on"):
+        write_text(tmp_path / "file", "text")
     assert (tmp_path / "file").read_text() == "text"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dpl_nas.errors import DplWarning, OutputError
+from dpl_nas.io.files import WEAK
 from dpl_nas.io.locks import claimed, claimed_file
 
 
@@ -67,6 +68,13 @@ def test_a_file_system_without_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     failing(monkeypatch, number)
+    monkeypatch.delenv(WEAK, raising=False)
+    with (
+        pytest.raises(OutputError, match=f"has no locks, .* or set {WEAK}=1 to go on"),
+        claimed(tmp_path / ".lock", "busy"),
+    ):
+        pass
+    monkeypatch.setenv(WEAK, "1")
     with (
         pytest.warns(DplWarning, match=f"the file system of {tmp_path} has no locks"),
         claimed(tmp_path / ".lock", "busy"),

@@ -60,10 +60,13 @@ def test_what_is_ignored_stays_ignored() -> None:
 def test_handlers_are_put_back() -> None:
     from dpl_nas.process.signals import ended_by_signals, sigterm_kept
 
+    # A shell that runs tests in the background ignores Ctrl-C, and so would they.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with ended_by_signals(str), ended_by_signals(str), sigterm_kept():
         assert signal.getsignal(signal.SIGINT) != before[0]
     after = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    signal.signal(signal.SIGINT, inherited)
     assert after == before
 
 

@@ -1,6 +1,5 @@
 """A run goes on with its own data, and is tested on its own task."""
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from dpl_nas import runs
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import DplWarning, OutputError, TaskError
+from dpl_nas.io.files import read_json
 from dpl_nas.observer import Observer
 
 
@@ -83,22 +83,22 @@ def test_the_runs_own_task_is_tested(
     monkeypatch.chdir(tmp_path)
     config = config.model_copy(update={"task": "task"})
     runs.train(config, config.space.uniform(2), Path("run"))
-    saved = json.loads(Path("run/data.json").read_text())
+    saved = read_json(Path("run/data.json"))
     assert saved == {"task": "task", "folder": str(tmp_path / "task"), "images": saved["images"]}
     here = runs.evaluate(Path("run"))
-    assert here["task"] == "task"
+    assert here.task == "task"
 
     # Somewhere else, where another task has the same name.
     shutil.copytree("task", "else/task")
     Path("else/task/test/grey/000.png").unlink()
     monkeypatch.chdir(tmp_path / "else")
     there = runs.evaluate(Path("../run"))
-    assert there == {**here, "task": str(tmp_path / "task"), "prompts": "../run"}
-    assert runs.evaluate(Path("../run"), "task")["test"]["found"]["images"] == 59
+    assert there == here.model_copy(update={"task": str(tmp_path / "task"), "prompts": "../run"})
+    assert runs.evaluate(Path("../run"), "task").test["found"].images == 59
 
     # It was moved to here, as its training images say.
     (tmp_path / "task").rename(tmp_path / "gone")
-    assert runs.evaluate(Path("../run"))["task"] == "task"
+    assert runs.evaluate(Path("../run")).task == "task"
     more(Path("task"))
     with pytest.raises(TaskError, match=r"no longer at .*task: give the folder .* with --task"):
         runs.evaluate(Path("../run"))
@@ -109,4 +109,4 @@ def test_small_classes_are_told_of(config: RunConfig, tmp_path: Path) -> None:
         (tmp_path / "task" / "train" / "grey" / f"{number:03}.png").unlink()
     with pytest.warns(DplWarning, match="1 of 3 classes have fewer than 6 training images"):
         result = runs.run(config, tmp_path / "run")
-    assert result["test"]["found"]["images"] == 60
+    assert result.test["found"].images == 60

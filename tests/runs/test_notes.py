@@ -1,6 +1,4 @@
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +6,10 @@ import pytest
 
 from dpl_nas.backbone import load_backbone
 from dpl_nas.config import RunConfig
+from dpl_nas.io.files import write_json
 from dpl_nas.runs.notes import result_notes
 from dpl_nas.space import Architecture
-from dpl_nas.strategy.result import EpochRecord
+from dpl_nas.strategy.result import EpochRecord, write_records
 from dpl_nas.tasks import load_task
 from dpl_nas.training.problem import Problem
 
@@ -28,7 +27,7 @@ def trials(folder: Path, accuracies: Mapping[float, Architecture]) -> None:
         {"lengths": each.plain_lengths(), "accuracy": accuracy}
         for accuracy, each in accuracies.items()
     ]
-    (folder / "evaluations.json").write_text(json.dumps({"ranking": ranking}))
+    write_json(folder / "evaluations.json", {"ranking": ranking})
 
 
 def test_a_manual_design_that_validated_better(
@@ -66,7 +65,7 @@ def test_found_lengths_that_are_not_the_likeliest(
         ties=[],
         alpha={},
     )
-    (tmp_path / "alphas.jsonl").write_text(json.dumps(asdict(record)) + "\n")
+    write_records(tmp_path / "alphas.jsonl", [record])
     assert result_notes(problem, run_config, tmp_path, likely) == ()
     (told,) = result_notes(problem, run_config, tmp_path, found)
     different = sum(a != b for a, b in zip(likely.items(), found.items(), strict=True))

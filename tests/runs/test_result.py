@@ -63,7 +63,6 @@ def test_what_the_machine_decides_is_left_out_of_a_summary() -> None:
     "content",
     [
         {},
-        [],
         {**RESULT.to_json(), "schema": 2},
         {**RESULT.to_json(), "more": 1},
         {**RESULT.to_json(), "validation_accuracy": 7},

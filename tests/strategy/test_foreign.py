@@ -110,4 +110,4 @@ def test_one_shot_strategies_of_nni(bench: Bench, kind: str) -> None:
     small_space().check(found[0].architecture)
     assert found[0].cost.steps == 8
     assert found[0].validation_accuracy is None
-    assert found[0].summary()["evaluations"] == 0
+    assert found[0].summary().evaluations == 0
