@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from dpl_nas import __version__
-from dpl_nas.cli import compare, diagnose, evaluate, mini, nni, run, search, space, tasks, train
+from dpl_nas.cli import (
+    compare,
+    diagnose,
+    evaluate,
+    main,
+    mini,
+    nni,
+    run,
+    search,
+    space,
+    tasks,
+    train,
+)
 from dpl_nas.cli.streams import ReaderGone, finish_output, say
 from dpl_nas.errors import DplError, shortened
 from dpl_nas.io.text import printable
@@ -17,7 +29,7 @@ from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.notes import notes_told
 from dpl_nas.process.threads import share_cores
 
-__all__ = ["app", "run_app"]
+__all__ = ["app", "main", "run_app"]
 
 #: No sentence is longer, whatever was typed.
 _LONGEST = 1500

@@ -106,6 +106,7 @@ def train_and_test(
         If ``folder`` holds another diagnostic, or cannot be written.
     """
     observer = observer or Observer()
+    check_folder(folder)
     task = load_task(config.task)
     images = {
         seed: task_digest(task, few_shot_split(task, config.shots, seed).shots)
@@ -119,7 +120,6 @@ def train_and_test(
         "train": config.strategy.train.model_dump(mode="json"),
     }
     wanted = {job.key: job for job in (_Job(*pair, images[pair[1]]) for pair in pairs)}
-    check_folder(folder)
     with Ledger(folder / _TESTED, identity) as ledger:
         lines = [
             validated(Tested, line, f"line {number} of {folder / _TESTED}", CheckpointError)

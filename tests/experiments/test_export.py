@@ -141,7 +141,7 @@ def test_an_interrupted_export_goes_on_with_its_choice(
     better = Experiment(
         **{**vars(experiment), "trials": (*experiment.trials, ended("e", 1.0, 0.1, LENGTHS[0]))}
     )
-    assert export(better, out, resume=True)["lengths"] == {"image": [2, 2], "text": [0, 0]}
+    assert export(better, out, resume=True).lengths == {"image": (2, 2), "text": (0, 0)}
 
 
 @pytest.mark.parametrize(
