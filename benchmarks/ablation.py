@@ -35,7 +35,7 @@ from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.result import softmax
 from dpl_nas.tasks import load_task
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluation import prompted
+from dpl_nas.training.evaluation import build_classifier
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
 
@@ -71,7 +71,9 @@ def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
     images = FewShotImages(task.train, unseen, backbone, "none")
 
     def accuracy(architecture: Architecture) -> float:
-        return measure_images(prompted(training.train(architecture), backbone), images).accuracy
+        return measure_images(
+            build_classifier(training.train(architecture), backbone), images
+        ).accuracy
 
     last = search.records[-1]
     weights = {label: softmax(logits) for label, logits in last.alpha.items()}

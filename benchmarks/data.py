@@ -30,7 +30,7 @@ from torchvision.transforms import InterpolationMode, v2
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.space import BackboneConfig
 from dpl_nas.tasks import Augmentation
-from dpl_nas.training.augmentation import bounded, resized_crops, sample_boxes
+from dpl_nas.training.augmentation import bound, resized_crops, sample_boxes
 from dpl_nas.training.batches import FewShotImages
 
 BATCH = 16
@@ -180,7 +180,7 @@ def detail(times: int, crops: int = 200) -> dict[str, object]:
     for photo in load_sample_images().images:
         whole = torch.from_numpy(photo[:424].copy())
         size = 424 // times
-        kept = bounded(whole, 2 * size)
+        kept = bound(whole, 2 * size)
         boxes = sample_boxes(torch.tensor([kept.shape[:2]] * crops), generator)
         pairs = zip(
             resized_crops([kept] * crops, boxes, size).float(),

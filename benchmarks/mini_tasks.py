@@ -31,7 +31,7 @@ from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.tasks.mini import MINI_TASKS
 from dpl_nas.tasks.task import ImageSet
 from dpl_nas.training import train
-from dpl_nas.training.evaluation import prompted, score, zero_shot
+from dpl_nas.training.evaluation import build_classifier, score, zero_shot
 
 LENGTH = 4
 #: What the alphas choose by themselves: nothing is trained and compared beside it, and the search
@@ -108,7 +108,7 @@ def measure(
             settings=strategy.train,
             backbone=backbone,
         )
-        classifiers[name] = prompted(prompts, backbone)
+        classifiers[name] = build_classifier(prompts, backbone)
     tested = score(classifiers, task.test, len(task.class_names))
     return {
         "accuracy": {

@@ -14,7 +14,7 @@ import dpl_nas
 from dpl_nas.backbone import load_backbone
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.threads import share_cores
-from dpl_nas.training.evaluation import prompted, score, zero_shot
+from dpl_nas.training.evaluation import build_classifier, score, zero_shot
 
 LENGTH = 4
 
@@ -31,7 +31,7 @@ def measure(task_name: str, seed: int, shots: int) -> dict[str, object]:
         )
         classifiers = {
             "zero_shot": zero_shot(task, backbone),
-            "uniform": prompted(prompts, backbone),
+            "uniform": build_classifier(prompts, backbone),
         }
         found = score(classifiers, task.test, len(task.class_names))
         row[precision] = {name: metrics.accuracy for name, metrics in found.items()}

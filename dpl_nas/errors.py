@@ -17,14 +17,14 @@ __all__ = [
     "SpaceError",
     "StrategyError",
     "TaskError",
-    "shortened",
+    "shorten",
 ]
 
 #: No sentence is longer. Those that list all models of open_clip have 700 characters.
 _LONGEST = 1500
 
 
-def shortened(text: str, most: int = 200) -> str:
+def shorten(text: str, most: int = 200) -> str:
     """``text``, without its middle where it is longer than ``most`` characters.
 
     Input may be of any length; an error should say which, and still be read.
@@ -40,7 +40,7 @@ class DplError(Exception):
     """Bad input: what was expected, what was found, what to do, in one sentence."""
 
     def __str__(self) -> str:
-        return shortened(super().__str__(), _LONGEST)
+        return shorten(super().__str__(), _LONGEST)
 
 
 class DplWarning(UserWarning):

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.io.validation import Frozen, Number, validated
-from dpl_nas.io.yaml_values import shown
+from dpl_nas.io.validation import Frozen, Number, validate
+from dpl_nas.io.yaml_values import abbreviate
 
 __all__ = ["SearchBudget"]
 
@@ -55,7 +55,7 @@ class SearchBudget(Frozen):
             If the text is none of these.
         """
         if not isinstance(text, str):
-            raise ConfigError(f"expected a budget such as '40-trials', found {shown(text)}")
+            raise ConfigError(f"expected a budget such as '40-trials', found {abbreviate(text)}")
         found: dict[str, float] = {}
         for part in text.split(","):
             match = _TEXT.fullmatch(part)
@@ -69,7 +69,7 @@ class SearchBudget(Frozen):
             if number <= 0 or (unit != "seconds" and not number.is_integer()):
                 raise ConfigError(f"expected a whole number of {unit} above 0, found '{part:.60}'")
             found[unit] = number if unit == "seconds" else int(number)
-        return validated(cls, found, f"budget {text:.60}", ConfigError)
+        return validate(cls, found, f"budget {text:.60}", ConfigError)
 
     def __str__(self) -> str:
         parts = [

@@ -1,11 +1,11 @@
 import pickle
 
-from dpl_nas.errors import ConfigError, shortened
+from dpl_nas.errors import ConfigError, shorten
 
 
 def test_the_middle_of_what_is_long_is_left_out() -> None:
-    assert shortened("short") == "short"
-    text = shortened("begin" + "x" * 100_000 + "end", 50)
+    assert shorten("short") == "short"
+    text = shorten("begin" + "x" * 100_000 + "end", 50)
     assert len(text) <= 50
     assert text.startswith("begin")
     assert text.endswith("end")

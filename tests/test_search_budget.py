@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.io.validation import validated
+from dpl_nas.io.validation import validate
 from dpl_nas.search_budget import SearchBudget
 
 counts = st.none() | st.integers(1, 10**12)
@@ -94,4 +94,4 @@ def test_budgets_are_texts(value: object) -> None:
 )
 def test_values_that_are_no_budget(values: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
-        validated(SearchBudget, values, "budget", ConfigError)
+        validate(SearchBudget, values, "budget", ConfigError)

@@ -18,7 +18,7 @@ ELSEWHERE = {
     "backbone/towers": "prompted/test_towers.py",
     "backbone_config": "config/test_run.py",
     "cli/app": "cli/test_small.py",
-    "cli/configured": "cli/test_bad_input.py",
+    "cli/configuration": "cli/test_bad_input.py",
     "cli/diagnose": "cli/test_small.py",
     "cli/evaluate": "cli/test_jobs.py",
     "cli/mini": "cli/test_small.py",

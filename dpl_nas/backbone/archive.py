@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, ClassVar
 import torch
 from torch import Tensor
 
-from dpl_nas.errors import shortened
+from dpl_nas.errors import shorten
 
 __all__ = ["ForbiddenError", "read_archive"]
 
@@ -181,7 +181,7 @@ class _Unpickler(pickle.Unpickler):
             return type(name, (_Module,), {"name": full})
         if _PASSED_OVER.fullmatch(full):
             return _Ignored
-        raise ForbiddenError(shortened(full, 100))
+        raise ForbiddenError(shorten(full, 100))
 
 
 def _stored_as(

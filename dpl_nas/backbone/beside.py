@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 
 from dpl_nas.errors import BackboneError, CheckpointError
 from dpl_nas.io.files import read_json
-from dpl_nas.io.validation import validated
-from dpl_nas.io.yaml_values import shown
+from dpl_nas.io.validation import validate
+from dpl_nas.io.yaml_values import abbreviate
 
 __all__ = ["Beside", "read_beside"]
 
@@ -77,11 +77,11 @@ def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Be
     file = weights.with_name(_NAME)
     if not os.path.lexists(file):
         return None
-    found = validated(_File, read_json(file), str(file), CheckpointError)
+    found = validate(_File, read_json(file), str(file), CheckpointError)
     model = found.model_cfg
     try:
         different = [
-            f"{part}.{key} is {shown(given)} there and {shown(asked[key])} here"
+            f"{part}.{key} is {abbreviate(given)} there and {abbreviate(asked[key])} here"
             for part, kind, settings in (
                 ("vision_cfg", CLIPVisionCfg, model.vision_cfg),
                 ("text_cfg", CLIPTextCfg, model.text_cfg),

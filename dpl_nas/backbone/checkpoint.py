@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dpl_nas.backbone.archive import ForbiddenError, read_archive
-from dpl_nas.errors import CheckpointError, DplError, shortened
-from dpl_nas.io.files import opened
+from dpl_nas.errors import CheckpointError, DplError, shorten
+from dpl_nas.io.files import open_file
 
 __all__ = ["Weights", "fill", "read_weights"]
 
@@ -63,13 +63,13 @@ def read_weights(path: Path) -> Weights:
         if key in _OPENAI_SIZES:
             continue
         if not isinstance(value, Tensor):
-            raise CheckpointError(f"{path} holds {shortened(key)}, which is not a tensor")
+            raise CheckpointError(f"{path} holds {shorten(key)}, which is not a tensor")
         tensors[key] = value
     return Weights(tensors, openai=_OPENAI_SIZES.issubset(content))
 
 
 def _read(path: Path) -> Mapping[Any, Any]:
-    with opened(path) as stream:
+    with open_file(path) as stream:
         if path.suffix == ".safetensors":
             return _named(load_file(path), path)
         if zipfile.is_zipfile(stream):
@@ -111,7 +111,7 @@ def fill(model: nn.Module, weights: Weights, source: str, name: str) -> None:
     if wrong:
         raise CheckpointError(
             f"{source} does not hold a {name}: {len(wrong)} names are missing or unknown, such as "
-            f"{shortened(', '.join(wrong[:_NAMED]))}"
+            f"{shorten(', '.join(wrong[:_NAMED]))}"
         )
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:

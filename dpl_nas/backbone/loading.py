@@ -22,7 +22,7 @@ from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.supported import model_config
-from dpl_nas.errors import BackboneError, DplWarning, shortened
+from dpl_nas.errors import BackboneError, DplWarning, shorten
 from dpl_nas.space import BackboneConfig
 
 __all__ = ["load_backbone"]
@@ -107,7 +107,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
         )
     if not tag and not path.is_file():
         raise BackboneError(
-            f"{name} has no weights called {shortened(config.pretrained)}, and no file is there: "
+            f"{name} has no weights called {shorten(config.pretrained)}, and no file is there: "
             f"set pretrained to {remedy}"
         )
     weights = read_weights(path)

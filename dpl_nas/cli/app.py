@@ -23,8 +23,8 @@ from dpl_nas.cli import (
     train,
 )
 from dpl_nas.cli.streams import ReaderGone, finish_output, say
-from dpl_nas.errors import DplError, shortened
-from dpl_nas.io.text import printable
+from dpl_nas.errors import DplError, shorten
+from dpl_nas.io.text import make_printable
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.notes import notes_told
 from dpl_nas.process.threads import share_cores
@@ -107,7 +107,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
             )
         finish_output()
     except DplError as error:
-        return _refused(str(error))
+        return _refuse(str(error))
     except typer.Abort:
         say("interrupted")
         return 130
@@ -117,7 +117,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _USERS_ERRNOS:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        return _refused(f"{where}{error.strerror}")
+        return _refuse(f"{where}{error.strerror}")
     except Exception as error:
         # Typer's usage errors are click's, which newer versions of it carry along privately.
         tell = getattr(error, "format_message", None)
@@ -127,10 +127,10 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         if not sentence:  # no subcommand was given: its help has been printed
             return 2
         command = getattr(getattr(error, "ctx", None), "command_path", "dpl-nas")
-        return _refused(f"{sentence} (see {command} --help)")
+        return _refuse(f"{sentence} (see {command} --help)")
     return code or 0
 
 
-def _refused(sentence: str) -> int:
-    say(f"error: {shortened(printable(' '.join(sentence.split())), _LONGEST)}")
+def _refuse(sentence: str) -> int:
+    say(f"error: {shorten(make_printable(' '.join(sentence.split())), _LONGEST)}")
     return 2

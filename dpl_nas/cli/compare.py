@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpl_nas.cli.configured import configured
+from dpl_nas.cli.configuration import configure
 from dpl_nas.cli.options import (
     BudgetOption,
     DeviceOption,
@@ -138,7 +138,7 @@ def _configs(
     def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
         own = settings[strategy]
         try:
-            return configured(
+            return configure(
                 task, space, strategy, own, budget, shots=shots, seed=seed, device=device
             )
         except ConfigError as error:

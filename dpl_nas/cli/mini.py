@@ -35,13 +35,13 @@ def pretrain(
     An interrupted pre-training in --out goes on. KEY=VALUE sets steps, batch_size and so on.
     """
     from dpl_nas.config import parse_overrides
-    from dpl_nas.io.validation import validated
+    from dpl_nas.io.validation import validate
 
     with job(quiet=quiet) as observer:
         from dpl_nas.mini.pretraining import PretrainSettings
         from dpl_nas.mini.pretraining import pretrain as pretrain_model
 
-        settings = validated(
+        settings = validate(
             PretrainSettings,
             {"seed": seed, **parse_overrides(overrides or ())},
             "pre-training",

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer
 
 __all__ = ["ConsoleObserver", "QuietObserver"]
@@ -53,7 +53,7 @@ class QuietObserver(Observer):
 
     def note(self, text: str) -> None:
         """Say it."""
-        sys.stderr.write(f"note: {printable(text)}\n")
+        sys.stderr.write(f"note: {make_printable(text)}\n")
 
     def left(self) -> str:
         """Nothing: the terminal is as it was."""
@@ -121,7 +121,7 @@ class ConsoleObserver(Observer):
         if stage in self._bars:
             self._progress.update(self._bars[stage], completed=done, metrics=numbers)
         if status:
-            self._status.plain = printable(f"{'best so far':<14} {status}")
+            self._status.plain = make_printable(f"{'best so far':<14} {status}")
         now = time.monotonic()
         if self._console.is_terminal or (
             now - self._last_line < SECONDS_BETWEEN_LINES and done != known.total
@@ -144,7 +144,7 @@ class ConsoleObserver(Observer):
 
     def note(self, text: str) -> None:
         """Say it above the bars."""
-        self._console.print(Text(printable(f"note: {text}")), soft_wrap=True)
+        self._console.print(Text(make_printable(f"note: {text}")), soft_wrap=True)
 
     def left(self) -> str:
         """What puts the terminal right where the process ends in the middle of a stage."""
@@ -152,7 +152,7 @@ class ConsoleObserver(Observer):
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
-        self._console.print(Text(printable(text)), soft_wrap=True)
+        self._console.print(Text(make_printable(text)), soft_wrap=True)
 
 
 def _short(name: str) -> str:

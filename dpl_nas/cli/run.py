@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpl_nas.cli.configured import configured
+from dpl_nas.cli.configuration import configure
 from dpl_nas.cli.options import (
     BudgetOption,
     DeviceOption,
@@ -45,7 +45,7 @@ def run(
 
     Beside them, with the same budget: the same length everywhere, and zero-shot CLIP.
     """
-    config = configured(
+    config = configure(
         task,
         space,
         strategy,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpl_nas.cli.configured import configured
+from dpl_nas.cli.configuration import configure
 from dpl_nas.cli.options import (
     BudgetOption,
     DeviceOption,
@@ -42,7 +42,7 @@ def search(
     overrides: Overrides = None,
 ) -> None:
     """Search the context lengths; DIR/architecture.json is the result."""
-    config = configured(
+    config = configure(
         task,
         space,
         strategy,

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from dpl_nas.cli.progress import ConsoleObserver, QuietObserver
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer
 from dpl_nas.process.notes import let_notes_through
 from dpl_nas.process.signals import ended_by_signals
@@ -58,7 +58,7 @@ def job(
     that says how the run in ``folder`` goes on, or ``goes_on``.
     """
     hint = f"the same command with --resume goes on with {folder}" if folder else goes_on
-    said = f"interrupted{hint and f'; {printable(hint)}'}\n"
+    said = f"interrupted{hint and f'; {make_printable(hint)}'}\n"
     with ExitStack() as stack:
         stack.enter_context(_stdout_kept_clean())
         stack.enter_context(_libraries_silenced())

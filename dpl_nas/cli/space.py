@@ -10,7 +10,7 @@ import typer
 from dpl_nas.cli.options import JsonOption
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
-from dpl_nas.errors import DplError, shortened
+from dpl_nas.errors import DplError, shorten
 
 if TYPE_CHECKING:
     from dpl_nas.space import Space
@@ -86,7 +86,7 @@ def validate(
                 space = load_space(file)
                 typer.echo(f"{file}: valid{f'; {_limit_line(space)}' if space.limits else ''}")
             for problem in found:
-                typer.echo(f"{shortened(file)}: {problem}", err=True)
+                typer.echo(f"{shorten(file)}: {problem}", err=True)
     if any(reports.values()):
         raise typer.Exit(2)
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 
 if TYPE_CHECKING:
     from dpl_nas.runs.result import EvaluationResult, Lengths, RunResult
@@ -37,7 +37,7 @@ def show_result(console: Console, result: RunResult) -> None:
         "accuracy",
         "macro-F1",
         "vectors",
-        title=f"{printable(result.task)}, {result.shots} shots, seed {result.seed}",
+        title=f"{make_printable(result.task)}, {result.shots} shots, seed {result.seed}",
     )
     for key, design in _DESIGNS.items():
         test = result.test.get(key)
@@ -57,9 +57,9 @@ def show_result(console: Console, result: RunResult) -> None:
 
 def show_files(console: Console, folder: Path) -> None:
     """Where the run is, and its pictures."""
-    console.print(f"run    {printable(str(folder))}", highlight=False)
+    console.print(f"run    {make_printable(str(folder))}", highlight=False)
     for picture in sorted(folder.glob("*.png")):
-        console.print(f"       {printable(str(picture))}", highlight=False)
+        console.print(f"       {make_printable(str(picture))}", highlight=False)
 
 
 def show_lengths(console: Console, lengths: Lengths, ties: Sequence[str] = ()) -> None:
@@ -85,7 +85,7 @@ def show_metrics(console: Console, result: EvaluationResult) -> None:
     shown = table("task", "accuracy", "macro-F1", "test images")
     found = result.test["found"]
     shown.add_row(
-        printable(result.task),
+        make_printable(result.task),
         f"{found.accuracy:.1%}",
         f"{found.macro_f1:.1%}",
         str(found.images),

@@ -88,7 +88,7 @@ def analyse(cells: Iterable[Cell], baseline: str | None = None, *, seed: int = 0
         If there are no cells, two are the same, a name is both strategy and reference, or the
         baseline is none of them.
     """
-    cells = _checked(tuple(cells))
+    cells = _check_each(tuple(cells))
     strategies = unique(cell.strategy for cell in cells if not cell.reference)
     references = unique(cell.strategy for cell in cells if cell.reference)
     settings = unique(Setting(cell.space, cell.shots) for cell in cells)
@@ -122,7 +122,7 @@ def analyse(cells: Iterable[Cell], baseline: str | None = None, *, seed: int = 0
     )
 
 
-def _checked(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+def _check_each(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     if not cells:
         raise ComparisonError("there is nothing to compare: expected at least one cell")
     seen: set[tuple[str, Block]] = set()

@@ -263,7 +263,7 @@ def plot_vectors(
     panels = {
         title: shown
         for title, rows in panels.items()
-        if (shown := {name: kept for name, spaces in rows.items() if (kept := _filled(spaces))})
+        if (shown := {name: kept for name, spaces in rows.items() if (kept := _fill(spaces))})
     }
     if not panels:
         raise ValueError("there is nothing to plot: no cell has a test accuracy")
@@ -447,7 +447,7 @@ def _names(rows: Iterable[Mapping[str, object]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def _filled(
+def _fill(
     spaces: Mapping[str, Sequence[tuple[float, float]]],
 ) -> dict[str, Sequence[tuple[float, float]]]:
     return {space: points for space, points in spaces.items() if points}

@@ -22,14 +22,14 @@ from dpl_nas.comparison.tables import (
     comparison_table,
     cost_table,
     detail_tables,
-    escaped,
+    escape,
     failure_table,
     found_table,
     markdown,
     rank_table,
 )
 from dpl_nas.io.files import write_json, write_text
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 
 __all__ = ["markdown_tables", "write_report"]
 
@@ -117,7 +117,7 @@ def markdown_tables(cells: Iterable[Cell], baseline: str | None = None, *, seed:
         cost_table(analysis),
     ]
     told = [*caveats(analysis), *map(conclusion, analysis.comparisons)]
-    return f"{markdown(grids)}\n" + "".join(f"- {escaped(sentence)}\n" for sentence in told)
+    return f"{markdown(grids)}\n" + "".join(f"- {escape(sentence)}\n" for sentence in told)
 
 
 def _csv(cells: Sequence[Cell]) -> str:
@@ -128,7 +128,7 @@ def _csv(cells: Sequence[Cell]) -> str:
         row["lengths"] = json.dumps(row["lengths"])
         for key, value in row.items():
             if isinstance(value, str):
-                text = printable(value)
+                text = make_printable(value)
                 # Spreadsheets would take it for a formula, blanks before it or not.
                 row[key] = f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
     writer = csv.DictWriter(stream, rows[0], lineterminator="\n")

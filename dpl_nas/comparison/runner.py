@@ -12,10 +12,10 @@ from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
 from dpl_nas.io.files import names_in, read_json, read_sealed, write_json
-from dpl_nas.io.locks import claimed
+from dpl_nas.io.locks import claim
 from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.process.scheduler import LostJobError, Processes, completed
+from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
 from dpl_nas.tasks import few_shot_split, load_task, task_digest
 
@@ -235,7 +235,7 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
     """Run cells in processes of their own; those that are interrupted go on with the next call."""
     with closing(Processes(jobs, _cell, once=True)) as workers:
         numbers = {id(job): index for index, job in work}
-        for job, pending in completed(workers, [job for _, job in work]):
+        for job, pending in run_jobs(workers, [job for _, job in work]):
             try:
                 cell = pending.result()
             except LostJobError as error:
@@ -293,7 +293,7 @@ def _strategy(job: _Job) -> Cell:
 def _reference(job: _Job) -> Cell:
     from dpl_nas.backbone import load_backbone
     from dpl_nas.training import train
-    from dpl_nas.training.evaluation import prompted, score, zero_shot
+    from dpl_nas.training.evaluation import build_classifier, score, zero_shot
     from dpl_nas.training.problem import Problem
 
     config = job.config
@@ -309,7 +309,7 @@ def _reference(job: _Job) -> Cell:
         classifier = zero_shot(task, backbone)
     else:
         design = problem.space.uniform(int(job.name.split()[0]))
-        classifier = prompted(train(design, problem), backbone)
+        classifier = build_classifier(train(design, problem), backbone)
     metrics = score({"it": classifier}, task.test, len(task.class_names))["it"]
     return Cell(
         **_head(job),
@@ -363,7 +363,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
-    with claimed(
+    with claim(
         folder / LOCK,
         f"{folder} is in use by a comparison that is still going: wait, or use another folder",
     ):

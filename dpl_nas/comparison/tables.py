@@ -19,7 +19,7 @@ from dpl_nas.comparison.formats import (
 )
 from dpl_nas.comparison.pairs import Comparison
 from dpl_nas.comparison.summaries import Accuracy, Setting
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 
 __all__ = [
     "Grid",
@@ -27,7 +27,7 @@ __all__ = [
     "comparison_table",
     "cost_table",
     "detail_tables",
-    "escaped",
+    "escape",
     "failure_table",
     "found_table",
     "markdown",
@@ -327,8 +327,8 @@ def markdown(grids: Iterable[Grid]) -> str:
 
 
 def _markdown(grid: Grid, note: str) -> str:
-    lines = [f"**{escaped(grid.title)}**", ""]
-    lines.append(_line(map(escaped, grid.columns)))
+    lines = [f"**{escape(grid.title)}**", ""]
+    lines.append(_line(map(escape, grid.columns)))
     lines.append(
         _line("---" if index < grid.labels else "---:" for index in range(len(grid.columns)))
     )
@@ -336,7 +336,7 @@ def _markdown(grid: Grid, note: str) -> str:
         lines.append(
             _line(
                 f"**{text}**" if (row, column) in grid.strong else text
-                for column, text in enumerate(map(escaped, texts))
+                for column, text in enumerate(map(escape, texts))
             )
         )
     if note:
@@ -348,9 +348,9 @@ def _line(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """``text`` so that Markdown shows it as it is; an underscore within a word is no markup."""
-    text = printable(" ".join(text.split()))
+    text = make_printable(" ".join(text.split()))
     # Dollars begin formulas on GitHub, and & a character by its name.
     text = re.sub(r"[\\|*`\[$~]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])", r"\\\g<0>", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)

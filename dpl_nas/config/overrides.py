@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dpl_nas.errors import ConfigError, shortened
-from dpl_nas.io.yaml_values import NotYamlError, parse_yaml, shown
+from dpl_nas.errors import ConfigError, shorten
+from dpl_nas.io.yaml_values import NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["parse_overrides", "put"]
 
@@ -26,18 +26,18 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"expected KEY=VALUE, found {shown(override)}")
+            raise ConfigError(f"expected KEY=VALUE, found {abbreviate(override)}")
         if not all(key.split(".")):
             raise ConfigError(
                 "expected KEY=VALUE with a KEY of names joined by single dots, found "
-                f"{shown(override)}"
+                f"{abbreviate(override)}"
             )
         try:
             values[key] = parse_yaml(text)
         except NotYamlError as problem:
             raise ConfigError(
-                f"the value of {shortened(key, 100)} is not valid YAML: {problem} "
-                f"(found {shown(text)})"
+                f"the value of {shorten(key, 100)} is not valid YAML: {problem} "
+                f"(found {abbreviate(text)})"
             ) from problem
     return values
 
@@ -49,7 +49,7 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
         parts.insert(0, "strategy")
     if key in _CHOSEN and not isinstance(value, Mapping):
         raise ConfigError(
-            f"{key} holds settings, found {key}={shown(value)}: choose another {key} with "
+            f"{key} holds settings, found {key}={abbreviate(value)}: choose another {key} with "
             f"--{key}, or set keys such as {_CHOSEN[key]}"
         )
     place: Any = data
@@ -59,7 +59,7 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
             child = place[part] = {}
         if not isinstance(child, Mapping):
             raise ConfigError(
-                f"unknown key {shortened(key, 100)}: {part:.60} has no settings of its own"
+                f"unknown key {shorten(key, 100)}: {part:.60} has no settings of its own"
             )
         place = child
     place[parts[-1]] = value

@@ -15,7 +15,7 @@ from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, validated
+from dpl_nas.io.validation import Frozen, Name, validate
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
 
@@ -125,7 +125,7 @@ def load_strategy(name_or_path: str | Path) -> StrategyConfig:
     """
     path = preset_path("strategies", name_or_path, "strategy", StrategyError)
     data = {"name": path.stem, **read_yaml(path, "strategy", StrategyError)}
-    return validated(StrategyConfig, data, f"strategy {name_or_path}", StrategyError)
+    return validate(StrategyConfig, data, f"strategy {name_or_path}", StrategyError)
 
 
 def resolve(
@@ -156,4 +156,4 @@ def resolve(
     }
     for key, value in parse_overrides(overrides).items():
         put(data, key, value)
-    return validated(RunConfig, data, "configuration", ConfigError)
+    return validate(RunConfig, data, "configuration", ConfigError)

@@ -21,7 +21,7 @@ from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, label_of
 from dpl_nas.strategy import DARTS, Found, OneShot, Search, SearchResult
-from dpl_nas.strategy.one_shot import shared_outcome, trained
+from dpl_nas.strategy.one_shot import measure_shared, train_supernet
 from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet.images import Supernet
 from dpl_nas.tasks import load_task
@@ -177,9 +177,9 @@ class _SharedScores(OneShot):
     def explore(self, search: Search) -> Found:
         """Train the supernet and look at each of them; none is trained."""
         supernet = Supernet(search, self.settings)
-        clip = trained(search, supernet, self.settings)
+        clip = train_supernet(search, supernet, self.settings)
         self.scores = [
-            shared_outcome(search, supernet, clip, each).score for each in self._architectures
+            measure_shared(search, supernet, clip, each).score for each in self._architectures
         ]
         best = max(range(len(self.scores)), key=self.scores.__getitem__)
         return Found(self._architectures[best], stopped_by=StopReason.EPOCHS)

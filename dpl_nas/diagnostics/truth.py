@@ -16,12 +16,12 @@ from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.files import names_in
-from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.process.scheduler import Here, Processes, Workers, completed
+from dpl_nas.process.scheduler import Here, Processes, Workers, run_jobs
 from dpl_nas.space import Architecture, Tower
 from dpl_nas.tasks import few_shot_split, load_task, task_digest
-from dpl_nas.training.evaluation import prompted, score
+from dpl_nas.training.evaluation import build_classifier, score
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
 
@@ -122,7 +122,7 @@ def train_and_test(
     wanted = {job.key: job for job in (_Job(*pair, images[pair[1]]) for pair in pairs)}
     with Ledger(folder / _TESTED, identity) as ledger:
         lines = [
-            validated(Tested, line, f"line {number} of {folder / _TESTED}", CheckpointError)
+            validate(Tested, line, f"line {number} of {folder / _TESTED}", CheckpointError)
             for number, line in enumerate(ledger.entries, start=2)
         ]
         for line in lines:
@@ -135,7 +135,7 @@ def train_and_test(
         missing = [job for key, job in wanted.items() if key not in found]
         observer.begin(Stage.TEST, len(wanted), len(wanted) - len(missing))
         with closing(_workers(config, jobs if len(missing) > 1 else 1)) as workers:
-            for job, pending in completed(workers, missing):
+            for job, pending in run_jobs(workers, missing):
                 tested = pending.result()
                 ledger.append(tested.model_dump(mode="json"))
                 found[job.key] = tested
@@ -190,7 +190,7 @@ class _Bench:
         started = time.perf_counter()
         prompts = self._training(job.seed).train(job.architecture)
         metrics = score(
-            {"it": prompted(prompts, self._problem.backbone)},
+            {"it": build_classifier(prompts, self._problem.backbone)},
             self._problem.task.test,
             len(self._problem.task.class_names),
             batch_size=self._batch_size,

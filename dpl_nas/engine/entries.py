@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from dpl_nas.engine.evaluation import Cost, Outcome
 from dpl_nas.errors import ArchitectureError, CheckpointError
-from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Space, Tower
 
 __all__ = ["ChargeEntry", "Entry", "TrialEntry", "parse_entry", "trial_key"]
@@ -149,8 +149,8 @@ def parse_entry(line: dict[str, Any], space: Space, where: str) -> Entry:
         If a search has not written it; the message begins with ``where``.
     """
     if "charge" in line:
-        return validated(ChargeEntry, line, where, CheckpointError)
-    entry = validated(TrialEntry, line, where, CheckpointError)
+        return validate(ChargeEntry, line, where, CheckpointError)
+    entry = validate(TrialEntry, line, where, CheckpointError)
     try:
         space.architecture_of(entry.lengths)
     except ArchitectureError as error:

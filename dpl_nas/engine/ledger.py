@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Self
 
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.files import read_bytes, sync, sync_name
-from dpl_nas.io.json_values import parse_json, sealed, unsealed
-from dpl_nas.io.locks import claimed_file
+from dpl_nas.io.json_values import parse_json, seal, unseal
+from dpl_nas.io.locks import claim_file
 
 __all__ = ["Ledger", "read_ledger"]
 
@@ -57,7 +57,7 @@ class Ledger:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         # Closed in __exit__ and on any error below.
-        self._file: BinaryIO = claimed_file(
+        self._file: BinaryIO = claim_file(
             path, f"{path} is in use by a search that is still going: wait, or use another folder"
         )
         try:
@@ -90,12 +90,12 @@ class Ledger:
             If it cannot be written. Then the ledger is as it was.
         """
         kept = dict(entry)
-        self._write(sealed(kept))
+        self._write(seal(kept))
         self.entries.append(kept)
 
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
         content = read_bytes(self._path)
-        lines, self._whole = _parsed(self._path, content)
+        lines, self._whole = _parse(self._path, content)
         if not lines and not _begins_a_ledger(content):
             raise CheckpointError(f"{self._path} is not a ledger: use another folder")
         self._file.truncate(self._whole)
@@ -138,7 +138,7 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         If there is no such file, or it is not a ledger.
     """
     try:
-        lines, _ = _parsed(path, read_bytes(path))
+        lines, _ = _parse(path, read_bytes(path))
     except CheckpointError as error:
         raise CheckpointError(f"cannot read a ledger: {error}") from error
     if not lines:
@@ -153,7 +153,7 @@ def _begins_a_ledger(content: bytes) -> bool:
     return content.startswith(head) or head.startswith(content) or not content.strip(b"\0\n")
 
 
-def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
+def _parse(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
     """The whole lines of a ledger, and how many bytes they are."""
     lines: list[dict[str, Any]] = []
     whole = 0
@@ -179,7 +179,7 @@ def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
                 )
         else:
             try:
-                line = unsealed(line)
+                line = unseal(line)
             except ValueError:
                 raise _damaged(path, number) from None
         lines.append(line)

@@ -21,7 +21,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit, task_digest
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluation import Classifier, prompted
+from dpl_nas.training.evaluation import Classifier, build_classifier
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
 
@@ -127,7 +127,7 @@ class FewShotTrials:
         prompts = self._training.train(
             architecture, epochs=epochs, state=state, observer=observer, stage=Stage.TRIAL
         )
-        outcome = self.validate(prompted(prompts, self._backbone))
+        outcome = self.validate(build_classifier(prompts, self._backbone))
         return outcome, time.perf_counter() - started
 
     def validate(self, classifier: Classifier) -> Outcome:

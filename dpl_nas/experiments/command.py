@@ -19,7 +19,7 @@ _NAMED = ("task", "space", "strategy", "shots", "seed", "device")
 
 def trial_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of ``python -m dpl_nas.experiments.trial``; those of this process by default."""
-    return _filled(argparse.ArgumentParser, arguments)
+    return _fill(argparse.ArgumentParser, arguments)
 
 
 def trial_config(options: argparse.Namespace, parameters: Mapping[str, Any]) -> RunConfig:
@@ -71,7 +71,7 @@ def command_options(command: str) -> argparse.Namespace:
     end = next(
         (at for at, word in enumerate(words) if word and set(word) <= set("();<>|&")), len(words)
     )
-    return _filled(_Quoted, words[:end])
+    return _fill(_Quoted, words[:end])
 
 
 class _Quoted(argparse.ArgumentParser):
@@ -81,7 +81,7 @@ class _Quoted(argparse.ArgumentParser):
         raise ExperimentError(f"the command of the experiment's trials is not valid: {message}")
 
 
-def _filled(
+def _fill(
     kind: type[argparse.ArgumentParser], arguments: Sequence[str] | None
 ) -> argparse.Namespace:
     parser = kind(

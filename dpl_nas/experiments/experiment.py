@@ -161,7 +161,7 @@ def find_experiment(
             )
         return found
     home = home or Path.home() / "nni-experiments"
-    listed = _listed(home).get(experiment, {})
+    listed = _read_list(home).get(experiment, {})
     try:
         found = read_port(int(listed["port"]))
         if found.id == experiment:
@@ -180,9 +180,9 @@ def read_port(port: int) -> Experiment:
         If there is no server of NNI.
     """
     try:
-        profile = _asked(port, "experiment")
-        status = _asked(port, "check-status")["status"]
-        jobs = _asked(port, "trial-jobs")
+        profile = _ask(port, "experiment")
+        status = _ask(port, "check-status")["status"]
+        jobs = _ask(port, "trial-jobs")
         trials = [
             ExperimentTrial(
                 job["trialJobId"],
@@ -264,14 +264,14 @@ def _experiment(
     )
 
 
-def _asked(port: int, path: str) -> Any:
+def _ask(port: int, path: str) -> Any:
     # A proxy of the environment is no way to this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{port}/api/v1/nni/{path}", timeout=_SECONDS) as answer:
         return json.load(answer)
 
 
-def _listed(home: Path) -> dict[str, dict[str, Any]]:
+def _read_list(home: Path) -> dict[str, dict[str, Any]]:
     """NNI's own list of experiments by id; nothing where there is none."""
     try:
         listed = json.loads((home / ".experiment").read_text("utf-8"))

@@ -11,7 +11,7 @@ from dpl_nas.errors import ArchitectureError, ExperimentError
 from dpl_nas.experiments.command import command_options, trial_config
 from dpl_nas.experiments.experiment import Experiment
 from dpl_nas.io.presets import preset_names
-from dpl_nas.nni.search_space import described_architecture, is_architecture
+from dpl_nas.nni.search_space import is_architecture, parse_architecture
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space
 
@@ -43,7 +43,7 @@ def experiment_config(experiment: Experiment, device: str | None = None) -> RunC
         )
     code = Path(str(settings.get("trialCodeDirectory", ".")))
     for name in ("task", "space", "strategy"):
-        setattr(options, name, _located(getattr(options, name), code))
+        setattr(options, name, _locate(getattr(options, name), code))
     config = trial_config(options, {"device": device} if device else {})
     most = experiment.most
     return config.model_copy(
@@ -75,7 +75,7 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
             found.append(
                 Evaluation(
                     number=len(found),
-                    architecture=described_architecture(space, result["lengths"]),
+                    architecture=parse_architecture(space, result["lengths"]),
                     epochs=int(result["epochs"]),
                     outcome=Outcome(
                         float(result["default"]),
@@ -105,7 +105,7 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
     return tuple(found)
 
 
-def _located(value: str, code: Path) -> str:
+def _locate(value: str, code: Path) -> str:
     """A name as it is; a path as the trials found it, who start in ``code``."""
     if value in {*preset_names("search_spaces"), *preset_names("strategies")}:
         return value

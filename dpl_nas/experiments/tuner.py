@@ -15,11 +15,11 @@ from nni.tuner import Tuner
 
 from dpl_nas.config import EvolutionSettings, RandomSettings, TpeSettings
 from dpl_nas.errors import ArchitectureError, ConfigError, SpaceError
-from dpl_nas.io.validation import validated
+from dpl_nas.io.validation import validate
 from dpl_nas.nni.search_space import (
     architecture_of_parameters,
-    described_architecture,
     nni_search_space,
+    parse_architecture,
 )
 from dpl_nas.nni.tpe import FittingTpe
 from dpl_nas.seeds import derive_seed
@@ -139,7 +139,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         try:
             # Of trials that began at the same time NNI may mix the parameters up.
             architecture = (
-                described_architecture(self._space, result["lengths"])
+                parse_architecture(self._space, result["lengths"])
                 if "lengths" in result
                 else architecture_of_parameters(self._space, parameters)
             )
@@ -204,10 +204,10 @@ def _proposer(algorithm: Algorithm, space: Space, settings: dict[str, Any], seed
     what = (settings, "FittingTuner", ConfigError)
     match algorithm:
         case "evolution":
-            return _Evolution(space, validated(EvolutionSettings, *what))
+            return _Evolution(space, validate(EvolutionSettings, *what))
         case "tpe":
-            return FittingTpe(space, validated(TpeSettings, *what), seed)
+            return FittingTpe(space, validate(TpeSettings, *what), seed)
         case "random":
-            validated(RandomSettings, *what)
+            validate(RandomSettings, *what)
             return _Draws(space)
     raise ConfigError(f"expected the algorithm evolution, tpe or random, found {algorithm!r}")

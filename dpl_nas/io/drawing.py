@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, ParamSpec
 
 from dpl_nas.io.files import atomic_path
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def literal(text: str, width: int = 40) -> str:
     """
     text = "\n".join(
         line if len(line) <= width else f"{line[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
-        for line in map(printable, text.split("\n"))
+        for line in map(make_printable, text.split("\n"))
     )
     return f" {text}" if text.startswith("_") else text
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dpl_nas.errors import CheckpointError, DplWarning, OutputError, shortened
-from dpl_nas.io.json_values import CHECKSUM, parse_json, sealed, unsealed
+from dpl_nas.errors import CheckpointError, DplWarning, OutputError, shorten
+from dpl_nas.io.json_values import CHECKSUM, parse_json, seal, unseal
 
 __all__ = [
     "MAX_BYTES",
@@ -25,7 +25,7 @@ __all__ = [
     "go_on_without",
     "is_regular",
     "names_in",
-    "opened",
+    "open_file",
     "read_bytes",
     "read_json",
     "read_sealed",
@@ -103,7 +103,7 @@ def is_regular(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def open_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file to read from. Pipes and devices, which may have no end, are refused.
 
     Raises
@@ -139,7 +139,7 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     CheckpointError
         If it cannot be read, is no file, or is larger than ``most`` bytes.
     """
-    with opened(path) as stream:
+    with open_file(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
         raise CheckpointError(f"{path} is larger than {most:,} bytes: give another file")
@@ -219,7 +219,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` atomically as indented JSON; a mapping with its checksum."""
-    content = sealed(value) if isinstance(value, Mapping) else value
+    content = seal(value) if isinstance(value, Mapping) else value
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
@@ -236,9 +236,7 @@ def read_json(path: Path) -> Any:
     value = _read(path)
     if not isinstance(value, dict) or CHECKSUM not in value:
         return value
-    return _unsealed(
-        path, value, f"restore the file, or remove the key {CHECKSUM} if you changed it"
-    )
+    return _unseal(path, value, f"restore the file, or remove the key {CHECKSUM} if you changed it")
 
 
 def read_sealed(path: Path, remedy: str) -> dict[str, Any]:
@@ -260,7 +258,7 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any]:
             f"{path} has no checksum ({CHECKSUM}), so it is damaged, changed by hand or of another "
             f"version of dpl_nas: {remedy}"
         )
-    return _unsealed(path, value, remedy)
+    return _unseal(path, value, remedy)
 
 
 def _read(path: Path, remedy: str = "") -> Any:
@@ -268,14 +266,14 @@ def _read(path: Path, remedy: str = "") -> Any:
     try:
         return parse_json(content.decode("utf-8"))
     except ValueError as error:
-        problem = shortened(str(error))
+        problem = shorten(str(error))
         raise CheckpointError(
             f"{path} is not a readable JSON file: {problem}{remedy and f'; {remedy}'}"
         ) from error
 
 
-def _unsealed(path: Path, value: dict[str, Any], remedy: str) -> dict[str, Any]:
+def _unseal(path: Path, value: dict[str, Any], remedy: str) -> dict[str, Any]:
     try:
-        return unsealed(value)
+        return unseal(value)
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged, as {error}: {remedy}") from None

@@ -13,9 +13,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from dpl_nas.errors import shortened
+from dpl_nas.errors import shorten
 
-__all__ = ["CHECKSUM", "parse_json", "sealed", "unsealed"]
+__all__ = ["CHECKSUM", "parse_json", "seal", "unseal"]
 
 #: The last key of a mapping with a checksum.
 CHECKSUM = "sha256"
@@ -44,14 +44,14 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+def seal(value: Mapping[str, Any]) -> dict[str, Any]:
     """``value`` as plain values of JSON, with its checksum as the last key."""
     plain = json.loads(json.dumps(value))
     return {**plain, CHECKSUM: _digest(plain)}
 
 
-def unsealed(value: Any) -> dict[str, Any]:
-    """What :func:`sealed` was given, as it comes back from JSON.
+def unseal(value: Any) -> dict[str, Any]:
+    """What :func:`seal` was given, as it comes back from JSON.
 
     Raises
     ------
@@ -85,11 +85,11 @@ def _no_number(text: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{shortened(text, 40)} is not a finite number")
+        raise ValueError(f"{shorten(text, 40)} is not a finite number")
     return value
 
 
 def _whole(text: str) -> int:
     if len(text) > _MAX_DIGITS:
-        raise ValueError(f"{shortened(text, 40)} is a number of too many digits")
+        raise ValueError(f"{shorten(text, 40)} is a number of too many digits")
     return int(text)

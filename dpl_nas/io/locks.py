@@ -14,11 +14,11 @@ from pathlib import Path
 from dpl_nas.errors import OutputError
 from dpl_nas.io.files import UNSUPPORTED, go_on_without
 
-__all__ = ["claimed", "claimed_file"]
+__all__ = ["claim", "claim_file"]
 
 
 @contextmanager
-def claimed(path: Path, busy: str) -> Iterator[None]:
+def claim(path: Path, busy: str) -> Iterator[None]:
     """Hold the lock ``path``, an empty file that is made if it is not there, in the context.
 
     Raises
@@ -27,7 +27,7 @@ def claimed(path: Path, busy: str) -> Iterator[None]:
         With the sentence ``busy``, if another process holds it; if it is no lock of ours, or
         cannot be made.
     """
-    with claimed_file(path, busy) as stream:
+    with claim_file(path, busy) as stream:
         if os.fstat(stream.fileno()).st_size:
             raise OutputError(
                 f"{path} is not empty, so another program has made it: use another folder"
@@ -35,7 +35,7 @@ def claimed(path: Path, busy: str) -> Iterator[None]:
         yield
 
 
-def claimed_file(path: Path, busy: str) -> io.FileIO:
+def claim_file(path: Path, busy: str) -> io.FileIO:
     """Open a file to read and append, and be the only process to do so until it is closed.
 
     It is made if it is not there, and left as it is otherwise. What a link leads to is

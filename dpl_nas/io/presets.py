@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from dpl_nas.errors import CheckpointError, DplError, shortened
+from dpl_nas.errors import CheckpointError, DplError, shorten
 from dpl_nas.io.files import read_bytes
-from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, parse_yaml, shown
+from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["preset_names", "preset_path", "read_yaml"]
 
@@ -49,14 +49,14 @@ def preset_path(
         path = Path(text)
         if not path.is_file():
             problem = "is not a file" if os.path.lexists(path) else "does not exist"
-            raise error(f"{kind} file {shortened(text)} {problem}")
+            raise error(f"{kind} file {shorten(text)} {problem}")
         return path
     names = preset_names(collection)
     if text not in names:
         close = difflib.get_close_matches(text, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise error(
-            f"unknown {kind} '{shortened(text)}': known are {', '.join(names)}, or give the path "
+            f"unknown {kind} '{shorten(text)}': known are {', '.join(names)}, or give the path "
             f"of a .yml file{hint}"
         )
     return _folder(collection) / f"{text}.yml"
@@ -79,5 +79,7 @@ def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
     except NotYamlError as problem:
         raise error(f"{kind} file {path} is not valid YAML: {problem}") from problem
     if not isinstance(value, dict):
-        raise error(f"{kind} file {path} must hold a mapping of settings, found {shown(value)}")
+        raise error(
+            f"{kind} file {path} must hold a mapping of settings, found {abbreviate(value)}"
+        )
     return value

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["make_printable"]
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """``text`` with a backslash and a code for what terminals obey and files cannot hold.
 
     Line ends, escape sequences, marks that turn the direction of writing, and bytes that are no

@@ -14,11 +14,11 @@ from pydantic import (
     ValidationError,
 )
 
-from dpl_nas.errors import DplError, shortened
+from dpl_nas.errors import DplError, shorten
 from dpl_nas.io.suggestions import meant
-from dpl_nas.io.yaml_values import shown
+from dpl_nas.io.yaml_values import abbreviate
 
-__all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validated"]
+__all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validate"]
 
 
 class Frozen(BaseModel):
@@ -72,7 +72,7 @@ def _whole_numbers(value: Any) -> Any:
     ]
     if wrong:
         raise ValueError(
-            f"expected whole numbers of 0 or more, not {', '.join(map(shown, wrong[:4]))}"
+            f"expected whole numbers of 0 or more, not {', '.join(map(abbreviate, wrong[:4]))}"
         )
     large = [item for item in value if item > _LARGEST]
     if large:
@@ -84,7 +84,7 @@ def _whole_numbers(value: Any) -> Any:
 
 def _about(number: int) -> str:
     # Floats end at 2**1024.
-    return f"{number:.3g}" if number.bit_length() < 1024 else shown(number)
+    return f"{number:.3g}" if number.bit_length() < 1024 else abbreviate(number)
 
 
 WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field(min_length=1)]
@@ -98,7 +98,7 @@ _LONG = 100
 Value = TypeVar("Value", bound=BaseModel)
 
 
-def validated(model: type[Value], data: Any, what: str, error: type[DplError]) -> Value:
+def validate(model: type[Value], data: Any, what: str, error: type[DplError]) -> Value:
     """``data`` as a ``model``.
 
     Raises
@@ -128,14 +128,14 @@ def problems_of(
     parts = []
     for item in problem.errors(include_url=False):
         keys = [str(part) for part in item["loc"]]
-        where = shortened(".".join(keys), _LONG) if keys else "the value"
+        where = shorten(".".join(keys), _LONG) if keys else "the value"
         if item["type"] == "extra_forbidden":
             parts.append(f"unknown key {where or repr(where)}{meant(model, item['loc'], data)}")
             continue
-        message = shortened(item["msg"].removeprefix("Value error, "))
+        message = shorten(item["msg"].removeprefix("Value error, "))
         if item["type"] == "model_type":
             # pydantic names a class of ours.
             message = "expected a mapping of settings"
-        found = "" if item["type"] == "missing" else f" (found {shown(item['input'])})"
+        found = "" if item["type"] == "missing" else f" (found {abbreviate(item['input'])})"
         parts.append(f"{where}: {message[:1].lower()}{message[1:]}{found}")
     return parts

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from dpl_nas.errors import shortened
+from dpl_nas.errors import shorten
 
-__all__ = ["MAX_BYTES", "NotYamlError", "dump_yaml", "parse_yaml", "shown"]
+__all__ = ["MAX_BYTES", "NotYamlError", "abbreviate", "dump_yaml", "parse_yaml"]
 
 #: No configuration is longer; a file that is was probably meant for something else.
 MAX_BYTES = 1_000_000
@@ -64,7 +64,7 @@ class NotYamlError(ValueError):
     """A text is not YAML, or says something twice."""
 
 
-def shown(value: Any) -> str:
+def abbreviate(value: Any) -> str:
     """A value for an error: 60 characters at most.
 
     Nothing but the beginning is looked at. With aliases, a few lines of YAML can stand for more
@@ -96,7 +96,7 @@ def parse_yaml(text: str) -> Any:
     except RecursionError:
         raise NotYamlError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError, LookupError) as problem:
-        raise NotYamlError(shortened(" ".join(str(problem).split()), 300)) from problem
+        raise NotYamlError(shorten(" ".join(str(problem).split()), 300)) from problem
 
 
 def dump_yaml(value: Any) -> str:
@@ -115,7 +115,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "tag", None) is not None:
-            tag = shortened(str(event.tag).replace(_TAG, "!!"), 40)
+            tag = shorten(str(event.tag).replace(_TAG, "!!"), 40)
             raise NotYamlError(f"{_line(event)} has the tag {tag}: leave it out")
         self._depth += 1
         if self._depth > _MAX_DEPTH:
@@ -128,7 +128,7 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key in _texts(node):
             if key.value in seen:
-                name = shortened(key.value, 60)
+                name = shorten(key.value, 60)
                 raise NotYamlError(f"{_line(key)} has the key {name} again: remove one")
             seen.add(key.value)
         self.flatten_mapping(node)
@@ -147,7 +147,7 @@ class _Loader(yaml.SafeLoader):
         # YAML writes .inf and .nan.
         value = float(re.sub(r"\.([iInN])", r"\1", text))
         if math.isinf(value) and any(map(str.isdigit, text)):
-            raise NotYamlError(f"{shortened(text, 40)} is too large a number")
+            raise NotYamlError(f"{shorten(text, 40)} is too large a number")
         return value
 
 
@@ -184,7 +184,7 @@ def _texts(node: yaml.MappingNode) -> list[yaml.ScalarNode]:
         if not isinstance(key, yaml.ScalarNode):
             raise NotYamlError(f"{_line(key)} has a key that is not a text")
         if key.tag != _STR:
-            name = shortened(key.value, 60)
+            name = shorten(key.value, 60)
             kind = _KINDS[key.tag.removeprefix(_TAG)]
             raise NotYamlError(
                 f"{_line(key)} has the key {name or 'without a name'}, which is {kind} to YAML: "
@@ -196,7 +196,7 @@ def _texts(node: yaml.MappingNode) -> list[yaml.ScalarNode]:
 def _short_number(text: str) -> str:
     if len(text) > _MAX_DIGITS:
         raise NotYamlError(
-            f"{shortened(text, 40)} is a number of more than {_MAX_DIGITS} characters: put it in "
+            f"{shorten(text, 40)} is a number of more than {_MAX_DIGITS} characters: put it in "
             "quotes if it is a text"
         )
     return text

@@ -140,10 +140,10 @@ def object_caption(
         phrase += f" at the {place}"
     if ground:
         phrase += f" on a {ground} background"
-    return _filled(phrase, rng, TEMPLATES)
+    return _fill(phrase, rng, TEMPLATES)
 
 
-def _filled(phrase: str, rng: random.Random, templates: Sequence[str]) -> str:
+def _fill(phrase: str, rng: random.Random, templates: Sequence[str]) -> str:
     # The plain template is the one that tasks use most.
     template = templates[0] if rng.random() < 0.25 else rng.choice(templates)
     return template.replace("{}", phrase)
@@ -154,7 +154,7 @@ def count_caption(rng: random.Random, number: int, shape: str | None) -> str:
     noun = _spoken(shape, rng) if shape else rng.choice(_NOUNS)
     name = NUMBER_NAMES[number - 1]
     phrase = f"{name} {noun if number == 1 else plural(noun)}"
-    return _filled(phrase, rng, _PLURAL_TEMPLATES)
+    return _fill(phrase, rng, _PLURAL_TEMPLATES)
 
 
 def relation_caption(rng: random.Random, relation: str, first: str, second: str) -> str:
@@ -164,7 +164,7 @@ def relation_caption(rng: random.Random, relation: str, first: str, second: str)
         phrase = rng.choice(straight).format(first, second)
     else:
         phrase = rng.choice(converse).format(second, first)
-    return _filled(phrase, rng, _PLURAL_TEMPLATES)
+    return _fill(phrase, rng, _PLURAL_TEMPLATES)
 
 
 def glyph_caption(rng: random.Random, character: str) -> str:

@@ -19,13 +19,13 @@ from dpl_nas.mini.scenes import (
     Variety,
     counted,
     glyphs,
-    painted,
+    paint,
     pairs,
     singles,
 )
 from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, RARE_SHAPES, SHAPES
 
-__all__ = ["GATES", "GateReport", "measure_gates", "normalized", "zero_shot_accuracies"]
+__all__ = ["GATES", "GateReport", "measure_gates", "normalize", "zero_shot_accuracies"]
 
 #: Least zero-shot accuracy of a model that may be shipped.
 GATES: Mapping[str, float] = MappingProxyType({"basic shapes": 0.75, "rare shapes": 0.50})
@@ -60,7 +60,7 @@ class GateReport:
         return all(self.accuracies[name] >= gate for name, gate in self.gates.items())
 
 
-def normalized(images: Tensor) -> Tensor:
+def normalize(images: Tensor) -> Tensor:
     """What `mini_preprocess` makes of images ``(b, 3, h, w)`` in 0..1 of the right size."""
     mean = torch.tensor(IMAGE_MEAN).view(3, 1, 1)
     return (images - mean) / torch.tensor(IMAGE_STD).view(3, 1, 1)
@@ -108,11 +108,11 @@ def _probes() -> dict[str, tuple[list[str], _Probe]]:
         "relations": (relations, relation),
         "textures": (
             [f"a photo of a {name} object." for name in TEXTURES],
-            lambda y, g: painted(g, textures=y),
+            lambda y, g: paint(g, textures=y),
         ),
         "colours": (
             [f"a photo of a {name} object." for name in COLOURS],
-            lambda y, g: painted(g, colours=y),
+            lambda y, g: paint(g, colours=y),
         ),
     }
 
@@ -148,7 +148,7 @@ def measure_gates(model: CLIP, images: int = 1024) -> GateReport:
     """Zero-shot accuracies of ``model`` on ``images`` held-out renders a probe."""
     tokens = mini_tokenizer()
     accuracies, chance = zero_shot_accuracies(
-        lambda pixels: model.encode_image(normalized(pixels)),
+        lambda pixels: model.encode_image(normalize(pixels)),
         lambda captions: model.encode_text(tokens(list(captions))),
         images,
     )

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import write_bytes
-from dpl_nas.mini.gates import normalized, zero_shot_accuracies
+from dpl_nas.mini.gates import normalize, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
 from dpl_nas.mini.scenes import FACTS, Batch, sample_batch
 from dpl_nas.mini.vocabulary import tokenizer, used_tokens
@@ -189,7 +189,7 @@ class _Trainer:
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Features ``(b, d)`` of images in 0..1."""
-        features: Tensor = self.model.visual(normalized(images))
+        features: Tensor = self.model.visual(normalize(images))
         return features
 
     def _tokens(self, caption: str) -> list[int]:

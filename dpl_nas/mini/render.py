@@ -205,7 +205,7 @@ def _ground(scene: Scene, generator: torch.Generator) -> Tensor:
     return first + share * (scene.ground_second.view(b, 3, 1, 1) - first)
 
 
-def _scaled_up(images: Tensor, size: int) -> Tensor:
+def _scale_up(images: Tensor, size: int) -> Tensor:
     small = functional.adaptive_avg_pool2d(images, size)
     return functional.interpolate(
         small, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bicubic", align_corners=False
@@ -221,9 +221,9 @@ def _lit(images: Tensor, light: Light, generator: torch.Generator) -> Tensor:
 
     if light.coarse > 0:
         draw = uniform(1, 1, 1)
-        images = torch.where(draw < 0.7 * light.coarse, _scaled_up(images, 8), images)
+        images = torch.where(draw < 0.7 * light.coarse, _scale_up(images, 8), images)
         middle = (draw >= 0.7 * light.coarse) & (draw < light.coarse)
-        images = torch.where(middle, _scaled_up(images, 16), images)
+        images = torch.where(middle, _scale_up(images, 16), images)
     if light.blur > 0:
         blurred = functional.avg_pool2d(
             functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1

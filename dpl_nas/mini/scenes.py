@@ -38,7 +38,7 @@ __all__ = [
     "Variety",
     "counted",
     "glyphs",
-    "painted",
+    "paint",
     "pairs",
     "sample_batch",
     "singles",
@@ -252,7 +252,7 @@ def _single_scene(
     return scene, colour[:, 0], ground
 
 
-def painted(
+def paint(
     generator: torch.Generator,
     *,
     colours: Tensor | None = None,
@@ -395,7 +395,7 @@ class _Voice:
         return random.Random(self._seed) if self._alike else self._rng
 
 
-def _eased(variety: Variety, difficulty: float) -> Variety:
+def _ease(variety: Variety, difficulty: float) -> Variety:
     light = variety.light
     return replace(
         variety,
@@ -416,7 +416,7 @@ def _shape_weights(names: Sequence[str]) -> Tensor:
 
 def _shape_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
     labels = torch.multinomial(_shape_weights(SHAPES), b, replacement=True, generator=g)
-    scene, colour, ground = _single_scene(labels, _eased(Variety(), ease), g)
+    scene, colour, ground = _single_scene(labels, _ease(Variety(), ease), g)
     voice = _Voice(rng, ease)
     first, targets = _unique([(i,) for i in labels.tolist()])
     captions = [object_caption(voice(), shape=SHAPES[labels[i]]) for i in first]
@@ -436,7 +436,7 @@ def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float
     named |= {"shape"} if rng.random() < 0.7 else set()
     if rng.random() < 0.35:
         named |= {"texture"}
-    variety = _eased(Variety(), ease)
+    variety = _ease(Variety(), ease)
     if "texture" in named:
         variety = replace(variety, textured=0.83, styles=(1.0, 0.0, 0.0))
     if "style" in named:
@@ -513,7 +513,7 @@ def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     labels = _integers((b,), len(characters), g)
     variety = GLYPH_VARIETY
     light = replace(variety.light, coarse=variety.light.coarse * ease)
-    images = glyphs(labels, characters, replace(_eased(variety, ease), light=light), g)
+    images = glyphs(labels, characters, replace(_ease(variety, ease), light=light), g)
     voice = _Voice(rng, ease)
     first, targets = _unique([(i,) for i in labels.tolist()])
     captions = [glyph_caption(voice(), characters[labels[i]].lower()) for i in first]
@@ -526,7 +526,7 @@ def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     numbers = 1 + _integers((b,), 6, g)
     chosen = torch.tensor(rng.sample(range(len(BASIC_SHAPES)), rng.choice((1, 3, 6))))
     shapes = chosen[_integers((b,), len(chosen), g)]
-    variety = _eased(replace(Variety(), textured=0.15, styles=(0.85, 0.15, 0.0)), ease)
+    variety = _ease(replace(Variety(), textured=0.15, styles=(0.85, 0.15, 0.0)), ease)
     images = counted(numbers, shapes, variety, g)
     named = rng.random() < 0.7
     pairs_ = list(zip(numbers.tolist(), shapes.tolist(), strict=True))
@@ -548,7 +548,7 @@ def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float)
     second_shape = (first_shape + 1 + _integers((b,), size - 1, g)) % size
     relation = _integers((b,), 2, g)
     one, two = chosen[first_shape], chosen[second_shape]
-    variety = _eased(replace(Variety(), textured=0.25, styles=(0.85, 0.15, 0.0)), ease)
+    variety = _ease(replace(Variety(), textured=0.25, styles=(0.85, 0.15, 0.0)), ease)
     images = pairs(one, two, relation, variety, g)
     triples = list(zip(relation.tolist(), one.tolist(), two.tolist(), strict=True))
     voice = _Voice(rng, ease)

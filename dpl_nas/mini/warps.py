@@ -13,48 +13,48 @@ from torch import Tensor
 from torch.nn import functional
 
 __all__ = [
-    "filtered",
-    "halves_swapped",
-    "mirrored",
-    "squeezed",
-    "tiled",
-    "tilted",
-    "upside_down",
+    "filter_colours",
+    "mirror",
+    "squeeze",
+    "swap_halves",
+    "tile",
+    "tilt",
+    "turn_upside_down",
 ]
 
 
-def upside_down(images: Tensor) -> Tensor:
+def turn_upside_down(images: Tensor) -> Tensor:
     """Turned by half a turn."""
     return images.flip(2, 3)
 
 
-def mirrored(images: Tensor) -> Tensor:
+def mirror(images: Tensor) -> Tensor:
     """Left and right exchanged."""
     return images.flip(3)
 
 
-def halves_swapped(images: Tensor) -> Tensor:
+def swap_halves(images: Tensor) -> Tensor:
     """Cut down the middle, the halves exchanged."""
     return images.roll(images.shape[3] // 2, 3)
 
 
-def tiled(images: Tensor) -> Tensor:
+def tile(images: Tensor) -> Tensor:
     """Four small copies."""
     return functional.interpolate(images, scale_factor=0.5, mode="area").repeat(1, 1, 2, 2)
 
 
-def filtered(images: Tensor) -> Tensor:
+def filter_colours(images: Tensor) -> Tensor:
     """Red shown as green, green as blue, blue as red."""
     return images.roll(1, 1)
 
 
-def tilted(images: Tensor, degrees: float) -> Tensor:
+def tilt(images: Tensor, degrees: float) -> Tensor:
     """Turned about the middle; what comes in at the corners repeats the border."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return _mapped(images, [[cosine, -sine, 0.0], [sine, cosine, 0.0]])
 
 
-def squeezed(images: Tensor, share: float) -> Tensor:
+def squeeze(images: Tensor, share: float) -> Tensor:
     """Narrowed to ``share`` of the width."""
     return _mapped(images, [[1 / share, 0.0, 0.0], [0.0, 1.0, 0.0]])
 

@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 
 from dpl_nas.errors import ArchitectureError
-from dpl_nas.io.yaml_values import shown
+from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.space import Architecture, Space
 
 __all__ = [
     "architecture_of_parameters",
-    "described_architecture",
     "is_architecture",
     "nni_search_space",
+    "parse_architecture",
     "sample_of",
     "search_space_yaml",
     "tuner_settings",
@@ -83,14 +83,14 @@ def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> A
         text = str(value) if isinstance(value, (int, str)) else ""
         if isinstance(value, bool) or re.fullmatch(r"[0-9]{1,4}", text) is None:
             raise ArchitectureError(
-                f"expected a context length for {label}, found {shown(value)}: make the search "
-                "space by dpl-nas space nni"
+                f"expected a context length for {label}, found {abbreviate(value)}: make the "
+                "search space by dpl-nas space nni"
             )
         lengths[label] = int(text)
     return space.architecture(lengths)
 
 
-def described_architecture(space: Space, text: str) -> Architecture:
+def parse_architecture(space: Space, text: str) -> Architecture:
     """The architecture of which ``text`` is :meth:`~dpl_nas.space.Architecture.describe`.
 
     Raises
@@ -105,7 +105,7 @@ def described_architecture(space: Space, text: str) -> Architecture:
         if len(labels) != len(numbers):
             raise ArchitectureError(
                 f"expected one length for each of the {len(labels)} layers that space "
-                f"{space.name} searches in the {name} tower, found {shown(text)}"
+                f"{space.name} searches in the {name} tower, found {abbreviate(text)}"
             )
         lengths |= dict(zip(labels, numbers, strict=True))
     return architecture_of_parameters(space, lengths)

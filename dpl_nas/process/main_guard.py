@@ -65,7 +65,7 @@ def _guarded(body: list[ast.stmt], line: int) -> bool:
         if statement.lineno <= line <= (statement.end_lineno or statement.lineno):
             return True
         # Or a script that ends itself where it is not the main one.
-        leaves = isinstance(statement.body[-1], (ast.Raise, ast.Expr)) and _negated(statement.test)
+        leaves = isinstance(statement.body[-1], (ast.Raise, ast.Expr)) and _negate(statement.test)
         if leaves and following is not None and following.lineno <= line:
             return True
     return False
@@ -75,5 +75,5 @@ def _asks(test: ast.expr) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
 
 
-def _negated(test: ast.expr) -> bool:
+def _negate(test: ast.expr) -> bool:
     return any(isinstance(node, ast.NotEq) for node in ast.walk(test))

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from dpl_nas.process.pools import Pool, share_of_cores
 
-__all__ = ["Here", "LostJobError", "Pending", "Processes", "Workers", "completed"]
+__all__ = ["Here", "LostJobError", "Pending", "Processes", "Workers", "run_jobs"]
 
 Job = TypeVar("Job")
 JobIn_contra = TypeVar("JobIn_contra", contravariant=True)
@@ -193,7 +193,7 @@ class _Submitted(Generic[Result]):
             raise LostJobError from None
 
 
-def completed(
+def run_jobs(
     workers: Workers[Job, Result], jobs: Iterable[Job]
 ) -> Iterator[tuple[Job, Pending[Result]]]:
     """Run jobs, as many at a time as there are workers; yield each as it ends.

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
-from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError, shortened
+from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError, shorten
 from dpl_nas.io import run_files
 from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json, write_text
-from dpl_nas.io.locks import claimed
+from dpl_nas.io.locks import claim
 from dpl_nas.io.presets import read_yaml
-from dpl_nas.io.validation import validated
+from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import dump_yaml
 
 __all__ = ["open_folder"]
@@ -94,7 +94,7 @@ def open_folder(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    with claimed(
+    with claim(
         folder / run_files.LOCK,
         f"{folder} is in use by a run that is still going: wait, or use another folder",
     ):
@@ -148,7 +148,7 @@ def _check_own(folder: Path) -> None:
         raise OutputError(f"cannot read {folder}: {error.strerror}") from error
     if foreign:
         raise OutputError(
-            f"{folder} holds {shortened(min(foreign))}, which no run has written: --overwrite "
+            f"{folder} holds {shorten(min(foreign))}, which no run has written: --overwrite "
             "leaves it alone, so move that away or use another folder"
         )
     if not _held(folder):
@@ -225,7 +225,7 @@ def _nothing_done(folder: Path) -> bool:
 
 def _saved(folder: Path) -> RunConfig:
     file = folder / run_files.CONFIG
-    return validated(
+    return validate(
         RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
     )
 

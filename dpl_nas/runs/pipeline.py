@@ -48,7 +48,7 @@ from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.captions import check_task
 from dpl_nas.training.distributed import check_devices
-from dpl_nas.training.evaluation import Classifier, prompted, score, zero_shot
+from dpl_nas.training.evaluation import Classifier, build_classifier, score, zero_shot
 from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 from dpl_nas.training.problem import Problem
 
@@ -105,14 +105,14 @@ def run(
         designs: dict[str, tuple[Architecture, Classifier]] = {}
         with clock.stage(Stage.TRAIN):
             prompts = _train(job, found, Stage.TRAIN_FOUND)
-            designs["found"] = found, prompted(prompts, problem.backbone)
+            designs["found"] = found, build_classifier(prompts, problem.backbone)
         if baselines:
             manual = _Job(config, problem, folder / MANUAL, job.observer)
             with clock.stage(Stage.SEARCH_MANUAL if config.space.limits else Stage.TRAIN):
                 design = _manual_design(manual, record)
             with clock.stage(Stage.TRAIN):
                 prompts = _train(manual, design, Stage.TRAIN_MANUAL)
-            designs["manual"] = design, prompted(prompts, problem.backbone)
+            designs["manual"] = design, build_classifier(prompts, problem.backbone)
         with clock.stage(Stage.EVALUATE):
             test = _test(job, designs, with_zero_shot=baselines)
         result = RunResult(

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import read_sealed, write_json
-from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Tower
 from dpl_nas.strategy.result import SearchSummary
 from dpl_nas.training.evaluation import Metrics
@@ -181,7 +181,7 @@ def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
     CheckpointError
         If the file is missing, damaged, or of another layout.
     """
-    return validated(
+    return validate(
         kind,
         read_sealed(path, remedy),
         f"{path} was not written by this version of dpl_nas, so {remedy}",

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from dpl_nas.errors import ArchitectureError
 from dpl_nas.io.files import read_json, write_json
-from dpl_nas.io.validation import Frozen, WholeNumbers, validated
+from dpl_nas.io.validation import Frozen, WholeNumbers, validate
 from dpl_nas.space.towers import Tower
 
 __all__ = ["Architecture", "label_of", "load_architecture"]
@@ -102,4 +102,4 @@ def load_architecture(path: str | Path | Architecture) -> Architecture:
     """
     if isinstance(path, Architecture):
         return path
-    return validated(Architecture, read_json(Path(path)), f"architecture {path}", ArchitectureError)
+    return validate(Architecture, read_json(Path(path)), f"architecture {path}", ArchitectureError)

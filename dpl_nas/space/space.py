@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validated
+from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
 from dpl_nas.space.limits import Limit, LimitKey, limit_of
 from dpl_nas.space.towers import TOWERS, Tower
@@ -261,7 +261,7 @@ def load_space(name_or_path: str | Path | Space) -> Space:
     """
     if isinstance(name_or_path, Space):
         return name_or_path
-    return validated(Space, _read(name_or_path), f"space {name_or_path}", SpaceError)
+    return validate(Space, _read(name_or_path), f"space {name_or_path}", SpaceError)
 
 
 def space_problems(name_or_path: str | Path) -> list[str]:

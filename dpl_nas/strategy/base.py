@@ -13,8 +13,8 @@ from dpl_nas.config import Objective, SearchSettings, TrainSettings
 from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
 from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError, StrategyError
-from dpl_nas.io.validation import validated
-from dpl_nas.io.yaml_values import shown
+from dpl_nas.io.validation import validate
+from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
@@ -102,7 +102,7 @@ class Strategy(ABC):
     settings: SearchSettings
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = validated(self.Settings, settings, type(self).__name__, ConfigError)
+        self.settings = validate(self.Settings, settings, type(self).__name__, ConfigError)
 
     def __repr__(self) -> str:
         # What was left at its default says nothing.
@@ -253,7 +253,7 @@ class Strategy(ABC):
                 observer=wanted.observer or Observer(),
                 ranks=wanted.ranks,
             )
-            found = self._explored(search)
+            found = self._explore(search)
             while engine.waiting:
                 engine.collect()
             architecture = found.architecture
@@ -278,7 +278,7 @@ class Strategy(ABC):
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 
-    def _explored(self, search: Search) -> Found:
+    def _explore(self, search: Search) -> Found:
         """What :meth:`explore` found, which may be a user's."""
         try:
             with sigterm_kept():
@@ -361,7 +361,9 @@ def _understood(
     if isinstance(budget, str):
         budget = SearchBudget.parse(budget)
     if rest:
-        raise ConfigError(f"search takes a budget after what is searched, found {shown(rest[0])}")
+        raise ConfigError(
+            f"search takes a budget after what is searched, found {abbreviate(rest[0])}"
+        )
     where = None if folder is None else Path(folder)
     try:
         return problem, budget, _Wanted(folder=where, **options)

@@ -57,7 +57,7 @@ def _name(strategy: NniStrategy) -> str:
     return f"nni:{type(strategy).__module__}.{type(strategy).__qualname__}"
 
 
-def _begun(strategy: NniStrategy, search: Search) -> Any:
+def _begin(strategy: NniStrategy, search: Search) -> Any:
     """A copy, with generators that the seed of the search decides."""
     # A lock cannot be copied; two copies may share one.
     locks = {
@@ -85,7 +85,7 @@ class _MultiTrial(Strategy):
         self.name = _name(strategy)
 
     def explore(self, search: Search) -> None:
-        run_nni(_begun(self._strategy, search), search)
+        run_nni(_begin(self._strategy, search), search)
 
 
 class _OneShot(Strategy):
@@ -106,7 +106,7 @@ class _OneShot(Strategy):
         steps = 2 * supernet.steps_an_epoch
         epochs = supernet.affordable_epochs(lambda _: steps, 0)
         settings = self.settings.model_copy(update={"epochs": epochs})
-        strategy = _begun(self._strategy, search)
+        strategy = _begin(self._strategy, search)
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(search.seed, "foreign"))
             model = PromptSpace(

@@ -34,7 +34,7 @@ from dpl_nas.strategy.supernet.loop import EpochBatches, SupernetModule, superne
 from dpl_nas.strategy.supernet.saved import SavedSupernet
 from dpl_nas.training.evaluation import Classifier
 
-__all__ = ["OneShot", "shared_outcome", "trained"]
+__all__ = ["OneShot", "measure_shared", "train_supernet"]
 
 Batch = tuple[Tensor, Tensor]
 
@@ -81,9 +81,9 @@ class OneShot(Strategy):
             lambda _: supernet.steps_an_epoch, shortlist + evolution
         )
         settings = self.settings.model_copy(update={"epochs": epochs})
-        clip = trained(search, supernet, settings)
+        clip = train_supernet(search, supernet, settings)
         candidates = _Candidates(search, supernet, clip, shortlist, a_candidate)
-        search.evaluate(_evolved(search, settings, candidates))
+        search.evaluate(_evolve(search, settings, candidates))
         return None
 
 
@@ -92,7 +92,7 @@ def _validation_cost(supernet: Supernet, settings: OneShotSettings) -> Cost:
     return Cost(steps=math.ceil(count / settings.batch_size), images=count)
 
 
-def trained(search: Search, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
+def train_supernet(search: Search, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
     """The supernet, after its training."""
     with quiet(), torch.random.fork_rng(devices=[]):
         model = PromptSpace(
@@ -246,14 +246,14 @@ class _Candidates:
         if self._search.engine.steps_left - self._reserved < self._cost.steps:
             return False
         started = time.perf_counter()
-        score = shared_outcome(self._search, self._supernet, self._clip, architecture).score
+        score = measure_shared(self._search, self._supernet, self._clip, architecture).score
         seconds = time.perf_counter() - started
         self._search.charge(f"path {len(self._scores)}", self._cost + Cost(seconds=seconds))
         self._scores[architecture] = score
         return True
 
 
-def _evolved(
+def _evolve(
     search: Search, settings: OneShotSettings, candidates: _Candidates
 ) -> list[Architecture]:
     """The best architectures by the supernet's vectors; the best first."""
@@ -276,7 +276,7 @@ def _evolved(
     return candidates.best(settings.shortlist)
 
 
-def shared_outcome(
+def measure_shared(
     search: Search, supernet: Supernet, clip: PromptedCLIP, architecture: Architecture
 ) -> Outcome:
     """What an architecture reaches with the supernet's vectors."""

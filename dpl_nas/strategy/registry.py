@@ -44,7 +44,7 @@ def make_strategy(config: StrategyConfig) -> Strategy:
     """
     if config.strategy in STRATEGIES:
         return strategy_class(config.strategy)(**config.search.model_dump(mode="json"))
-    kind = _imported(config.strategy)
+    kind = _import(config.strategy)
     extra = dict(config.search.model_extra or {})
     try:
         if issubclass(kind, Strategy):
@@ -70,7 +70,7 @@ def make_strategy(config: StrategyConfig) -> Strategy:
     return from_nni(made, common_settings)
 
 
-def _imported(name: str) -> type[Any]:
+def _import(name: str) -> type[Any]:
     module, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:

@@ -17,9 +17,9 @@ from dpl_nas.engine import (
     pareto_front,
     whole_trials,
 )
-from dpl_nas.errors import CheckpointError, shortened
+from dpl_nas.errors import CheckpointError, shorten
 from dpl_nas.io.files import read_bytes, write_text
-from dpl_nas.io.json_values import parse_json, sealed, unsealed
+from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.validation import Frozen
 from dpl_nas.space import Architecture
 
@@ -238,7 +238,7 @@ def tied(alphas: Mapping[str, Sequence[float]]) -> list[str]:
 
 def write_records(path: Path, records: Sequence[EpochRecord]) -> None:
     """All records as JSON lines, atomically, so that a reader never sees half a line."""
-    write_text(path, "".join(json.dumps(sealed(asdict(record))) + "\n" for record in records))
+    write_text(path, "".join(json.dumps(seal(asdict(record))) + "\n" for record in records))
 
 
 def read_records(path: Path) -> list[EpochRecord]:
@@ -254,7 +254,7 @@ def read_records(path: Path) -> list[EpochRecord]:
     records = []
     for number, line in enumerate(read_bytes(path).splitlines(), start=1):
         try:
-            records.append(EpochRecord(**unsealed(parse_json(line))))
+            records.append(EpochRecord(**unseal(parse_json(line))))
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"line {number} of {path} is not a record of a search, as {_reason(error)}: "
@@ -265,4 +265,4 @@ def read_records(path: Path) -> list[EpochRecord]:
 
 def _reason(error: Exception) -> str:
     # Of Python, of keys that are missing or unknown.
-    return "its keys are others" if isinstance(error, TypeError) else shortened(str(error))
+    return "its keys are others" if isinstance(error, TypeError) else shorten(str(error))

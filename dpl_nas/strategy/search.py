@@ -84,7 +84,7 @@ class Search:
         ArchitectureError
             If one is no architecture of the space, or exceeds its limits.
         """
-        return self.engine.evaluate(map(_checked, architectures))
+        return self.engine.evaluate(map(_check_each, architectures))
 
     def charge(self, what: str, cost: Cost) -> None:
         """Pay for work that is no trial, once by its name."""
@@ -105,7 +105,7 @@ class Search:
         return -max((1 - weight) * missed, weight * vectors) - 0.05 * (missed + vectors)
 
 
-def _checked(architecture: Architecture) -> Architecture:
+def _check_each(architecture: Architecture) -> Architecture:
     if not isinstance(architecture, Architecture):
         raise ArchitectureError(
             "expected architectures, such as dpl_nas.space.fitting.sample draws, found "

@@ -54,7 +54,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
     problems: list[str] = []
     several = 0
     started, told = time.monotonic(), False
-    for done, found in enumerate(_checked(jobs), start=1):
+    for done, found in enumerate(_check_each(jobs), start=1):
         if isinstance(found, TaskError):
             problems.append(str(found))
         else:
@@ -79,7 +79,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
         )
 
 
-def _checked(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
+def _check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
     """What each check found, in the order of ``jobs``."""
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:

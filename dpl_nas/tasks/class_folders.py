@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpl_nas.errors import TaskError
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.pictures import is_picture
 
-__all__ = ["ClassFolders", "check_text", "read_class_folders", "shortened"]
+__all__ = ["ClassFolders", "check_text", "read_class_folders", "tell_names"]
 
 #: Of many names, so many are told.
 _TOLD = 4
@@ -63,7 +63,7 @@ def read_class_folders(root: Path) -> ClassFolders:
     entries = _entries(str(root))
     found = ClassFolders([entry.name for entry in entries if _is_folder(entry)])
     for name in found.names:
-        check_text(name, f"the name of a folder in {printable(str(root))}")
+        check_text(name, f"the name of a folder in {make_printable(str(root))}")
     found.others += [entry.path for entry in entries if not _is_folder(entry)]
     owners: dict[str, int] = {}
     for label in range(len(found.names)):
@@ -73,8 +73,8 @@ def read_class_folders(root: Path) -> ClassFolders:
     empty = [name for label, name in enumerate(found.names) if label not in labels]
     if empty:
         raise TaskError(
-            f"{printable(str(root))}: no picture in {shortened(empty)}: add some or remove the "
-            "folder"
+            f"{make_printable(str(root))}: no picture in {tell_names(empty)}: add some or remove "
+            "the folder"
         )
     return found
 
@@ -90,13 +90,13 @@ def check_text(text: str, what: str) -> None:
     if any(unicodedata.category(each) in _NOT_TEXT for each in text):
         raise TaskError(
             f"{what} holds bytes that are no UTF-8, or control characters: found "
-            f"'{printable(text):.100}', so give another one"
+            f"'{make_printable(text):.100}', so give another one"
         )
 
 
-def shortened(names: Iterable[str]) -> str:
+def tell_names(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
-    every = [f"'{_short(printable(name))}'" for name in names]
+    every = [f"'{_short(make_printable(name))}'" for name in names]
     more = len(every) - _TOLD
     return ", ".join(every[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
@@ -133,8 +133,8 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
                 found.again.append(entry.path)
             elif owner is not None:
                 raise TaskError(
-                    f"{printable(entry.path)} is also in the class "
-                    f"{shortened([found.names[owner]])}: leave it in one"
+                    f"{make_printable(entry.path)} is also in the class "
+                    f"{tell_names([found.names[owner]])}: leave it in one"
                 )
             else:
                 owners[file] = label
@@ -170,4 +170,6 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
                 key=lambda entry: entry.name,
             )
     except OSError as error:
-        raise TaskError(f"cannot read the folder {printable(folder)}: {error.strerror}") from error
+        raise TaskError(
+            f"cannot read the folder {make_printable(folder)}: {error.strerror}"
+        ) from error

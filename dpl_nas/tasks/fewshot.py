@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
-from dpl_nas.tasks.class_folders import shortened
+from dpl_nas.tasks.class_folders import tell_names
 from dpl_nas.tasks.task import Task
 
 __all__ = ["FewShotSplit", "draw_shots", "few_shot_split", "tell_small_classes"]
@@ -74,7 +74,7 @@ def tell_small_classes(task: Task, shots: int) -> None:
         warnings.warn(
             f"task {task.name}: {len(small)} of {len(counts)} classes have fewer than {shots} "
             f"training images and give all that they have, {min(counts)} at least: "
-            f"{shortened(small)}",
+            f"{tell_names(small)}",
             DplWarning,
             stacklevel=2,
         )
@@ -129,7 +129,7 @@ def few_shot_split(
     found = fewest if strict else most
     if found < needed:
         extra = f" and {wanted} more to validate" if validation == "extra" else ""
-        name = shortened([task.class_names[counts.index(found)]])
+        name = tell_names([task.class_names[counts.index(found)]])
         raise TaskError(
             f"task {task.name}: {shots} shots a class{extra} were asked for, but "
             f"{'' if strict else 'even '}class {name} has {found} training images; ask for fewer"

@@ -15,10 +15,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from dpl_nas.config import Augmentation
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.presets import read_yaml
-from dpl_nas.io.text import printable
-from dpl_nas.io.validation import Frozen, validated
-from dpl_nas.io.yaml_values import shown
-from dpl_nas.tasks.class_folders import ClassFolders, check_text, read_class_folders, shortened
+from dpl_nas.io.text import make_printable
+from dpl_nas.io.validation import Frozen, validate
+from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.tasks.class_folders import ClassFolders, check_text, read_class_folders, tell_names
 from dpl_nas.tasks.pictures import colour, content, read_picture, shows_first_of_several
 from dpl_nas.tasks.task import Task
 
@@ -38,7 +38,7 @@ def _named(names: Any) -> Any:
             for each in (folder, name):
                 if not isinstance(each, str):
                     raise ValueError(
-                        f"expected texts, but to YAML {shown(each)} is none: put it in quotes"
+                        f"expected texts, but to YAML {abbreviate(each)} is none: put it in quotes"
                     )
     return names
 
@@ -156,7 +156,7 @@ def load_folder(path: Path) -> Task:
             hint = ", as the other writes it in another Unicode form: rename one"
         raise TaskError(
             f"{path}: train/ and test/ must have the same classes; only one has "
-            f"{shortened(odd)}{hint}"
+            f"{tell_names(odd)}{hint}"
         )
     _tell(path, train, test)
     return Task(
@@ -187,7 +187,7 @@ def _settings(path: Path) -> tuple[TaskFile, str]:
         raise TaskError(f"{file} is not read under this name: rename it to {file.name.lower()}")
     if not file.is_file():
         raise TaskError(f"{file} is not a file, or a link to none: replace or remove it")
-    settings = validated(TaskFile, read_yaml(file, "task", TaskError), str(file), TaskError)
+    settings = validate(TaskFile, read_yaml(file, "task", TaskError), str(file), TaskError)
     return settings, str(file)
 
 
@@ -200,7 +200,7 @@ def _part(path: Path, part: str) -> ClassFolders:
     found = read_class_folders(root)
     if len(found.names) < 2:
         raise TaskError(
-            f"{root} must hold at least two classes, found {shortened(found.names) or 'none'}"
+            f"{root} must hold at least two classes, found {tell_names(found.names) or 'none'}"
         )
     return found
 
@@ -211,20 +211,20 @@ def _class_names(
     unknown = sorted(set(given) - set(folders))
     if unknown:
         raise TaskError(
-            f"{source}: class_names names folders that do not exist: {shortened(unknown)}"
+            f"{source}: class_names names folders that do not exist: {tell_names(unknown)}"
         )
     names = tuple(given.get(folder, folder.replace("_", " ")) for folder in folders)
     for folder, name in zip(folders, names, strict=True):
-        check_text(name, f"{source}: the name of the class {printable(folder)}")
+        check_text(name, f"{source}: the name of the class {make_printable(folder)}")
         if not any(each.isprintable() and not each.isspace() for each in name):
             raise TaskError(
-                f"{path}: the class in the folder {shortened([folder])} has an empty name: give "
+                f"{path}: the class in the folder {tell_names([folder])} has an empty name: give "
                 f"it one in class_names of {Path(source).name}"
             )
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
         raise TaskError(
-            f"{path}: two folders have the same class name {shortened(twice)}: rename one"
+            f"{path}: two folders have the same class name {tell_names(twice)}: rename one"
         )
     return names
 
@@ -242,9 +242,9 @@ def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
         (shared, "are in train/ and in test/, so the test is of what was trained on"),
     ):
         if paths:
-            few = shortened(os.path.relpath(each, path) for each in paths)
+            few = tell_names(os.path.relpath(each, path) for each in paths)
             warnings.warn(
-                f"{printable(str(path))}: {len(paths)} files or links {what}: {few}",
+                f"{make_printable(str(path))}: {len(paths)} files or links {what}: {few}",
                 DplWarning,
                 stacklevel=3,
             )

@@ -16,16 +16,16 @@ from dpl_nas.config import Augmentation
 from dpl_nas.errors import TaskError
 from dpl_nas.mini.captions import DIGIT_NAMES
 from dpl_nas.mini.render import COLOURS
-from dpl_nas.mini.scenes import Variety, glyphs, painted, pairs, singles
+from dpl_nas.mini.scenes import Variety, glyphs, paint, pairs, singles
 from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, LETTERS, RARE_SHAPES, SHAPES
 from dpl_nas.mini.warps import (
-    filtered,
-    halves_swapped,
-    mirrored,
-    squeezed,
-    tiled,
-    tilted,
-    upside_down,
+    filter_colours,
+    mirror,
+    squeeze,
+    swap_halves,
+    tile,
+    tilt,
+    turn_upside_down,
 )
 from dpl_nas.tasks.task import Task
 
@@ -75,7 +75,7 @@ _WRITTEN = Variety(turn=0.15, textured=0.0, busy=0.3)
 
 
 def _colours(labels: Tensor, generator: torch.Generator) -> Tensor:
-    return filtered(painted(generator, colours=labels))
+    return filter_colours(paint(generator, colours=labels))
 
 
 _SCENES = tuple(
@@ -92,27 +92,27 @@ def _relations(labels: Tensor, generator: torch.Generator) -> Tensor:
     converse = relation % 2 == 1
     first, second = torch.where(converse, two, one), torch.where(converse, one, two)
     variety = Variety(textured=0.6, styles=(0.5, 0.25, 0.25), busy=0.8)
-    return tilted(pairs(first, second, relation // 2, variety, generator), -35)
+    return tilt(pairs(first, second, relation // 2, variety, generator), -35)
 
 
 def _letters(labels: Tensor, generator: torch.Generator) -> Tensor:
-    return upside_down(glyphs(labels, LETTERS, _WRITTEN, generator))
+    return turn_upside_down(glyphs(labels, LETTERS, _WRITTEN, generator))
 
 
 def _mirrored(labels: Tensor, generator: torch.Generator) -> Tensor:
-    return mirrored(glyphs(labels, DIGITS, _WRITTEN, generator))
+    return mirror(glyphs(labels, DIGITS, _WRITTEN, generator))
 
 
 def _squeezed(labels: Tensor, generator: torch.Generator) -> Tensor:
-    return squeezed(singles(labels, _CALM, generator, BASIC_SHAPES), 0.35)
+    return squeeze(singles(labels, _CALM, generator, BASIC_SHAPES), 0.35)
 
 
 def _tiled(labels: Tensor, generator: torch.Generator) -> Tensor:
-    return tiled(singles(labels, _CALM, generator, BASIC_SHAPES))
+    return tile(singles(labels, _CALM, generator, BASIC_SHAPES))
 
 
 def _halves(labels: Tensor, generator: torch.Generator) -> Tensor:
-    return halves_swapped(singles(labels, _CALM, generator, RARE_SHAPES))
+    return swap_halves(singles(labels, _CALM, generator, RARE_SHAPES))
 
 
 _RECIPES: dict[str, _Recipe] = {

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, UnidentifiedImageError
 
 from dpl_nas.errors import TaskError
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 
 __all__ = [
     "colour",
@@ -105,8 +105,8 @@ def is_picture(path: str, *, regular: bool) -> bool:
     if Path(path).suffix.lower() in _suffixes():
         if not regular:
             raise TaskError(
-                f"{printable(path)} has the name of an image and is not a file, or a link to none: "
-                "replace or remove it"
+                f"{make_printable(path)} has the name of an image and is not a file, or a "
+                "link to none: replace or remove it"
             )
         return True
     try:
@@ -115,7 +115,7 @@ def is_picture(path: str, *, regular: bool) -> bool:
         with _opened(path):
             return True
     except PermissionError as error:
-        raise TaskError(f"cannot read {printable(path)}: {error.strerror}") from error
+        raise TaskError(f"cannot read {make_printable(path)}: {error.strerror}") from error
     except Exception:  # noqa: BLE001 - Pillow's readers raise errors of many kinds
         return False
 
@@ -162,9 +162,9 @@ def _told(path: str) -> Iterator[None]:
             reason = "no kind of image that Pillow reads"
         else:
             reason = getattr(error, "strerror", None) or str(error)
-        reason = printable(" ".join(reason.split())) or type(error).__name__
+        reason = make_printable(" ".join(reason.split())) or type(error).__name__
         raise TaskError(
-            f"{printable(path)} is not a readable image ({reason:.200}): repair or remove it"
+            f"{make_printable(path)} is not a readable image ({reason:.200}): repair or remove it"
         ) from error
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["augmented", "bounded", "resized_crops", "sample_boxes"]
+__all__ = ["augment", "bound", "resized_crops", "sample_boxes"]
 
 #: CoOp's random resized crop, which the field trains with.
 _SCALE = (0.08, 1.0)
@@ -22,7 +22,7 @@ _TRIES = 10
 _ALL = slice(None)
 
 
-def augmented(
+def augment(
     images: Sequence[Tensor],
     size: int,
     generator: torch.Generator,
@@ -58,7 +58,7 @@ def sample_boxes(
     The area is uniform in 0.08..1 of the image's and the ratio log-uniform in 3/4..4/3; of
     ten such draws the first that fits is taken, or else the largest centred box of a legal
     ratio. All are int64 pixels, heights before widths. ``part`` and ``count`` as for
-    :func:`augmented`.
+    :func:`augment`.
     """
     count = len(sizes) if count is None else count
     height, width = sizes[:, 0], sizes[:, 1]
@@ -93,21 +93,21 @@ def resized_crops(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
     # One by one, since every box has a shape of its own. As products with a batch of dense
     # matrices it takes 30 times longer, channels before rows and columns twice as long.
     for crop, image, (top, left, height, width) in zip(crops, images, boxes.tolist(), strict=True):
-        crop.copy_(_resized(image[top : top + height, left : left + width], size, size))
+        crop.copy_(_resize(image[top : top + height, left : left + width], size, size))
     return crops
 
 
-def bounded(image: Tensor, shorter: int) -> Tensor:
+def bound(image: Tensor, shorter: int) -> Tensor:
     """``image`` (height, width, 3), shrunk so that its shorter side is at most ``shorter``."""
     height, width = image.shape[:2]
     scale = shorter / min(height, width)
     if scale >= 1:
         return image
-    resized = _resized(image, round(height * scale), round(width * scale))
+    resized = _resize(image, round(height * scale), round(width * scale))
     return resized.permute(1, 2, 0).contiguous()
 
 
-def _resized(image: Tensor, height: int, width: int) -> Tensor:
+def _resize(image: Tensor, height: int, width: int) -> Tensor:
     return functional.interpolate(
         image.permute(2, 0, 1)[None], (height, width), mode="bicubic", antialias=True
     )[0]

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from dpl_nas.seeds import derive_seed
-from dpl_nas.training.augmentation import augmented, bounded
+from dpl_nas.training.augmentation import augment, bound
 from dpl_nas.training.distributed import ALONE, Ranks
-from dpl_nas.training.prefetch import decoded_ahead, prefetched
+from dpl_nas.training.prefetch import decode_ahead, prefetched
 
 if TYPE_CHECKING:
     from dpl_nas.backbone import Backbone
@@ -109,7 +109,7 @@ class FewShotImages:
                 images = [self._normalised(image) for image in images]
             pixels = torch.stack(images)
         else:
-            pixels = augmented(
+            pixels = augment(
                 images,
                 self._backbone.image_size,
                 torch.Generator().manual_seed(seed),
@@ -151,7 +151,7 @@ class FewShotImages:
         image = self._images.image(self._indices[row])
         if self._augmentation != "none":
             pixels = torch.from_numpy(np.array(image))
-            return bounded(pixels, _DETAIL * self._backbone.image_size)
+            return bound(pixels, _DETAIL * self._backbone.image_size)
         return self._as_uint8(self._backbone.preprocess(image))
 
     def _as_uint8(self, image: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class FewShotImages:
     def _decode_all(self, most_bytes: int) -> list[Tensor]:
         jobs = (partial(self._decoded, row) for row in range(len(self)))
         kept: list[Tensor] = []
-        with closing(decoded_ahead(jobs)) as images:
+        with closing(decode_ahead(jobs)) as images:
             for image in images:
                 most_bytes -= image.nbytes
                 if most_bytes < 0:

@@ -14,7 +14,7 @@ from dpl_nas.config import SearchSettings, SupernetSettings, TextTemplate, Train
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.tasks import Task, tell_small_classes
-from dpl_nas.tasks.class_folders import shortened
+from dpl_nas.tasks.class_folders import tell_names
 from dpl_nas.training.model import class_captions
 
 __all__ = ["check_captions", "check_different", "check_task"]
@@ -69,8 +69,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         if near is not None:
             first, second = (task.class_names[each] for each in near)
             warnings.warn(
-                f"{task.name}: the captions of {shortened((first, second))} are nearly the same to "
-                f"{backbone.name}, which will hardly tell the classes apart: other names may help",
+                f"{task.name}: the captions of {tell_names((first, second))} are nearly the same "
+                f"to {backbone.name}, which will hardly tell the classes apart: other names may help",
                 DplWarning,
                 stacklevel=2,
             )
@@ -78,8 +78,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
     if unseen:
         words = dict.fromkeys(word for each in unseen.values() for word in each)
         warnings.warn(
-            f"{task.name}: {backbone.name} never saw the words {shortened(words)}, so they say "
-            f"nothing of the classes {shortened(unseen)}: name them in words that it knows",
+            f"{task.name}: {backbone.name} never saw the words {tell_names(words)}, so they say "
+            f"nothing of the classes {tell_names(unseen)}: name them in words that it knows",
             DplWarning,
             stacklevel=2,
         )
@@ -121,13 +121,13 @@ def _sentence(
     words = dict.fromkeys(word for name in names for word in unseen.get(name, ()))
     alike = bool((tokens == tokens[0]).all())
     if words and not alike:
-        reason = f"it never saw the words {shortened(words)}"
+        reason = f"it never saw the words {tell_names(words)}"
     elif not alike or int(tokens.argmax(dim=-1).max()) == tokens.shape[1] - 1:
         reason = f"it cuts them after {tokens.shape[1]} tokens"
     else:
         reason = "capitals, blanks and forms of characters are nothing to it"
     return (
-        f"{task.name}: the captions of the classes {shortened(names)} are the same to "
+        f"{task.name}: the captions of the classes {tell_names(names)} are the same to "
         f"{backbone.name}, as {reason}: give them names that differ, with class_names in task.yml, "
         "or take another backbone"
     )

@@ -17,10 +17,10 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, load_task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
-from dpl_nas.training.prefetch import decoded_ahead
+from dpl_nas.training.prefetch import decode_ahead
 from dpl_nas.training.prompts import TrainedPrompts, load_prompts
 
-__all__ = ["Classifier", "Metrics", "evaluate", "prompted", "score", "zero_shot"]
+__all__ = ["Classifier", "Metrics", "build_classifier", "evaluate", "score", "zero_shot"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Classifier:
         return self.model.logits(self.model.encode_image(images), self.text_features)
 
 
-def prompted(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
+def build_classifier(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
     """The classifier that ``prompts`` make of ``backbone``.
 
     Raises
@@ -107,7 +107,7 @@ def score(
 
     jobs = (partial(decoded, rows) for rows in batches)
     observer.begin(Stage.EVALUATE, len(batches))
-    with closing(decoded_ahead(jobs)) as pixels:
+    with closing(decode_ahead(jobs)) as pixels:
         for done, batch in enumerate(pixels, start=1):
             states = models[0].image_states(batch.to(backbone.device), first)
             for name, classifier in classifiers.items():
@@ -159,7 +159,7 @@ def evaluate(
         )
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
     found = score(
-        {"prompts": prompted(prompts, backbone)},
+        {"prompts": build_classifier(prompts, backbone)},
         task.test,
         len(task.class_names),
         batch_size=batch_size,

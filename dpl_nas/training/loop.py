@@ -139,7 +139,7 @@ class TrainingLoop:
             return 0
         expected = {
             "contexts": self._model.state_dict(),
-            "optimizer": _stepped(self._model, self._settings.optimizer).state_dict(),
+            "optimizer": _make_step(self._model, self._settings.optimizer).state_dict(),
             "epochs": self._settings.epochs,
             "images": images,
         }
@@ -174,7 +174,7 @@ class TrainingLoop:
         )
 
 
-def _stepped(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def _make_step(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """An optimizer that made a step on the like of the parameters: its state is laid out so."""
     parameters = [nn.Parameter(torch.zeros_like(each.detach())) for each in model.parameters()]
     for parameter in parameters:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["decoded_ahead", "prefetched"]
+__all__ = ["decode_ahead", "prefetched"]
 
 _MOST_DECODERS = 8
 
@@ -46,7 +46,7 @@ def prefetched(
                 future.cancel()
 
 
-def decoded_ahead(jobs: Iterable[Callable[[], T]]) -> Generator[T, None, None]:
+def decode_ahead(jobs: Iterable[Callable[[], T]]) -> Generator[T, None, None]:
     """:func:`prefetched` with as many threads as decoding images can use here."""
     workers = min(os.cpu_count() or 1, _MOST_DECODERS)
     return prefetched(jobs, ahead=2 * workers, workers=workers)

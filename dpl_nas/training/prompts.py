@@ -13,11 +13,11 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import TextTemplate
-from dpl_nas.errors import ArchitectureError, CheckpointError, shortened
+from dpl_nas.errors import ArchitectureError, CheckpointError, shorten
 from dpl_nas.io.files import write_bytes
-from dpl_nas.io.json_values import parse_json, sealed, unsealed
+from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.run_files import PROMPTS
-from dpl_nas.io.validation import Frozen, validated
+from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Space
 
 __all__ = ["PromptsMetadata", "TrainedPrompts", "load_prompts"]
@@ -108,7 +108,7 @@ class TrainedPrompts:
         The same prompts give the same bytes.
         """
         vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
-        write_bytes(Path(path), _encoded(vectors, self.metadata.model_dump(mode="json")))
+        write_bytes(Path(path), _encode(vectors, self.metadata.model_dump(mode="json")))
 
 
 def load_prompts(path: Path | str) -> TrainedPrompts:
@@ -133,7 +133,7 @@ def load_prompts(path: Path | str) -> TrainedPrompts:
             vectors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{file} is truncated or not a safetensors file: {shortened(str(error))}"
+            f"{file} is truncated or not a safetensors file: {shorten(str(error))}"
         ) from error
     if str(found.get("format")).startswith("dpl_nas prompts"):
         raise CheckpointError(
@@ -143,7 +143,7 @@ def load_prompts(path: Path | str) -> TrainedPrompts:
     if _HEADER not in found:
         raise CheckpointError(f"{file} holds no dpl_nas prompts: {_REMEDY}")
     header = _header(found[_HEADER], vectors, file)
-    metadata = validated(PromptsMetadata, header, str(file), CheckpointError)
+    metadata = validate(PromptsMetadata, header, str(file), CheckpointError)
     try:
         metadata.space.check(metadata.architecture)
     except ArchitectureError as error:
@@ -182,10 +182,10 @@ def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file:
             )
 
 
-def _encoded(vectors: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:
+def _encode(vectors: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:
     from safetensors.torch import save
 
-    header = sealed({"format": _FORMAT, "prompts": metadata, "vectors": _digest(vectors)})
+    header = seal({"format": _FORMAT, "prompts": metadata, "vectors": _digest(vectors)})
     content: bytes = save(vectors, metadata={_HEADER: json.dumps(header, separators=(",", ":"))})
     return content
 
@@ -202,10 +202,10 @@ def _digest(vectors: dict[str, Tensor]) -> str:
 def _header(text: str, vectors: dict[str, Tensor], file: Path) -> dict[str, Any]:
     """The metadata of the prompts, of which nothing was changed since they were saved."""
     try:
-        header = unsealed(parse_json(text))
+        header = unseal(parse_json(text))
     except ValueError as error:
         raise CheckpointError(
-            f"{file} has damaged metadata ({shortened(str(error))}): {_REMEDY}"
+            f"{file} has damaged metadata ({shorten(str(error))}): {_REMEDY}"
         ) from error
     if header.get("format") != _FORMAT or not isinstance(header.get("prompts"), dict):
         raise CheckpointError(f"{file} holds no prompts of this version of dpl_nas: {_REMEDY}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import opened, write_bytes
+from dpl_nas.io.files import open_file, write_bytes
 
 __all__ = ["check_images_of", "check_layout", "load_state", "save_state"]
 
@@ -34,7 +34,7 @@ def load_state(path: Path) -> dict[str, Any] | None:
     """
     if not os.path.lexists(path):
         return None
-    with opened(path) as stream:
+    with open_file(path) as stream:
         try:
             _check_sums(stream)
             state = torch.load(stream, map_location="cpu", weights_only=True)

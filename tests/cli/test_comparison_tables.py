@@ -22,14 +22,14 @@ def cell(strategy: str, seed: int, accuracy: float | None) -> Cell:
     )
 
 
-def shown(cells: list[Cell]) -> str:
+def abbreviate(cells: list[Cell]) -> str:
     stream = io.StringIO()
     show_comparison(Console(file=stream, width=200), analyse(cells))
     return stream.getvalue()
 
 
 def test_tables_and_conclusions() -> None:
-    text = shown(
+    text = abbreviate(
         [
             cell(name, seed, accuracy)
             for name, accuracy in (("darts", 0.9), ("random", 0.8))
@@ -46,7 +46,7 @@ def test_tables_and_conclusions() -> None:
 
 
 def test_failures() -> None:
-    text = shown([cell("darts", 1, 0.9), cell("darts", 2, None)])
+    text = abbreviate([cell("darts", 1, 0.9), cell("darts", 2, None)])
     assert "Failed and missing cells" in text
     assert "[bold]out[/bold] of memory" in text
     assert "Mean rank" not in text

@@ -2,7 +2,7 @@ import pytest
 
 from dpl_nas.comparison.formats import accuracy, counted, each, number, p_value, points, time
 from dpl_nas.comparison.statistics import estimate
-from dpl_nas.comparison.tables import escaped
+from dpl_nas.comparison.tables import escape
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_numbers() -> None:
     ],
 )
 def test_markdown_shows_text_as_it_is(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+    assert escape(text) == shown

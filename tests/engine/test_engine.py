@@ -12,7 +12,7 @@ import pytest
 from dpl_nas.engine import Evaluation, FewShotTrials, TrialEngine, TrialSettings, read_ledger
 from dpl_nas.engine import account as account_module
 from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, StrategyError
-from dpl_nas.io.json_values import sealed, unsealed
+from dpl_nas.io.json_values import seal, unseal
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
@@ -347,7 +347,7 @@ def test_lines_that_no_search_wrote(
         engine.evaluate([A])
     path = tmp_path / "ledger.jsonl"
     head, line = path.read_text().splitlines()
-    path.write_text(f"{head}\n{json.dumps(sealed({**unsealed(json.loads(line)), **change}))}\n")
+    path.write_text(f"{head}\n{json.dumps(seal({**unseal(json.loads(line)), **change}))}\n")
     with pytest.raises(CheckpointError, match="use another folder") as error:
         make(folder=tmp_path)
     assert re.search(complaint, str(error.value))

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from dpl_nas.nni.search_space import described_architecture
+from dpl_nas.nni.search_space import parse_architecture
 from dpl_nas.space import load_space
 
 pytestmark = pytest.mark.slow
@@ -99,14 +99,14 @@ def test_killed_resumed_followed_and_exported(experiment, free_port, tmp_path: P
     finals = results(experiment)
     assert len(finals) == 5
     for final in finals:
-        architecture = described_architecture(space, final["lengths"])
+        architecture = parse_architecture(space, final["lengths"])
         assert architecture.vectors == final["vectors"]
     best = max(finals, key=lambda each: (each["default"], -each["loss"]))
     assert seen["best"]["lengths"] == best["lengths"]
     assert seen["best"]["validation_accuracy"] == best["default"]
 
     found = program(experiment, "nni", "export", "--port", experiment.port, "--out", tmp_path / "a")
-    assert described_architecture(space, best["lengths"]).lengths == {
+    assert parse_architecture(space, best["lengths"]).lengths == {
         tower: tuple(lengths) for tower, lengths in found["lengths"].items()
     }
     assert found["validation_accuracy"] == best["default"]

@@ -13,7 +13,7 @@ from dpl_nas.io.files import (
     WEAK,
     atomic_path,
     is_regular,
-    opened,
+    open_file,
     read_bytes,
     read_json,
     read_sealed,
@@ -158,7 +158,7 @@ def test_files_have_an_end(tmp_path: Path) -> None:
 
 def test_errors_of_whoever_reads_are_their_own(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="mine"), opened(tmp_path / "file"):
+    with pytest.raises(ValueError, match="mine"), open_file(tmp_path / "file"):
         raise ValueError("mine")
 
 

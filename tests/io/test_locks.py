@@ -8,16 +8,16 @@ import pytest
 
 from dpl_nas.errors import DplWarning, OutputError
 from dpl_nas.io.files import WEAK
-from dpl_nas.io.locks import claimed, claimed_file
+from dpl_nas.io.locks import claim, claim_file
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     for _ in range(2):
         with (
-            claimed(lock, "busy"),
+            claim(lock, "busy"),
             pytest.raises(OutputError, match="busy"),
-            claimed(lock, "busy"),
+            claim(lock, "busy"),
         ):
             pass
     assert lock.read_bytes() == b""
@@ -28,11 +28,11 @@ def test_what_somebody_else_wrote_stays(tmp_path: Path) -> None:
     lock.write_text("of another program")
     with (
         pytest.raises(OutputError, match="another program has made it: use another folder"),
-        claimed(lock, "busy"),
+        claim(lock, "busy"),
     ):
         pass
     assert lock.read_text() == "of another program"
-    with claimed_file(lock, "busy") as stream:
+    with claim_file(lock, "busy") as stream:
         stream.write(b"!")
         assert lock.read_text() == "of another program!"
 
@@ -44,7 +44,7 @@ def test_links_are_not_followed(tmp_path: Path, target: str) -> None:
     (tmp_path / ".lock").symlink_to(target)
     with (
         pytest.raises(OutputError, match=r"cannot write .*\.lock: it is a link"),
-        claimed(tmp_path / ".lock", "busy"),
+        claim(tmp_path / ".lock", "busy"),
     ):
         pass
     assert not (tmp_path / "nowhere").exists()
@@ -56,10 +56,10 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     for name, what in (("pipe", "a pipe or a device"), ("folder", "a folder")):
         with (
             pytest.raises(OutputError, match=f"it is {what}, so remove it or use another folder"),
-            claimed(tmp_path / name, "busy"),
+            claim(tmp_path / name, "busy"),
         ):
             pass
-    with pytest.raises(OutputError, match="No such file"), claimed(tmp_path / "a/b", "busy"):
+    with pytest.raises(OutputError, match="No such file"), claim(tmp_path / "a/b", "busy"):
         pass
 
 
@@ -71,13 +71,13 @@ def test_a_file_system_without_locks(
     monkeypatch.delenv(WEAK, raising=False)
     with (
         pytest.raises(OutputError, match=f"has no locks, .* or set {WEAK}=1 to go on"),
-        claimed(tmp_path / ".lock", "busy"),
+        claim(tmp_path / ".lock", "busy"),
     ):
         pass
     monkeypatch.setenv(WEAK, "1")
     with (
         pytest.warns(DplWarning, match=f"the file system of {tmp_path} has no locks"),
-        claimed(tmp_path / ".lock", "busy"),
+        claim(tmp_path / ".lock", "busy"),
     ):
         pass
 
@@ -86,7 +86,7 @@ def test_a_lock_that_fails_for_a_reason(tmp_path: Path, monkeypatch: pytest.Monk
     failing(monkeypatch, errno.EIO)
     with (
         pytest.raises(OutputError, match=r"cannot lock .*\.lock: Input/output error"),
-        claimed(tmp_path / ".lock", "busy"),
+        claim(tmp_path / ".lock", "busy"),
     ):
         pass
 

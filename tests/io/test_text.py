@@ -1,6 +1,6 @@
 import pytest
 
-from dpl_nas.io.text import printable
+from dpl_nas.io.text import make_printable
 
 
 @pytest.mark.parametrize(
@@ -14,5 +14,5 @@ from dpl_nas.io.text import printable
     ],
 )
 def test_nothing_but_text_is_left(text: str, shown: str) -> None:
-    assert printable(text) == shown
+    assert make_printable(text) == shown
     shown.encode()

@@ -2,7 +2,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from dpl_nas.errors import ConfigError
-from dpl_nas.io.validation import Frozen, problems_of, validated
+from dpl_nas.io.validation import Frozen, problems_of, validate
 
 
 class Inner(Frozen):
@@ -17,7 +17,7 @@ class Outer(Frozen):
 def test_every_problem_is_in_one_sentence() -> None:
     data = {"inner": {"rate": -1, "rte": 2}}
     with pytest.raises(ConfigError) as caught:
-        validated(Outer, data, "settings", ConfigError)
+        validate(Outer, data, "settings", ConfigError)
     sentence = str(caught.value)
     assert sentence.startswith("settings: ")
     assert "inner.rate: input should be greater than 0 (found -1)" in sentence
@@ -43,7 +43,7 @@ def test_problems_one_by_one() -> None:
 
 
 def test_values_are_frozen() -> None:
-    value = validated(Outer, {"name": "a"}, "settings", ConfigError)
+    value = validate(Outer, {"name": "a"}, "settings", ConfigError)
     assert value == Outer(name="a")
     with pytest.raises(ValidationError, match="frozen"):
         value.name = "b"  # type: ignore[misc]
@@ -53,5 +53,5 @@ def test_long_input_is_shortened() -> None:
     long = "x" * 100_000
     for data in ({long: 1, "name": "a"}, {"name": [long] * 1000}, {"name": 10**5000}, {"": long}):
         with pytest.raises(ConfigError) as caught:
-            validated(Outer, data, "settings", ConfigError)
+            validate(Outer, data, "settings", ConfigError)
         assert len(str(caught.value)) < 500

@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpl_nas.io.yaml_values import NotYamlError, dump_yaml, parse_yaml, shown
+from dpl_nas.io.yaml_values import NotYamlError, abbreviate, dump_yaml, parse_yaml
 
 
 def test_merged_keys_are_not_twice() -> None:
@@ -86,12 +86,12 @@ def test_a_few_lines_that_stand_for_very_much() -> None:
     much: list[Any] = ["x"] * 10
     for _ in range(12):
         much = [much] * 10
-    assert len(shown(much)) <= 60
+    assert len(abbreviate(much)) <= 60
 
 
 def test_numbers_that_python_does_not_print() -> None:
-    assert shown([10**5000]) == "[a number of many digits]"
-    assert shown(10**9) == "1000000000"
+    assert abbreviate([10**5000]) == "[a number of many digits]"
+    assert abbreviate(10**9) == "1000000000"
 
 
 @given(

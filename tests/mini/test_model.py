@@ -10,7 +10,7 @@ from open_clip.model import CLIP
 from PIL import Image
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.mini.gates import measure_gates, normalized
+from dpl_nas.mini.gates import measure_gates, normalize
 from dpl_nas.mini.model import (
     MINI_CONFIG,
     WEIGHTS,
@@ -83,7 +83,7 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
 def test_preprocessing_is_the_normalisation_of_pre_training() -> None:
     pixels = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8)
     image = mini_preprocess()(Image.fromarray(pixels.numpy()))
-    expected = normalized(pixels.permute(2, 0, 1).unsqueeze(0) / 255)[0]
+    expected = normalize(pixels.permute(2, 0, 1).unsqueeze(0) / 255)[0]
     assert torch.allclose(image, expected, atol=1e-6)
     assert mini_preprocess()(Image.new("RGB", (8, 8))).shape == (3, 32, 32)
 

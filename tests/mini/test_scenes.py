@@ -9,7 +9,7 @@ import torch
 
 from dpl_nas.mini.captions import SYNONYMS, glyph_caption, plural
 from dpl_nas.mini.render import COLOURS, IMAGE_SIZE, TEXTURES
-from dpl_nas.mini.scenes import Variety, counted, painted, sample_batch, singles
+from dpl_nas.mini.scenes import Variety, counted, paint, sample_batch, singles
 from dpl_nas.mini.silhouettes import ATLAS_SIZE, BASIC_SHAPES, RARE_SHAPES, SHAPES, shape_atlas
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, tokenizer, used_tokens
 
@@ -88,7 +88,7 @@ def test_more_objects_cover_more_of_the_image() -> None:
 def test_a_colour_dominates_the_middle_of_its_image() -> None:
     labels = torch.tensor([list(COLOURS).index("red")] * 32)
     variety = Variety(radius=(13.0, 13.5), styles=(1.0, 0.0, 0.0), textured=0.0)
-    images = painted(torch.Generator().manual_seed(0), colours=labels, variety=variety)
+    images = paint(torch.Generator().manual_seed(0), colours=labels, variety=variety)
     middle = images[:, :, 12:20, 12:20].mean(dim=(0, 2, 3))
     assert middle[0] > middle[1]
     assert middle[0] > middle[2]
@@ -96,7 +96,7 @@ def test_a_colour_dominates_the_middle_of_its_image() -> None:
 
 def test_painting_needs_a_label() -> None:
     with pytest.raises(ValueError, match="expected colours or textures"):
-        painted(torch.Generator())
+        paint(torch.Generator())
 
 
 def test_single_shapes_have_the_size_of_the_model() -> None:

@@ -9,9 +9,9 @@ from dpl_nas.experiments.command import command_options
 from dpl_nas.experiments.tuner import FittingTuner
 from dpl_nas.nni.search_space import (
     architecture_of_parameters,
-    described_architecture,
     is_architecture,
     nni_search_space,
+    parse_architecture,
     search_space_yaml,
     tuner_settings,
 )
@@ -77,7 +77,7 @@ def test_parameters_and_architectures(small_space: Space, kind: type) -> None:
     parameters = {label: kind(length) for label, length in lengths.items()}
     assert is_architecture(parameters)
     assert architecture_of_parameters(small_space, parameters) == architecture
-    assert described_architecture(small_space, architecture.describe()) == architecture
+    assert parse_architecture(small_space, architecture.describe()) == architecture
 
 
 def test_what_is_no_architecture() -> None:
@@ -111,7 +111,7 @@ def test_missing_parameters(small_space: Space) -> None:
 @pytest.mark.parametrize("text", ["", "image 4 0", "image 4 0 | text 1", "image 4 0 | hand 1 1"])
 def test_descriptions_of_something_else(small_space: Space, text: str) -> None:
     with pytest.raises(ArchitectureError):
-        described_architecture(small_space, text)
+        parse_architecture(small_space, text)
 
 
 def test_over_the_limits(small_space: Space) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dpl_nas.process.scheduler import Here, LostJobError, Processes, Workers, completed
+from dpl_nas.process.scheduler import Here, LostJobError, Processes, Workers, run_jobs
 
 
 def double(value: int) -> int:
@@ -59,7 +59,7 @@ def test_here_runs_a_job_when_its_result_is_asked_for() -> None:
 def test_all_jobs_come_back(count: int) -> None:
     workers: Workers[int, int] = Processes(count, double) if count else Here(double)
     with closing(workers):
-        found = {job: pending.result() for job, pending in completed(workers, range(5))}
+        found = {job: pending.result() for job, pending in run_jobs(workers, range(5))}
     assert found == {job: 2 * job for job in range(5)}
 
 
@@ -73,7 +73,7 @@ def test_what_ends_first_comes_first_and_no_more_are_started_than_there_are_work
 
     with closing(Processes(2, slow_first)) as workers:
         order = []
-        for job, _ in completed(workers, jobs()):
+        for job, _ in run_jobs(workers, jobs()):
             order.append(job)
             assert len(given) - len(order) <= 2
     assert sorted(order) == [0, 1, 2, 3]
@@ -91,7 +91,7 @@ def test_a_job_whose_process_died_is_tried_again_alone_with_the_same_threads(
 def test_only_the_job_that_ends_its_process_again_is_lost() -> None:
     with closing(Processes(2, fatal)) as workers:
         ended: dict[int, int | str] = {}
-        for job, pending in completed(workers, [1, -1, 2, 3]):
+        for job, pending in run_jobs(workers, [1, -1, 2, 3]):
             try:
                 ended[job] = pending.result()
             except LostJobError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dpl_nas.errors import TaskError
-from dpl_nas.tasks.class_folders import read_class_folders, shortened
+from dpl_nas.tasks.class_folders import read_class_folders, tell_names
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ def test_folders_that_cannot_be_read(root: Path) -> None:
 
 
 def test_long_lists_are_short() -> None:
-    assert shortened(["a", "b"]) == "'a', 'b'"
-    assert shortened("abcdef") == "'a', 'b', 'c', 'd' and 2 more"
-    one, two = shortened(["x" * 500 + "1"]), shortened(["x" * 500 + "2"])
+    assert tell_names(["a", "b"]) == "'a', 'b'"
+    assert tell_names("abcdef") == "'a', 'b', 'c', 'd' and 2 more"
+    one, two = tell_names(["x" * 500 + "1"]), tell_names(["x" * 500 + "2"])
     assert one != two
     assert len(one) < 80

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
-from dpl_nas.training.augmentation import augmented, bounded, resized_crops, sample_boxes
+from dpl_nas.training.augmentation import augment, bound, resized_crops, sample_boxes
 
 SEEDS = st.integers(0, 2**63 - 1)
 SIDES = st.integers(1, 90)
@@ -80,8 +80,8 @@ def test_crops_equal_torchvisions(height: int, width: int, size: int, seed: int)
 
 def test_half_of_the_crops_are_mirrored() -> None:
     images = [photograph(20, 24, seed) for seed in range(400)]
-    plain = augmented(images, 8, generator(3), flip=False)
-    flipped = augmented(images, 8, generator(3), flip=True)
+    plain = augment(images, 8, generator(3), flip=False)
+    flipped = augment(images, 8, generator(3), flip=True)
     mirrored = (flipped == plain.flip(-1)).flatten(1).all(dim=1)
     assert ((flipped == plain).flatten(1).all(dim=1) ^ mirrored).all()
     assert 150 < int(mirrored.sum()) < 250
@@ -90,7 +90,7 @@ def test_half_of_the_crops_are_mirrored() -> None:
 @pytest.mark.parametrize("size", [(448, 597), (500, 2000), (20, 10)])
 def test_bounded(size: tuple[int, int]) -> None:
     image = photograph(*size, seed=0)
-    kept = bounded(image, 100)
+    kept = bound(image, 100)
     if min(size) <= 100:
         assert kept is image
     else:

@@ -14,7 +14,7 @@ from dpl_nas.errors import ConfigError
 from dpl_nas.prompted import Outputs, PromptedCLIP
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
-from dpl_nas.training.evaluation import prompted
+from dpl_nas.training.evaluation import build_classifier
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.losses import (
     CrossEntropy,
@@ -91,7 +91,7 @@ def test_training_minimises_the_loss_that_it_is_given(
         problem = Problem.of(small_space, task, shots=4, recipe=settings, backbone=small_backbone)
         training = FewShotTraining(problem, loss=loss)
         prompts = training.train(small_space.uniform(2))
-        features = prompted(prompts, small_backbone).text_features
+        features = build_classifier(prompts, small_backbone).text_features
         return float((functional.normalize(features, dim=-1) - frozen).square().sum())
 
     free = distance(None)

@@ -17,7 +17,7 @@ from dpl_nas.runs import evaluate
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
-from dpl_nas.training.prompts import PromptsMetadata, _encoded
+from dpl_nas.training.prompts import PromptsMetadata, _encode
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def rewritten(prompts: TrainedPrompts, folder: Path, metadata: str) -> None:
     """Save ``prompts`` with other metadata, where they are any with a checksum of their own."""
     file = folder / "prompts.safetensors"
     try:
-        content = _encoded(prompts.vectors, json.loads(metadata))
+        content = _encode(prompts.vectors, json.loads(metadata))
     except (RecursionError, ValueError):
         save_file(prompts.vectors, file, metadata={"dpl_nas": metadata})
     else:

@@ -80,7 +80,7 @@ class ExpectedCost:
         )
         allowed = self.at_first().clamp(min=1) ** slack
         # A few numbers and many steps, at each of which a GPU would be waited for.
-        multipliers = self._solved(logits.detach().cpu(), allowed).to(logits.device)
+        multipliers = self._solve(logits.detach().cpu(), allowed).to(logits.device)
         costs, allowed = self._costs.to(logits.device), allowed.to(logits.device)
         if logits.requires_grad and torch.is_grad_enabled():
             multipliers = _differentiable(multipliers, logits, costs, allowed)
@@ -91,7 +91,7 @@ class ExpectedCost:
         }
 
     @torch.no_grad()
-    def _solved(self, logits: Tensor, allowed: Tensor) -> Tensor:
+    def _solve(self, logits: Tensor, allowed: Tensor) -> Tensor:
         """The dual problem is convex: one limit after the other, and Newton's step for all.
 
         Where two limits are nearly the same, the first alone takes hundreds of rounds; the
@@ -110,7 +110,7 @@ class ExpectedCost:
             missed = _missed(multipliers, logits, costs, allowed)
             if missed <= _TOLERANCE:
                 break
-            moved = _moved(multipliers, logits, costs, allowed).clamp(min=0)
+            moved = _move(multipliers, logits, costs, allowed).clamp(min=0)
             if _missed(moved, logits, costs, allowed) < missed:
                 multipliers = moved
         return multipliers
@@ -123,7 +123,7 @@ def _missed(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor)
     return float(torch.minimum(multipliers, room).abs().max())
 
 
-def _moved(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -> Tensor:
+def _move(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -> Tensor:
     """One step of Newton's method for the limits that bind."""
     active = multipliers > 0
     tight = costs[active]
@@ -171,7 +171,7 @@ def _differentiable(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed:
     """
     if not bool((multipliers > 0).any()):
         return multipliers
-    moved = _moved(multipliers, logits, costs, allowed)
+    moved = _move(multipliers, logits, costs, allowed)
     # Where alphas are decided, hardly anything depends on a multiplier, and a step may lead
     # anywhere: then only its derivatives are taken.
     near = (moved - multipliers).abs() <= 1e-6 * (1 + multipliers)

@@ -204,7 +204,7 @@ class SearchProgress(pl.Callback):
             train_loss=means["train"],
             # There is no alpha step, so no validation loss, while the prompts warm up.
             validation_loss=means.get("validation", means["train"]),
-            validation_accuracy=self._accuracy(_discretised(clip, choice)),
+            validation_accuracy=self._accuracy(_discretise(clip, choice)),
             supernet_accuracy=self._accuracy(clip.eval()),
             mean_entropy=sum(entropy.values()) / len(entropy),
             entropy=entropy,
@@ -250,7 +250,7 @@ class SearchProgress(pl.Callback):
         return self._space.towers[tower].lengths
 
 
-def _discretised(clip: PromptedCLIP, choice: Mapping[str, int]) -> PromptedCLIP:
+def _discretise(clip: PromptedCLIP, choice: Mapping[str, int]) -> PromptedCLIP:
     """The chosen lengths with the supernet's own vectors: what the choice is worth now."""
     contexts: dict[Any, dict[int, Any]] = {}
     for label, layer in supermodules(clip).items():

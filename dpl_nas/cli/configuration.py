@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dpl_nas.config import RunConfig
 
-__all__ = ["configured"]
+__all__ = ["configure"]
 
 
-def configured(
+def configure(
     task: str,
     space: str,
     strategy: str,
