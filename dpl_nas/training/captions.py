@@ -70,7 +70,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
             first, second = (task.class_names[each] for each in near)
             warnings.warn(
                 f"{task.name}: the captions of {tell_names((first, second))} are nearly the same "
-                f"to {backbone.name}, which will hardly tell the classes apart: other names may help",
+                f"to {backbone.name}, which will hardly tell the classes apart: other names may "
+                "help",
                 DplWarning,
                 stacklevel=2,
             )
