@@ -9,8 +9,8 @@
 
 Spaces and tasks may be given by their names, files by their paths. ``Architecture``,
 ``SearchBudget``, ``Space`` and ``Task`` are the types of what goes in and comes out: ``help`` on
-one of them or on a function tells more. Importing the package is quick: torch and NNI wait until
-something needs them.
+one of them or on a function tells more. Importing the package is quick: torch and NNI load
+only when something needs them.
 """
 
 from __future__ import annotations
@@ -71,5 +71,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    # Of the classes, whose methods would fill 1700 lines of help(dpl_nas), its text tells.
+    # The module's docstring covers the classes: their methods would fill 1700 lines of help.
     return sorted(name for name in __all__ if not name[0].isupper())

@@ -1,4 +1,4 @@
-"""Which frozen CLIP is used, told without importing torch."""
+"""The choice of the frozen CLIP, without importing torch."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _Deviation = Annotated[Number, Field(gt=0, le=10)]
 
 
 class BackboneConfig(Frozen):
-    """A frozen CLIP.
+    """The choice of a frozen CLIP.
 
     Attributes
     ----------
     model
-        ``mini-clip``, which dpl_nas brings along, or a model of open_clip with transformer
+        ``mini-clip``, which comes with dpl_nas, or a model of open_clip with transformer
         towers, such as ``ViT-B-16``.
     pretrained
-        Where the weights come from. For ``mini-clip``: ``None`` (its own weights) or the path
+        Source of the weights. For ``mini-clip``: ``None`` (its own weights) or the path
         of another file. For others: a tag of open_clip such as ``openai``, the path of a
         ``.safetensors`` or ``.pt`` file, or ``random``; never silently random.
     precision
-        Of matrix products and the frozen weights in them. With ``bf16``, hidden states between
+        Precision of matrix products and their frozen weights. With ``bf16``, hidden states between
         products, layer norms, soft-max and context vectors stay in float32 (autocast); its
         cost in accuracy is in docs/performance.md.
     seed
-        Of the weights, where ``pretrained`` is ``random``.
+        Seed of the weights if ``pretrained`` is ``random``.
     quick_gelu
         Whether the weights were trained with QuickGELU; ``None`` for what the tag, the model or
         the ``open_clip_config.json`` beside a file says.
     mean, std
-        Of the pixels of each channel; ``None`` for what the tag or that file says, or else
+        Mean and sd of each channel's pixels; ``None`` for those of the tag or that file, or else
         OpenAI's.
     """
 

@@ -1,4 +1,4 @@
-"""The errors that a user can cause. Each carries one sentence that says what to do.
+"""The errors that a user can cause; each has one sentence that says what to do.
 
 The command line prints such a sentence and exits with code 2; anything else that is
 raised is a defect of dpl_nas and keeps its traceback.
@@ -20,18 +20,18 @@ __all__ = [
     "shorten",
 ]
 
-#: No sentence is longer. Those that list all models of open_clip have 700 characters.
+#: Longest sentence. Those that list all models of open_clip have 700 characters.
 _LONGEST = 1500
 
 
 def shorten(text: str, most: int = 200) -> str:
-    """``text``, without its middle where it is longer than ``most`` characters.
+    """Return ``text``, without its middle if it is longer than ``most`` characters.
 
-    Input may be of any length; an error should say which, and still be read.
+    Input may have any length; an error should quote it and stay readable.
     """
     if len(text) <= most:
         return text
-    # What to do is told at the end.
+    # The advice is at the end.
     half = most // 2 - 1
     return f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
 
@@ -44,7 +44,7 @@ class DplError(Exception):
 
 
 class DplWarning(UserWarning):
-    """Something that a user should know, and that is no error."""
+    """A note to the user that is not an error."""
 
 
 class ConfigError(DplError):
@@ -76,7 +76,7 @@ class StrategyError(DplError):
 
 
 class ComparisonError(DplError):
-    """Results that are to be compared are malformed, twice there, or not there."""
+    """Results to be compared are malformed, duplicate or missing."""
 
 
 class ExperimentError(DplError):

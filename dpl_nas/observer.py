@@ -1,4 +1,4 @@
-"""How long work tells whoever watches what it is doing."""
+"""The interface by which long computations report their progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Observer", "Stage"]
 
 
 class Stage(StrEnum):
-    """The parts of a run that an observer is told of; others may have names of their own."""
+    """The stages of a run that are reported to an observer; other work may name its own."""
 
     SEARCH = "search"
     SHORTLIST = "shortlist"
@@ -25,7 +25,7 @@ class Stage(StrEnum):
 
 
 class Observer:
-    """Hears of every stage of a run; this one ignores it all.
+    """Receiver of progress reports of a run; this base class ignores them.
 
     Subclasses draw progress bars, report to NNI, or record for a test. A stage is
     ``search``, ``train found``, ``train manual``, ``train`` (of given lengths) or ``evaluate``;
@@ -33,19 +33,19 @@ class Observer:
     """
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
-        """A stage starts, or goes on after a resume with ``done`` of ``total`` units done."""
+        """Report that a stage starts, or resumes with ``done`` of ``total`` units done."""
 
     def advance(
         self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
     ) -> None:
-        """``done`` units of the stage are complete.
+        """Report that ``done`` units of the stage are complete.
 
         ``metrics`` are plain numbers by name (``loss``, ``validation_accuracy``,
         ``entropy``, ...); ``status`` is one line for people: the best choice so far.
         """
 
     def end(self, stage: str) -> None:
-        """The stage is complete, or stopped early by its own rule."""
+        """Report that the stage is complete, or stopped early by its own rule."""
 
     def note(self, text: str) -> None:
-        """Something that a user should know, and that is no error."""
+        """Report a note to the user that is not an error."""

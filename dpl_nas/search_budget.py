@@ -1,4 +1,4 @@
-"""How much a search may spend: in trials, in training steps, in seconds."""
+"""The budget of a search in trials, training steps or seconds."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Count = Annotated[int, Field(ge=1, le=10**12, strict=True)]
 
 
 class SearchBudget(Frozen):
-    """Limits of a search, each of which must hold.
+    """Limits of a search; all of them must hold.
 
     Attributes
     ----------
     trials
-        As many whole trainings of one architecture. A part of a training, or a step of a
-        supernet, counts by its steps, so that every kind of search pays in the same coin.
+        Number of full trainings of one architecture. Partial trainings and supernet steps count
+        by their steps, so that all searches have the same unit of cost.
     steps
         Training steps: one forward and backward pass of one batch.
     seconds
-        Wall-clock time. Unlike the other two, it makes a result depend on the machine.
+        Wall-clock time. Unlike the other two, this limit makes results depend on the machine.
     """
 
     trials: Count | None = None
@@ -47,7 +47,7 @@ class SearchBudget(Frozen):
 
     @classmethod
     def parse(cls, text: str) -> SearchBudget:
-        """A budget from ``40-trials``, ``8000-steps`` or ``600-seconds``; commas join several.
+        """Parse ``40-trials``, ``8000-steps`` or ``600-seconds``; commas join several limits.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class SearchBudget(Frozen):
 
     def __str__(self) -> str:
         parts = [
-            # Whatever the number, without an exponent, and such that it comes back.
+            # Any number is written without an exponent, so that it can be parsed back.
             f"{Decimal(repr(value)).normalize():f}-{unit}"
             for unit in ("trials", "steps", "seconds")
             if (value := getattr(self, unit)) is not None

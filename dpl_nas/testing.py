@@ -1,4 +1,4 @@
-"""What every search strategy must hold, as tests to inherit; needs pytest and no data.
+"""Conformance tests of search strategies, to inherit; they need pytest and no data.
 
 >>> from dpl_nas.testing import StrategyConformance  # doctest: +SKIP
 >>> class TestMine(StrategyConformance):  # doctest: +SKIP
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 _COLOURS = {"blue": (60, 60, 190), "green": (60, 190, 60)}
-#: Of the line of a ledger, what the clock and the machine decide.
+#: Keys of a ledger's line that depend on the clock and the machine.
 _MEASURED = {"seconds", "elapsed", "peak_bytes"}
 _REASON = "the test lets this trial fail"
 
@@ -83,7 +83,7 @@ def small_space(max_context_vectors: int | None = 3, lengths: str = "0-2") -> Sp
 
 @dataclass(frozen=True)
 class Bench:
-    """What is searched on."""
+    """The task and backbone of the searches."""
 
     task: Task
     backbone: Backbone
@@ -108,7 +108,7 @@ def _of_class(request: pytest.FixtureRequest) -> pytest.Stash:
 
 
 def story(result: SearchResult) -> dict[str, Any]:
-    """All of a result that the seed decides: what the clock and the machine add is left out."""
+    """Return the parts of a result that the seed decides, without times and machine facts."""
     return {
         "architecture": result.architecture.describe(),
         "evaluations": [
@@ -144,16 +144,16 @@ class StrategyConformance:
     Attributes
     ----------
     space
-        What is searched; trials on it take a fraction of a second.
+        Search space; trials on it take a fraction of a second.
     budget
-        Of most searches; enough for a few whole trials and, where the strategy trains a
+        Budget of most searches; enough for a few whole trials and, where the strategy trains a
         supernet, for that.
     tight_budgets
         Limits that must hold to the step.
     train
         The recipe of a trial.
     shots
-        Images a class; half of them validate.
+        Images per class; half of them validate.
     refuses_settings
         Whether a setting that does not exist is noticed.
     """
@@ -209,7 +209,7 @@ class StrategyConformance:
         return stash[_WHOLE]
 
     def test_results_are_legal(self, whole: Whole) -> None:
-        """What is tried and chosen fits the space and its limits."""
+        """Tried and chosen architectures fit the space and its limits."""
         result = whole.result
         for architecture in (
             result.architecture,
@@ -237,7 +237,7 @@ class StrategyConformance:
         assert _global_generators() == before
 
     def test_the_budget_is_kept(self, bench: Bench) -> None:
-        """Neither what is counted nor what is really done exceeds it."""
+        """Neither the counted nor the actual cost exceeds the budget."""
         settings = self.make().settings
         split = few_shot_split(
             bench.task, self.shots, 1, settings.validation, settings.validation_shots
@@ -266,7 +266,7 @@ class StrategyConformance:
         assert len(result.evaluations) <= 1 or result.evaluations[0].epochs < self.train.epochs
 
     def test_the_front(self, bench: Bench) -> None:
-        """Looking for the front, it keeps to the same rules."""
+        """A search for the Pareto front follows the same rules."""
         result = self.search(bench, objective="pareto")
         self.space.check(result.architecture)
         if result.evaluations:
@@ -294,7 +294,7 @@ class StrategyConformance:
         assert cost.seconds == pytest.approx(sum(line["seconds"] for line in lines))
 
     def test_a_search_that_is_complete_is_not_run_again(self, bench: Bench, whole: Whole) -> None:
-        """Its ledger answers."""
+        """A repeated complete search is answered from its ledger."""
         path = whole.folder / LEDGER
         before = path.read_bytes()
         assert story(self.search(bench, whole.folder)) == story(whole.result)
@@ -303,7 +303,7 @@ class StrategyConformance:
     def test_interrupted_anywhere(
         self, bench: Bench, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Interrupted again and again, it ends as if it had not been."""
+        """A search that is interrupted repeatedly ends as an uninterrupted one."""
         expected = ledger_of(whole.folder)
         count = len(expected)
         before, after = False, True
@@ -321,7 +321,7 @@ class StrategyConformance:
         assert ledger_of(tmp_path) == expected
 
     def test_more_budget(self, bench: Bench, whole: Whole, tmp_path: Path) -> None:
-        """A search that ended goes on with more of it as if it had always had it; or says no."""
+        """A finished search with more budget continues as if it always had it, or refuses."""
         try:
             self.search(bench, tmp_path, budget=self.tight_budgets[0])
             result = self.search(bench, tmp_path)
@@ -334,7 +334,7 @@ class StrategyConformance:
     def test_trials_that_fail(
         self, bench: Bench, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """They are recorded, and the search goes on; afterwards, they are not tried again."""
+        """Failed trials are recorded and not retried, and the search goes on."""
         if len(whole.result.evaluations) < 2:
             pytest.skip("too few trials for some to fail")
         failed: list[str] = []
@@ -358,7 +358,7 @@ class StrategyConformance:
     def test_all_trials_fail(
         self, bench: Bench, whole: Whole, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """One sentence tells why."""
+        """One sentence explains why all trials failed."""
         if not whole.result.evaluations:
             pytest.skip("the strategy makes no trials")
         monkeypatch.setattr(FewShotTrials, "run", _failing(1, []))
@@ -367,7 +367,7 @@ class StrategyConformance:
         assert_sentence(error.value)
 
     def test_another_search_is_refused(self, bench: Bench, whole: Whole) -> None:
-        """Its ledger stays as it is."""
+        """Another search is refused, and the ledger stays unchanged."""
         path = whole.folder / LEDGER
         before = path.read_bytes()
         others: tuple[dict[str, Any], ...] = (
@@ -384,7 +384,7 @@ class StrategyConformance:
         assert path.read_bytes() == before
 
     def test_settings_that_do_not_exist(self) -> None:
-        """Are refused, so that a misspelt one is noticed."""
+        """Unknown settings are refused, so that a misspelt one is noticed."""
         if not self.refuses_settings:
             pytest.skip("the strategy takes any setting")
         with pytest.raises((ConfigError, StrategyError, TypeError), match="no_such_setting"):
@@ -392,7 +392,7 @@ class StrategyConformance:
 
 
 class _Stopped(BaseException):
-    """As a kill would: nothing that goes on with the search may catch it."""
+    """An interruption like a kill: the search must not catch it."""
 
 
 class _Other(Strategy):
@@ -403,13 +403,13 @@ class _Other(Strategy):
 
 
 def assert_sentence(error: Exception) -> None:
-    """Whether an error is told in one line that says something."""
+    """Assert that an error's message is one meaningful line."""
     assert len(str(error).splitlines()) == 1
     assert len(str(error)) > 20
 
 
 def _global_generators() -> tuple[Any, ...]:
-    """What a search leaves to others."""
+    """Return the state of the global random generators, which a search must not change."""
     numpy_state: Any = np.random.get_state()  # noqa: NPY002 - to see that nobody drew from it
     return torch.get_rng_state().tolist(), random.getstate(), numpy_state[1].tolist()
 

@@ -1,4 +1,4 @@
-"""Frozen CLIPs: which ones work, where their weights come from, what they offer."""
+"""Frozen CLIPs: the supported models, the sources of their weights, and their interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors from the zip files of torch.save and torch.jit.save, of which no code is run.
+"""Read tensors from the zip files of torch.save and torch.jit.save without running their code.
 
 Only a few names of a pickle mean anything here: those that tensors are made of. NumPy's values
 and other common company of weights in checkpoints of trainings are passed over, unmade. All else
@@ -40,7 +40,7 @@ _PASSED_OVER = re.compile(
     r"|builtins\.(set|frozenset|complex|bytearray|slice|range|list|dict|tuple|int|float|bool|str)"
     r"|torch\.(device|Size)|omegaconf\..*"
 )
-#: More are in no CLIP.
+#: No CLIP has more.
 _MODULES = 100_000
 _CLASS = re.compile(
     r"^class (\w+)\(Module\):\n  __parameters__ = \[(.*)\]\n  __buffers__ = \[(.*)\]$", re.MULTILINE
@@ -48,11 +48,11 @@ _CLASS = re.compile(
 
 
 class ForbiddenError(pickle.UnpicklingError):
-    """A pickle asks for what is neither a weight nor known to be harmless; says what."""
+    """A pickle asks for something that is neither a weight nor known to be harmless."""
 
 
 class _Ignored:
-    """Stands for a value that is passed over."""
+    """Placeholder for a value that is skipped."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
@@ -80,7 +80,7 @@ class _Module:
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
-            # What its own __setstate__ would be given.
+            # The argument of its own __setstate__.
             raise ForbiddenError("a module that is restored by code of its own")
         self.values = state
 
@@ -106,19 +106,19 @@ class _Stored:
 
 
 def read_archive(stream: BinaryIO, choose: Callable[[Any], Mapping[Any, Any]]) -> dict[Any, Any]:
-    """What an archive holds by name; a TorchScript's parameters and buffers.
+    """Return the contents of an archive by name; of a TorchScript, its parameters and buffers.
 
     Parameters
     ----------
     choose
-        Of all that the archive holds, the mapping whose tensors are to be read.
+        Function that picks, from the archive's contents, the mapping whose tensors are read.
 
     Raises
     ------
     ForbiddenError
         If it asks for more than tensors and plain values.
     Exception
-        Of many kinds, if the archive is damaged or something else.
+        If the archive is damaged or is something else; the kinds of error vary.
     """
     with zipfile.ZipFile(stream) as archive:
         names = archive.namelist()
@@ -138,7 +138,7 @@ def read_archive(stream: BinaryIO, choose: Callable[[Any], Mapping[Any, Any]]) -
 
 
 class _Reader:
-    """Reads tensors, of each storage once."""
+    """Reader of tensors; each storage is read once."""
 
     def __init__(self, archive: zipfile.ZipFile, top: str) -> None:
         self._archive = archive
@@ -149,14 +149,14 @@ class _Reader:
         if stored.key not in self._storages:
             member = self._archive.getinfo(f"{self._top}data/{stored.key}")
             if member.compress_type != zipfile.ZIP_STORED:
-                # A few bytes might become very many.
+                # A few bytes might decompress to very many.
                 raise ValueError("its tensors are compressed")
             # zipfile checks the checksum.
             self._storages[stored.key] = bytearray(self._archive.read(member))
         content = self._storages[stored.key]
         kind = stored.kind
         flat = torch.frombuffer(content, dtype=kind) if content else torch.empty(0, dtype=kind)
-        # Complains about what is beyond the storage.
+        # Raises if the view exceeds the storage.
         return flat.as_strided(stored.size, stored.stride, stored.offset)
 
 
@@ -229,7 +229,7 @@ _MEANT: dict[str, Any] = {
 
 
 def _kept(archive: zipfile.ZipFile, top: str) -> dict[str, set[str]]:
-    """By class: the attributes that are parameters or buffers, not just tensors."""
+    """Return, by class, the attributes that are parameters or buffers."""
     found = {}
     for name in archive.namelist():
         if name.startswith(f"{top}code/") and name.endswith(".py"):
@@ -240,14 +240,14 @@ def _kept(archive: zipfile.ZipFile, top: str) -> dict[str, set[str]]:
 
 
 def _weights(content: Any, kept: dict[str, set[str]]) -> dict[str, _Stored]:
-    """Parameters and buffers of a module and those below it, as ``state_dict`` names them."""
+    """Parameters and buffers of a module and its submodules, as ``state_dict`` names them."""
     weights: dict[str, _Stored] = {}
     waiting: list[tuple[str, _Module]] = [("", content)] if isinstance(content, _Module) else []
     seen = 0
     while waiting:
         seen += 1
         if seen > _MODULES:
-            # One holds itself.
+            # A module that contains itself.
             raise ValueError("its modules are without end")
         prefix, module = waiting.pop()
         for name, value in module.values.items():

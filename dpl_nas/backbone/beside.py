@@ -1,4 +1,4 @@
-"""What open_clip's hub publishes beside weights: ``open_clip_config.json``."""
+"""The file that open_clip's hub publishes beside weights: ``open_clip_config.json``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from dpl_nas.io.yaml_values import abbreviate
 __all__ = ["Beside", "read_beside"]
 
 _NAME = "open_clip_config.json"
-#: What says where weights and tokens come from; or that is of training only.
+#: Keys about the origin of weights and tokens, or about training only.
 _OF_NO_ACCOUNT = {"patch_dropout", "output_tokens", "hf_model_pretrained", "timm_model_pretrained"}
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What the file says of the weights.
+    """The facts that the file states about the weights.
 
     Attributes
     ----------
     quick_gelu
-        Whether they were trained with QuickGELU.
+        Whether the weights were trained with QuickGELU.
     preprocessing
         Settings of :class:`open_clip.transform.PreprocessCfg`.
     """
@@ -60,19 +60,19 @@ class _File(BaseModel):
 
 
 def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Beside | None:
-    """What the file beside ``weights`` says; ``None`` if there is none.
+    """Read the file beside ``weights``; return ``None`` if there is none.
 
     Parameters
     ----------
     name, architecture
-        Of the model that is to take the weights, by open_clip's configuration.
+        Name and open_clip configuration of the model that takes the weights.
 
     Raises
     ------
     CheckpointError
-        If it cannot be read.
+        If the file cannot be read.
     BackboneError
-        If it is of another model.
+        If the file belongs to another model.
     """
     file = weights.with_name(_NAME)
     if not os.path.lexists(file):

@@ -22,22 +22,22 @@ __all__ = ["Weights", "fill", "read_weights"]
 #: Sizes that OpenAI's archives carry beside the weights; no other layout has them.
 _OPENAI_SIZES = frozenset({"input_resolution", "context_length", "vocab_size"})
 
-#: How many wrong keys an error names before it stops.
+#: Largest number of wrong keys that an error names.
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Named tensors of one CLIP, and whether OpenAI's archive says so (then: QuickGELU)."""
+    """Named tensors of one CLIP, and whether they come from OpenAI's archive (then: QuickGELU)."""
 
     tensors: dict[str, Tensor]
     openai: bool
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights in a ``.safetensors`` file, a ``.pt`` file or a TorchScript archive.
+    """Read the weights in a ``.safetensors`` file, a ``.pt`` file or a TorchScript archive.
 
-    No code of a file is run.
+    No code in the file is run.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def read_weights(path: Path) -> Weights:
         raise CheckpointError(
             f"{path} holds {error}, which is not read: save the state_dict of the model alone"
         ) from error
-    except Exception as error:  # each part of a damaged file makes another kind
+    except Exception as error:  # the kind depends on which part is damaged
         raise CheckpointError(
             f"{path} is truncated or not a file of weights ({type(error).__name__})"
         ) from error
@@ -75,12 +75,12 @@ def _read(path: Path) -> Mapping[Any, Any]:
         if zipfile.is_zipfile(stream):
             return read_archive(stream, lambda content: _named(content, path))
         stream.seek(0)
-        # As torch wrote files before there were archives.
+        # The format that torch wrote before it used archives.
         return _named(torch.load(stream, map_location="cpu", weights_only=True), path)
 
 
 def _named(content: Any, path: Path) -> Mapping[Any, Any]:
-    """The weights by name, of a checkpoint of a training as well."""
+    """Return the weights by name; training checkpoints are accepted too."""
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
@@ -89,7 +89,7 @@ def _named(content: Any, path: Path) -> Mapping[Any, Any]:
 
 
 def fill(model: nn.Module, weights: Weights, source: str, name: str) -> None:
-    """Put ``weights`` into ``model``, whose type they take on (half precision is widened).
+    """Load ``weights`` into ``model`` and convert them to its type (half precision is widened).
 
     Raises
     ------
@@ -104,7 +104,7 @@ def fill(model: nn.Module, weights: Weights, source: str, name: str) -> None:
         # A constant added to all logits changes no probability.
         del tensors["logit_bias"]
     for scalar in ("logit_scale", "logit_bias"):
-        # Saved with or without a dimension of 1.
+        # Saved with or without a dimension of size 1.
         if scalar in tensors and scalar in expected and tensors[scalar].numel() == 1:
             tensors[scalar] = tensors[scalar].reshape(expected[scalar].shape)
     wrong = sorted(set(tensors) ^ set(expected))

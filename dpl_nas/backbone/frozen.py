@@ -1,4 +1,4 @@
-"""A CLIP that is never trained, and what the rest needs to know of it."""
+"""A CLIP that is never trained, and the properties that the rest of the package needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dpl_nas.space import Precision, Tower
 
 __all__ = ["Backbone"]
 
-#: One number a channel.
+#: One number per channel.
 RGB = tuple[float, float, float]
 Preprocess = Callable[[Image], Tensor]
 Tokenize = Callable[[list[str]], Tensor]
@@ -30,13 +30,13 @@ Tokenize = Callable[[list[str]], Tensor]
 class Backbone:
     """A frozen CLIP in evaluation mode.
 
-    Not a module, so that a module which holds one neither lists its weights nor saves them.
+    It is not a module, so a module that holds one neither lists nor saves its weights.
     A deep copy is the same backbone.
 
     Parameters
     ----------
     encoder
-        Both towers; :meth:`from_model` makes it of a model of open_clip.
+        Both towers; :meth:`from_model` builds it from a model of open_clip.
 
     Attributes
     ----------
@@ -45,17 +45,17 @@ class Backbone:
     image, text
         The towers.
     name
-        Of the model, for people.
+        Name of the model, for messages.
     precision
-        Of the weights and activations.
+        Numeric precision of the weights and activations.
     preprocess
         The test-time transform of an image: ``(3, image_size, image_size)``.
     image_size
-        Pixels a side.
+        Height and width in pixels.
     mean, std
-        By which the channels of an image are normalised.
+        Values that normalise the channels of an image.
     layers, widths
-        Of each tower.
+        Number of layers and width of each tower.
     """
 
     def __init__(
@@ -101,28 +101,29 @@ class Backbone:
         preprocess: Preprocess | None = None,
         tokenize: Tokenize | None = None,
     ) -> Backbone:
-        """A backbone of a model in memory, which is frozen in place.
+        """Make a backbone from a model in memory, which is frozen in place.
 
         Parameters
         ----------
         model
             A CLIP of open_clip with transformer towers.
         name
-            For messages.
+            Name of the model, for messages.
         precision
-            To convert it to; ``fp32`` leaves the weights as they are.
+            Precision to convert the model to; ``fp32`` leaves the weights as they are.
         transform
-            How open_clip preprocesses its images; by default as for OpenAI's CLIP.
+            Preprocessing of images in open_clip; by default that of OpenAI's CLIP.
         preprocess
-            Takes the place of open_clip's own transform; ``mean`` and ``std`` are then read off
+            Transform that replaces open_clip's own; ``mean`` and ``std`` are then measured on
             a black and a white image.
         tokenize
-            Captions to ``(n, context_length)`` tokens; without it, captions are refused.
+            Function from captions to ``(n, context_length)`` tokens; without it, captions are
+            refused.
 
         Raises
         ------
         BackboneError
-            If a tower is of another kind.
+            If a tower is of an unsupported kind.
         """
         encoder = OpenClip(model, name)
         chosen = transform or PreprocessCfg()
@@ -144,16 +145,16 @@ class Backbone:
 
     @property
     def logit_scale(self) -> Tensor:
-        """The logarithm of what cosines are multiplied by."""
+        """The logarithm of the factor on cosine similarities."""
         return self._encoder.logit_scale
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.logit_scale.device
 
     def to(self, device: str | torch.device) -> Backbone:
-        """Move the weights, for all that share this backbone; return it."""
+        """Move the weights, also for all other users of this backbone; return the backbone."""
         if torch.device(device) != self.device:
             self.model.to(device)
         return self
@@ -170,7 +171,7 @@ class Backbone:
         return self._fingerprint
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
-        """Tokens ``(captions, context_length)``, int64, on the CPU; long captions are cut.
+        """Return tokens ``(captions, context_length)``, int64, on the CPU; long captions are cut.
 
         Raises
         ------
@@ -182,26 +183,26 @@ class Backbone:
         return self._tokenize(list(captions)).long()
 
     def text_inputs(self, captions: Sequence[str]) -> TextInputs:
-        """One caption a class, cut after the last end of text."""
+        """Return text inputs of one caption per class, cut after the last end of text."""
         return self.text_inputs_of(self.tokenize(captions))
 
     def text_inputs_of(self, tokens: Tensor) -> TextInputs:
-        """The same of tokens ``(classes, context_length)``."""
+        """Return the text inputs of tokens ``(classes, context_length)``."""
         return self._mean_inputs([tokens])
 
     def mean_text_inputs(self, templates: Sequence[str], class_names: Sequence[str]) -> TextInputs:
-        """For each class, the mean of its captions' token embeddings over all templates.
+        """Return, for each class, the mean token embeddings of its captions over all templates.
 
-        The captions are averaged position by position, padding included. They end at
+        The captions are averaged position by position, including padding. They end at
         different positions, so the class's feature is the mean over templates of the final
         hidden token at that template's own end of text.
 
         Parameters
         ----------
         templates
-            Each with ``{}`` where the class name goes.
+            Caption templates, each with ``{}`` for the class name.
         class_names
-            One a class.
+            One name per class.
         """
         return self._mean_inputs(
             [
@@ -214,7 +215,7 @@ class Backbone:
         return self.text.embed([batch.to(self.device) for batch in tokens])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
-        """Itself: what never changes need not be held twice."""
+        """Return the backbone itself: it never changes, so one copy is enough."""
         return self
 
     def __repr__(self) -> str:
@@ -225,7 +226,7 @@ class Backbone:
 def _frozen(model: nn.Module, precision: Precision) -> nn.Module:
     model = model.eval().requires_grad_(False)
     if precision == "bf16":
-        # What matrix products take. Layer norms, biases and the logit scale stay as they are,
+        # Inputs of matrix products. Layer norms, biases and the logit scale stay as they are,
         # and so do the hidden states between products: see PromptedCLIP.
         for parameter in model.parameters():
             if parameter.ndim > 1:

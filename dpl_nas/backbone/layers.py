@@ -1,4 +1,4 @@
-"""Which layers a tower has."""
+"""Checks of the layers that a tower has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_layers", "missing_layers"]
 
 
 def missing_layers(depth: int, layers: Iterable[int]) -> tuple[int, ...]:
-    """Those of ``layers``, counted from 0, that a tower of ``depth`` layers does not have."""
+    """Return those ``layers``, counted from 0, that a tower of ``depth`` layers lacks."""
     return tuple(layer for layer in layers if not 0 <= layer < depth)
 
 
@@ -28,21 +28,21 @@ def check_layers(
     error: type[DplError] = ArchitectureError,
     remedy: str = "",
 ) -> None:
-    """Complain unless the tower has all ``layers``.
+    """Raise an error unless the tower has all ``layers``.
 
     Parameters
     ----------
     asks
-        Who asks for them, and how, before the layer: ``the prompts have``.
+        Words before the layer in the message, such as ``the prompts have``.
     error
-        What to raise.
+        Class of the error.
     remedy
-        What to do, where it is not plain.
+        Advice to the user, where it is not obvious.
 
     Raises
     ------
     DplError
-        An ``error`` that names the last layer that is missing.
+        An ``error`` that names the last missing layer.
     """
     depth = backbone.layers[tower]
     missing = missing_layers(depth, layers)

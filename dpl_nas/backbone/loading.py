@@ -1,4 +1,4 @@
-"""From a configuration to a frozen CLIP."""
+"""Loading of a frozen CLIP from a configuration."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ __all__ = ["load_backbone"]
 
 
 def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") -> Backbone:
-    """The frozen CLIP that ``config`` asks for.
+    """Load the frozen CLIP that ``config`` describes.
 
     Weights of a tag of open_clip are downloaded once and then found in its cache. QuickGELU is
     used where ``config``, the tag, the model's name or the ``open_clip_config.json`` beside a
     file says so, or where the file is OpenAI's own archive (it carries ``input_resolution``).
-    For a file of which nothing says it, GELU is used and a :class:`DplWarning` given.
+    Otherwise GELU is used and a :class:`DplWarning` is given.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _usable(device: str | torch.device) -> torch.device:
         found = torch.device(device)
         torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        # torch says which devices exist, or that there is no driver, at some length.
+        # torch's message lists the devices, or says that there is no driver; it is long.
         reason = str(error).splitlines()[0].split(". ")[0]
         raise BackboneError(
             f"device {device} cannot be used ({reason}): set it to cpu, cuda or cuda:N"
@@ -133,8 +133,8 @@ def _quick_gelu(
     weights: Weights,
     beside: Beside | None,
 ) -> bool | None:
-    """Whether the weights were trained with QuickGELU; ``None`` if nothing says it."""
-    # The tag knows its weights; a model's plain name can stand for either.
+    """Return whether the weights were trained with QuickGELU; ``None`` if unknown."""
+    # The tag determines the weights; a model's plain name can mean either.
     if tag.get("quick_gelu") or architecture.get("quick_gelu") or weights.openai:
         return True
     if beside is not None:
@@ -156,7 +156,7 @@ def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
     try:
         return Path(download_pretrained(dict(tag)))
     except Exception as error:
-        # Each transport (urllib, the hub's client, httpx) raises errors of its own.
+        # Each transport (urllib, the hub's client, httpx) raises its own errors.
         raise BackboneError(
             f"the weights {pretrained} of {name} could not be downloaded "
             f"({type(error).__name__}): fetch them where there is a network and set pretrained "

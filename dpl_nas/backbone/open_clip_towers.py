@@ -1,4 +1,4 @@
-"""The towers of open_clip's own transformers, as all that carries context vectors knows them."""
+"""Adapter of open_clip's own transformers to the tower protocols."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _QUICK = 1.702
 
 
 class OpenClip:
-    """A CLIP of open_clip, or one that is built of its modules, as the embedded one is.
+    """A CLIP of open_clip, or one built from its modules, such as the embedded one.
 
     Parameters
     ----------
     model
         The model.
     name
-        For messages.
+        Name of the model, for messages.
 
     Raises
     ------
@@ -46,12 +46,12 @@ class OpenClip:
         self._model = model
         self.module: nn.Module = model
         self.image = OpenClipImage(model.visual)
-        # Either layout: the text tower's parts are the model's own, or in a module of theirs.
+        # Two layouts: the text tower's parts belong to the model, or to a submodule.
         self.text = OpenClipText(getattr(model, "text", model))
 
     @property
     def logit_scale(self) -> Tensor:
-        """The logarithm of what cosines are multiplied by."""
+        """The logarithm of the factor on cosine similarities."""
         scale: Tensor = self._model.logit_scale
         return scale
 
@@ -68,7 +68,7 @@ class OpenClipImage:
 
     @property
     def pools_first(self) -> bool:
-        """Whether it pools its class token."""
+        """Whether the tower pools its class token."""
         return bool(self._visual.pool_type == "tok")
 
     def embed(self, images: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class OpenClipImage:
         return tokens
 
     def pool(self, x: Tensor) -> Tensor:
-        """Features ``(batch, embed)``; the norm acts on each token alone."""
+        """Return features ``(batch, embed)``; the norm acts on each token separately."""
         visual = self._visual
         if self.pools_first:
             x = visual.ln_post(x[:, 0])
@@ -94,7 +94,7 @@ class OpenClipImage:
 
 
 class OpenClipText:
-    """A ``TextTransformer``, or the ``CLIP`` that has the parts of one."""
+    """A ``TextTransformer``, or a ``CLIP`` that contains its parts."""
 
     def __init__(self, tower: Any) -> None:
         self._tower = tower
@@ -108,7 +108,7 @@ class OpenClipText:
         return table
 
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
-        """The mean over templates; a caption's feature is read at its end of text."""
+        """Return the mean over templates; a caption's feature is read at its end of text."""
         tower = self._tower
         return mean_inputs(tokens, tower.token_embedding.weight, tower.positional_embedding)
 
@@ -123,7 +123,7 @@ class OpenClipText:
         return normed
 
     def project(self, pooled: Tensor) -> Tensor:
-        """By a matrix, by a linear layer, or not at all."""
+        """Apply the final projection: a matrix, a linear layer, or none."""
         projection = self._tower.text_projection
         if projection is None:
             return pooled
@@ -141,7 +141,7 @@ class OpenClipBlock:
         self.heads = int(block.attn.num_heads)
 
     def project(self, x: Tensor, part: Projection = "qkv") -> Tensor:
-        """By the one matrix that has the rows of all three."""
+        """Project with the one matrix that holds the rows of all three."""
         attention = self._block.attn
         rows = _rows(part, attention.embed_dim)
         return frozen_linear(
@@ -158,7 +158,7 @@ class OpenClipBlock:
         )
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Output projection, residual, MLP, residual; a residual costs no pass of its own."""
+        """Apply output projection, residual, MLP and residual; the residuals need no extra pass."""
         block, out = self._block, self._block.attn.out_proj
         if isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity):
             return _mlp(block, frozen_linear(attended, out.weight, out.bias, x), residual=True)
@@ -172,7 +172,7 @@ class OpenClipBlock:
         return normed
 
     def attention(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """Torch's, output projection included."""
+        """Run torch's attention, including the output projection."""
         attention = self._block.attn
         if not attention.batch_first:
             queries, keys = queries.transpose(0, 1), keys.transpose(0, 1)
@@ -180,14 +180,14 @@ class OpenClipBlock:
         return result if attention.batch_first else result.transpose(0, 1)
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Residual, MLP, residual, each with its layer scale."""
+        """Apply residual, MLP and residual, each with its layer scale."""
         block = self._block
         h = x + block.ls_1(attended)
         result: Tensor = h + block.ls_2(block.mlp(block.ln_2(h)))
         return result
 
     def run(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """The whole block."""
+        """Run the whole block."""
         if self._block.attn.batch_first:
             result: Tensor = self._block(x, attn_mask=mask)
         else:
@@ -196,14 +196,14 @@ class OpenClipBlock:
 
 
 def _rows(part: Projection, width: int) -> slice:
-    """Those of the matrix of queries, keys and values."""
+    """The rows of the requested parts in the matrix of queries, keys and values."""
     if part == "q":
         return slice(0, width)
     return slice(width, None) if part == "kv" else slice(None)
 
 
 def _norm(norm: Any, x: Tensor, scale: float = 1.0) -> Tensor:
-    """``scale * norm(x)``, where a factor on the norm's own weights costs nothing."""
+    """Return ``scale * norm(x)``; the factor is put into the norm's weights, which is free."""
     weight, bias = norm.weight, norm.bias
     if x.dtype != weight.dtype:
         result: Tensor = norm(x) * scale

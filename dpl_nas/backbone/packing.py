@@ -1,4 +1,4 @@
-"""Captions without what they share and without padding: which tokens have to be computed."""
+"""Packing of captions: the shared prefix is computed once, and padding not at all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["PackedClasses", "TextPlan", "plan_text"]
 
 @dataclass(frozen=True)
 class PackedClasses:
-    """Some classes' own tokens: those after the shared prefix, up to the last one that is read.
+    """The own tokens of some classes: after the shared prefix, up to the last one that is read.
 
-    Kept tokens of all these classes stand one after the other. For attention they are put on
+    Kept tokens of all these classes are concatenated. For attention they are put on
     a grid of (classes, tokens after the prefix), where padding repeats the first kept token
-    and is seen by nothing that is read.
+    and no token that is read attends to it.
 
     Attributes
     ----------
@@ -25,15 +25,15 @@ class PackedClasses:
     embeddings
         ``(kept, width)``.
     grid
-        ``(classes * tokens,)``: which kept token stands there; ``None`` where it is full.
+        ``(classes * tokens,)``: the kept token at each cell; ``None`` if the grid is full.
     places
-        ``(kept,)``: where each kept token stands on the flattened grid; ``None`` likewise.
+        ``(kept,)``: the cell of each kept token on the flattened grid; ``None`` likewise.
     read
-        ``(reads,)``: the kept tokens that the classes' features are made of.
+        ``(reads,)``: the kept tokens from which the class features are made.
     read_places
-        The same, on the flattened grid.
+        The cells of these tokens on the flattened grid.
     pooling
-        ``(classes, reads)`` weights, or ``None`` where it is one token a class, in order.
+        ``(classes, reads)`` weights, or ``None`` if there is one token per class, in order.
     """
 
     classes: int
@@ -48,7 +48,7 @@ class PackedClasses:
 
 @dataclass(frozen=True)
 class TextPlan:
-    """How a causal tower computes captions exactly, and each token once.
+    """The plan by which a causal tower computes captions exactly, each token once.
 
     Attributes
     ----------
@@ -58,10 +58,10 @@ class TextPlan:
     classes
         All classes, in chunks.
     order
-        Where each class stands in the chunks one after the other; ``None`` if in order. Several
+        Position of each class in the concatenated chunks; ``None`` if in order. Several
         chunks hold classes of similar length, which leaves little padding.
     kept_tokens
-        How many tokens' inner results may be held for a backward pass at once.
+        Largest number of tokens whose intermediate results are held for a backward pass.
     """
 
     prefix: Tensor
@@ -74,16 +74,16 @@ class TextPlan:
 #: both take more operations, and below this an operation costs more than its arithmetic.
 _WORTHWHILE = 1_000_000
 
-#: Tokens a chunk, from which on matrix products run at full rate.
+#: Tokens per chunk from which matrix products run at full rate.
 _CHUNK_TOKENS = 1024
 
 
 @torch.no_grad()
 def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan:
-    """The plan of captions whose features are ``pooling`` of their hidden tokens.
+    """Return the plan of captions whose features are ``pooling`` of their hidden tokens.
 
     The prefix is found by comparing embeddings, so any mix of templates has its exact plan; it
-    ends before the first token that is read, for that is a class's own.
+    ends before the first token that is read, because that token belongs to one class.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan
     pooling
         ``(classes, tokens)``.
     kept_tokens
-        See :class:`TextPlan`; no chunk has more, unless one class does.
+        Limit of :class:`TextPlan`; no chunk has more, unless a single class does.
     """
     pooling_at = pooling.cpu()
     reads = pooling_at != 0
@@ -100,11 +100,11 @@ def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan
     same = (embeddings == embeddings[:1]).all(dim=-1).all(dim=0).cpu()
     before = ~reads.any(dim=0)
     prefix = int((same & before).long().cumprod(dim=0).sum())
-    # The last token that is read, for each class; what follows it changes nothing.
+    # The last token that is read, for each class; later tokens change nothing.
     last = (reads * torch.arange(1, tokens + 1)).amax(dim=1) - 1
     own = last - prefix + 1
     if (reads.numel() - prefix - int(own.sum())) * embeddings.shape[-1] ** 2 < _WORTHWHILE:
-        # All tokens up to the end are kept: what padding computes is read by nothing.
+        # All tokens up to the end are kept: results of padding are never read.
         prefix, own = 0, torch.full_like(own, tokens)
     sizes = _chunk_sizes(own.sort().values.tolist(), min(kept_tokens, _CHUNK_TOKENS))
     rows = torch.arange(len(own))
@@ -119,7 +119,7 @@ def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan
 
 
 def _chunk_sizes(own: list[int], limit: int) -> list[int]:
-    """Classes a chunk, so that none keeps more than ``limit`` tokens and they are even."""
+    """Number of classes in each chunk: even, and at most ``limit`` kept tokens per chunk."""
     chunks = max(1, -(-sum(own) // limit))
     target = sum(own) / chunks
     sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""Which models of open_clip can carry context vectors."""
+"""The models of open_clip that can carry context vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
     "tower_depths",
 ]
 
-#: Settings of a tower that change attention away from the plain pre-norm block.
+#: Settings of a tower under which its blocks are no longer plain pre-norm blocks.
 _OTHER_ATTENTION = (
     "qk_norm",
     "scaled_cosine_attn",
@@ -33,7 +33,7 @@ _OTHER_ATTENTION = (
 def supported_models() -> list[str]:
     """The names of open_clip's models whose two towers can carry context vectors.
 
-    Decided by their configurations; no model is built.
+    The configurations decide; no model is built.
     """
     return [
         name
@@ -48,7 +48,7 @@ def model_config(model: str) -> dict[str, Any]:
     Raises
     ------
     BackboneError
-        If the model is unknown or of an unsupported kind; with the list of what works.
+        If the model is unknown or of an unsupported kind; the message lists supported models.
     """
     # OpenAI writes ViT-B/16; a colon would make open_clip look elsewhere.
     config = open_clip.get_model_config(model.replace("/", "-")) if ":" not in model else None
@@ -62,7 +62,7 @@ def model_config(model: str) -> dict[str, Any]:
 
 
 def tower_depths(model: str) -> dict[Tower, int]:
-    """How many layers each tower of a model has, without its weights.
+    """Return the number of layers of each tower of a model, without loading its weights.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def tower_depths(model: str) -> dict[Tower, int]:
 
 
 def objection_to_config(config: Mapping[str, Any]) -> str | None:
-    """Why a model with this configuration of open_clip is not supported, or ``None``."""
+    """The reason why this configuration of open_clip is not supported, or ``None``."""
     if "multimodal_cfg" in config:
         return "it is a CoCa"
     image, text = config["vision_cfg"], config["text_cfg"]
@@ -117,7 +117,7 @@ def _objection_to_text(text: Mapping[str, Any]) -> str | None:
 
 
 def objection(model: Any) -> str | None:
-    """Why this model in memory is not supported, or ``None``."""
+    """The reason why this model in memory is not supported, or ``None``."""
     visual, text = getattr(model, "visual", None), getattr(model, "text", model)
     kind = type(model).__name__
     if not isinstance(model, (open_clip.CLIP, open_clip.CustomTextCLIP)):

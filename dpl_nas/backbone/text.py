@@ -17,15 +17,15 @@ __all__ = ["TextInputs", "mean_inputs"]
 #: hidden units.
 _KEPT = 20
 
-#: What the text tower may keep for a backward pass; what is beyond is computed anew there.
+#: Memory that the text tower may keep for a backward pass; the rest is recomputed there.
 _KEPT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class TextInputs:
-    """Captions, embedded and cut after the last end-of-text token of them all.
+    """Captions, embedded and cut after the last end-of-text token among them.
 
-    The cut is exact, for the tower is causal.
+    The cut is exact because the tower is causal.
 
     Attributes
     ----------
@@ -40,16 +40,16 @@ class TextInputs:
     pooling: Tensor
 
     def __len__(self) -> int:
-        """How many classes."""
+        """Number of classes."""
         return len(self.embeddings)
 
     def plan(self, layers: int) -> TextPlan:
-        """How a tower of so many layers computes the captions without waste."""
+        """Return the plan by which a tower of so many layers computes the captions."""
         token = _KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
         return plan_text(self.embeddings, self.pooling, max(1, _KEPT_BYTES // token))
 
     def to(self, device: str | torch.device) -> TextInputs:
-        """The same on ``device``."""
+        """Return the same inputs on ``device``."""
         return TextInputs(self.embeddings.to(device), self.pooling.to(device))
 
 
@@ -57,12 +57,12 @@ class TextInputs:
 def mean_inputs(
     tokens: Sequence[Tensor], token_embedding: Tensor, positional_embedding: Tensor
 ) -> TextInputs:
-    """The mean over templates of token embeddings, and of their end-of-text positions.
+    """Return the means over templates of token embeddings and of end-of-text positions.
 
     Parameters
     ----------
     tokens
-        For each template, ``(classes, context_length)``; the end of text is the highest token.
+        ``(classes, context_length)`` for each template; the end of text is the highest token.
     token_embedding
         ``(vocabulary, width)``.
     positional_embedding

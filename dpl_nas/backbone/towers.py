@@ -1,10 +1,10 @@
-"""What a frozen CLIP has to offer to carry context vectors: the adapter between models and us.
+"""The interface that a frozen CLIP must implement to carry context vectors.
 
-Everything above this room knows towers by these protocols alone. An adapter of another library
-is a module beside :mod:`dpl_nas.backbone.open_clip_towers` that has the same methods.
+All other packages use towers through these protocols only. An adapter of another library
+is a module beside :mod:`dpl_nas.backbone.open_clip_towers` with the same methods.
 
-Blocks are pre-norm. Context vectors are further keys and values of a block: they go through the
-block's own norm and its own projections of keys and values, and no position is added to them.
+Blocks are pre-norm. Context vectors are additional keys and values of a block: they go through the
+block's own norm and its projections of keys and values, without positional embedding.
 What the context-aware attention itself does is no part of an adapter
 (:mod:`dpl_nas.kernels`); it needs keys that queries are compared with by ``q k / sqrt(head_dim)``.
 """
@@ -27,44 +27,44 @@ Projection = Literal["qkv", "q", "kv"]
 class Block(Protocol):
     """A frozen block: ``h = x + attention(norm(x))``, then ``h + mlp(norm2(h))``.
 
-    It offers its parts twice. :meth:`project`, :meth:`project_context` and :meth:`finish` are what
-    training runs: as fast as can be, with gradients of their inputs alone. :meth:`norm`,
+    It offers its parts twice. :meth:`project`, :meth:`project_context` and :meth:`finish` are
+    used in training: they are fast and give gradients of their inputs only. :meth:`norm`,
     :meth:`attention`, :meth:`add` and :meth:`run` are the model's own modules, which define the
     result and which the fast ones are tested against.
     """
 
     @property
     def heads(self) -> int:
-        """How many."""
+        """Number of attention heads."""
 
     def project(self, x: Tensor, part: Projection = "qkv") -> Tensor:
-        """Queries, keys and values of ``norm(x)``, side by side.
+        """Return queries, keys and values of ``norm(x)``, side by side.
 
-        What a model adds for positions (rotary embeddings) or norms within heads is in them.
+        They include rotary embeddings and norms within heads, if the model has them.
 
         Parameters
         ----------
         x
             ``(..., width)``.
         part
-            Those that are needed.
+            The needed ones of the three.
 
         Returns
         -------
         Tensor
-            ``(..., n * width)`` for n of the three, each with its heads one after the other.
+            ``(..., n * width)`` for n of the three, each with its heads concatenated.
         """
 
     def project_context(self, vectors: Tensor) -> Tensor:
-        """Keys and values ``(vectors, 2 * width)`` of context vectors ``(vectors, width)``."""
+        """Return keys and values ``(vectors, 2 * width)`` of vectors ``(vectors, width)``."""
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """The block's result: output projection, residual, MLP, residual.
+        """Return the block's result: output projection, residual, MLP, residual.
 
         Parameters
         ----------
         x
-            The block's input ``(..., width)``, of the tokens that go on.
+            The block's input ``(..., width)`` for the tokens that continue.
         attended
             Attention's result for them, heads joined, before the output projection.
         """
@@ -73,39 +73,39 @@ class Block(Protocol):
         """The norm before attention."""
 
     def attention(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """The model's own attention, output projection included.
+        """Run the model's own attention, including the output projection.
 
         Parameters
         ----------
         queries
             ``(batch, tokens, width)``, after :meth:`norm`; they are projected here.
         keys
-            ``(batch, tokens + vectors, width)``, likewise: keys and values are made of them.
+            ``(batch, tokens + vectors, width)``, after :meth:`norm`; the source of keys and values.
         mask
-            Additive, ``(tokens, tokens + vectors)``; ``None`` where all see all.
+            Additive mask, ``(tokens, tokens + vectors)``; ``None`` for full attention.
         """
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
-        """The block's result for its input and what :meth:`attention` gave."""
+        """Return the block's result from its input and the result of :meth:`attention`."""
 
     def run(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """The whole block, without contexts, as the model runs it."""
+        """Run the whole block, without contexts, as the model does."""
 
 
 class TowerBlocks(Protocol):
-    """What both towers have."""
+    """The part of the interface that both towers share."""
 
     @property
     def width(self) -> int:
-        """Of hidden tokens, and so of context vectors."""
+        """Width of hidden tokens, and so of context vectors."""
 
     @property
     def blocks(self) -> Sequence[Block]:
-        """From the first layer to the last."""
+        """Blocks from the first layer to the last."""
 
 
 class ImageTower(TowerBlocks, Protocol):
-    """Images to features, by way of :attr:`blocks` in which every token sees every other."""
+    """A tower from images to features; in its :attr:`blocks` every token sees every other."""
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -113,28 +113,28 @@ class ImageTower(TowerBlocks, Protocol):
 
     @property
     def pools_first(self) -> bool:
-        """Whether :meth:`pool` reads the first token alone.
+        """Whether :meth:`pool` reads the first token only.
 
-        The last block then leaves out the others.
+        If so, the last block leaves out the others.
         """
 
     def embed(self, images: Tensor) -> Tensor:
         """Hidden tokens ``(batch, tokens, width)`` of images ``(batch, 3, height, width)``.
 
-        All that comes before the first block, positions and a norm included.
+        This covers all that precedes the first block, including positions and a norm.
         """
 
     def pool(self, x: Tensor) -> Tensor:
         """Features ``(batch, embed)`` of the last block's tokens.
 
-        All that comes after it: the final norm, pooling and the final projection.
+        This covers all that follows it: the final norm, pooling and the final projection.
         """
 
 
 class TextTower(TowerBlocks, Protocol):
-    """Captions to features.
+    """A tower from captions to features.
 
-    Captions are cut, packed and share their beginnings (:mod:`dpl_nas.backbone.packing`), which
+    Captions are cut, packed and share their prefix (:mod:`dpl_nas.backbone.packing`), which
     is exact where no token sees a later one.
     """
 
@@ -143,16 +143,16 @@ class TextTower(TowerBlocks, Protocol):
         """The embedding of every token, ``(vocabulary, width)``."""
 
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
-        """What comes before the first block, and which tokens a feature is made of.
+        """Return the input of the first block, and the tokens that make up each feature.
 
         Parameters
         ----------
         tokens
-            For each template ``(classes, context_length)``. Embeddings are means over templates.
+            ``(classes, context_length)`` for each template. Embeddings are means over templates.
         """
 
     def mask(self, tokens: int, like: Tensor) -> Tensor:
-        """Which tokens see which: additive, ``(tokens, tokens)``, of the type of ``like``."""
+        """Return the additive attention mask ``(tokens, tokens)``, of the type of ``like``."""
 
     def norm(self, x: Tensor) -> Tensor:
         """The final norm of hidden tokens ``(..., width)``, before they are pooled."""
@@ -166,7 +166,7 @@ class DualEncoder(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """What holds all weights: it is frozen, moved between devices, and identified by them."""
+        """The module of all weights: it is frozen, moved between devices and fingerprinted."""
 
     @property
     def image(self) -> ImageTower:
@@ -178,7 +178,7 @@ class DualEncoder(Protocol):
 
     @property
     def logit_scale(self) -> Tensor:
-        """The logarithm of what cosines are multiplied by.
+        """The logarithm of the factor on cosine similarities.
 
-        A bias that is added to all logits alike changes no probability, and is left out.
+        A bias that is the same for all logits changes no probability and is left out.
         """

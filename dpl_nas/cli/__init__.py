@@ -17,12 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Parameters
     ----------
     arguments
-        Those of this process by default, which then belongs to the program: its streams are
-        made ready for anything, and it ends quietly.
+        Arguments of the program. By default those of this process, which then belongs to the
+        program: its streams are made ready for anything, and it ends quietly.
     """
     own = arguments is None
     with ended_by_signals(lambda: "interrupted\n"):
-        # Signals are seen to before anything that is slow to import.
+        # Signals are handled before anything that is slow to import.
         if own:
             from dpl_nas.cli.streams import open_streams
 

@@ -1,4 +1,4 @@
-"""The program: its subcommands, and how it ends."""
+"""The program: its subcommands and its exit codes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from dpl_nas.process.threads import share_cores
 
 __all__ = ["app", "main", "run_app"]
 
-#: No sentence is longer, whatever was typed.
+#: The most characters of a sentence, whatever was typed.
 _LONGEST = 1500
 
-#: Troubles with files that the user can mend: no disk, no permission, a wrong path.
+#: File errors that the user can mend: no disk, no permission, a wrong path.
 _USERS_ERRNOS = frozenset(
     {
         errno.EACCES,
@@ -119,7 +119,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _refuse(f"{where}{error.strerror}")
     except Exception as error:
-        # Typer's usage errors are click's, which newer versions of it carry along privately.
+        # Typer's usage errors are click's; newer versions of Typer have a private copy of click.
         tell = getattr(error, "format_message", None)
         if tell is None:
             raise

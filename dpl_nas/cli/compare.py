@@ -82,7 +82,7 @@ def compare(
 
 
 def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[str], list[str]]:
-    """Seeds, strategies and overrides; a shell leaves all but the first seed to the arguments."""
+    """Seeds, strategies and overrides. The shell puts all seeds but the first among them."""
     words = seeds.replace(",", " ").split()
     strategies: list[str] = []
     overrides: list[str] = []
@@ -132,7 +132,7 @@ def _configs(
     shots: int,
     device: str,
 ) -> list[RunConfig]:
-    """Seeds outside, so that an interrupted comparison has run everything equally often."""
+    """Runs in the order of the seeds: an interrupted comparison has run all equally often."""
     settings = _by_strategy(strategies, overrides)
 
     def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:

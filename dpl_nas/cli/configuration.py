@@ -1,4 +1,4 @@
-"""The configuration that the options of a command mean."""
+"""The configuration that the options of a command stand for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def configure(
     budget: str | None = None,
     **settings: Any,
 ) -> RunConfig:
-    """As :func:`dpl_nas.config.resolve`, with a budget as it is typed.
+    """Resolve as :func:`dpl_nas.config.resolve` does, with a budget as it is typed.
 
     Raises
     ------

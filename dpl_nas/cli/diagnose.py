@@ -1,4 +1,4 @@
-"""``dpl-nas diagnose``: whether the search is right, and whether a task can tell."""
+"""``dpl-nas diagnose``: whether a search is right, and a task tells architectures apart."""
 
 from __future__ import annotations
 

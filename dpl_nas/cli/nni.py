@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="What an NNI experiment needs.")
 
 @app.callback()
 def _group() -> None:
-    """What an NNI experiment needs."""
+    """Tools for an NNI experiment."""
 
 
 @app.command("preload")
@@ -34,7 +34,7 @@ def preload() -> None:
 def worker(
     folder: Annotated[Path, typer.Argument(help="A new folder; pythonPath in dpl_remote.yml.")],
 ) -> None:
-    """On a worker of NNI's remote service: write the python that NNI is to start there.
+    """Write the python that NNI's remote service is to start on this worker.
 
     It keeps NNI's server on this machine on 127.0.0.1, and pip off the network.
     """

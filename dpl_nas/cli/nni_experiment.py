@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["export", "watch"]
 
 _STAGE = "trials"
-#: A server that does not answer so often in a row has ended.
+#: A server that fails to answer this often in a row has ended.
 _MISSES = 3
-#: An experiment that is exhausted so often in a row does not go on.
+#: An experiment that is found exhausted this often in a row does not go on.
 _LOOKS = 2
 _MEANINGS = {
     "TUNER_NO_MORE_TRIAL": "the tuner has no more architectures to try; nnictl stop ends it",
@@ -98,7 +98,7 @@ def export(
 def _followed(
     experiment: Experiment, port: int | None, every: float, observer: Observer
 ) -> Experiment:
-    """The experiment at its end."""
+    """The experiment once it has ended."""
     from dataclasses import replace
 
     from dpl_nas.errors import ExperimentError

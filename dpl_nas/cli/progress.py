@@ -27,11 +27,11 @@ from dpl_nas.observer import Observer
 
 __all__ = ["ConsoleObserver", "QuietObserver"]
 
-#: Where stderr is a file, a line at most this often.
+#: The time between two lines if stderr is a file.
 SECONDS_BETWEEN_LINES = 10.0
 
 
-#: Below the bars; these hide the cursor.
+#: What ends the bars, which hide the cursor.
 _SHOW_CURSOR = "\n\x1b[?25h"
 
 
@@ -49,19 +49,19 @@ class _Stage:
 
 
 class QuietObserver(Observer):
-    """Says nothing but notes, on stderr."""
+    """An observer that prints only notes, on stderr."""
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Print the note."""
         sys.stderr.write(f"note: {make_printable(text)}\n")
 
     def left(self) -> str:
-        """Nothing: the terminal is as it was."""
+        """Do nothing: the terminal is as it was."""
         return ""
 
 
 class ConsoleObserver(Observer):
-    """Draws on stderr: live bars at a terminal, now and then a line elsewhere."""
+    """An observer that draws on stderr: live bars at a terminal, elsewhere a line at times."""
 
     def __init__(self, console: Console | None = None) -> None:
         # Names of tasks and spaces are not markup.
@@ -105,7 +105,7 @@ class ConsoleObserver(Observer):
         self._stages[stage] = _Stage(total, done, time.monotonic())
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, metrics="")
-        # Where the end is not known, the bar only moves.
+        # If the end is not known, the bar only moves.
         self._progress.reset(self._bars[stage], total=total or None, completed=done)
         if done and not self._console.is_terminal:
             self._line(f"{stage}: goes on after {done} of {total}")
@@ -135,7 +135,7 @@ class ConsoleObserver(Observer):
         self._line(", ".join(parts))
 
     def end(self, stage: str) -> None:
-        """Complete the bar, also where the stage stopped early by its own rule."""
+        """Complete the bar, even if the stage stopped early by its own rule."""
         bar = self._bars.get(stage)
         if bar is not None:
             total = self._progress.tasks[self._progress.task_ids.index(bar)].completed
@@ -143,11 +143,11 @@ class ConsoleObserver(Observer):
         self._status.plain = ""
 
     def note(self, text: str) -> None:
-        """Say it above the bars."""
+        """Print the note above the bars."""
         self._console.print(Text(make_printable(f"note: {text}")), soft_wrap=True)
 
     def left(self) -> str:
-        """What puts the terminal right where the process ends in the middle of a stage."""
+        """Text that restores the terminal when the process ends in the middle of a stage."""
         return _SHOW_CURSOR if self._console.is_terminal else ""
 
     def _line(self, text: str) -> None:

@@ -23,7 +23,7 @@ from dpl_nas.process.signals import ended_by_signals
 
 __all__ = ["console", "job", "print_json"]
 
-#: Libraries whose remarks are not about the user's run.
+#: Libraries that log remarks which are not about the user's run.
 _CHATTER = (
     "huggingface_hub",
     "nni",
@@ -36,7 +36,7 @@ _CHATTER = (
 
 
 def console() -> Console:
-    """For results; where stdout is a file, nothing is cut off."""
+    """The console for results; if stdout is a file, nothing is cut off."""
     # Names of folders and classes are not markup: [/b] or :cat: may be part of them.
     width = None if sys.stdout.isatty() else 1000
     return Console(width=width, soft_wrap=True, markup=False, emoji=False)
@@ -54,8 +54,8 @@ def job(
 ) -> Iterator[Observer]:
     """Watch a long piece of work; nothing that it prints reaches stdout.
 
-    Yields the observer to hand to the work. A signal that ends the program ends it with a line
-    that says how the run in ``folder`` goes on, or ``goes_on``.
+    Yields the observer to hand to the work. If a signal ends the program, its last line says how
+    the run in ``folder`` goes on, or ``goes_on``.
     """
     hint = f"the same command with --resume goes on with {folder}" if folder else goes_on
     said = f"interrupted{hint and f'; {make_printable(hint)}'}\n"
@@ -86,11 +86,11 @@ def _stdout_kept_clean() -> Iterator[None]:
 def _libraries_silenced() -> Iterator[None]:
     """Keep warnings and remarks of libraries out, unless Python was told to warn (-W).
 
-    Their errors reach us as exceptions.
+    Their errors arrive as exceptions.
     """
     levels = {name: logging.getLogger(name).level for name in _CHATTER}
     hook = threading.excepthook
-    # TensorBoard writes in a thread of its own, and raises what happened there again in ours.
+    # TensorBoard writes in its own thread, and raises the errors of that thread again in ours.
     threading.excepthook = _only_defects
     with warnings.catch_warnings():
         if not sys.warnoptions:

@@ -133,7 +133,7 @@ def _problems(file: str) -> list[str]:
         problems = space_problems(file)
     except DplError as error:
         return [str(error)]
-    # What is wrong elsewhere does not hide layers that the backbone does not have.
+    # Other errors do not hide layers that the backbone does not have.
     space = choices_of(file)
     try:
         return problems + (_misfits(space) if space else [])
@@ -142,7 +142,7 @@ def _problems(file: str) -> list[str]:
 
 
 def _misfits(space: Space) -> list[str]:
-    """Layers that the backbone does not have; its weights are not needed for that."""
+    """Layers that the backbone does not have; the check needs no weights."""
     with job(quiet=True):
         from dpl_nas.backbone import missing_layers, tower_depths
 
@@ -156,7 +156,7 @@ def _misfits(space: Space) -> list[str]:
 
 
 def _limit_line(space: Space) -> str:
-    """The limits, and how many architectures keep to them."""
+    """The limits, and the number of architectures that keep to them."""
     from dpl_nas.space.fitting import count
 
     limits = _limits(space)
@@ -195,7 +195,7 @@ def _backbone(space: Space) -> str:
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:
-    """``0-3, 7``: runs of whole numbers."""
+    """Whole numbers as ranges, such as ``0-3, 7``."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -1,4 +1,4 @@
-"""What the program prints to, whatever became of it: closed, full, or a reader that has left."""
+"""The streams that the program prints to, even if closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["ReaderGone", "finish_output", "open_streams", "say"]
 
 
 class ReaderGone(Exception):  # noqa: N818 - it is no error
-    """Whoever read stdout has seen enough."""
+    """The reader of stdout has left."""
 
 
 class _Result(io.FileIO):
-    """Stdout, whose troubles are told once, and apart from those of files and pipes of the work."""
+    """Stdout. Its errors are told once, and apart from those of the work's files and pipes."""
 
     _told = False
 
@@ -35,7 +35,7 @@ class _Result(io.FileIO):
 
 
 class _Progress(io.FileIO):
-    """Stderr, which nobody need listen to: the work goes on without."""
+    """Stderr. The work goes on if it cannot be written."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -47,14 +47,14 @@ class _Progress(io.FileIO):
 def open_streams() -> None:
     """Make stdout and stderr ready for anything that is printed, for the rest of the process.
 
-    What was closed at the start leads nowhere from now on; otherwise the first files that are
-    opened would be stdin, stdout and stderr to C libraries and other processes.
+    A stream that was closed at the start leads nowhere from now on. Otherwise C libraries and
+    other processes would take the first opened files for stdin, stdout and stderr.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is taken.
+            # The system gives a new file the lowest free number.
             os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(number, True)
     sys.stdout = _text(_Result(1, "w", closefd=False), sys.stdout)
@@ -62,7 +62,7 @@ def open_streams() -> None:
 
 
 def _text(raw: io.FileIO, before: TextIO | None) -> io.TextIOWrapper:
-    # Names of tasks and folders may hold what the encoding of the terminal does not.
+    # Names of tasks and folders may have characters that the terminal's encoding lacks.
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=before.encoding if before is not None else None,
@@ -72,7 +72,7 @@ def _text(raw: io.FileIO, before: TextIO | None) -> io.TextIOWrapper:
 
 
 def finish_output() -> None:
-    """Write out what is left.
+    """Write out what is still in the buffers.
 
     Raises
     ------
@@ -85,6 +85,6 @@ def finish_output() -> None:
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
+    """Write a line to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -56,14 +56,14 @@ def show_result(console: Console, result: RunResult) -> None:
 
 
 def show_files(console: Console, folder: Path) -> None:
-    """Where the run is, and its pictures."""
+    """The paths of the run and of its pictures."""
     console.print(f"run    {make_printable(str(folder))}", highlight=False)
     for picture in sorted(folder.glob("*.png")):
         console.print(f"       {make_printable(str(picture))}", highlight=False)
 
 
 def show_lengths(console: Console, lengths: Lengths, ties: Sequence[str] = ()) -> None:
-    """The lengths of each tower, and which of them were a close call."""
+    """The lengths of each tower, and the layers where the choice was close."""
     for tower, part in lengths.items():
         console.print(f"{tower:<6} {' '.join(map(str, part))}", highlight=False)
     if ties:
@@ -75,7 +75,7 @@ def show_lengths(console: Console, lengths: Lengths, ties: Sequence[str] = ()) -
 
 
 def show_notes(console: Console, notes: Sequence[str]) -> None:
-    """What the numbers do not show."""
+    """The notes: what the numbers do not show."""
     for note in notes:
         console.print(f"note   {note}", highlight=False)
 

@@ -84,7 +84,7 @@ def train(
 
 
 def _everywhere(space: Space, length: int) -> Architecture:
-    """The same length at every layer, exactly: a shorter one would not be what was asked for."""
+    """The architecture with exactly this length at every layer."""
     if any(length not in part.lengths for part in space.towers.values()):
         offered = "; ".join(
             f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in space.towers.items()

@@ -1,4 +1,4 @@
-"""Many runs beside each other: their statistics, what follows from them, and a report."""
+"""Comparisons of many runs: statistics, conclusions and a report."""
 
 from __future__ import annotations
 

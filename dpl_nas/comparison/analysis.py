@@ -27,9 +27,9 @@ __all__ = ["Analysis", "analyse"]
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that a report tells; see the parts.
+    """All results that a report shows; see the types of its fields.
 
-    ``missing`` are the cells that others have beside them, as pairs of strategy and block.
+    ``missing`` are cells that a strategy lacks where others have one: pairs of strategy and block.
     """
 
     cells: tuple[Cell, ...]
@@ -50,11 +50,11 @@ class Analysis:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Strategies, then references."""
+        """The strategies, then the references."""
         return (*self.strategies, *self.references)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for JSON; cells as :meth:`Cell.to_json` has them."""
+        """Plain values for JSON; cells are written as by :meth:`Cell.to_json`."""
         plain = {
             name: _plain(getattr(self, name))
             for name in self.__dataclass_fields__
@@ -77,10 +77,10 @@ def analyse(cells: Iterable[Cell], baseline: str | None = None, *, seed: int = 0
     Parameters
     ----------
     baseline
-        A strategy or reference that every other one is compared with. By default each strategy
-        is compared with each other one and with each reference.
+        The strategy or reference that all others are compared with. By default each strategy is
+        compared with each other one and with each reference.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Raises
     ------

@@ -22,7 +22,7 @@ _SHARES = ("test_accuracy", "test_macro_f1", "validation_accuracy", "mean_entrop
 
 
 class Block(NamedTuple):
-    """What two strategies must share so that their results are a pair."""
+    """The setting and seed that two strategies must share so that their results are a pair."""
 
     space: str
     task: str
@@ -32,42 +32,42 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """What one strategy found with one seed, and how it was tested.
+    """The result of one strategy with one seed.
 
     Attributes
     ----------
     task, space, strategy, seed, shots
-        What was searched, and how. A reference has the name of its design as its strategy.
+        Names and numbers of the search. The strategy of a reference is the name of its design.
     lengths
         The context lengths of the searched layers of each tower, in the order of the layers.
     vectors
-        Context vectors of all layers together.
+        Number of context vectors of all layers together.
     test_accuracy, test_macro_f1
-        Shares in 0..1 on the full test set; none if the cell failed.
+        Shares in 0..1 on the full test set; ``None`` if the cell failed.
     validation_accuracy
-        Share in 0..1 of the chosen lengths on the validation images; none where there are none.
+        Validation accuracy of the chosen lengths, a share in 0..1; ``None`` if it was not measured.
     steps, images, seconds
         Optimiser steps, images seen and wall-clock seconds of the search.
     peak_bytes
-        Peak memory, where it was measured.
+        Peak memory; ``None`` if it was not measured.
     mean_entropy
-        How undecided a differentiable search ended: 0 decided, 1 undecided.
+        Final mean entropy of a differentiable search: 0 is decided, 1 undecided.
     evaluations, failures
-        Architectures that the search evaluated, and those of them that failed.
+        Number of architectures that the search evaluated, and how many of them failed.
     stopped_by
-        What ended the search, such as ``epochs`` or ``early_stop``.
+        Rule or limit that ended the search, such as ``epochs`` or ``early_stop``.
     curve
-        Steps, seconds and the best validation accuracy so far, whenever it was measured.
+        Steps, seconds and the best validation accuracy so far, at each measurement.
     error
-        Why the cell failed; none if it did not.
+        Error message of a failed cell; ``None`` if it did not fail.
     reference
-        Whether it stands beside the strategies (zero-shot, a manual design) and is none itself.
+        Whether the cell is a reference (zero-shot, a manual design) and no strategy.
 
     Raises
     ------
     ComparisonError
-        If a share is not in 0..1, a number is not finite, or a cell has no test result and no
-        error, or both.
+        If a share is not in 0..1, a number is not finite, or a cell has neither a test result
+        nor an error, or has both.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -97,14 +97,14 @@ class Cell:
     def __post_init__(self) -> None:
         for name in _SHARES:
             value = getattr(self, name)
-            # Rounding may take an entropy just past its end.
+            # Rounding may take an entropy just out of range.
             if value is not None and not -1e-6 <= value <= 1 + 1e-6:
                 raise self._wrong(f"{name} is {value}; expected a share from 0 to 1")
         if not math.isfinite(self.seconds) or self.seconds < 0:
             raise self._wrong(f"seconds are {self.seconds}; expected a number of 0 or more")
         if (self.error is None) == (self.test_accuracy is None or self.test_macro_f1 is None):
             raise self._wrong("expected either test_accuracy and test_macro_f1, or an error")
-        # Plain, immutable and equal after a round trip, whatever kind of sequence came in.
+        # Any sequence becomes plain, immutable, and equal after a round trip.
         curve = tuple((int(step), float(at), float(best)) for step, at, best in self.curve)
         if not all(math.isfinite(at) and 0 <= best <= 1 for _, at, best in curve):
             raise self._wrong("its curve has a number that is not finite, or no share from 0 to 1")
@@ -119,7 +119,7 @@ class Cell:
 
     @property
     def block(self) -> Block:
-        """What this cell shares with those it is compared with."""
+        """The block of this cell: what it shares with the cells it is compared with."""
         return Block(self.space, self.task, self.shots, self.seed)
 
     @property
@@ -129,11 +129,11 @@ class Cell:
 
     @property
     def vector(self) -> tuple[int, ...]:
-        """The lengths of all layers in one row, tower after tower."""
+        """The lengths of all layers as one row, tower after tower."""
         return tuple(length for part in self.lengths.values() for length in part)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Plain values for JSON."""
         plain = asdict(self)
         plain["lengths"] = {tower: list(part) for tower, part in self.lengths.items()}
         plain["curve"] = [list(point) for point in self.curve]
@@ -141,7 +141,7 @@ class Cell:
 
     @classmethod
     def from_json(cls, data: Any) -> Cell:
-        """What :meth:`to_json` gave.
+        """Make a cell from the values of :meth:`to_json`.
 
         Raises
         ------
@@ -177,5 +177,5 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 def unique(items: Iterable[Any]) -> tuple[Any, ...]:
-    """Each once, in the order of their first appearance."""
+    """Distinct values in the order of their first appearance."""
     return tuple(dict.fromkeys(items))

@@ -1,4 +1,4 @@
-"""What may be concluded from a comparison, and what may not, in plain sentences."""
+"""Conclusions from a comparison in plain sentences, and their limits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dpl_nas.comparison.pairs import Comparison
 
 __all__ = ["LEVEL", "caveats", "conclusion", "supported"]
 
-#: A corrected p below it counts as shown.
+#: The level: a difference with a corrected p below it counts as shown.
 LEVEL = 0.05
-#: Strategies whose searches saw this many times as many images had no equal budget.
+#: Budgets are unequal if one strategy saw this many times as many images as another.
 _UNEQUAL = 1.1
 _INTERVALS = {"t": "t interval", "bca": "bootstrap interval", "percentile": "bootstrap interval"}
 
 
 def conclusion(comparison: Comparison) -> str:
-    """One sentence: who is ahead by how much, how sure that is, and what follows from it.
+    """One sentence: who is ahead by how much, how sure that is, and what follows.
 
-    The points are told from the side that is ahead. Nothing is claimed that is not
-    :func:`supported`.
+    The points are those of the side that is ahead. The sentence claims only a difference that
+    is :func:`supported`.
     """
     first, second = comparison.first, comparison.second
     test, mean = comparison.test, comparison.difference.mean
@@ -61,15 +61,15 @@ def conclusion(comparison: Comparison) -> str:
     ahead, tasks = comparison.ahead if mean > 0 else comparison.behind
     if tasks == 1:
         return f"{told}, so it tests better on this task."
-    # Seeds of one task are no independent samples of tasks.
+    # Several seeds of one task are not independent samples of tasks.
     return f"{told}, so it tests better on these {tasks} tasks together (it leads on {ahead})."
 
 
 def supported(comparison: Comparison) -> bool:
     """Whether a difference may be claimed.
 
-    The corrected p is below 0.05, the interval of the mean excludes zero (or there is none, as
-    all differences are equal), and both point the same way.
+    It may if the corrected p is below 0.05, the interval of the mean excludes zero (or there is
+    none, as all differences are equal), and both have the same sign.
     """
     mean, interval = comparison.difference.mean, comparison.interval
     if mean is None or comparison.test is None or comparison.corrected_p is None:
@@ -79,7 +79,7 @@ def supported(comparison: Comparison) -> bool:
 
 
 def caveats(analysis: Analysis) -> list[str]:
-    """What a reader should know before the conclusions: gaps, and unequal budgets."""
+    """Sentences that come before the conclusions: on gaps, and on unequal budgets."""
     told = []
     made = max((item.comparisons for item in analysis.comparisons), default=0)
     if made > 1:

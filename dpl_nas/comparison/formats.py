@@ -1,4 +1,4 @@
-"""Numbers as people read them, alike in every table and sentence."""
+"""Numbers as text, alike in every table and sentence."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dpl_nas.comparison.statistics import Estimate
 
 __all__ = ["NOTHING", "accuracy", "counted", "each", "number", "p_value", "points", "time"]
 
-#: Stands where there is nothing.
+#: The text of a missing value.
 NOTHING = "-"
 _MINUS = "\N{MINUS SIGN}"
 
 
 def points(share: float | None) -> str:
-    """A share as percent, or a difference of shares as points, with one decimal."""
+    """Write a share as percent, or a difference of shares as points, with one decimal."""
     if share is None:
         return NOTHING
     text = f"{100 * share:.1f}"
@@ -21,38 +21,38 @@ def points(share: float | None) -> str:
 
 
 def accuracy(estimate: Estimate) -> str:
-    """``81.2 +- 1.3``: percent and the half-width in points."""
+    """Write percent and the half-width in points, such as ``81.2 +- 1.3``."""
     if estimate.half_width is None:
         return points(estimate.mean)
     return f"{points(estimate.mean)} \N{PLUS-MINUS SIGN} {points(estimate.half_width)}"
 
 
 def each(estimate: Estimate) -> str:
-    """The values one by one, in percent."""
+    """Write the single values in percent."""
     return " ".join(map(points, estimate.values)) or NOTHING
 
 
 def p_value(p: float | None) -> str:
-    """Three decimals, or that it is below what they show."""
+    """Write three decimals, or that the number is smaller than they can show."""
     if p is None:
         return NOTHING
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def number(value: float | None, decimals: int = 0) -> str:
-    """Thousands apart."""
+    """Write a number with its thousands separated."""
     if value is None:
         return NOTHING
     return f"{value:,.{decimals}f}".replace("-", _MINUS)
 
 
 def time(seconds: float) -> str:
-    """Seconds, minutes or hours, as fits."""
+    """Write a time in seconds, minutes or hours, as fits."""
     if seconds < 120:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def counted(count: int, what: str) -> str:
-    """``1 pair``, ``2 pairs``."""
+    """Write a number and its noun, such as ``1 pair`` or ``2 pairs``."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -22,7 +22,7 @@ from dpl_nas.errors import ComparisonError
 
 __all__ = ["Comparison", "compare", "paired"]
 
-#: Below this many pairs a bootstrap interval is too narrow to be told, and the t interval is.
+#: With fewer pairs a bootstrap interval is too narrow, and the t interval is reported.
 _BOOTSTRAP_PAIRS = 10
 
 
@@ -35,21 +35,21 @@ class Comparison:
     first, second
         The two strategies, or a strategy and a reference.
     blocks, differences
-        The pairs, and the difference of each as a share (0.01 is a point).
+        Blocks of the pairs, and the difference of each as a share (0.01 is a point).
     incomplete
-        Pairs that lack a result on either side.
+        Number of pairs that lack a result on one side or both.
     difference
         Mean and t interval.
     bootstrap
-        Interval of the mean; none if there is no spread.
+        Bootstrap interval of the mean; ``None`` if there is no spread.
     test
-        Wilcoxon's; none without pairs.
+        Wilcoxon's test; ``None`` without pairs.
     corrected_p, smallest_p
-        After Holm's correction over all comparisons made, and what the smallest could be.
+        The p after Holm's correction over all comparisons made, and the smallest possible one.
     comparisons
-        How many were made.
+        Number of comparisons made.
     ahead, behind
-        Tasks where the mean difference is above or below zero, and tasks in all.
+        Number of tasks where the mean difference is above or below zero, and of all tasks.
     """
 
     first: str
@@ -68,12 +68,12 @@ class Comparison:
 
     @property
     def pairs(self) -> int:
-        """How many complete pairs there are."""
+        """Number of complete pairs."""
         return len(self.differences)
 
     @property
     def interval(self) -> Interval | None:
-        """The interval to tell: bootstrap with enough pairs for it, else t."""
+        """The interval to report: the bootstrap's if there are enough pairs, else the t one."""
         if self.pairs >= _BOOTSTRAP_PAIRS:
             return self.bootstrap
         return t_interval(self.differences)
@@ -82,9 +82,9 @@ class Comparison:
 def paired(
     cells: Iterable[Cell], first: str, second: str, metric: Metric = "test_accuracy"
 ) -> tuple[dict[Block, float], int]:
-    """Differences first - second by block, and how many blocks lack one side or both.
+    """Differences first - second by block, and the number of blocks that lack a side or both.
 
-    Blocks that neither of the two was asked for do not count.
+    Blocks that neither of the two should have do not count.
     """
     values = {
         name: {cell.block: getattr(cell, metric) for cell in cells if cell.strategy == name}

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "plot_anytime", "plot_length_maps", "plot_ranks", "plot_vectors"]
 
-#: Steps and the best accuracy so far (a share in 0..1), as the steps rise.
+#: Pairs of steps and the best accuracy so far (a share in 0..1), in rising order of steps.
 Curve = Sequence[tuple[int, float]]
 
 _COLUMNS = 3
-#: With more layers than this in a row, numbers in the map would not be legible.
+#: The most layers in a row whose numbers in the map are legible.
 _NUMBERED = 16
-#: Characters above a panel.
+#: The most characters of a panel's title.
 _TITLE = 34
-#: Pale is short.
+#: The colours of lengths: pale is short.
 _SHADES = "viridis_r"
 _GREY_MARKERS = ("+", "x", "1", "2")
 _ACROSS: tuple[LineStyle, ...] = (":", "--", "-.")
@@ -47,12 +47,12 @@ def plot_anytime(panels: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path
     """Best validation accuracy so far against steps: mean over seeds, band from least to most.
 
     A value holds until the next better one, so lines are steps. A mean starts where all seeds
-    have a value, and a seed that stopped earlier keeps its last one.
+    have a value. A seed that stopped earlier keeps its last value.
 
     Parameters
     ----------
     panels
-        By title: by strategy, a curve a seed. Empty curves are left out.
+        Panels by title. Each has, by strategy, a curve a seed; empty curves are left out.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def plot_anytime(panels: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path
         for name, curves in lines.items():
             look = styles[name]
             steps, values = _held(curves)
-            # The line goes on to the end of the search; one point alone needs a mark.
+            # The line goes on to the end of the search; a single point needs a mark.
             mean = 100 * values.mean(axis=0)
             panel.step(
                 steps,
@@ -174,7 +174,7 @@ def plot_length_maps(
     Parameters
     ----------
     panels
-        By title: by strategy, by tower, a mean length a searched layer.
+        Panels by title. Each has, by strategy and tower, a mean length a searched layer.
 
     Raises
     ------
@@ -249,9 +249,10 @@ def plot_vectors(
     Parameters
     ----------
     panels
-        By title: by name, by space, vectors and accuracy (a share in 0..1) of each seed.
+        Panels by title. Each has, by name and space, vectors and accuracy (a share in 0..1) of
+        each seed.
     references
-        Names that are drawn in grey, those without vectors as a line across.
+        Names that are drawn in grey; one without vectors is a line across the panel.
 
     Raises
     ------
@@ -326,7 +327,7 @@ def _budgets(panel: Axes, spaces: Mapping[str, Sequence[tuple[float, float]]], l
 
 
 def _held(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (points,) and what each seed held there (seeds, points)."""
+    """Steps (points,) and the best value of each seed up to there (seeds, points)."""
     import numpy as np
 
     start = max(curve[0][0] for curve in curves)
@@ -375,7 +376,7 @@ def _map(
 def _grid(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    # Four are two by two.
+    # Four panels are two by two.
     columns = 2 if count == 4 else min(count, _COLUMNS)
     rows = math.ceil(count / columns)
     figure = Figure(
@@ -430,7 +431,7 @@ def _legend(
         Line2D([], [], color=GREY, linestyle=line, linewidth=1.2, label=literal(name))
         for name, line in (across or {}).items()
     ]
-    # As many beside each other as are sure to fit.
+    # As many as surely fit side by side.
     widest = max(len(str(handle.get_label())) for handle in handles)
     room = max(int(figure.get_figwidth() / (0.55 + 0.075 * widest)), 1)
     figure.legend(

@@ -18,15 +18,16 @@ class Ranking:
     Attributes
     ----------
     mean
-        By strategy, over all blocks.
+        Mean rank over all blocks, by strategy.
     by_seed
-        By strategy, the mean of each seed.
+        Mean rank of each seed, by strategy.
     seeds
-        In the order of ``by_seed``.
+        Seeds in the order of ``by_seed``.
     blocks, incomplete
-        Blocks (space, task, shots, seed) that count, and those that lack a strategy's result.
+        Number of blocks (space, task, shots, seed) that count, and of those that lack a
+        strategy's result.
     absent
-        Strategies without any result, which are not ranked.
+        Strategies that have no result and are not ranked.
     """
 
     mean: dict[str, float]
@@ -38,7 +39,7 @@ class Ranking:
 
 
 def rank(cells: Sequence[Cell], metric: Metric = "test_accuracy") -> Ranking:
-    """Ranks of the strategies in each block where all that have any result have one."""
+    """Rank the strategies in each complete block; a strategy without any result is left out."""
     asked = unique(cell.strategy for cell in cells if not cell.reference)
     values: dict[Block, dict[str, float]] = {cell.block: {} for cell in cells if not cell.reference}
     for cell in cells:

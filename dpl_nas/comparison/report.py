@@ -53,7 +53,7 @@ def write_report(
     versions: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Analysis:
-    """Write everything that cells tell into ``folder``, and return it.
+    """Write all results of the cells into ``folder``, and return them.
 
     ``comparison.json`` holds all statistics and the cells, ``comparison.csv`` a row a cell,
     the PNG files the pictures, and ``report.html`` all of it on one page.
@@ -61,11 +61,11 @@ def write_report(
     Parameters
     ----------
     baseline, seed
-        As for :func:`dpl_nas.comparison.analysis.analyse`.
+        The parameters of :func:`dpl_nas.comparison.analysis.analyse`.
     command
-        What was typed, told at the end of the page.
+        Command that was typed, shown at the end of the page.
     versions
-        Of what ran; by default of what is installed here.
+        Versions of the software that ran; by default of what is installed here.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def write_report(
 
 
 def markdown_tables(cells: Iterable[Cell], baseline: str | None = None, *, seed: int = 0) -> str:
-    """Accuracy, comparisons, ranks and cost as Markdown, with the conclusions as a list.
+    """Write accuracy, comparisons, ranks and cost as Markdown, and the conclusions as a list.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _csv(cells: Sequence[Cell]) -> str:
         for key, value in row.items():
             if isinstance(value, str):
                 text = make_printable(value)
-                # Spreadsheets would take it for a formula, blanks before it or not.
+                # Spreadsheets would take it for a formula, even after blanks.
                 row[key] = f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
     writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
     writer.writeheader()
@@ -169,7 +169,7 @@ def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
             if found.setting == setting and any(found.lengths.values()):
                 maps.setdefault(found.task, {})[found.strategy] = found.lengths
         if maps:
-            # Names of spaces need not be names of files.
+            # A name of a space need not be a valid file name.
             file = "lengths.png" if len(analysis.settings) == 1 else f"lengths-{index + 1}.png"
             plot_length_maps(maps, folder / file)
             made.append(
@@ -190,7 +190,7 @@ def _curves(
         for setting in analysis.settings:
             for name in analysis.strategies:
                 curves = [
-                    # The best so far holds until the search has spent all that it spent.
+                    # The best value so far holds until the end of the search.
                     [
                         *((step, best) for step, _, best in cell.curve),
                         *((cell.steps, best) for _, _, best in cell.curve[-1:]),

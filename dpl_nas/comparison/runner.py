@@ -1,4 +1,4 @@
-"""Runs every strategy on every task, space and seed, each as a run folder of its own."""
+"""Runs of every strategy on every task, space and seed, each in its own run folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dpl_nas.tasks import few_shot_split, load_task, task_digest
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
-#: What observers are told.
+#: The name of the stage for observers.
 STAGE = Stage.COMPARE
 
 _ZERO_SHOT = "zero-shot"
@@ -30,21 +30,22 @@ _PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared.
+    """The plan of a comparison.
 
     Attributes
     ----------
     configs
-        Runs of strategies; the names of the strategies tell them apart.
+        Configurations of the runs; the names of the strategies tell them apart.
     uniform_length
-        Of the manual design that stands beside them, whatever the limits of the space.
+        Length of the uniform design beside them, whatever the limits of the space.
     baseline
-        What all others will be compared with, if anything; known before hours of work.
+        Strategy or reference that all others will be compared with, if any. It is checked before
+        hours of work.
 
     Raises
     ------
     ComparisonError
-        If cells could not be told apart, or there is no such baseline.
+        If two cells would be the same, or there is no such baseline.
     """
 
     configs: tuple[RunConfig, ...]
@@ -53,7 +54,7 @@ class Plan:
 
     @property
     def references(self) -> tuple[str, str]:
-        """What stands beside the strategies."""
+        """The names of the references."""
         return _ZERO_SHOT, f"{self.uniform_length} everywhere"
 
     def __post_init__(self) -> None:
@@ -80,9 +81,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Job:
-    """One cell. A reference is what stands beside the strategies of ``config``.
+    """One cell to run: the strategy of ``config``, or a reference beside it.
 
-    ``images`` is a digest of what is trained on, so that no cell is of other data than the rest.
+    ``images`` is a digest of the training images: all cells must have the same data.
     """
 
     config: RunConfig
@@ -102,16 +103,16 @@ class _Job:
 def run_cells(
     plan: Plan, folder: Path, *, jobs: int = 1, observer: Observer | None = None
 ) -> list[Cell]:
-    """Run all cells that are not there yet; return all, in the order of the plan.
+    """Run all cells that are missing; return all cells in the order of the plan.
 
-    Every cell is a process of its own, so that memory is its own, too. Each is kept as soon as
-    it ends, and one that was interrupted goes on. A cell that fails is a cell with an error; it
-    is tried again by the next call.
+    Every cell has its own process, and so its own memory. A cell is kept as soon as it ends; an
+    interrupted cell goes on. A failed cell is returned with its error, and the next call tries it
+    again.
 
     Parameters
     ----------
     jobs
-        Cells side by side, each with its share of the cores.
+        Number of cells side by side, each with its share of the cores.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def run_cells(
         If ``folder`` is in use by another comparison, or cannot be written.
     """
     observer = observer or Observer()
-    # What is wrong with all cells of a task is told at once.
+    # Errors that all cells of a task share are raised at once.
     work = _jobs(plan, folder, _digests(plan))
     with _claimed(folder):
         found: dict[int, Cell] = {}
@@ -141,7 +142,7 @@ def run_cells(
             accuracy = {} if cell.test_accuracy is None else {"test_accuracy": cell.test_accuracy}
             observer.advance(STAGE, len(found), accuracy, _status(work[index], cell))
 
-        # Also where nothing is left to run: somebody may have removed the file.
+        # It is written even if nothing is left to run: somebody may have removed the file.
         save()
         _run([(i, job) for i, job in enumerate(work) if i not in found], jobs, keep)
         observer.end(STAGE)
@@ -149,7 +150,7 @@ def run_cells(
 
 
 def _digests(plan: Plan) -> list[str]:
-    """Of the images of each run of the plan, which are known to be there."""
+    """Digests of the images of each run of the plan; the images are known to be there."""
     tasks = {config.task: load_task(config.task) for config in plan.configs}
     found: dict[tuple[str, int, int], str] = {}
     digests = []
@@ -190,13 +191,13 @@ def _place(config: RunConfig, name: str | None = None) -> Path:
 
 
 def _safe(name: str) -> str:
-    """A name of a folder."""
+    """Make a folder name of any name."""
     kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
     return kept.strip(".") or "_"
 
 
 def _kept(job: _Job) -> Cell | None:
-    """The cell, if it was run before with the same configuration."""
+    """The kept cell, if it was run before with the same configuration."""
     file = job.folder / "cell.json"
     if not file.exists():
         return None
@@ -224,7 +225,7 @@ def _kept(job: _Job) -> Cell | None:
 def _identity(job: _Job) -> dict[str, Any]:
     config = job.config.model_dump(mode="json")
     if job.reference:
-        # References know nothing of how strategies search.
+        # References do not depend on the search settings of strategies.
         config["strategy"] = {"train": config["strategy"]["train"]}
         config.pop("budget")
     config.pop("jobs")
@@ -299,10 +300,8 @@ def _reference(job: _Job) -> Cell:
     config = job.config
     backbone = load_backbone(config.space.backbone, config.device)
     problem = Problem.of_run(config, load_task(config.task), backbone)
-    # Also where the space has limits: the references show what they cost.
-    problem = problem.having(
-        space=config.space.model_copy(update={"max_context_vectors": None, "max_flops": None})
-    )
+    # The limits of the space do not apply: references show what the limits cost.
+    problem = problem.having(space=config.space.without_limits())
     task = problem.task
     if job.reference == _ZERO_SHOT:
         design = None
@@ -371,7 +370,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 def _check_own(folder: Path) -> None:
-    """Complain if there is anything in ``folder`` that is no comparison's."""
+    """Raise an error if ``folder`` holds anything that no comparison writes."""
     if not folder.is_dir() or not names_in(folder) - {LOCK}:
         return
     with suppress(CheckpointError):

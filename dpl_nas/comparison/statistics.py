@@ -1,6 +1,6 @@
 """Statistics of a few numbers: means, paired tests, corrections, ranks, agreement.
 
-Nothing here knows what the numbers stand for.
+The functions do not depend on what the numbers stand for.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = [
     "t_interval",
 ]
 
-#: Differences of shares such as 0.81 - 0.79 and 0.83 - 0.81 are ties, whatever their last bits.
+#: Decimals: differences such as 0.81 - 0.79 and 0.83 - 0.81 are ties despite rounding errors.
 _DIGITS = 12
-#: Up to this many pairs, all 2^n signs are tried where ranks are tied; 8192 of them are quick.
+#: The most pairs for which all 2^n signs are tried if ranks are tied; 8192 of them are quick.
 _PERMUTED = 13
-#: Up to this many, scipy knows the exact distribution without ties.
+#: The most pairs for which scipy has the exact distribution without ties.
 _EXACT = 50
 
 
@@ -51,11 +51,11 @@ class Estimate:
     Attributes
     ----------
     mean
-        Of the values; none without any.
+        Mean of the values; ``None`` if there are none.
     half_width
-        None with fewer than two values: nothing is known about their spread.
+        Half-width of the interval; ``None`` with fewer than two values, whose spread is unknown.
     values
-        What it is the mean of.
+        Values that the mean is of.
     """
 
     mean: float | None
@@ -64,7 +64,7 @@ class Estimate:
 
     @property
     def count(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return len(self.values)
 
 
@@ -83,7 +83,7 @@ def estimate(values: Sequence[float], level: float = 0.95) -> Estimate:
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
-    """The t interval of the mean; none with fewer than two values, or if all are equal."""
+    """The t interval of the mean; ``None`` with fewer than two values, or if all are equal."""
     found = estimate(values, level)
     if found.mean is None or found.half_width is None or _equal(values):
         return None
@@ -101,7 +101,8 @@ def bootstrap_interval(
     Returns
     -------
     Interval or None
-        None with fewer than two values, or if all are equal: resampling shows no spread then.
+        The interval; ``None`` with fewer than two values, or if all are equal: resampling shows
+        no spread then.
     """
     if len(values) < 2 or _equal(values):
         return None
@@ -117,8 +118,8 @@ def bootstrap_interval(
         method="percentile",
         rng=resampled,
     )
-    # The acceleration divides by the spread of the jackknifed means, which is there; the bias
-    # correction is infinite if all resampled means are on one side of the mean.
+    # The acceleration divides by the spread of the jackknifed means, which is not zero here. The
+    # bias correction is infinite if all resampled means are on one side of the mean.
     below = np.count_nonzero(found.bootstrap_distribution < np.mean(values))
     if 0 < below < resamples:
         corrected = stats.bootstrap(
@@ -143,17 +144,17 @@ class SignedRank:
     Attributes
     ----------
     p
-        How likely ranks this one-sided are if signs are due to chance.
+        Probability of ranks at least this one-sided if signs are due to chance.
     pairs, zeros
-        How many differences there are, and how many of them are zero and left out.
+        Number of differences, and how many of them are zero and left out.
     smallest_p
-        2 / 2^n of the n that are not zero: no result can have a smaller p.
+        Smallest possible p: 2 / 2^n for the n differences that are not zero.
     effect
         Rank-biserial correlation: 1 if all differences are positive, -1 if all are negative
         (Kerby, "The simple difference formula", 2014).
     method
-        ``exact``, ``permutation`` (exact with ties), ``asymptotic``, or ``none`` if all
-        differences are zero.
+        Kind of the test: ``exact``, ``permutation`` (exact with ties), ``asymptotic``, or ``none``
+        if all differences are zero.
     """
 
     p: float
@@ -167,13 +168,13 @@ class SignedRank:
 def signed_rank(differences: Sequence[float]) -> SignedRank | None:
     """Wilcoxon's test (Wilcoxon, "Individual comparisons by ranking methods", 1945).
 
-    Zeros are left out, as he did. The p is exact with up to 50 differences without ties, or up
-    to 13 with; else the normal approximation.
+    Zeros are left out, as in the paper. The p is exact with up to 50 differences without ties, or
+    up to 13 with ties; else it is the normal approximation.
 
     Returns
     -------
     SignedRank or None
-        None without differences.
+        The test; ``None`` without differences.
     """
     if not differences:
         return None
@@ -209,7 +210,7 @@ def signed_rank(differences: Sequence[float]) -> SignedRank | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: each p as if only one comparison had been made.
+    """Correct p-values for several comparisons by Holm's step-down method.
 
     The k-th smallest of m is multiplied by m - k + 1, never below one before it, at most 1
     (Holm, "A simple sequentially rejective multiple test procedure", 1979).
@@ -224,7 +225,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def ranks(values: Sequence[float]) -> list[float]:
-    """Places from 1, the largest value first; those who tie share the mean of their places."""
+    """Places from 1, the largest value first; ties share the mean of their places."""
     from scipy import stats
 
     rounded = [-round(value, _DIGITS) for value in values]
@@ -232,7 +233,7 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 
 def mean_ranks(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean place of each name over rows that all have the same names."""
+    """Mean place of each name over rows that all have the same names."""
     if not rows:
         return {}
     names = list(rows[0])
@@ -244,7 +245,7 @@ def mean_ranks(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike the rows of lengths are that several seeds found.
+    """Agreement of the lengths that several seeds found.
 
     Attributes
     ----------
@@ -254,9 +255,9 @@ class Agreement:
         Absolute difference of lengths, mean over layers and pairs of seeds.
     correlation
         Pearson correlation of two seeds' rows, mean over the pairs where neither row is constant;
-        none if there is no such pair.
+        ``None`` if there is no such pair.
     pairs
-        How many pairs of seeds there are.
+        Number of pairs of seeds.
     """
 
     equal: float
@@ -266,7 +267,7 @@ class Agreement:
 
 
 def agreement(rows: Sequence[Sequence[int]]) -> Agreement | None:
-    """Agreement of lengths, (seeds, layers); none with fewer than two seeds or without layers.
+    """Agreement of lengths, (seeds, layers); ``None`` with fewer than two seeds or no layers.
 
     Raises
     ------

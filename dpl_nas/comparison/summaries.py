@@ -1,4 +1,4 @@
-"""What each strategy reached in each setting, what it took, and what it found."""
+"""Accuracy, cost and found lengths of each strategy in each setting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _METRICS: tuple[Metric, ...] = ("test_accuracy", "test_macro_f1", "validation_ac
 
 
 class Setting(NamedTuple):
-    """What results share that go into one table."""
+    """The space and the number of shots that all results of a table share."""
 
     space: str
     shots: int
@@ -38,15 +38,15 @@ class Accuracy:
     Attributes
     ----------
     setting, task, strategy, reference
-        Of which cells; ``task`` is none for the mean over tasks of each seed.
+        Origin of the cells; ``task`` is ``None`` for the mean over tasks of each seed.
     seeds
         The seeds of the values, in their order.
     test, macro_f1, validation
-        Shares in 0..1; each may have fewer values than the seeds that were asked for.
+        Shares in 0..1; each may have fewer values than there should be seeds.
     vectors
-        Context vectors of each seed; of the mean over tasks, their mean.
+        Context vectors of each seed; their mean if ``task`` is ``None``.
     expected
-        How many seeds were asked for.
+        Number of seeds that there should be.
     """
 
     setting: Setting
@@ -63,7 +63,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the searches of one strategy took: means over complete cells, and the largest peak."""
+    """The cost of the searches of a strategy: means over complete cells, and the largest peak."""
 
     setting: Setting
     strategy: str
@@ -80,19 +80,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Found:
-    """How decided the searches of one strategy on one task ended, and how alike.
+    """The lengths that one strategy found on one task: how decided, and how alike.
 
     Attributes
     ----------
     setting, task, strategy
-        Of which cells.
+        Origin of the cells.
     entropy
-        Mean over seeds of the final mean entropy, 0 decided to 1 undecided; none where the
+        Mean over seeds of the final mean entropy, 0 decided to 1 undecided; ``None`` if the
         strategy has none.
     agreement
-        Of the lengths of different seeds; none with one seed.
+        Agreement of the lengths of different seeds; ``None`` with one seed.
     lengths
-        Mean over seeds by tower and layer.
+        Mean length over seeds by tower and layer.
     """
 
     setting: Setting
@@ -110,7 +110,7 @@ def accuracies(
     methods: Sequence[str],
     references: Sequence[str],
 ) -> tuple[Accuracy, ...]:
-    """Of every strategy and reference on every task of every setting."""
+    """Accuracy of every strategy and reference on every task of every setting."""
     result = []
     for setting in settings:
         for task in tasks:
@@ -140,10 +140,10 @@ def accuracies(
 
 
 def mean_over_tasks(cells: Sequence[Cell], setting: Setting, strategy: str) -> Accuracy:
-    """For each seed the mean over all tasks of the setting, then mean and interval over seeds.
+    """The mean over all tasks of the setting for each seed, with mean and interval over seeds.
 
-    A seed counts only with a result on every task that any strategy was asked for: means over
-    different tasks could not be compared.
+    A seed counts only if it has a result on every task of the setting: means over different
+    tasks could not be compared.
     """
     here = [cell for cell in cells if (cell.space, cell.shots) == setting]
     tasks = {cell.task for cell in here}
@@ -176,7 +176,7 @@ def mean_over_tasks(cells: Sequence[Cell], setting: Setting, strategy: str) -> A
 def costs(
     cells: Sequence[Cell], settings: Iterable[Setting], methods: Sequence[str]
 ) -> tuple[Cost, ...]:
-    """Of every strategy and reference in every setting where it has a complete cell."""
+    """Cost of every strategy and reference in every setting where it has a complete cell."""
     result = []
     for setting in settings:
         for method in methods:
@@ -216,7 +216,7 @@ def found_lengths(
     tasks: Sequence[str],
     strategies: Sequence[str],
 ) -> tuple[Found, ...]:
-    """Of every strategy on every task of every setting where it found any lengths."""
+    """The lengths of every strategy on every task of every setting where it found any."""
     result = []
     for setting in settings:
         for task in tasks:

@@ -1,4 +1,4 @@
-"""The tables of a comparison as plain text, which HTML, Markdown and the terminal then show."""
+"""The tables of a comparison as plain text, for HTML, Markdown and the terminal."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Grid:
     Attributes
     ----------
     title
-        What it shows.
+        Title of the table.
     columns
-        Heads; the first ``labels`` columns name the row, the others hold numbers.
+        Heads of the columns; the first ``labels`` columns name the row, the others hold numbers.
     rows
-        As many texts as columns each.
+        Texts of each row, one a column.
     note
-        What one must know to read it.
+        Explanation that a reader needs.
     strong
-        Row and column of what stands out.
+        Row and column of each cell in bold.
     """
 
     title: str
@@ -147,7 +147,7 @@ def detail_tables(analysis: Analysis) -> list[Grid]:
 
 
 def cost_table(analysis: Analysis) -> Grid:
-    """What the searches took."""
+    """The cost of the searches."""
     return Grid(
         title="Cost of the search",
         columns=(
@@ -184,7 +184,7 @@ def cost_table(analysis: Analysis) -> Grid:
 
 
 def found_table(analysis: Analysis) -> Grid:
-    """How decided the searches ended, and how alike the seeds' lengths are."""
+    """The entropy at the end of the searches, and the agreement of the seeds' lengths."""
     rows = []
     for found in analysis.found:
         alike = found.agreement
@@ -224,7 +224,7 @@ def found_table(analysis: Analysis) -> Grid:
 
 
 def comparison_table(analysis: Analysis) -> Grid:
-    """Every pairwise test."""
+    """All pairwise tests."""
     made = next((item.comparisons for item in analysis.comparisons), 0)
     return Grid(
         title="Pairwise comparisons of test accuracy",
@@ -301,7 +301,7 @@ def rank_table(analysis: Analysis) -> Grid:
 
 
 def failure_table(analysis: Analysis) -> Grid:
-    """Cells that failed, and those that are not there."""
+    """Cells that failed, and cells that are missing."""
     failed = [(cell.strategy, cell.block, cell.error or "") for cell in analysis.failed]
     failed += [(strategy, block, "not run") for strategy, block in analysis.missing]
     return Grid(
@@ -349,12 +349,12 @@ def _line(texts: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """``text`` so that Markdown shows it as it is; an underscore within a word is no markup."""
+    """Escape ``text`` for Markdown; an underscore within a word is no markup."""
     text = make_printable(" ".join(text.split()))
-    # Dollars begin formulas on GitHub, and & a character by its name.
+    # On GitHub, $ begins a formula and & a named character.
     text = re.sub(r"[\\|*`\[$~]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])", r"\\\g<0>", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
-    # What begins headings, quotations and lists, but for numbers below zero.
+    # Marks of headings, quotations and lists; a minus sign of a number is none.
     return re.sub(r"^(\d*)(?=[#>+.)-](?!\d))", r"\1\\", text)
 
 
@@ -378,7 +378,7 @@ def _decimals(value: float | None) -> str:
 
 
 def _heads(analysis: Analysis) -> tuple[str, ...]:
-    # One setting is said once, not in every row.
+    # If there is one setting only, it is not named in every row.
     return ("strategy",) if len(analysis.settings) == 1 else ("space", "shots", "strategy")
 
 

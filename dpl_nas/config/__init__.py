@@ -1,4 +1,4 @@
-"""What can be configured: one frozen value for the search, the training and the run."""
+"""The configuration of the search, the training and the run, as frozen values."""
 
 from dpl_nas.config.overrides import parse_overrides
 from dpl_nas.config.run import (

@@ -1,4 +1,4 @@
-"""``KEY=VALUE``: single settings, put over those of files."""
+"""``KEY=VALUE`` overrides: single settings that replace those of files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dpl_nas.io.yaml_values import NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["parse_overrides", "put"]
 
-#: What has options of its own, and a setting of each for people to see.
+#: Groups with command-line options of their own, and an example setting of each.
 _CHOSEN = {"space": "space.towers.image.lengths", "strategy": "search.epochs"}
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """Values by key from ``KEY=VALUE`` texts, whose values are YAML.
+    """Return the values by key of ``KEY=VALUE`` texts, whose values are YAML.
 
     Raises
     ------
     ConfigError
-        If one is malformed.
+        If a text is malformed.
     """
     values = {}
     for override in overrides:

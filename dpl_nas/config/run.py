@@ -1,4 +1,4 @@
-"""A strategy file, and all that decides the result of a run."""
+"""The strategy file, and the configuration that decides the result of a run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = [
     "resolve",
 ]
 
-#: ``pareto``: the front of accuracy against context vectors is searched for.
+#: ``pareto``: search for the Pareto front of accuracy against context vectors.
 Objective = Literal["accuracy", "pareto"]
 
-#: A strategy of a user: package.module:Class.
+#: A user's own strategy: package.module:Class.
 _USERS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -50,9 +50,9 @@ class StrategyConfig(Frozen):
     strategy
         A name of :data:`~dpl_nas.config.search.STRATEGIES`, or ``package.module:Class``.
     budget
-        What the search may spend where nothing else is said.
+        Default budget of the search.
     max_failed
-        The share of trials that may fail before the search stops.
+        Share of trials that may fail before the search stops.
     """
 
     name: Name
@@ -76,13 +76,13 @@ class StrategyConfig(Frozen):
     @field_validator("search", mode="before")
     @classmethod
     def _of_its_strategy(cls, value: Any, info: ValidationInfo) -> Any:
-        # A strategy that is not valid is absent here, and complained of itself.
+        # An invalid strategy is absent here; its own error is reported.
         settings = cls.type_of_field("search", info.data)
         return value if isinstance(value, settings) else settings.model_validate(value)
 
     @classmethod
     def type_of_field(cls, field: str, data: Mapping[str, Any]) -> Any:
-        """The settings of the strategy that ``data`` names; ``None`` for other fields."""
+        """Return the settings class of the strategy in ``data``; ``None`` for other fields."""
         if field != "search":
             return None
         name = data.get("strategy")
@@ -96,11 +96,11 @@ class RunConfig(Frozen):
     Attributes
     ----------
     budget
-        What the search may spend; the strategy's own by default.
+        Budget of the search; the strategy's own by default.
     jobs
-        Trials side by side.
+        Number of parallel trials.
     devices
-        GPUs, or processes on the CPU, that share every batch.
+        Number of GPUs, or of processes on the CPU, that share every batch.
     """
 
     task: str = Field(min_length=1)
@@ -116,12 +116,12 @@ class RunConfig(Frozen):
 
 
 def load_strategy(name_or_path: str | Path) -> StrategyConfig:
-    """A packaged strategy by name, or one from a YAML file.
+    """Load a packaged strategy by name, or one from a YAML file.
 
     Raises
     ------
     StrategyError
-        If there is no such strategy or it is not valid.
+        If the strategy does not exist or is not valid.
     """
     path = preset_path("strategies", name_or_path, "strategy", StrategyError)
     data = {"name": path.stem, **read_yaml(path, "strategy", StrategyError)}
@@ -135,7 +135,7 @@ def resolve(
     overrides: Sequence[str] = (),
     **settings: Any,
 ) -> RunConfig:
-    """The configuration of a run from names or paths, with ``KEY=VALUE`` overrides.
+    """Return the configuration of a run from names or paths, with ``KEY=VALUE`` overrides.
 
     Keys are paths such as ``search.epochs``, ``train.optimizer.lr``, ``space.towers.image``,
     ``evaluate.uniform_length`` or ``shots``; values are YAML.

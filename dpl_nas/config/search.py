@@ -1,4 +1,4 @@
-"""How each strategy searches: one frozen value a strategy, and their names."""
+"""The settings of each strategy as frozen values, and the names of the strategies."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ __all__ = [
 
 
 class SearchSettings(Frozen):
-    """What every strategy has: where its validation images come from.
+    """Settings that all strategies share: the source of the validation images.
 
-    ``validation: split`` takes them out of the stated shots (``validation_shots`` a class, by
+    ``validation: split`` takes them from the stated shots (``validation_shots`` per class, by
     default half of them); ``extra`` draws ``validation_shots`` (by default min(shots, 4)) more
-    a class, as published, so that the search sees more labels than the stated shots.
+    per class, as published, so the search sees more labels than the stated shots.
     """
 
     validation: Literal["split", "extra"] = "split"
@@ -53,13 +53,13 @@ class SearchSettings(Frozen):
 
 
 class RandomSettings(SearchSettings):
-    """Architectures drawn uniformly, each once."""
+    """Random search: architectures drawn uniformly, each once."""
 
 
 class EvolutionSettings(SearchSettings):
     """Regularised evolution (Real et al. 2019, arXiv 1802.01548).
 
-    The first ``population_size`` architectures are random. A child is made of the best of
+    The first ``population_size`` architectures are random. A child is made from the best of
     ``sample_size`` (with ``crossover`` of two such parents): ``mutated_layers`` of its layers
     are drawn anew.
     """
@@ -79,7 +79,7 @@ class EvolutionSettings(SearchSettings):
 class TpeSettings(SearchSettings):
     """The tree-structured Parzen estimator (Bergstra et al. 2011).
 
-    ``startup_trials`` random ones, then each the most promising of ``candidates`` draws;
+    After ``startup_trials`` random ones, each is the most promising of ``candidates`` draws;
     ``gamma`` * sqrt(trials) of the best count as good, ``prior_weight`` is how many trials the
     space itself counts for.
     """
@@ -91,7 +91,7 @@ class TpeSettings(SearchSettings):
 
 
 class GridSettings(SearchSettings):
-    """Every architecture of a small space, in random order if ``shuffle``."""
+    """Grid search: every architecture of a small space, in random order if ``shuffle``."""
 
     shuffle: bool = True
 
@@ -100,7 +100,7 @@ class HalvingSettings(SearchSettings):
     """Successive halving (Jamieson and Talwalkar 2016) over training epochs.
 
     All candidates are trained for ``min_epochs``, the best 1 / ``eta`` of them for ``eta``
-    times as many, and so on up to whole trainings. As many candidates as the budget allows.
+    times as many, and so on up to full trainings. The budget decides the number of candidates.
     """
 
     eta: int = Field(default=3, ge=2, le=100, strict=True)
@@ -108,7 +108,7 @@ class HalvingSettings(SearchSettings):
 
 
 class ManualSettings(SearchSettings):
-    """The same length at all, the first or the last layers of towers: what people try."""
+    """Manual designs: one length at all, the first or the last layers of towers."""
 
 
 class SupernetSettings(SearchSettings):
@@ -126,10 +126,10 @@ class SupernetSettings(SearchSettings):
 
 
 class OneShotSettings(SupernetSettings):
-    """A supernet trained one uniformly drawn path a step, then searched by evolution.
+    """One-shot search: a supernet trained on one uniform path per step, then evolution.
 
     Guo et al. 2020 (SPOS, arXiv 1904.00420). ``population_size``, ``generations`` and
-    ``mutated_layers`` are of the evolution, whose children are half mutations, half crossovers;
+    ``mutated_layers`` belong to the evolution, whose children are half mutations, half crossovers;
     the ``shortlist`` best by the supernet are trained, and the best of these is the result.
     """
 
@@ -151,7 +151,7 @@ class AlphaSettings(Frozen):
 class EarlyStop(Frozen):
     """Stop when argmax(alpha) of every layer has not changed for ``patience`` epochs.
 
-    Never before ``min_epochs``, and only while the mean entropy of softmax(alpha) is at most
+    It never stops before ``min_epochs``, and only if the mean entropy of softmax(alpha) is at most
     ``max_entropy`` (as a share of log(candidates), 1 = undecided).
     """
 
@@ -163,10 +163,9 @@ class EarlyStop(Frozen):
 class Constraint(Frozen):
     """Keeps the expected cost of the relaxed choice within the limits of the space.
 
-    At every step by the Lagrangian's exact multiplier
+    Every step uses the exact multiplier of the Lagrangian
     (:mod:`dpl_nas.strategy.supernet.constraint`). For the share ``anneal`` of the epochs, the
-    expected cost may be larger: it falls evenly, on a logarithmic scale, from that of equal
-    alphas to the limits.
+    expected cost may be larger: it falls log-linearly from that of equal alphas to the limits.
     """
 
     anneal: float = Field(default=0.0, ge=0, le=1)
@@ -177,9 +176,9 @@ class DartsSettings(SupernetSettings):
 
     One step = one alpha step on a validation batch, then one prompt step on a training batch.
     ``warmup_epochs`` come before the first alpha step. ``constraint`` acts in spaces with
-    limits. The most likely architecture is the result; with a ``shortlist`` it is trained beside
-    others drawn by their probability, as many in all as the budget allows and the shortlist
-    says, and the best of these is.
+    limits. The result is the most likely architecture. With a ``shortlist``, it is trained along
+    with others drawn by their probability, as many as the shortlist and the budget allow, and
+    the best of them is the result.
     """
 
     validation_batch_size: Positive = 32
@@ -191,7 +190,7 @@ class DartsSettings(SupernetSettings):
 
 
 class Temperature(Frozen):
-    """Of the Gumbel softmax: falls linearly from ``start`` to ``end`` over the epochs."""
+    """Temperature of the Gumbel softmax; it falls linearly from ``start`` to ``end``."""
 
     start: Size = 5.0
     end: Size = 0.5
@@ -210,19 +209,19 @@ class GumbelDartsSettings(DartsSettings):
 
 
 class UserSettings(SearchSettings):
-    """Settings of a strategy that is not ours: they go to its class as they are."""
+    """Settings of a user's own strategy: they are passed to its class unchanged."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Registered(NamedTuple):
-    """One of our strategies: its class in ``dpl_nas.strategy.<name>``, and its settings."""
+    """A built-in strategy: its class in ``dpl_nas.strategy.<name>``, and its settings."""
 
     class_name: str
     settings: type[SearchSettings]
 
 
-#: By the names that ``strategy:`` of a strategy file knows: all that is to be registered.
+#: Registered strategies by the names that ``strategy:`` in a strategy file accepts.
 STRATEGIES: dict[str, Registered] = {
     "darts": Registered("DARTS", DartsSettings),
     "evolution": Registered("Evolution", EvolutionSettings),

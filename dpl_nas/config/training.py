@@ -1,4 +1,4 @@
-"""How the context vectors of one architecture are trained."""
+"""Settings of the training of the context vectors of one architecture."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["Distillation", "InitSettings", "OptimizerSettings", "PromptInit", "T
 
 
 class InitSettings(Frozen):
-    """How context vectors start: normal with sd ``scale``, or uniform on [0, ``scale``)."""
+    """Initial context vectors: normal with sd ``scale``, or uniform on [0, ``scale``)."""
 
     distribution: Literal["normal", "uniform"] = "normal"
     scale: Size = 0.02
 
 
 class PromptInit(Frozen):
-    """The start of each tower's context vectors."""
+    """Initialisation of each tower's context vectors."""
 
     image: InitSettings = InitSettings()
     text: InitSettings = InitSettings()

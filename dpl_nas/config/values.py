@@ -1,4 +1,4 @@
-"""The kinds of numbers that settings are made of."""
+"""Number types of settings."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def _strict_int(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_strict_int)]
 Positive = Annotated[Whole, Field(ge=1)]
 NotNegative = Annotated[Whole, Field(ge=0)]
-#: Learning rates and the like: more overflows in the optimizers of torch.
+#: Learning rates and the like: larger values overflow in torch's optimizers.
 Size = Annotated[Number, Field(gt=0, le=1e6)]
 SizeOrZero = Annotated[Number, Field(ge=0, le=1e6)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 #: ``crop``: random resized crop; ``crop_flip``: the same and a horizontal flip.
 Augmentation = Literal["none", "crop", "crop_flip"]
-#: Which captions stand for a class: the task's template, or the mean token embedding of
+#: Captions of a class: the task's template, or the mean token embedding of
 #: its template ensemble (as the released code of the paper does).
 TextTemplate = Literal["task", "mean_embedding"]

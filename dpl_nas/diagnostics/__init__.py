@@ -1,4 +1,4 @@
-"""Diagnostics of the search: whether a task tells configurations apart, and scores rank them."""
+"""Diagnostics: whether a task tells architectures apart, and scores rank them as tests do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a strategy's own scores rank architectures as their tests do."""
+"""A diagnostic: whether a strategy's own scores rank architectures as their tests do."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a differentiable search of one seed chose, beside the random architectures.
+    """The choice of a differentiable search of one seed, and the random architectures.
 
-    Accuracies are shares in 0..1 on the test set. ``best_random`` is that of the random
-    architecture with the best validation accuracy, of as many as the search's steps could have
-    trained.
+    Accuracies are shares in 0..1 on the test set. ``best_random`` is the result of random search
+    at equal cost: of as many random architectures as the search's steps could have trained, the
+    one with the best validation accuracy.
     """
 
     seed: int
@@ -65,13 +65,13 @@ class Choice:
 
     @property
     def beats_best(self) -> bool:
-        """Whether it is better than random search at equal cost."""
+        """Whether the choice is better than random search at equal cost."""
         return self.accuracy > self.best_random
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The whole search."""
+    """The search with the choice."""
 
     task: str
     space: str
@@ -80,7 +80,7 @@ class Ranking:
     choices: tuple[Choice, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Plain values for JSON."""
         return {
             **asdict(self),
             "beats_median": sum(each.beats_median for each in self.choices),
@@ -98,12 +98,12 @@ def rank_proxies(
     jobs: int = 1,
     observer: Observer | None = None,
 ) -> Ranking:
-    """Test random architectures, and compare with what searches would have thought of them.
+    """Test random architectures, and compare their ranks with those of the proxies of searches.
 
-    The proxies are: the validation accuracy of a whole trial, and of a trial of ``epochs`` only;
-    for each search seed the sum of log softmax(alpha) of DARTS, and the validation accuracy with
-    the vectors of a one-shot supernet. Architectures are trained, validated and tested with the
-    few-shot draw ``config.seed``; each search has the draw of its own seed.
+    The proxies are the validation accuracy of a whole trial and of a trial of ``epochs`` epochs;
+    and for each search seed the sum of log softmax(alpha) of DARTS, and the validation accuracy
+    with the vectors of a one-shot supernet. Architectures are trained, validated and tested with
+    the shots of ``config.seed``; each search has the shots of its own seed.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def rank_proxies(
 
 
 class _SharedScores(OneShot):
-    """What architectures are worth with the vectors of a supernet."""
+    """Scores of architectures with the vectors of a supernet."""
 
     name = "one_shot scores"
 
@@ -175,7 +175,7 @@ class _SharedScores(OneShot):
         self.scores: list[float] = []
 
     def explore(self, search: Search) -> Found:
-        """Train the supernet and look at each of them; none is trained."""
+        """Train the supernet, and validate each architecture with its vectors."""
         supernet = Supernet(search, self.settings)
         clip = train_supernet(search, supernet, self.settings)
         self.scores = [
@@ -186,7 +186,7 @@ class _SharedScores(OneShot):
 
 
 class _Trials:
-    """Scores of trials by epochs, kept in a ledger."""
+    """Scores of trials of some number of epochs, kept in a ledger."""
 
     def __init__(self, config: RunConfig, problem: Problem, folder: Path) -> None:
         self._settings = TrialSettings(problem, config.strategy.search)
@@ -195,7 +195,7 @@ class _Trials:
     def scores(
         self, architectures: Sequence[Architecture], epochs: int, jobs: int, observer: Observer
     ) -> list[float]:
-        """Minus infinity where a trial failed."""
+        """Score each architecture by a trial; minus infinity if the trial failed."""
         engine = TrialEngine(
             self._settings,
             None,
@@ -215,7 +215,7 @@ def _search(
     seeds: Sequence[int],
     observer: Observer,
 ) -> dict[int, SearchResult]:
-    """DARTS with each seed, without a shortlist: what the alphas say by themselves."""
+    """Search by DARTS with each seed, without a shortlist: the alphas alone choose."""
     settings = {**config.strategy.search.model_dump(mode="json"), "shortlist": 0}
     return {
         seed: DARTS(**settings).search(
@@ -228,7 +228,7 @@ def _search(
 
 
 def _likelihood(space: Space, search: SearchResult, architecture: Architecture) -> float:
-    """The sum over layers of log softmax(alpha) of its lengths."""
+    """The sum over layers of log softmax(alpha) of the architecture's lengths."""
     total = 0.0
     for tower, layer, length in architecture.items():
         scores = log_softmax(search.alphas[label_of(tower, layer)])
@@ -243,7 +243,7 @@ def _choice(
     of_random: Sequence[float],
     whole: Sequence[float],
 ) -> Choice:
-    """Beside random search with as many trials as the steps of the search paid for."""
+    """Compare a choice with random search that has as many trials as the search's steps pay."""
     trials = max(1, search.cost.steps // search.trial_steps)
     rows = random.Random(derive_seed(seed, "equal cost")).sample(
         range(len(whole)), min(trials, len(whole))
@@ -262,7 +262,7 @@ def kendall(
 
     def tau(rows: Any) -> float:
         value = kendalltau(first[rows], second[rows]).statistic
-        # A proxy that gives all the same ranks nothing.
+        # A proxy that is equal for all has no ranks.
         return 0.0 if np.isnan(value) else float(value)
 
     rng = np.random.default_rng(derive_seed(seed, "kendall"))

@@ -1,4 +1,4 @@
-"""Whether a task tells configurations apart: else, comparing strategies on it says nothing."""
+"""A diagnostic: whether a task tells configurations apart. If not, comparisons say nothing."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from dpl_nas.space.fitting import distinct_sample
 
 __all__ = ["GATE", "Separation", "draw_architectures", "measure_separation", "separation"]
 
-#: The spread between configurations must be so many standard errors of a configuration's mean.
+#: The least ratio of a task that tells configurations apart.
 GATE = 2.0
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How far configurations are apart, in accuracy 0..1.
+    """The spread of configurations, in accuracy 0..1.
 
     Attributes
     ----------
     spread
-        Standard deviation of the configurations' true means: the variance of their measured
-        means less what the seeds put into it, ``SE ** 2`` (one-way random effects).
+        Standard deviation of the configurations' true means: the root of the variance of their
+        measured means less the part of the seeds, ``SE ** 2`` (one-way random effects).
     measured_spread
-        Standard deviation of their measured means.
+        Standard deviation of the configurations' measured means.
     error
         Standard error of a configuration's mean over the seeds, pooled over configurations.
     ratio
-        ``measured_spread / error``.
+        Quotient ``measured_spread / error``.
     """
 
     task: str
@@ -58,16 +58,16 @@ class Separation:
     @property
     def passed(self) -> bool:
         """Whether the task tells configurations apart."""
-        # Of two configurations the ratio may be just that, but for rounding.
+        # The ratio of two configurations may be the least one exactly, but for rounding.
         return round(self.ratio, 9) >= GATE
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Plain values for JSON."""
         return {**asdict(self), "gate": GATE, "passed": self.passed}
 
 
 def draw_architectures(space: Space, count: int, seed: int, least: int = 1) -> list[Architecture]:
-    """Different architectures, drawn uniformly from all that fit; all of a small space.
+    """Draw different architectures uniformly from all that fit; all of them in a small space.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def measure_separation(
     jobs: int = 1,
     observer: Observer | None = None,
 ) -> Separation:
-    """How far apart random architectures are, each trained and tested with several seeds.
+    """Measure the spread of random architectures, each trained and tested with several seeds.
 
     The seeds are ``config.seed`` and those after it. An interrupted diagnostic goes on.
 
@@ -106,7 +106,7 @@ def measure_separation(
     numbers = range(config.seed, config.seed + seeds)
     tested = train_and_test(
         config,
-        # Seeds outside, so that an interrupted diagnostic knows every configuration equally well.
+        # In the order of the seeds: an interrupted diagnostic has measured all equally often.
         [(architecture, seed) for seed in numbers for architecture in chosen],
         folder,
         jobs=jobs,
@@ -119,16 +119,16 @@ def measure_separation(
 
 
 def separation(task: str, space: str, shots: int, accuracy: Any) -> Separation:
-    """From accuracies (configurations, seeds) in 0..1.
+    """Compute the separation from accuracies (configurations, seeds) in 0..1.
 
     Parameters
     ----------
     accuracy
-        At least 2 configurations and 2 seeds.
+        Accuracies of at least 2 configurations with at least 2 seeds.
     """
     accuracy = np.asarray(accuracy, dtype=float)
     means = accuracy.mean(axis=1)
-    # Seeds that are easy for all make no configuration better: only the rest is noise.
+    # A seed that is easy for all configurations is no noise: only the rest is.
     residuals = accuracy - accuracy.mean(axis=0) - means[:, None] + accuracy.mean()
     configurations, seeds = accuracy.shape
     freedom = (configurations - 1) * (seeds - 1)
@@ -146,6 +146,6 @@ def separation(task: str, space: str, shots: int, accuracy: Any) -> Separation:
         spread=float(np.sqrt(max(measured**2 - error**2, 0.0))),
         measured_spread=measured,
         error=error,
-        # Without any noise, everything that differs is told apart.
+        # Without noise, all configurations that differ are told apart.
         ratio=measured / max(error, 1e-12),
     )

@@ -1,4 +1,4 @@
-"""What architectures are worth: trained on all shots and tested, many of them."""
+"""Test accuracies of many architectures, each trained on all shots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dpl_nas.training.problem import Problem
 __all__ = ["Tested", "check_folder", "train_and_test"]
 
 _TESTED = "tested.jsonl"
-#: What diagnostics write, by pattern.
+#: Patterns of the files that diagnostics write.
 _OWN = (
     _TESTED,
     "separation.json",
@@ -47,11 +47,11 @@ class Tested(Frozen):
     lengths
         Context lengths by tower.
     images
-        A digest of what was trained on.
+        Digest of the training images.
     accuracy, macro_f1
-        Shares in 0..1.
+        Accuracy and macro-F1, shares in 0..1.
     seconds
-        Of training and test.
+        Duration of training and test.
     """
 
     lengths: dict[Tower, tuple[int, ...]]
@@ -63,7 +63,7 @@ class Tested(Frozen):
 
     @property
     def key(self) -> Hashable:
-        """What tells tested architectures apart."""
+        """The key of a tested architecture: seed and lengths."""
         return tuple(sorted(self.lengths.items())), self.seed
 
 
@@ -88,17 +88,17 @@ def train_and_test(
     jobs: int = 1,
     observer: Observer | None = None,
 ) -> list[Tested]:
-    """Train each architecture with its seed on all shots, and test it; in their order.
+    """Train each architecture with its seed on all shots, and test it; results in their order.
 
-    The results are for looking at, never for choosing. Each is kept in a ledger as soon as it is
-    there; what is in the ledger is not done again.
+    Nothing may be chosen by these results. Each is kept in a ledger as soon as it is there, and
+    is not measured again.
 
     Parameters
     ----------
     config
         Task, space, shots and the recipe of training; its seed is not used.
     jobs
-        Trainings side by side.
+        Number of trainings side by side.
 
     Raises
     ------
@@ -146,12 +146,12 @@ def train_and_test(
 
 
 def check_folder(folder: Path) -> None:
-    """Complain if there is anything in ``folder`` that no diagnostic writes.
+    """Raise an error if ``folder`` holds anything that no diagnostic writes.
 
     Raises
     ------
     OutputError
-        With the name of one such file.
+        If there is such a file; the message names one.
     """
     foreign = sorted(
         name
@@ -178,7 +178,7 @@ def _workers(config: RunConfig, jobs: int) -> Workers[_Job, Tested]:
 
 
 class _Bench:
-    """Backbone, task and decoded shots stay loaded."""
+    """Trains and tests; backbone, task and decoded shots stay loaded."""
 
     def __init__(self, config: RunConfig) -> None:
         self._batch_size = config.evaluate.batch_size
@@ -211,7 +211,7 @@ class _Bench:
 
 
 class _Process:
-    """What a worker process holds on to."""
+    """The state that a worker process keeps."""
 
     bench: _Bench | None = None
 

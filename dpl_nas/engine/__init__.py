@@ -1,4 +1,4 @@
-"""Trials of a search: run, paid for, and kept in a ledger."""
+"""Trials of a search: they are run, paid for, and kept in a ledger."""
 
 from dpl_nas.engine.engine import TrialEngine
 from dpl_nas.engine.evaluation import (

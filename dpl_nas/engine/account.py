@@ -1,4 +1,4 @@
-"""What a search has spent, and what its budget leaves."""
+"""The spending of a search, and what its budget leaves."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["Account"]
 class Account:
     """The spending of one search.
 
-    While a search is replayed, its clock is where it was when the ledger's line was written, so
-    that a budget of seconds stops it at the same trial again.
+    While a search is replayed, its clock shows the time at which the ledger's line was written.
+    So a budget of seconds stops it at the same trial again.
 
     Attributes
     ----------
     budget
-        ``None`` for none.
+        Limits of the search; ``None`` for none.
     trial_steps
         Training steps of a whole trial.
     spent
-        All that was paid; ``seconds`` adds up work.
+        Total cost; ``seconds`` adds up work.
     before
-        Wall-clock seconds of the search that earlier processes have taken.
+        Wall-clock seconds that earlier processes of the search have taken.
     replayed
-        The clock of the line that was replayed last; ``None`` once nothing is left to replay.
+        Clock of the line that was replayed last; ``None`` once nothing is left to replay.
     """
 
     budget: SearchBudget | None
@@ -51,11 +51,11 @@ class Account:
         return self.before + time.perf_counter() - self._started
 
     def pay(self, cost: Cost) -> None:
-        """Count what was spent."""
+        """Add a cost to the spending."""
         self.spent += cost
 
     def steps_left(self, waiting: int) -> float:
-        """Steps that the budget still allows beside ``waiting`` ones; or infinity."""
+        """Steps that the budget still allows besides ``waiting`` ones; or infinity."""
         limits = [math.inf]
         if self.budget is not None and self.budget.steps is not None:
             limits.append(self.budget.steps)
@@ -65,12 +65,12 @@ class Account:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the seconds of the budget are over."""
+        """Whether the seconds of the budget are used up."""
         limit = self.budget.seconds if self.budget is not None else None
         return limit is not None and self.elapsed >= limit
 
     @property
     def steps_reason(self) -> StopReason:
-        """The limit that is reached where no steps are left for a trial."""
+        """The limit that is reached when no steps are left for a trial."""
         counts_trials = self.budget is not None and self.budget.trials is not None
         return StopReason.TRIALS if counts_trials else StopReason.STEPS

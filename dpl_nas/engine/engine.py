@@ -1,4 +1,4 @@
-"""Runs the trials of a search: within its budget, each once, on disk before it counts."""
+"""The trials of a search: within its budget, each once, on disk before it counts."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from dpl_nas.training.evaluation import Classifier
 __all__ = ["TrialEngine"]
 
 
-#: From so many trials on, the share of those that failed is looked at.
+#: The least number of trials for which the share of failed ones is checked.
 _ENOUGH = 4
-#: A search that asks for what it has seen so often in a row has nothing new to ask.
+#: A search that asks for known trials this often in a row has nothing new to ask.
 _REPEATS = 1000
 
 
 @dataclass(frozen=True)
 class _Submitted:
-    """A trial that was not collected; ``result`` is there unless it was made before."""
+    """A trial that was not collected; ``result`` is ``None`` if it was made before."""
 
     architecture: Architecture
     epochs: int
@@ -60,32 +60,31 @@ class TrialEngine:
     """Trials of one search.
 
     Results are handed out in the order in which their trials were submitted, each once its line
-    of the ledger is on disk. So a search that is run again with the same
-    seed asks for the same trials, and those in the ledger are answered from there: it ends as
-    one that was never interrupted. An architecture that was trained for as many epochs before
-    costs nothing.
+    of the ledger is on disk. So a search that is run again with the same seed asks for the same
+    trials, and the ledger answers for those that it has: the search ends as one that was never
+    interrupted. An architecture that was trained for as many epochs before costs nothing.
 
     Parameters
     ----------
     settings
-        What a trial is.
+        Definition of a trial: all but the architecture and the epochs.
     budget
-        Limits; ``None`` for none.
+        Limits of the search; ``None`` for none.
     folder
-        Where the ledger is, and states of trainings that may go on; ``None`` keeps both
-        nowhere.
+        Folder of the ledger and of the states of trainings that may go on; ``None`` keeps
+        neither.
     jobs
-        Trials side by side. Their number decides which results a search has seen when it asks
-        for the next, so the same seed with another number may end otherwise.
+        Number of trials side by side. It decides which results a search has seen when it asks
+        for the next trial, so the same seed with another number may end otherwise.
     workers
-        Where trials run, instead of here or in ``jobs`` processes; whoever gives them closes
-        them.
+        Workers that run the trials, instead of this process or ``jobs`` processes; the caller
+        closes them.
     max_failed
-        The share of trials that may fail.
+        Share of trials that may fail.
     stage
-        What observers are told that trials are.
+        Name of the stage that observers are told.
     identity
-        What else a ledger must be of, to be gone on with.
+        Further values that the ledger must have for the search to go on.
 
     Raises
     ------
@@ -119,7 +118,7 @@ class TrialEngine:
         self._waiting: deque[_Submitted] = deque()
         self._seen: dict[Hashable, Evaluation] = {}
         self._charges: set[str] = set()
-        #: Epochs of the trainings whose states are kept.
+        #: Epochs done of the trainings whose states are kept.
         self._trained: dict[Architecture, int] = {}
         self._repeats = 0
         self._account = Account(budget, self.trial_cost.steps)
@@ -159,12 +158,12 @@ class TrialEngine:
 
     @property
     def epochs(self) -> int:
-        """Of a whole training."""
+        """Epochs of a whole training."""
         return self.settings.problem.recipe.epochs
 
     @property
     def jobs(self) -> int:
-        """Trials side by side."""
+        """Number of trials side by side."""
         return self._workers.count
 
     @property
@@ -174,7 +173,7 @@ class TrialEngine:
 
     @property
     def spent(self) -> Cost:
-        """Of all results that were handed out, and all charges; ``seconds`` adds up work."""
+        """Cost of all charges and of all results handed out; ``seconds`` adds up work."""
         return self._account.spent
 
     @property
@@ -206,7 +205,7 @@ class TrialEngine:
 
     @property
     def waiting(self) -> int:
-        """Trials that were submitted and not collected."""
+        """Number of trials that were submitted and not collected."""
         return len(self._waiting)
 
     def submit(
@@ -217,10 +216,10 @@ class TrialEngine:
         Parameters
         ----------
         epochs
-            All of the recipe, by default.
+            Number of epochs; by default all of the recipe.
         goes_on
-            Keep the state of the training, so that a later trial of more epochs goes on from
-            there and pays for the rest only.
+            Whether to keep the state of the training, so that a later trial of more epochs goes
+            on from there and pays for the rest only.
 
         Raises
         ------
@@ -235,7 +234,7 @@ class TrialEngine:
         cost, done = self._price(architecture, epochs)
         submitted = _Submitted(architecture, epochs, cost or Cost(), None)
         if cost is not None and submitted.key not in self._replay:
-            # A state that is ahead would be of more epochs than are asked for.
+            # A state with more epochs than are asked for is of no use.
             state = self._state(architecture) if goes_on and done < epochs else None
             pending = self._workers.start(TrialJob(architecture, epochs, state))
             submitted = replace(submitted, result=pending)
@@ -244,7 +243,7 @@ class TrialEngine:
         self._waiting.append(submitted)
 
     def collect(self) -> Evaluation:
-        """The result of the earliest trial that was not collected; waits for it.
+        """Wait for the earliest trial that was not collected, and return its result.
 
         Raises
         ------
@@ -273,7 +272,7 @@ class TrialEngine:
         self.evaluations = (*self.evaluations, evaluation)
         self._seen[submitted.key] = evaluation
         if evaluation.outcome is None:
-            # Nothing of it is surely there to go on with.
+            # Its state may not be there to go on with.
             self._trained.pop(submitted.architecture, None)
         self._tell()
         self._check_failures()
@@ -288,8 +287,7 @@ class TrialEngine:
     ) -> list[Evaluation]:
         """Results of several trials in their order, as far as the budget goes.
 
-        What a trial takes is what it really takes: nothing if it was made before, the rest if it
-        goes on.
+        A trial that was made before costs nothing; one that goes on costs the rest only.
         """
         results = []
         for architecture in architectures:
@@ -304,11 +302,11 @@ class TrialEngine:
         return results
 
     def forget(self, architecture: Architecture) -> None:
-        """The training of ``architecture`` will not go on: remove its state."""
+        """Remove the state of the training of ``architecture``, which will not go on."""
         self._state(architecture).unlink(missing_ok=True)
 
     def charge(self, what: str, cost: Cost) -> None:
-        """Count work that is no trial, such as an epoch of a supernet, once by its name."""
+        """Count work that is no trial, such as an epoch of a supernet, once a name."""
         if what in self._charges:
             return
         self._charges.add(what)
@@ -321,20 +319,20 @@ class TrialEngine:
         self._account.pay(entry.cost)
 
     def validate(self, classifier: Classifier) -> Outcome:
-        """What a classifier of the strategy's own reaches on the validation images."""
+        """Validate a classifier of the strategy's own."""
         return self._own.validate(classifier)
 
     # What follows is internal.
 
     @property
     def _over(self) -> StopReason | None:
-        """Why there can be no further trial, however short."""
+        """Why there can be no further trial, however short; ``None`` while there can."""
         if self._repeats >= _REPEATS:
             return StopReason.REPEATS
         return StopReason.SECONDS if self._account.out_of_time else None
 
     def _price(self, architecture: Architecture, epochs: int) -> tuple[Cost | None, int]:
-        """What a trial takes, ``None`` if it was made or is running; and epochs done of it."""
+        """Cost of a trial, ``None`` if it was made or is running; and its epochs done before."""
         key = trial_key(architecture.lengths, epochs)
         if key in self._seen or any(each.key == key for each in self._waiting):
             return None, epochs
@@ -342,14 +340,14 @@ class TrialEngine:
         return self._own.cost(epochs, done if done < epochs else 0), done
 
     def _total(self) -> int:
-        """Whole trials that can be made at most, for progress; 0 if that is not known."""
+        """The most whole trials that can be made, for progress; 0 if that is not known."""
         left = self.steps_left
         if left == math.inf:
             return 0
         return min(int(left // self.trial_cost.steps), self._size)
 
     def _recalled(self, submitted: _Submitted) -> TrialEntry | None:
-        """The line of the ledger that has the trial already."""
+        """The line of the trial, if the ledger has it already."""
         entry = self._replay.take(submitted.key)
         if not isinstance(entry, TrialEntry):
             return None
@@ -357,7 +355,7 @@ class TrialEngine:
         return entry
 
     def _made(self, submitted: _Submitted) -> TrialEntry:
-        """The line of the trial, once it is on disk."""
+        """Wait for the trial, put its line on disk, and return the line."""
         if submitted.result is None:
             raise RuntimeError("the trial was never started")
         try:
@@ -377,12 +375,12 @@ class TrialEngine:
         return entry
 
     def _replayed_until(self, elapsed: float) -> None:
-        """While the ledger answers, the clock is where it was then."""
+        """Set the clock to that of a line while the ledger answers."""
         self._account.replayed = elapsed if self._replay else None
 
     def _state(self, architecture: Architecture) -> Path:
         if self._folder is None:
-            # Nothing is resumed: a folder of this process will do.
+            # Without a folder nothing is resumed: a temporary one will do.
             self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         folder = self._folder / TRIALS
         folder.mkdir(exist_ok=True)

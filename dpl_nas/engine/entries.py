@@ -25,7 +25,7 @@ class _Paid(Frozen):
 
     @property
     def cost(self) -> Cost:
-        """What was spent."""
+        """The cost of the line."""
         return Cost(self.steps, self.images, self.seconds)
 
 
@@ -35,9 +35,9 @@ class ChargeEntry(_Paid):
     Attributes
     ----------
     charge
-        Its name.
+        Name of the charge.
     elapsed
-        Wall-clock seconds of the search up to here.
+        Wall-clock seconds of the search up to this line.
     """
 
     charge: str
@@ -45,7 +45,7 @@ class ChargeEntry(_Paid):
 
     @classmethod
     def of(cls, charge: str, cost: Cost, elapsed: float) -> Self:
-        """The line of a charge."""
+        """Make the line of a charge."""
         return cls(
             charge=charge,
             steps=cost.steps,
@@ -56,7 +56,7 @@ class ChargeEntry(_Paid):
 
     @property
     def key(self) -> Hashable:
-        """What the line is about."""
+        """The key that the ledger finds the line by."""
         return "charge", self.charge
 
 
@@ -66,14 +66,13 @@ class TrialEntry(_Paid):
     Attributes
     ----------
     lengths, epochs
-        What was trained, and for how long.
+        Lengths of the architecture, and number of epochs that it was trained for.
     outcome
-        Accuracy, loss, and how many images; ``None`` where the trial failed, and ``error`` says
-        why.
+        Accuracy, loss and number of images; ``None`` if the trial failed, and ``error`` says why.
     peak_bytes
-        The most memory that its process had held up to its end.
+        Peak memory of its process up to its end.
     elapsed
-        Wall-clock seconds of the search up to here.
+        Wall-clock seconds of the search up to this line.
     """
 
     lengths: dict[Tower, tuple[_Count, ...]]
@@ -108,7 +107,7 @@ class TrialEntry(_Paid):
         peak_bytes: int,
         elapsed: float,
     ) -> Self:
-        """The line of a trial."""
+        """Make the line of a trial."""
         return cls(
             lengths=architecture.lengths,
             epochs=epochs,
@@ -123,12 +122,12 @@ class TrialEntry(_Paid):
 
     @property
     def key(self) -> Hashable:
-        """What the line is about."""
+        """The key that the ledger finds the line by."""
         return trial_key(self.lengths, self.epochs)
 
     @property
     def measured(self) -> Outcome | None:
-        """What was measured."""
+        """The result of the trial."""
         return None if self.outcome is None else Outcome(*self.outcome)
 
 
@@ -136,12 +135,12 @@ Entry = ChargeEntry | TrialEntry
 
 
 def trial_key(lengths: Any, epochs: int) -> Hashable:
-    """What tells the trials of one search apart."""
+    """The key of a trial within its search."""
     return tuple(sorted(lengths.items())), epochs
 
 
 def parse_entry(line: dict[str, Any], space: Space, where: str) -> Entry:
-    """A line of the ledger of a search of ``space``.
+    """Read a line of the ledger of a search of ``space``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a trial measured, and what it cost."""
+"""The result of a trial, and its cost."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent.
+    """A cost.
 
     Attributes
     ----------
     steps
-        Forward and backward passes of one batch.
+        Number of forward and backward passes of one batch.
     images
-        Images in all of these batches; one that was used twice counts twice.
+        Number of images in all of these batches; an image that was used twice counts twice.
     seconds
         Wall-clock time of the work itself; of parallel trials it adds up.
     """
@@ -46,7 +46,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured on ``images`` validation images: a share in 0..1, and cross-entropy."""
+    """The accuracy, a share in 0..1, and the cross-entropy on ``images`` validation images."""
 
     accuracy: float
     loss: float
@@ -54,10 +54,10 @@ class Outcome:
 
     @property
     def score(self) -> float:
-        """One number to maximise: the accuracy, and among equal ones the smaller loss.
+        """The number to maximise: the accuracy, and if it is equal the smaller loss.
 
-        A few validation images leave many ties. exp(-loss) is below 1, so it never outweighs
-        one image.
+        With few validation images there are many ties. exp(-loss) is below 1, so it never
+        outweighs one image.
         """
         return self.accuracy + math.exp(-max(self.loss, 1e-9)) / self.images
 
@@ -69,15 +69,15 @@ class Evaluation:
     Attributes
     ----------
     number
-        From 0, in the order in which the search saw them.
+        Number of the trial, from 0 in the order in which the search saw them.
     outcome
-        ``None`` where the trial failed; ``error`` says why.
+        Result of the validation; ``None`` if the trial failed, and ``error`` says why.
     cost
-        Of this trial. What an earlier one had trained already is not counted again.
+        Cost of this trial, without the epochs that an earlier one had trained already.
     spent
-        All that the search had spent when it saw this trial, this trial included.
+        Total cost of the search when it saw this trial, this trial included.
     peak_bytes
-        The most memory that its process had held up to its end.
+        Peak memory of its process up to its end.
     """
 
     number: int
@@ -96,11 +96,11 @@ class Evaluation:
 
     @property
     def score(self) -> float:
-        """:attr:`Outcome.score`; minus infinity where the trial failed."""
+        """The :attr:`Outcome.score`; minus infinity if the trial failed."""
         return -math.inf if self.outcome is None else self.outcome.score
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Plain values for JSON."""
         outcome = self.outcome
         return {
             "number": self.number,
@@ -120,9 +120,9 @@ class Evaluation:
 
 
 def whole_trials(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
-    """Trials that ended well, of the most epochs among these, the best first.
+    """Trials that ended well and have the most epochs among these, the best first.
 
-    A short training says less than a whole one. Of equal scores, fewer context vectors come
+    A short training says less than a whole one. If scores are equal, fewer context vectors come
     first, then the earlier trial.
     """
     well = [each for each in evaluations if each.outcome is not None]
@@ -152,7 +152,7 @@ def pareto_front(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
 
 
 def best_so_far(evaluations: Iterable[Evaluation]) -> list[tuple[int, float, float]]:
-    """Steps and seconds of work, and the best validation accuracy of a whole trial by then."""
+    """Steps and seconds of work, and the best validation accuracy of a whole trial so far."""
     points: list[tuple[int, float, float]] = []
     for each in sorted(whole_trials(evaluations), key=lambda each: each.number):
         accuracy = each.accuracy

@@ -1,4 +1,4 @@
-"""One trial as a job: what is sent to a worker, and what comes back."""
+"""One trial as a job: the request to a worker, and its answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Finished", "TrialJob", "TrialWorkers", "trials_here", "trials_in_pro
 
 @dataclass(frozen=True)
 class TrialJob:
-    """A trial to run; ``state`` is where its training is kept, if it shall go on later."""
+    """A trial to run; ``state`` is the file of its training if that shall go on later."""
 
     architecture: Architecture
     epochs: int
@@ -27,7 +27,7 @@ class TrialJob:
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a trial: an outcome, or an error."""
+    """The end of a trial: an outcome, or an error."""
 
     outcome: Outcome | None
     seconds: float
@@ -39,17 +39,17 @@ TrialWorkers = Workers[TrialJob, Finished]
 
 
 def trials_here(trials: FewShotTrials) -> TrialWorkers:
-    """One trial at a time, in this process."""
+    """A worker that runs one trial at a time in this process."""
     return Here(_running(trials))
 
 
 def trials_in_processes(settings: TrialSettings, count: int) -> TrialWorkers:
-    """Trials side by side; each process loads the backbone and the images once."""
+    """Workers side by side; each process loads the backbone and the images once."""
     return Processes(count, _run_there, prepare=_prepare, arguments=(settings,))
 
 
 class _Process:
-    """What a worker process holds on to between trials."""
+    """The state that a worker process keeps between trials."""
 
     settings: TrialSettings | None = None
     trials: FewShotTrials | None = None

@@ -1,4 +1,4 @@
-"""The ledger of a search: what was spent and measured, on disk before it counts."""
+"""The ledger of a search: each cost and result is on disk before it counts."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from dpl_nas.io.locks import claim_file
 
 __all__ = ["Ledger", "read_ledger"]
 
-#: Lines of other versions mean something else.
+#: Version of the format: lines of other versions mean something else.
 _VERSION = 2
 
 
 class Ledger:
     """An append-only file of JSON lines with one writer.
 
-    The first line says what the ledger is of; the others have a checksum. A line counts once
-    :meth:`append` has returned: then it is on disk (fsync). After a crash, a last line that is
-    not whole is cut off.
+    The first line says which search the ledger belongs to; the others have a checksum. A line
+    counts once :meth:`append` has returned: then it is on disk (fsync). After a crash, an
+    incomplete last line is cut off.
 
     Parameters
     ----------
     path
-        The file; made if it is not there.
+        Path of the file; made if it is not there.
     identity
-        What the ledger is of, as plain values. A file that says otherwise is refused.
+        Plain values that say which search the ledger belongs to. A file with others is refused.
 
     Attributes
     ----------
     entries
-        All lines but the first, those of earlier processes included.
+        All lines but the first, including lines of earlier processes.
 
     Raises
     ------
     OutputError
-        If another process writes to it, it is of something else, or it cannot be written.
+        If another process writes to it, it belongs to another search, or it cannot be written.
     CheckpointError
-        If a line that is not the last one is damaged.
+        If any line but the last is damaged.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self._path = path
-        # As it comes back from a file: tuples become lists.
+        # The same values as read from a file: tuples become lists.
         of = json.loads(json.dumps(identity))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; closing twice is no error."""
+        """Close the file and release it; closing twice is no error."""
         self._file.close()
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class Ledger:
         line = json.dumps(entry, allow_nan=False).encode() + b"\n"
         try:
             if os.fstat(self._file.fileno()).st_size != self._whole:
-                # Half a line, which could not be removed, would spoil those that come after it.
+                # Half a line that could not be removed would spoil the lines after it.
                 self._file.truncate(self._whole)
             rest = memoryview(line)
             while rest:
@@ -130,7 +130,7 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """The lines of a ledger after the first, without claiming it; it may still be written to.
+    """Read the lines of a ledger after the first; another process may still write to it.
 
     Raises
     ------
@@ -147,18 +147,18 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
 
 
 def _begins_a_ledger(content: bytes) -> bool:
-    """Whether a file without a whole line was to become one: its first line is always alike."""
+    """Whether a file without a whole line was to become a ledger: all begin alike."""
     head = b'{"ledger": '
     # After a crash, a file may have its length and not yet its content.
     return content.startswith(head) or head.startswith(content) or not content.strip(b"\0\n")
 
 
 def _parse(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines of a ledger, and how many bytes they are."""
+    """The complete lines of a ledger, and their number of bytes."""
     lines: list[dict[str, Any]] = []
     whole = 0
     parts = content.split(b"\n")
-    # What follows the last newline was never whole.
+    # A line without its newline was never complete.
     for number, part in enumerate(parts[:-1], start=1):
         try:
             line = parse_json(part)
@@ -168,11 +168,11 @@ def _parse(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
             raise _damaged(path, number) from None
         if not isinstance(line, dict):
             if number == len(parts) - 1 and not parts[-1]:
-                # The disk may have taken the end of a line without its middle.
+                # The disk may have written the end of a line without its middle.
                 break
             raise _damaged(path, number)
         if number == 1:
-            # Without a checksum: all of it is compared with what is expected.
+            # It needs no checksum: all of it is compared with what is expected.
             if line.get("ledger") != _VERSION or not isinstance(line.get("of"), dict):
                 raise CheckpointError(
                     f"{path} is not a ledger of this version of dpl_nas: use another folder"

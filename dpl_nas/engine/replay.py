@@ -1,4 +1,4 @@
-"""The ledger of a search as its memory: lines that are there already answer before work does."""
+"""The ledger of a search as its memory: known lines are answers without work."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = ["Replay"]
 
 
 class Replay:
-    """What earlier processes of a search have written, each line given out once.
+    """The lines that earlier processes of a search have written, each given out once.
 
     Parameters
     ----------
     path
-        The ledger; ``None`` where nothing is kept.
+        Path of the ledger; ``None`` if nothing is kept.
     identity
-        What it must be of.
+        Values of the search that the ledger must belong to.
     stack
-        Closes it.
+        Stack that closes the ledger.
 
     Attributes
     ----------
     elapsed
-        Wall-clock seconds of the search that the lines tell of.
+        Wall-clock seconds of the search by the last line.
 
     Raises
     ------
     OutputError
-        If the ledger is of another search, or in use.
+        If the ledger belongs to another search, or is in use.
     CheckpointError
         If it is damaged.
     """
@@ -58,14 +58,14 @@ class Replay:
             self.elapsed = max(self.elapsed, entry.elapsed)
 
     def __bool__(self) -> bool:
-        """Whether there are lines that were not asked for yet."""
+        """Whether there are lines that were not given out yet."""
         return bool(self._known)
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._known
 
     def take(self, key: Hashable) -> Entry | None:
-        """The line about ``key``, if there is one that was not taken before."""
+        """Take the line of ``key``, if there is one that was not taken before."""
         return self._known.pop(key, None)
 
     def record(self, entry: Entry) -> None:

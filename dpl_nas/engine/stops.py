@@ -1,4 +1,4 @@
-"""Why a search stopped."""
+"""Reasons why a search stopped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["StopReason"]
 
 
 class StopReason(StrEnum):
-    """By which limit or rule a search ended; JSON has the value."""
+    """The limit or rule by which a search ended; JSON has the value."""
 
     #: A limit of the budget.
     TRIALS = "trials"
@@ -18,12 +18,12 @@ class StopReason(StrEnum):
     EXHAUSTED = "exhausted"
     #: The search asked for nothing new a thousand times in a row.
     REPEATS = "repeats"
-    #: A supernet had as many epochs as set, or its choice had been stable for long.
+    #: A supernet was trained for all its epochs, or its choice had been stable for long.
     EPOCHS = "epochs"
     EARLY_STOP = "early_stop"
     #: A rule of the strategy's own.
     STRATEGY = "strategy"
-    #: Of an experiment of NNI: somebody stopped it, it ended in an error, or it still runs.
+    #: An experiment of NNI was stopped by somebody, ended in an error, or still runs.
     STOPPED = "stopped"
     ERROR = "error"
     RUNNING = "running"

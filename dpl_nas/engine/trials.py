@@ -32,12 +32,12 @@ _BATCH = 100
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """All that decides what a trial measures, but for the architecture and the epochs.
+    """All that decides the result of a trial, but for the architecture and the epochs.
 
     Attributes
     ----------
     search
-        Where the validation images come from.
+        Settings of the search, which say where the validation images come from.
     """
 
     problem: Problem
@@ -45,17 +45,17 @@ class TrialSettings:
 
     @property
     def split(self) -> FewShotSplit:
-        """The images that are trained on, and those that are validated on."""
+        """The training images and the validation images."""
         return self.problem.split(self.search)
 
     @property
     def images(self) -> str:
-        """A digest of the images that are drawn, and of how they and the classes are shown."""
+        """Digest of the drawn images, of their transforms and of the captions."""
         split = self.split
         return task_digest(self.problem.task, (*split.train, *split.validation))
 
     def identity(self) -> Mapping[str, Any]:
-        """What two ledgers must have in common for their lines to mean the same."""
+        """The values that two ledgers must share for their lines to mean the same."""
         problem = self.problem
         space, task = problem.space, problem.task
         return {
@@ -92,13 +92,13 @@ class FewShotTrials:
         self._backbone = problem.backbone
         split = settings.split
         self._training = FewShotTraining(problem, split.train)
-        # Validation images get the test transform, as published.
+        # Validation images get the test transform, as in the paper.
         self._validation = FewShotImages(
             problem.task.train, split.validation, self._backbone, "none"
         )
 
     def cost(self, epochs: int, done: int = 0) -> Cost:
-        """What training from epoch ``done`` to ``epochs`` takes, in steps and images."""
+        """Steps and images of a training from epoch ``done`` to ``epochs``."""
         return Cost(
             steps=(epochs - done) * self._training.steps_an_epoch,
             images=(epochs - done) * self._training.images_an_epoch,
@@ -116,12 +116,13 @@ class FewShotTrials:
         Parameters
         ----------
         state
-            Where the training goes on later, and goes on from if it is there.
+            File of the training's state. The training goes on from it if it is there, and may go
+            on from it later.
 
         Returns
         -------
         tuple
-            What was measured, and the seconds that it took.
+            The outcome, and the seconds that it took.
         """
         started = time.perf_counter()
         prompts = self._training.train(
@@ -150,13 +151,13 @@ def measure(classifier: Classifier, images: FewShotImages) -> Outcome:
 
 
 def state_name(architecture: Architecture) -> str:
-    """A file name for the state of an architecture's training."""
+    """The file name for the state of an architecture's training."""
     text = json.dumps(architecture.plain_lengths(), sort_keys=True)
     return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.state"
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """The peak memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,3 +1,3 @@
-"""All that nnictl starts or talks to: trials, tuners, results, export, workers."""
+"""Experiments of ``nnictl``: trials, tuners, results, export and workers."""
 
 __all__: list[str] = []

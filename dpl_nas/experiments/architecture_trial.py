@@ -1,4 +1,4 @@
-"""A trial of one architecture: its lengths are NNI's parameters, validation is its result."""
+"""A trial of one architecture: NNI's parameters are its lengths, its result is validation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["TrainingObserver", "run_architecture"]
 
 
 class TrainingObserver(Observer):
-    """Reports the training accuracy of each epoch to NNI, the loss beside it."""
+    """Reports the training accuracy and the loss of each epoch to NNI."""
 
     def advance(
         self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
     ) -> None:
-        """Report an epoch of the trial's training."""
+        """Report an epoch of the training."""
         del done, status
         if stage == Stage.TRIAL:
             nni.report_intermediate_result(
@@ -31,20 +31,21 @@ class TrainingObserver(Observer):
 def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Train the architecture on a part of the shots, and validate it on the rest.
 
-    No test image is looked at. The strategy of ``config`` says how it is trained, and where the
-    validation images come from; how it searches is of no account.
+    No test image is used. The strategy of ``config`` says how the architecture is trained, and
+    where the validation images come from; its way to search is ignored.
 
     Parameters
     ----------
     parameters
-        Lengths by label, all of the space.
+        Lengths by label, for all layers of the space.
 
     Returns
     -------
     dict
         The final result for NNI: ``default`` is the validation accuracy in 0..1, which tuners
-        maximise. NNI gives parameters out in the order in which trials ask, so that its page may
-        show those of another trial that began at the same time: ``lengths`` are the true ones.
+        maximise, and ``lengths`` are the lengths that were trained. NNI gives parameters out in
+        the order in which trials ask, so its page may show those of another trial that began at
+        the same time.
 
     Raises
     ------

@@ -18,12 +18,12 @@ _NAMED = ("task", "space", "strategy", "shots", "seed", "device")
 
 
 def trial_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of ``python -m dpl_nas.experiments.trial``; those of this process by default."""
+    """Parse the options of ``python -m dpl_nas.experiments.trial``, by default this process's."""
     return _fill(argparse.ArgumentParser, arguments)
 
 
 def trial_config(options: argparse.Namespace, parameters: Mapping[str, Any]) -> RunConfig:
-    """The configuration of a trial: its options, replaced by NNI's parameters.
+    """The configuration of a trial: its options, which NNI's parameters override.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def trial_config(options: argparse.Namespace, parameters: Mapping[str, Any]) -> 
 
 
 def command_options(command: str) -> argparse.Namespace:
-    """The options in ``trialCommand`` of an experiment, which may be a line of a shell.
+    """Parse the options in ``trialCommand`` of an experiment, which may be a shell command line.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def command_options(command: str) -> argparse.Namespace:
 
 
 class _Quoted(argparse.ArgumentParser):
-    """Complains instead of ending the process."""
+    """A parser that raises an error instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
         raise ExperimentError(f"the command of the experiment's trials is not valid: {message}")

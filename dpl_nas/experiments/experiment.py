@@ -1,4 +1,4 @@
-"""An experiment of NNI as it stands, from its server or from the database that it leaves."""
+"""The present state of an NNI experiment, from its server or its database."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = [
     "read_port",
 ]
 
-#: What an experiment's status is when it does not go on by itself; VIEWED is nnictl view's.
+#: Statuses of an experiment that does not go on by itself; VIEWED is that of nnictl view.
 _ENDED = frozenset({"DONE", "ERROR", "STOPPED", "VIEWED"})
-#: With this one NNI goes on waiting for ever.
+#: The status in which NNI waits for ever.
 _EXHAUSTED = "TUNER_NO_MORE_TRIAL"
-#: What a trial's status is when it has no result and will have none.
+#: Statuses of a trial that has no result and will have none.
 _LOST = frozenset({"FAILED", "SYS_CANCELED", "USER_CANCELED", "EARLY_STOPPED"})
 _OVER = _LOST | {"SUCCEEDED"}
 _DEFAULT_PORT = 8080
@@ -41,11 +41,11 @@ class ExperimentTrial:
     Attributes
     ----------
     status
-        NNI's: ``WAITING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ...
+        NNI's status: ``WAITING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ...
     ended
-        When, in seconds since 1970; ``None`` while it runs.
+        Time of its end in seconds since 1970; ``None`` while it runs.
     result
-        What it reported at its end; ``None`` if it did not succeed.
+        Final result that it reported; ``None`` if it did not succeed.
     """
 
     id: str
@@ -56,16 +56,16 @@ class ExperimentTrial:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment at one moment.
+    """The state of an experiment at one moment.
 
     Attributes
     ----------
     settings
-        Its configuration, with NNI's own keys, such as ``trialCommand``.
+        Configuration of the experiment, with NNI's own keys, such as ``trialCommand``.
     seconds
-        That it has run for, without the time between a stop and a resume.
+        Duration so far, without the time between a stop and a resume.
     trials
-        In the order in which they ended; those that have not come last.
+        Trials in the order in which they ended; those that have not ended come last.
     """
 
     id: str
@@ -76,12 +76,12 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Its name, or its id."""
+        """The name of the experiment, or its id."""
         return str(self.settings.get("experimentName") or self.id)
 
     @property
     def most(self) -> int | None:
-        """How many trials there will be, if that is limited."""
+        """The most trials of the experiment, if they are limited."""
         return self.settings.get("maxTrialNumber")
 
     @property
@@ -91,33 +91,33 @@ class Experiment:
 
     @property
     def failed(self) -> int:
-        """How many trials failed or were cancelled."""
+        """Number of trials that failed or were cancelled."""
         return sum(each.status in _LOST for each in self.trials)
 
     @property
     def running(self) -> int:
-        """How many trials run."""
+        """Number of trials that run."""
         return sum(each.status == "RUNNING" for each in self.trials)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """Whether the experiment does not go on by itself."""
         return self.status in _ENDED
 
     @property
     def exhausted(self) -> bool:
-        """Whether the tuner has no more trials, and none is left to end.
+        """Whether the tuner has no more trials and all have ended.
 
-        A result that has just come may give it more ideas for a moment yet.
+        For a moment after a result, the tuner may still propose more.
         """
         return self.status == _EXHAUSTED and all(each.status in _OVER for each in self.trials)
 
     @property
     def best(self) -> ExperimentTrial | None:
-        """The trial with the best validation accuracy, of equal ones the one with less loss.
+        """The trial with the best validation accuracy; if equal, the one with the smaller loss.
 
-        ``None`` in an experiment of whole runs: their results are of test images, on which
-        nothing is to be chosen.
+        ``None`` in an experiment of whole runs: their results are of test images, by which
+        nothing may be chosen.
         """
         if not is_architecture(self.settings.get("searchSpace") or {}):
             return None
@@ -135,20 +135,20 @@ class Experiment:
 def find_experiment(
     experiment: str | None = None, port: int | None = None, home: Path | None = None
 ) -> Experiment:
-    """An experiment by its port on this machine, or by its id.
+    """Find an experiment by its port on this machine, or by its id.
 
-    By its id alone, one that no longer runs is read from its database; with neither, port 8080
-    is asked.
+    If only the id is given and the experiment no longer runs, it is read from its database. If
+    neither is given, the server at port 8080 is asked.
 
     Parameters
     ----------
     home
-        Where NNI keeps its list of experiments; ``~/nni-experiments`` by default.
+        Folder of NNI's list of experiments; ``~/nni-experiments`` by default.
 
     Raises
     ------
     ExperimentError
-        If there is none, or it is another.
+        If there is no such experiment, or the port has another.
     """
     if experiment is None:
         return read_port(_DEFAULT_PORT if port is None else port)
@@ -188,7 +188,7 @@ def read_port(port: int) -> Experiment:
                 job["trialJobId"],
                 job["status"],
                 job["endTime"] / 1000 if "endTime" in job else None,
-                # A string in JSON that is JSON itself.
+                # The value is a string that is JSON itself.
                 json.loads(json.loads(job["finalMetricData"][0]["data"]))
                 if job.get("finalMetricData")
                 else None,
@@ -204,7 +204,7 @@ def read_port(port: int) -> Experiment:
 
 
 def read_database(folder: Path) -> Experiment:
-    """The experiment that NNI's database in ``folder`` tells of, running or not.
+    """The experiment of NNI's database in ``folder``, running or not.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def read_database(folder: Path) -> Experiment:
     }
     trials = []
     for name, row in latest.items():
-        # NNI calls it so until the trial has ended.
+        # NNI's name of a cancelled trial until it has ended.
         status = {"USER_TO_CANCEL": "USER_CANCELED"}.get(row["event"], row["event"])
         well = status == "SUCCEEDED"
         ended = row["timestamp"] / 1000 if well or status in _LOST else None
@@ -265,14 +265,14 @@ def _experiment(
 
 
 def _ask(port: int, path: str) -> Any:
-    # A proxy of the environment is no way to this machine.
+    # A proxy of the environment must not be used for this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{port}/api/v1/nni/{path}", timeout=_SECONDS) as answer:
         return json.load(answer)
 
 
 def _read_list(home: Path) -> dict[str, dict[str, Any]]:
-    """NNI's own list of experiments by id; nothing where there is none."""
+    """NNI's own list of experiments by id; empty if there is none."""
     try:
         listed = json.loads((home / ".experiment").read_text("utf-8"))
     except (OSError, ValueError):

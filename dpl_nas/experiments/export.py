@@ -1,4 +1,4 @@
-"""An NNI experiment as a run of ours: its best lengths are trained on all shots and tested."""
+"""An NNI experiment as a run: its best lengths are trained on all shots and tested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dpl_nas.training.problem import Problem
 
 __all__ = ["export"]
 
-#: By NNI's status; in all others, the experiment goes on.
+#: Reasons by NNI's status; with any other status the experiment goes on.
 _STOPS = {"STOPPED": StopReason.STOPPED, "ERROR": StopReason.ERROR}
 
 
@@ -33,22 +33,22 @@ def export(
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> RunResult:
-    """Turn an experiment into a run folder, as if we had searched; returns its result.
+    """Turn an experiment into a run folder, as if it were a search; returns the run's result.
 
-    The best architecture by validation is trained on all shots, and tested beside the manual
-    design and zero-shot CLIP.
+    The best architecture by validation is trained on all shots. It is tested, and so are the
+    manual design and zero-shot CLIP.
 
     Parameters
     ----------
     device
-        To train and test on, instead of that of the trials.
+        Device for training and test, instead of that of the trials.
     resume
-        Go on with an interrupted export; the choice that it made stays.
+        Whether to go on with an interrupted export; the choice that it made stays.
 
     Raises
     ------
     ExperimentError
-        If the experiment is not ours, or no trial has ended well.
+        If the experiment is not one of dpl_nas, or no trial has ended well.
     DplError
         For any other bad input; nothing half-written is left behind.
     """

@@ -1,4 +1,4 @@
-"""NNI's server kept on 127.0.0.1: it knows no password, and can start commands."""
+"""NNI's server kept on 127.0.0.1: it has no password, and can start commands."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def preload_file() -> Path:
 
 
 def node_options(options: str = "") -> str:
-    """``NODE_OPTIONS`` with the preload, after whatever ``options`` hold already."""
+    """The value of ``NODE_OPTIONS``: ``options``, then the preload."""
     path = str(preload_file()).replace("\\", "\\\\").replace('"', '\\"')
     wanted = f'--require "{path}"'
     return options if wanted in options else f"{options} {wanted}".strip()
 
 
 def loopback_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which ``nnictl create`` is reachable from this machine only."""
+    """An environment in which NNI's server is reachable from this machine only."""
     result = dict(os.environ if environment is None else environment)
     result["NODE_OPTIONS"] = node_options(result.get("NODE_OPTIONS", ""))
     return result

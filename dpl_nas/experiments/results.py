@@ -1,4 +1,4 @@
-"""What an experiment of architectures measured, in the terms of our own searches."""
+"""The results of an experiment of architectures, as those of a search."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def experiment_config(experiment: Experiment, device: str | None = None) -> RunC
     Parameters
     ----------
     device
-        Instead of that of the trials.
+        Device instead of that of the trials.
 
     Raises
     ------
     ExperimentError
-        If its trials are not ours, or not of one architecture each.
+        If its trials are not of dpl_nas, or not of one architecture each.
     DplError
         If the command of its trials is not valid here.
     """
@@ -57,13 +57,13 @@ def experiment_config(experiment: Experiment, device: str | None = None) -> RunC
 def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evaluation, ...]:
     """Every trial that ended well, in the order in which the tuner saw them.
 
-    Trials that failed are left out: NNI may have mixed up their parameters, so it is not known
-    which architectures they were.
+    Failed trials are left out: NNI may have mixed up their parameters, so their architectures are
+    not known.
 
     Raises
     ------
     ExperimentError
-        If there is none, or they are not of this space.
+        If no trial ended well, or they are not of this space.
     """
     found: list[Evaluation] = []
     spent = Cost()
@@ -106,7 +106,7 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
 
 
 def _locate(value: str, code: Path) -> str:
-    """A name as it is; a path as the trials found it, who start in ``code``."""
+    """A name as it is; a path relative to ``code``, in which trials start."""
     if value in {*preset_names("search_spaces"), *preset_names("strategies")}:
         return value
     path = code / value

@@ -48,10 +48,10 @@ class TrialObserver(Observer):
 
 
 def final_result(result: RunResult, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What NNI's web page shows of a run: ``default`` is what tuners maximise.
+    """The result of a run for NNI's web page: ``default`` is what tuners maximise.
 
     ``parameters`` are those that the trial got. NNI gives them out in the order in which trials
-    ask, so that its page may show those of another trial that began at the same time.
+    ask, so its page may show those of another trial that began at the same time.
     """
     test = result.test
     return {
@@ -67,7 +67,7 @@ def final_result(result: RunResult, parameters: Mapping[str, Any]) -> dict[str, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the trial; returns the exit code, 2 for bad input."""
+    """Run the trial; returns the exit code, which is 2 for bad input."""
     share_cores()
     keep_freed_memory()
     options = trial_options(arguments)
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _folder(template: str | None) -> Path:
     if template is None:
-        # Set by NNI; without it, this is a dry run of the command at a terminal.
+        # NNI sets it; without it, this is a dry run of the command at a terminal.
         return Path(os.environ.get("NNI_OUTPUT_DIR", "runs/trial")) / "run"
     return Path(
         template.replace("{experiment}", str(nni.get_experiment_id())).replace(
@@ -101,6 +101,6 @@ def _folder(template: str | None) -> Path:
 
 
 if __name__ == "__main__":
-    # A trial that is cancelled has not succeeded: Lightning would end it with code 0.
+    # A cancelled trial has not succeeded, but Lightning would end it with code 0.
     with ended_by_signals(lambda: "interrupted\n"):
         sys.exit(main())

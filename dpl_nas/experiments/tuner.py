@@ -27,30 +27,30 @@ from dpl_nas.space import Architecture, Space, fitting, load_space
 
 __all__ = ["FittingTuner"]
 
-#: So often a new architecture is looked for before a known one is given out again.
+#: The number of tries for a new architecture before a known one is given out again.
 _TRIES = 200
 
 Algorithm = Literal["random", "evolution", "tpe"]
 
 
 class FittingTuner(Tuner):  # type: ignore[misc]
-    """Proposes architectures that fit the limits, of which NNI's own tuners know nothing.
+    """Proposes architectures that fit the limits, which NNI's own tuners do not know.
 
     In an experiment, ``tuner: {className: dpl_nas.experiments.tuner.FittingTuner, codeDirectory: .,
-    classArgs: {space: mini_clip_budget12}}``. Every algorithm is seeded, and remembers the
-    finished trials of an experiment that is resumed, where NNI's evolution does neither.
+    classArgs: {space: mini_clip_budget12}}``. Unlike NNI's evolution, every algorithm is seeded,
+    and remembers the finished trials of a resumed experiment.
 
     Parameters
     ----------
     space
-        A packaged space, or the absolute path of a YAML file: NNI starts tuners elsewhere.
+        Name of a packaged space, or absolute path of a YAML file: NNI starts tuners elsewhere.
     algorithm
-        ``evolution`` (regularised: Real et al. 2019, arXiv 1802.01548), ``tpe``
-        (:class:`~dpl_nas.nni.tpe.FittingTpe`) or ``random``.
+        Name of the algorithm: ``evolution`` (regularised: Real et al. 2019, arXiv 1802.01548),
+        ``tpe`` (:class:`~dpl_nas.nni.tpe.FittingTpe`) or ``random``.
     seed
-        With the same seed and concurrency 1, the same architectures are tried.
+        Seed of the tuner: with concurrency 1, the same seed tries the same architectures.
     settings
-        Of the algorithm: see :class:`~dpl_nas.config.EvolutionSettings` and
+        Settings of the algorithm: see :class:`~dpl_nas.config.EvolutionSettings` and
         :class:`~dpl_nas.config.TpeSettings`.
 
     Raises
@@ -76,7 +76,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         self._known: set[Architecture] = set()
 
     def update_search_space(self, search_space: Mapping[str, Any]) -> None:
-        """Check what the experiment searches.
+        """Check the search space of the experiment.
 
         Raises
         ------
@@ -94,17 +94,17 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         parameter_id: int,
         **_: Any,
     ) -> dict[str, int]:
-        """Lengths by label.
+        """The next architecture: lengths by label.
 
         Raises
         ------
         nni.NoMoreTrialError
-            When every architecture that fits was given out.
+            If every architecture that fits was given out.
         """
         if len(self._known) >= self._count:
             raise nni.NoMoreTrialError(f"all {self._count} architectures were tried")
         rng = Random(derive_seed(self._seed, "nni", parameter_id, len(self._known)))
-        # Where hardly a proposal is new, a draw is; and one of a list is in any case.
+        # If hardly any proposal is new, try a random draw; one from the list of all surely is new.
         ways: tuple[Callable[[], Architecture], ...] = (
             lambda: self._proposer.propose(rng),
             lambda: fitting.sample(self._space, rng),
@@ -126,7 +126,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         value: Any,
         **_: Any,
     ) -> None:
-        """Take a trial into the population; the oldest one leaves it."""
+        """Add a trial to the population; the oldest one leaves it."""
         self._learn(parameters, value)
 
     def import_data(self, data: list[dict[str, Any]]) -> None:
@@ -137,7 +137,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
     def _learn(self, parameters: Mapping[str, Any], value: Any) -> None:
         result = value if isinstance(value, dict) else {"default": value}
         try:
-            # Of trials that began at the same time NNI may mix the parameters up.
+            # NNI may mix up the parameters of trials that began at the same time.
             architecture = (
                 parse_architecture(self._space, result["lengths"])
                 if "lengths" in result
@@ -146,7 +146,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         except ArchitectureError:
             # A trial that somebody added by hand at NNI's page.
             return
-        # Of equal accuracies the smaller loss counts, by less than one of a million images would.
+        # If accuracies are equal, the smaller loss wins: it counts less than a millionth.
         score = float(result["default"]) + 1e-6 * math.exp(-float(result.get("loss", 0.0)))
         self._known.add(architecture)
         self._proposer.learn(architecture, score)
@@ -154,14 +154,14 @@ class FittingTuner(Tuner):  # type: ignore[misc]
 
 class _Proposer(Protocol):
     def propose(self, rng: Random) -> Architecture:
-        """What to try next; it need not be new."""
+        """The next proposal; it need not be new."""
 
     def learn(self, architecture: Architecture, score: float) -> None:
-        """What a trial that ended well reached, whoever proposed it."""
+        """Take in the result of a trial that ended well, whoever proposed it."""
 
 
 class _Draws:
-    """All that fit are equally likely."""
+    """Random search: all architectures that fit are equally likely."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -174,7 +174,7 @@ class _Draws:
 
 
 class _Evolution:
-    """The latest trials are the population. While it is not full, architectures are drawn."""
+    """Evolution of the latest trials. While the population is not full, it draws at random."""
 
     def __init__(self, space: Space, settings: EvolutionSettings) -> None:
         self._space = space

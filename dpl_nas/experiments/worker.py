@@ -1,4 +1,4 @@
-"""The Python of a worker, as NNI's remote service should find it: no open server, no pip."""
+"""The Python of a worker for NNI's remote service: no open server, no use of pip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dpl_nas.io.files import write_text
 
 __all__ = ["NAMES", "write_worker"]
 
-#: NNI calls the one, or the other if there is none.
+#: NNI calls the first, or the second if there is no first.
 NAMES = ("python", "python3")
 
 _MARK = "# Written by `dpl-nas nni worker`"
@@ -30,19 +30,19 @@ exec {{python}} "$@"
 def write_worker(folder: Path, python: Path | None = None) -> Path:
     """Write the ``python`` that NNI is to start on this machine; returns its folder.
 
-    NNI's remote service starts a server of its own on each worker, which listens on all
-    interfaces and knows no password, and first runs ``pip install nni --upgrade``. An
-    interpreter of this folder keeps the former on 127.0.0.1, and the latter off the network.
+    NNI's remote service first runs ``pip install nni --upgrade`` on each worker. Then it starts
+    a server there that listens on all interfaces and has no password. The interpreter in this
+    folder keeps pip off the network, and the server on 127.0.0.1.
 
     Parameters
     ----------
     python
-        The interpreter that has dpl_nas; by default the one that runs.
+        Path of the interpreter that has dpl_nas; by default the one that runs.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, or has a ``python`` that is not of this making.
+        If the folder cannot be written, or has a ``python`` that this function did not write.
     """
     folder = folder.absolute()
     script = _SCRIPT.format(

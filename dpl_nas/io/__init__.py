@@ -1,3 +1,3 @@
-"""Files, presets and checked values: whole or not at all, and read with a clear complaint."""
+"""Files, presets and validated values: atomic writes, and reads with clear errors."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What all pictures share: a plain look, marks that can be told apart, and how they are saved."""
+"""Common parts of all figures: a plain look, distinct markers, and saving."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ LineStyle = Literal["-", "--", "-.", ":"]
 
 GREY = "#555555"
 _DOTS_PER_INCH = 150
-# Of the palette of Okabe and Ito, which colour-blind readers can tell apart.
+# From the palette of Okabe and Ito, which colour-blind readers can tell apart.
 TOWER_COLOURS = {"image": "#0072B2", "text": "#D55E00"}
 #: The rest of the palette but for yellow, which is too pale for lines on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-#: More than colours, so that the two repeat together only after 63 names.
+#: More markers than colours, so that pairs repeat only after 63 names.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _LINES: tuple[LineStyle, ...] = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one strategy is drawn, in every picture alike."""
+    """The look of one strategy, the same in every figure."""
 
     colour: str
     marker: str
@@ -52,7 +52,7 @@ class Look:
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name; with more than seven, marks tell apart what shares a colour."""
+    """Return a look for each name; beyond seven names, markers distinguish equal colours."""
     return {
         name: Look(
             _COLOURS[index % len(_COLOURS)],
@@ -64,9 +64,9 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def literal_text(plot: Callable[_P, None]) -> Callable[_P, None]:
-    """Let ``plot`` draw every text as it is: a dollar in a name begins no formula.
+    """Make ``plot`` draw every text literally: a dollar in a name begins no formula.
 
-    What a user's own ``matplotlibrc`` says of TeX does not count either.
+    TeX settings in a user's own ``matplotlibrc`` are ignored too.
     """
 
     @wraps(plot)
@@ -86,7 +86,7 @@ def literal_text(plot: Callable[_P, None]) -> Callable[_P, None]:
 
 
 def literal(text: str, width: int = 40) -> str:
-    """A name for :func:`literal_text`: matplotlib drops labels that begin with ``_``.
+    """Prepare a name for :func:`literal_text`: matplotlib drops labels that begin with ``_``.
 
     Lines longer than ``width`` characters are cut.
     """
@@ -98,12 +98,12 @@ def literal(text: str, width: int = 40) -> str:
 
 
 def plain(panel: Axes) -> None:
-    """Only the two axes that are read."""
+    """Hide the top and right axis lines."""
     panel.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As PNG, atomically.
+    """Save the figure as PNG, atomically.
 
     Raises
     ------

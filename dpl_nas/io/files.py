@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read with a clear complaint."""
+"""Files that are written atomically and read with clear errors."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ __all__ = [
     "write_text",
 ]
 
-#: Of files of text that programs write; more was meant for something else.
+#: Largest size of a text file that programs write; a larger file is something else.
 MAX_BYTES = 100_000_000
 
-#: What file systems on a network or in user space say of what they cannot do.
+#: Error codes of network and user-space file systems for unsupported operations.
 UNSUPPORTED = frozenset(
     {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY, errno.EOPNOTSUPP}
 )
 
 
-#: An environment variable: go on in folders that lack locks, or cannot say what is on disk.
+#: Environment variable: go on in folders without locks or without fsync.
 WEAK = "DPL_NAS_WEAK_FOLDERS"
 
 
@@ -90,12 +90,12 @@ def temporary_of(path: Path) -> str | None:
 
 
 def names_in(folder: Path) -> set[str]:
-    """What ``folder`` holds, but for temporary files that a killed program may have left."""
+    """Return the names in ``folder``, except temporary files of a killed program."""
     return {path.name for path in folder.iterdir() if temporary_of(path) is None}
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a file in its own right: no folder, link, pipe or device."""
+    """Return whether the path is a regular file: no folder, link, pipe or device."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -104,15 +104,15 @@ def is_regular(path: Path) -> bool:
 
 @contextmanager
 def open_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read from. Pipes and devices, which may have no end, are refused.
+    """Open a file for reading. Pipes and devices, which may be endless, are refused.
 
     Raises
     ------
     CheckpointError
-        If it cannot be read, or is no file.
+        If the file cannot be read, or is not a regular file.
     """
     try:
-        # Before it is opened: to open a device may do something.
+        # Checked first: opening a device may have side effects.
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
             raise CheckpointError(f"{path} is a folder: give a file")
@@ -132,12 +132,12 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """What a file holds.
+    """Return the content of a file.
 
     Raises
     ------
     CheckpointError
-        If it cannot be read, is no file, or is larger than ``most`` bytes.
+        If the file cannot be read, is not regular, or is larger than ``most`` bytes.
     """
     with open_file(path) as stream:
         content = stream.read(most + 1)
@@ -152,9 +152,9 @@ def sync(descriptor: int, path: Path) -> None:
     Raises
     ------
     OutputError
-        If the file system cannot tell, unless :data:`WEAK` says to go on.
+        If the file system does not support this, unless :data:`WEAK` is set.
     OSError
-        If that fails for another reason.
+        If this fails for another reason.
     """
     try:
         os.fsync(descriptor)
@@ -165,12 +165,12 @@ def sync(descriptor: int, path: Path) -> None:
 
 
 def go_on_without(path: Path, what: str) -> None:
-    """Go on, with a note, where a file system lacks something and :data:`WEAK` is set.
+    """Go on, with a note, if a file system lacks a feature and :data:`WEAK` is set.
 
     Raises
     ------
     OutputError
-        If it is not set.
+        If :data:`WEAK` is not set.
     """
     if not os.environ.get(WEAK):
         raise OutputError(
@@ -186,7 +186,7 @@ def sync_name(path: Path) -> None:
     Raises
     ------
     OutputError
-        If that fails for another reason.
+        If this fails for another reason.
     """
     try:
         handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -204,8 +204,8 @@ def sync_name(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` atomically.
 
-    For what torch and safetensors make: when they write files themselves, a full disk surfaces
-    as an error that does not say so.
+    It is used for torch and safetensors: when they write files themselves, a full disk gives
+    an unclear error.
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -226,7 +226,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file, which somebody may have written by hand.
 
-    A checksum is checked where there is one, and left out.
+    A checksum, if present, is verified and removed.
 
     Raises
     ------
@@ -240,17 +240,17 @@ def read_json(path: Path) -> Any:
 
 
 def read_sealed(path: Path, remedy: str) -> dict[str, Any]:
-    """Read what :func:`write_json` wrote of a mapping.
+    """Read a mapping that :func:`write_json` wrote.
 
     Parameters
     ----------
     remedy
-        What to do if it is damaged, such as "remove it to start afresh".
+        Advice if the file is damaged, such as "remove it to start afresh".
 
     Raises
     ------
     CheckpointError
-        If the file is missing, is not JSON, or has no checksum or another.
+        If the file is missing, is not JSON, or has no checksum or a wrong one.
     """
     value = _read(path, remedy)
     if not isinstance(value, dict) or CHECKSUM not in value:

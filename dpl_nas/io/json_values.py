@@ -1,8 +1,8 @@
-"""JSON that programs write and read back: read strictly, and with a checksum in it.
+"""JSON that programs write and read back: parsed strictly, with a checksum.
 
-The last key of a mapping, ``sha256``, is that of the rest as :func:`json.dumps` writes it with
-sorted keys and without spaces. A list has no place for one: those that we write
-(``plan.json``, ``cells.json``) are for people, and made anew from the records of the cells.
+The last key of a mapping, ``sha256``, is the hash of the rest as :func:`json.dumps` writes it with
+sorted keys and without spaces. Lists have no checksum: those that we write
+(``plan.json``, ``cells.json``) are for people and are rebuilt from the records of the cells.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["CHECKSUM", "parse_json", "seal", "unseal"]
 
 #: The last key of a mapping with a checksum.
 CHECKSUM = "sha256"
-#: Of a number: more cannot be computed with, and was none of ours.
+#: Digits of a number: longer ones are useless, and we write none.
 _MAX_DIGITS = 100
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises
     ------
@@ -45,18 +45,18 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def seal(value: Mapping[str, Any]) -> dict[str, Any]:
-    """``value`` as plain values of JSON, with its checksum as the last key."""
+    """Return ``value`` as plain JSON values, with its checksum as the last key."""
     plain = json.loads(json.dumps(value))
     return {**plain, CHECKSUM: _digest(plain)}
 
 
 def unseal(value: Any) -> dict[str, Any]:
-    """What :func:`seal` was given, as it comes back from JSON.
+    """Return the mapping that :func:`seal` was given, as read back from JSON.
 
     Raises
     ------
     ValueError
-        If the checksum is missing, or another.
+        If the checksum is missing or wrong.
     """
     if not isinstance(value, dict) or CHECKSUM not in value:
         raise ValueError("it has no checksum")

@@ -1,4 +1,4 @@
-"""One process at a time: files that are claimed while they are open."""
+"""Locks for one process at a time: files that are claimed while they are open."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["claim", "claim_file"]
 
 @contextmanager
 def claim(path: Path, busy: str) -> Iterator[None]:
-    """Hold the lock ``path``, an empty file that is made if it is not there, in the context.
+    """Hold the lock ``path``, an empty file that is created if missing, in the context.
 
     Raises
     ------
     OutputError
-        With the sentence ``busy``, if another process holds it; if it is no lock of ours, or
-        cannot be made.
+        If another process holds the lock (the message is ``busy``), if the file is not our
+        lock, or if it cannot be created.
     """
     with claim_file(path, busy) as stream:
         if os.fstat(stream.fileno()).st_size:
@@ -36,16 +36,16 @@ def claim(path: Path, busy: str) -> Iterator[None]:
 
 
 def claim_file(path: Path, busy: str) -> io.FileIO:
-    """Open a file to read and append, and be the only process to do so until it is closed.
+    """Open a file for reading and appending, for this process only until it is closed.
 
-    It is made if it is not there, and left as it is otherwise. What a link leads to is
-    somebody else's.
+    A missing file is created; an existing one is left as it is. Links are not followed, since
+    their targets may belong to others.
 
     Raises
     ------
     OutputError
-        With the sentence ``busy``, if another process has claimed it; if it is no file, or
-        cannot be opened.
+        If another process has claimed the file (the message is ``busy``), if it is not a
+        regular file, or if it cannot be opened.
     """
     stream = _opened(path)
     try:
@@ -60,7 +60,7 @@ def _opened(path: Path) -> io.FileIO:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         if os.path.lexists(path):
-            # Before it is opened: to open a device may do something.
+            # Checked first: opening a device may have side effects.
             _check_regular(path, path.lstat().st_mode)
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:

@@ -36,12 +36,12 @@ def preset_names(collection: Collection) -> list[str]:
 def preset_path(
     collection: Collection, name_or_path: str | Path, kind: str, error: type[DplError]
 ) -> Path:
-    """The file that a name or a path means.
+    """Return the file that a name or a path refers to.
 
     Raises
     ------
     error
-        With the list of known names, if there is no such file.
+        If there is no such file; the message lists the known names.
     """
     text = str(name_or_path)
     looks_like_path = text.endswith((".yml", ".yaml")) or "/" in text or "\\" in text

@@ -1,4 +1,4 @@
-"""What the files of a run are called."""
+"""The names of the files of a run."""
 
 __all__ = [
     "ALPHAS_PLOT",
@@ -26,9 +26,9 @@ __all__ = [
 CONFIG = "config.yml"
 #: A digest of the data, and where the task is.
 DATA = "data.json"
-#: Of Python and of the packages that ran.
+#: Versions of Python and of the packages that ran.
 VERSIONS = "versions.json"
-#: Held by the process that works in the folder.
+#: The lock of the process that works in the folder.
 LOCK = ".lock"
 #: Every trial, and every epoch of a supernet.
 LEDGER = "ledger.jsonl"
@@ -38,7 +38,7 @@ ALPHAS_PLOT = "alphas.png"
 #: The found lengths.
 ARCHITECTURE = "architecture.json"
 ARCHITECTURE_PLOT = "architecture.png"
-#: How they were found.
+#: The record of how they were found.
 SEARCH = "search.json"
 #: Trials, ranked.
 EVALUATIONS = "evaluations.json"
@@ -48,9 +48,9 @@ PROMPTS = "prompts.safetensors"
 RESULT = "result.json"
 #: Wall-clock time by stage.
 SECONDS = "seconds.json"
-#: Where an interrupted training goes on.
+#: The state from which an interrupted training continues.
 TRAIN_STATE = "train.state"
-#: Where an interrupted supernet goes on.
+#: The state from which an interrupted supernet continues.
 SEARCH_STATE = "search.state"
 #: The folder of states of trials.
 TRIALS = "trials"

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a key that is not known."""
+"""Suggestions for unknown keys."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["meant"]
 
 
 def meant(model: type[BaseModel] | None, place: Sequence[int | str], data: Any = None) -> str:
-    """``: did you mean epochs?`` for a key at ``place`` of ``model``; nothing if none is close.
+    """Return ``: did you mean epochs?`` for a key at ``place`` of ``model``, or nothing.
 
     Parameters
     ----------
     data
-        What was validated: other keys of it may say which type a key has.
+        The validated data; its other keys may decide the type of a key.
     """
     if model is None or not place:
         return ""
     models = [model]
     for part in place[:-1]:
         fields = [each for each in models if part in each.model_fields]
-        # Otherwise a key of a mapping, or an index, whose values are what the field has.
+        # Otherwise it is a key of a mapping, or an index, whose values have the field's type.
         if fields:
             models = [found for each in fields for found in _of_field(each, str(part), data)]
         data = data.get(part) if isinstance(data, Mapping) else None
@@ -35,7 +35,7 @@ def meant(model: type[BaseModel] | None, place: Sequence[int | str], data: Any =
 
 
 def _of_field(model: type[BaseModel], name: str, data: Any) -> Iterator[type[BaseModel]]:
-    """Models that a field may be; a model whose data decide it says so by ``type_of_field``."""
+    """Models that a field may be; ``type_of_field`` decides if this depends on the data."""
     decide = getattr(model, "type_of_field", None)
     decided = decide(name, data) if decide is not None and isinstance(data, Mapping) else None
     if decided is not None:

@@ -1,4 +1,4 @@
-"""Text of other people, such as names of folders, where it could do more than be read."""
+"""Safe printing of foreign text, such as names of folders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ __all__ = ["make_printable"]
 
 
 def make_printable(text: str) -> str:
-    """``text`` with a backslash and a code for what terminals obey and files cannot hold.
+    """Return ``text`` with escapes for control characters and invalid characters.
 
-    Line ends, escape sequences, marks that turn the direction of writing, and bytes that are no
-    characters would hide what follows, or end a program that writes it.
+    Line ends, escape sequences, marks that change the direction of writing and invalid bytes
+    could hide the text that follows, or crash the program that writes it.
     """
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""The base of every configured value, and its problems told in one sentence."""
+"""The base class of all configuration values, and one-sentence messages for their problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validate"
 
 
 class Frozen(BaseModel):
-    """A configured value: immutable, and no key is accepted that it does not know."""
+    """A configuration value: immutable; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
@@ -34,18 +34,18 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
-#: Of which true and false are none.
+#: Numbers; true and false are not numbers.
 Number = Annotated[float, BeforeValidator(_no_truth)]
 
 
 def _printable(name: str) -> str:
-    # They go to terminals, tables and names of folders.
+    # They appear in terminals, tables and names of folders.
     if not name.isprintable():
         raise ValueError("expected a name of printable characters")
     return name
 
 
-#: What people call a space or a strategy.
+#: Name of a space or a strategy.
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 #: No CLIP has a thousand layers, and no layer takes as many context vectors.
@@ -53,7 +53,7 @@ _LARGEST = 1000
 
 
 def _whole_numbers(value: Any) -> Any:
-    """A list of whole numbers from ``[0, 2, 4]`` or from the range ``"0-11"``."""
+    """Return a list of whole numbers from ``[0, 2, 4]`` or from the range ``"0-11"``."""
     if isinstance(value, str):
         bounds = re.fullmatch(r"\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*", value)
         if bounds is None:
@@ -90,21 +90,21 @@ def _about(number: int) -> str:
 WholeNumbers = Annotated[tuple[int, ...], BeforeValidator(_whole_numbers), Field(min_length=1)]
 
 
-#: More problems than this are counted, not told.
+#: Problems beyond this number are counted, not listed.
 _TOLD = 8
-#: Of the place of a problem, which may be somebody's key.
+#: Longest place of a problem, which may contain a user's key.
 _LONG = 100
 
 Value = TypeVar("Value", bound=BaseModel)
 
 
 def validate(model: type[Value], data: Any, what: str, error: type[DplError]) -> Value:
-    """``data`` as a ``model``.
+    """Return ``data`` as a ``model``.
 
     Raises
     ------
     error
-        One sentence that names the problems, where they are and what was found.
+        If ``data`` is not valid; one sentence names the problems, their places and the values.
     """
     try:
         return model.model_validate(data)
@@ -118,12 +118,12 @@ def validate(model: type[Value], data: Any, what: str, error: type[DplError]) ->
 def problems_of(
     problem: ValidationError, model: type[BaseModel] | None = None, data: Any = None
 ) -> list[str]:
-    """Each problem: where it is, what was expected and what was found.
+    """Describe each problem: its place, the expected value and the found one.
 
     Parameters
     ----------
     model, data
-        What was made of what, to tell which key may have been meant by an unknown one.
+        The model and its data, used to suggest a known key for an unknown one.
     """
     parts = []
     for item in problem.errors(include_url=False):

@@ -1,4 +1,4 @@
-"""YAML as people write it: read safely, and complained about in a few words.
+"""YAML written by people: read safely, with short error messages.
 
 Values are those of YAML 1.2's core schema: ``no`` and ``on`` are texts, ``1e-3`` is a number,
 ``2020-01-02`` and ``1:30`` are texts, ``010`` is ten.
@@ -18,13 +18,13 @@ from dpl_nas.errors import shorten
 
 __all__ = ["MAX_BYTES", "NotYamlError", "abbreviate", "dump_yaml", "parse_yaml"]
 
-#: No configuration is longer; a file that is was probably meant for something else.
+#: Largest configuration; a larger file is probably something else.
 MAX_BYTES = 1_000_000
-#: Nor is one nested so deeply,
+#: Deepest nesting,
 _MAX_DEPTH = 50
-#: has so many values, each alias counted as what it stands for,
+#: most values, where each alias counts as its target,
 _MAX_VALUES = 200_000
-#: or such long numbers.
+#: and longest numbers.
 _MAX_DIGITS = 100
 
 _TAG = "tag:yaml.org,2002:"
@@ -47,7 +47,7 @@ _SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = _SHORT.maxset = 4
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlong = 40
 
-#: By kind: what plain scalars look like, and the characters that they begin with.
+#: Patterns of plain scalars by kind, and the characters that they begin with.
 _CORE = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
@@ -61,27 +61,27 @@ _CORE = (
 
 
 class NotYamlError(ValueError):
-    """A text is not YAML, or says something twice."""
+    """A text is not YAML, or has a duplicate key."""
 
 
 def abbreviate(value: Any) -> str:
-    """A value for an error: 60 characters at most.
+    """Shorten a value for an error message to at most 60 characters.
 
-    Nothing but the beginning is looked at. With aliases, a few lines of YAML can stand for more
-    than fits into memory.
+    Only the beginning is read. With aliases, a few lines of YAML can expand to more than fits
+    into memory.
     """
     return f"{_SHORT.repr(value):.60}"
 
 
 def parse_yaml(text: str) -> Any:
-    """The value that ``text`` stands for.
+    """Parse ``text``.
 
     Raises
     ------
     NotYamlError
-        If it is not YAML, has tags such as ``!!int`` or keys that are no texts, is nested too
-        deeply or stands for too much, or a mapping has a key twice; PyYAML would keep the last
-        one.
+        If the text is not YAML, has tags such as ``!!int`` or keys that are not strings, is
+        nested too deeply, expands to too much, or has a mapping with a duplicate key, of which
+        PyYAML would keep the last.
     """
     try:
         loader = _Loader(text)
@@ -100,13 +100,13 @@ def parse_yaml(text: str) -> Any:
 
 
 def dump_yaml(value: Any) -> str:
-    """``value`` as YAML, which means the same to :func:`parse_yaml` and to readers of YAML 1.1."""
+    """Return ``value`` as YAML that :func:`parse_yaml` and YAML 1.1 readers read alike."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False)
     return text
 
 
 class _Loader(yaml.SafeLoader):
-    """Of YAML 1.2's core schema, and merged keys (``<<``)."""
+    """Loader of YAML 1.2's core schema and merged keys (``<<``)."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - PyYAML's own name
 
@@ -132,7 +132,7 @@ class _Loader(yaml.SafeLoader):
                 raise NotYamlError(f"{_line(key)} has the key {name} again: remove one")
             seen.add(key.value)
         self.flatten_mapping(node)
-        # Of mappings that were merged, too.
+        # Merged mappings are checked too.
         _texts(node)
         return super().construct_mapping(node, deep)
 
@@ -152,7 +152,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """What either version of YAML would take for something else than a text is quoted."""
+    """Dumper that quotes every string that either version of YAML would misread."""
 
     # The lists are shared with SafeDumper.
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
@@ -178,7 +178,7 @@ def _line(node: Any) -> str:
 
 
 def _texts(node: yaml.MappingNode) -> list[yaml.ScalarNode]:
-    """The keys of a mapping but for ``<<``; complain about those that are no texts."""
+    """Return the keys of a mapping except ``<<``; raise an error for keys that are not strings."""
     keys = [key for key, _ in node.value if key.tag != _MERGE]
     for key in keys:
         if not isinstance(key, yaml.ScalarNode):
@@ -203,10 +203,10 @@ def _short_number(text: str) -> str:
 
 
 def _measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """How many values ``node`` stands for, and how deep; complain if that is too much."""
+    """Return the number of values in ``node`` and its depth; raise an error if too large."""
     key = id(node)
     if key not in known:
-        # Found again below itself, it is still there.
+        # A node that contains itself is still present here.
         known[key] = _MAX_VALUES, _MAX_DEPTH
         size, depth = 1, 1
         if isinstance(node, yaml.CollectionNode):

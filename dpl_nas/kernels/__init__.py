@@ -1,10 +1,10 @@
-"""Attention over tokens and candidate contexts: one contract, computed along several paths.
+"""Attention over tokens and candidate contexts: one contract, several implementations (paths).
 
 Every path gives the result of :mod:`dpl_nas.kernels.reference` and its gradients.
 
-- ``reference`` is the definition: each candidate's own attention, one after the other.
-- ``portable`` computes what candidates share once, from public operations of torch.
-- ``fast`` adds a backward pass by hand, for what it applies to; elsewhere it is ``portable``.
+- ``reference`` is the definition: one attention per candidate, in turn.
+- ``portable`` computes the shared parts once, from public operations of torch.
+- ``fast`` adds a hand-written backward pass where it applies; elsewhere it is ``portable``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def candidate_attention(
     *,
     path: KernelPath = "fast",
 ) -> Tensor:
-    """Weighted sum, over candidate contexts, of attention over ``[tokens; context]``.
+    """Return the weighted sum, over candidate contexts, of attention over ``[tokens; context]``.
 
     Shapes and formula: :func:`dpl_nas.kernels.reference.candidate_attention`.
 
@@ -69,7 +69,7 @@ def candidate_attention(
 def _one_candidate(
     q: Tensor, k: Tensor, v: Tensor, context_k: Tensor, context_v: Tensor, mask: Tensor | None
 ) -> Tensor:
-    """A single candidate is plain attention over its vectors and the tokens."""
+    """Compute plain attention over the tokens and the vectors of a single candidate."""
     vectors = context_k.shape[1]
     if vectors:
         batch = (k.shape[0], -1, -1, -1)

@@ -1,4 +1,4 @@
-"""All candidates in one attention with a backward pass by hand: the fastest exact path."""
+"""All candidates in one attention with a hand-written backward pass: the fastest exact path."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["applies", "candidate_attention"]
 #: are left to the portable path.
 _LARGEST_ODDS = 80.0
 
-#: Squared norms of gradients below it have lost digits.
+#: Squared gradient norms below this have lost digits.
 _SMALLEST_NORM = 1e-30
 
-#: torch's fused attention on CPUs. Unlike the public one it returns the log of the normaliser,
-#: which the candidates are merged by.
+#: torch's fused attention on CPUs. Unlike the public one it returns the log-normaliser, which
+#: is needed to merge the candidates.
 _FLASH = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _FLASH_BACKWARD = getattr(
     torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None
@@ -31,7 +31,7 @@ _FEW_TOKENS = 32
 
 
 def applies(q: Tensor, layout: CandidateLayout) -> bool:
-    """Whether this path can take these inputs, as far as their types and places say."""
+    """Return whether this path supports the types and devices of these inputs."""
     return (
         q.device.type == "cpu"
         and q.dtype in (torch.float32, torch.float64)
@@ -51,15 +51,15 @@ def candidate_attention(
     weights: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor | None:
-    """The result of :func:`dpl_nas.kernels.reference.candidate_attention`, or ``None``.
+    """Return :func:`dpl_nas.kernels.reference.candidate_attention`'s result, or ``None``.
 
-    ``None`` where a context's score leads the tokens' log-normaliser by so much that the plain
-    exponentials used here would overflow.
+    It is ``None`` if a context's score exceeds the tokens' log-normaliser by so much that the
+    plain exponentials used here would overflow.
 
     With the odds ``e_j = exp(r_j - log z)`` of vector j against all tokens, candidate c has
     the normaliser ``Z_c = 1 + sum_{j in c} e_j`` (in units of z), so that the mixture is
     ``o_x sum_c w_c / Z_c + sum_j e_j v_j sum_{c has j} w_c / Z_c``, where ``o_x`` is attention
-    over the tokens alone. No entry of it leaves 0..exp(80), and none is divided by a weight.
+    over the tokens only. All entries stay within 0..exp(80), and none is divided by a weight.
     """
     weights = q.new_ones(1) if weights is None else weights.to(q.dtype)
     member = layout.membership(q)
@@ -76,7 +76,7 @@ def candidate_attention(
 
 @torch.no_grad()
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Any]:
-    """Attention over the tokens: result, log-normaliser (b, h, q), and soft-max if it was made."""
+    """Return attention over the tokens: result, log-normaliser (b, h, q), and any soft-max."""
     if mask is None and k.shape[2] >= _FEW_TOKENS and _flash_takes(q, k):
         result, normaliser = _FLASH(q, k, v, 0.0, False, scale=_scale(q))  # type: ignore[misc]
         return result, normaliser, None
@@ -101,19 +101,19 @@ def _flash_takes(q: Tensor, k: Tensor) -> bool:
 
 @torch.no_grad()
 def _odds(q: Tensor, context_k: Tensor, normaliser: Tensor) -> Tensor:
-    """Log-odds of each vector against all tokens, (heads, total, batch * queries)."""
+    """Return log-odds of each vector against all tokens, (heads, total, batch * queries)."""
     scores = torch.bmm(context_k, _by_head(q).transpose(1, 2)).mul_(_scale(q))
     return scores.sub_(_rows_by_head(normaliser)[:, None])
 
 
 class _Merge(torch.autograd.Function):
-    """Merges contexts into attention over tokens, given that and the log-odds; see above.
+    """Merge of contexts into the attention over tokens by the log-odds; see above.
 
     The attention itself is part of this function's backward pass: ``tokens_only``,
     ``normaliser``, ``shares`` and ``odds`` are computed from the other inputs, without a graph.
 
-    Rows of the batch come last in everything that has a candidate or a vector in it, so that
-    short axes are never the innermost ones.
+    Batch rows are the last axis of every tensor with a candidate or vector axis, so that short
+    axes are never innermost.
     """
 
     @staticmethod
@@ -172,7 +172,7 @@ class _Merge(torch.autograd.Function):
         if not any(ctx.needs_input_grad[:3]):
             return None, None, None, grad_context_k, grad_context_v, grad_weights, *(None,) * 5
 
-        # Odds are relative to the tokens: what they gain, the log-normaliser loses.
+        # Odds are relative to the tokens: their gradient enters the log-normaliser's negatively.
         grad_normaliser = _rows_as(grad_odds.sum(dim=1), q).neg()
         grad_tokens = gradient * _rows_as(of_tokens, q)[..., None]
         grad_q, grad_k, grad_v = _attend_backward(
@@ -196,7 +196,7 @@ def _attend_backward(
     grad_normaliser: Tensor,
     inner: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of q, k, v from those of attention's result and of its log-normaliser.
+    """Return gradients of q, k, v from those of attention's result and log-normaliser.
 
     ``inner`` is ``<gradient, result>``, (b, h, q).
     """
@@ -229,7 +229,7 @@ def _scale(q: Tensor) -> float:
 
 
 def _by_head(x: Tensor) -> Tensor:
-    """``(b, h, q, d)`` as ``(h, b * q, d)``, a view where the memory order allows."""
+    """Reshape ``(b, h, q, d)`` to ``(h, b * q, d)``, a view where the memory order allows."""
     return x.transpose(0, 1).flatten(1, 2)
 
 
@@ -244,10 +244,10 @@ def _add_by_head(x: Tensor, left: Tensor, right: Tensor, scale: float = 1.0) -> 
 
 
 def _rows_by_head(x: Tensor) -> Tensor:
-    """``(b, h, q)`` as ``(h, b * q)``."""
+    """Reshape ``(b, h, q)`` to ``(h, b * q)``."""
     return x.transpose(0, 1).flatten(1)
 
 
 def _rows_as(x: Tensor, q: Tensor) -> Tensor:
-    """``(h, b * q)`` as ``(b, h, q)``."""
+    """Reshape ``(h, b * q)`` to ``(b, h, q)``."""
     return x.view(x.shape[0], q.shape[0], q.shape[2]).transpose(0, 1)

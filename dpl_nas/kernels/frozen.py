@@ -1,4 +1,4 @@
-"""Layers with frozen weights: gradients of the input alone, and nothing kept for others."""
+"""Layers with frozen weights: they compute and keep only what the input's gradient needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROWS = 1024
 def frozen_linear(
     x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None = None
 ) -> Tensor:
-    """``x @ weight.T + bias (+ residual)`` where ``weight`` and ``bias`` are constants.
+    """Return ``x @ weight.T + bias (+ residual)`` with constant ``weight`` and ``bias``.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ def frozen_mlp(
     scale: float = 1.0,
     residual: Tensor | None = None,
 ) -> Tensor:
-    """``act(x @ weight_in.T + bias_in) / scale @ weight_out.T + bias_out (+ residual)``.
+    """Return ``act(x @ weight_in.T + bias_in) / scale @ weight_out.T + bias_out (+ residual)``.
 
     The weights and biases are constants.
 
     QuickGELU is ``u * sigmoid(s u) = silu(s u) / s`` with ``s = 1.702`` (Hendrycks and Gimpel
-    2016): give ``s x`` and ``s bias_in`` with ``scale=s``, and no pass over the hidden units is
-    needed beyond the activation's own.
+    2016): pass ``s x`` and ``s bias_in`` with ``scale=s``. Then no extra pass over the hidden
+    units is needed.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x @ weight.T + bias`` without a graph."""
+    """Return ``x @ weight.T + bias`` without a graph."""
     if _by_onednn(x, weight):
         result: Tensor = _ONEDNN(x, weight, bias, "none", [], "")  # type: ignore[misc]
         return result
@@ -116,7 +116,7 @@ class _Linear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(weight)
         result = _product(x, weight, bias)
-        # Its own memory, so the sum takes no more.
+        # In its own memory, so the sum needs no more.
         return result if residual is None else result.add_(residual)
 
     @staticmethod
@@ -128,7 +128,7 @@ class _Linear(torch.autograd.Function):
 
 
 class _Mlp(torch.autograd.Function):
-    """Keeps the hidden units before the activation, and nothing else."""
+    """An MLP that keeps only the hidden units before the activation for the backward pass."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""Which of a layer's context vectors each candidate attends to."""
+"""Assignment of a layer's context vectors to its candidates."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ __all__ = ["CandidateLayout"]
 
 @dataclass(frozen=True)
 class CandidateLayout:
-    """How the context vectors of one layer belong to its candidate lengths.
+    """Assignment of one layer's context vectors to its candidate lengths.
 
     Attributes
     ----------
     lengths
-        One a candidate; they may repeat and may be 0.
+        One length per candidate; lengths may repeat and may be 0.
     shared
         Whether candidates share vectors: the candidate of length c then uses the first c of
-        ``max(lengths)`` vectors. Otherwise each has vectors of its own, one candidate's after
-        the other's.
+        ``max(lengths)`` vectors. Otherwise each has its own vectors, concatenated in order.
     """
 
     lengths: tuple[int, ...]
@@ -30,21 +29,20 @@ class CandidateLayout:
 
     @property
     def total(self) -> int:
-        """How many vectors there are."""
+        """Number of vectors in all."""
         if self.shared:
             return max(self.lengths, default=0)
         return sum(self.lengths)
 
     def rows(self, candidate: int) -> slice:
-        """The vectors of a candidate, counted from 0."""
+        """Return the indices of a candidate's vectors."""
         start = 0 if self.shared else sum(self.lengths[:candidate])
         return slice(start, start + self.lengths[candidate])
 
     def membership(self, like: Tensor) -> Tensor:
-        """``(candidates, total)``: 1 where a vector is a candidate's, else 0.
+        """Return ``(candidates, total)``: 1 where a vector belongs to a candidate, else 0.
 
-        Of the type and on the device of ``like``; made once for all calls, so it must not be
-        written to.
+        It has the type and device of ``like``. It is cached, so it must not be written to.
         """
         return _membership(self, like.dtype, like.device)
 

@@ -1,4 +1,4 @@
-"""All candidates in one attention, from public operations of torch only: any device, any dtype."""
+"""All candidates in one attention, from public operations of torch: any device, any dtype."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def candidate_attention(
     weights: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor:
-    """The result of :func:`dpl_nas.kernels.reference.candidate_attention`.
+    """Return the result of :func:`dpl_nas.kernels.reference.candidate_attention`.
 
     Attention over the tokens is computed once, with its normaliser ``z = sum_t exp(s_t)``. A
     candidate with scores ``r_j`` is then a soft-max over ``[log z, r_1, r_2, ...]``: the first
     entry is the share of the tokens' result in it, the others are those of its vectors. The
     weighted sum over candidates is taken over these shares, so values are mixed once.
 
-    The soft-max takes its own maximum in each candidate, so no score gap and no saturated
-    weight leaves its range; nothing is divided by a weight.
+    The soft-max subtracts each candidate's own maximum, so no score gap and no saturated weight
+    overflows; nothing is divided by a weight.
     """
     scale = q.shape[-1] ** -0.5
     # Scores of bfloat16 have 8 bits: their exponentials are summed in float32.
@@ -53,7 +53,7 @@ def candidate_attention(
     shares = torch.cat([tokens, by_candidate], dim=-1).softmax(dim=-1)
     if weights is not None:
         # Copies of the weights, so that their gradient is summed in steps: over vectors, rows,
-        # heads. One sum over all of these loses digits that the alphas' differences live in.
+        # heads. A single sum over all of these loses digits that matter for differences of alphas.
         by_row = weights.to(wide).expand(*shares.shape[:2], -1)[:, :, None].expand(shares.shape[:4])
         shares = shares * by_row[..., None]
     of_tokens = shares[..., 0].sum(dim=-1, keepdim=True)
@@ -64,7 +64,7 @@ def candidate_attention(
 
 
 def _by_vector(shares: Tensor, layout: CandidateLayout) -> Tensor:
-    """Shares ``(..., candidates, longest)`` as ``(..., total)``, summed over candidates."""
+    """Return shares ``(..., candidates, longest)`` as ``(..., total)``, summed over candidates."""
     if layout.shared:
         return shares.sum(dim=-2)
     return shares.flatten(-2)[..., _places(layout, shares.device)]
@@ -72,7 +72,7 @@ def _by_vector(shares: Tensor, layout: CandidateLayout) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _grid(layout: CandidateLayout, device: torch.device) -> Tensor:
-    """``(candidates, longest)``: the number of each vector, ``total`` where there is none."""
+    """Return ``(candidates, longest)``: the index of each vector, ``total`` where there is none."""
     longest = max(layout.lengths)
     with torch.inference_mode(False):
         grid = torch.full((len(layout.lengths), longest), layout.total)
@@ -84,7 +84,7 @@ def _grid(layout: CandidateLayout, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _places(layout: CandidateLayout, device: torch.device) -> Tensor:
-    """``(total,)``: where the vectors of separate candidates stand in the flattened grid."""
+    """Return ``(total,)``: the position of separate candidates' vectors in the flattened grid."""
     grid = _grid(layout, torch.device("cpu")).flatten()
     with torch.inference_mode(False):
         return (grid < layout.total).nonzero().flatten().to(device)

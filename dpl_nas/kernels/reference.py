@@ -20,7 +20,7 @@ def candidate_attention(
     weights: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor:
-    """Weighted sum, over candidate contexts, of attention over ``[tokens; context]``.
+    """Return the weighted sum, over candidate contexts, of attention over ``[tokens; context]``.
 
     ``sum_c weights[c] * softmax(q [k; k_c]^T / sqrt(head_dim)) [v; v_c]``: the mixed operation
     of DARTS (Liu et al. 2019, eq. 2) over the context lengths of one layer. An output
@@ -35,7 +35,7 @@ def candidate_attention(
     context_k, context_v
         ``(heads, layout.total, head_dim)``, shared by the batch.
     layout
-        Which of them each candidate attends to.
+        Assignment of the vectors to candidates.
     weights
         ``(candidates,)``, summing to 1; ``None`` for a single candidate.
     mask

@@ -22,7 +22,7 @@ __all__ = [
     "relation_caption",
 ]
 
-#: Fit any noun phrase; the first is the plainest.
+#: Templates for any noun phrase; the first is the plainest.
 TEMPLATES = (
     "a photo of a {}.",
     "a {}.",
@@ -63,7 +63,7 @@ _NOUNS = ("shape", "object", "thing")
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMBER_NAMES = ("one", "two", "three", "four", "five", "six")
 
-#: Seldom used in pre-training: names that a model knows less well.
+#: Synonyms that are rare in pre-training, so that a model knows them less well.
 SYNONYMS = {
     "circle": "disc",
     "oval": "ellipse",
@@ -108,7 +108,7 @@ _RELATIONS: dict[str, tuple[_Spatial, _Spatial]] = {
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun of this language."""
+    """Return the plural of a noun of this language."""
     if noun == "fish":
         return noun
     return noun + ("es" if noun.endswith(("s", "x")) else "s")
@@ -131,7 +131,7 @@ def object_caption(
     ground: str | None = None,
     style: int = 0,
 ) -> str:
-    """A caption of one object that names just the attributes given."""
+    """Return a caption of one object that names only the given attributes."""
     words = [size, colour, _spoken(texture, rng) if texture else None]
     noun = _spoken(shape, rng) if shape else rng.choice(_NOUNS)
     phrase = " ".join([*(word for word in words if word), noun])
@@ -150,7 +150,7 @@ def _fill(phrase: str, rng: random.Random, templates: Sequence[str]) -> str:
 
 
 def count_caption(rng: random.Random, number: int, shape: str | None) -> str:
-    """A caption such as "a photo of three stars." (``number`` counts from one)."""
+    """Return a caption such as "a photo of three stars." (``number`` counts from one)."""
     noun = _spoken(shape, rng) if shape else rng.choice(_NOUNS)
     name = NUMBER_NAMES[number - 1]
     phrase = f"{name} {noun if number == 1 else plural(noun)}"
@@ -158,7 +158,7 @@ def count_caption(rng: random.Random, number: int, shape: str | None) -> str:
 
 
 def relation_caption(rng: random.Random, relation: str, first: str, second: str) -> str:
-    """A caption of two objects; ``relation`` is ``above`` or ``left`` (first of second)."""
+    """Return a caption of two objects; ``relation`` is ``above`` or ``left`` (first of second)."""
     straight, converse = _RELATIONS[relation]
     if rng.random() < 0.5:
         phrase = rng.choice(straight).format(first, second)
@@ -168,7 +168,7 @@ def relation_caption(rng: random.Random, relation: str, first: str, second: str)
 
 
 def glyph_caption(rng: random.Random, character: str) -> str:
-    """A caption of a digit ("the digit five") or of a letter ("the letter b")."""
+    """Return a caption of a digit ("the digit five") or of a letter ("the letter b")."""
     if character in DIGITS:
         name = DIGIT_NAMES[int(character)]
         kind = "digit" if rng.random() < 0.75 else "number"
@@ -182,7 +182,7 @@ def glyph_caption(rng: random.Random, character: str) -> str:
 
 
 def every_word() -> list[str]:
-    """Texts that together contain every word a caption can have, in a fixed order."""
+    """Return texts that together contain every word of all captions, in a fixed order."""
     texts = list(TEMPLATES + _PLURAL_TEMPLATES + _GLYPH_TEMPLATES)
     texts += [text for style in _STYLES for text in style]
     texts += [text for pair in _RELATIONS.values() for side in pair for text in side]

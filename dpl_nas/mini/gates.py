@@ -1,4 +1,4 @@
-"""What the embedded CLIP can do zero-shot on renders that pre-training never drew."""
+"""Zero-shot accuracy of the embedded CLIP on renders that pre-training never drew."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, RARE_SHAPES, SHAPES
 
 __all__ = ["GATES", "GateReport", "measure_gates", "normalize", "zero_shot_accuracies"]
 
-#: Least zero-shot accuracy of a model that may be shipped.
+#: Minimum zero-shot accuracy of a model that may be shipped.
 GATES: Mapping[str, float] = MappingProxyType({"basic shapes": 0.75, "rare shapes": 0.50})
-#: Beyond every seed of pre-training, whose batches are numbered from zero.
+#: A seed beyond those of pre-training, whose batches are numbered from zero.
 _SEED = 2**40
 
 EncodeText = Callable[[Sequence[str]], Tensor]
@@ -38,16 +38,16 @@ EncodeImage = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class GateReport:
-    """Zero-shot accuracies by probe, and whether those with a gate reach it.
+    """Zero-shot accuracies by probe, and the gates that they must reach.
 
     Attributes
     ----------
     accuracies
-        Share of right answers, 0..1.
+        Share of right answers by probe, 0..1.
     chance
-        The same for guessing.
+        Accuracy of guessing by probe.
     gates
-        The least accuracy asked for, where one is.
+        Minimum accuracy of each probe that has a gate.
     """
 
     accuracies: Mapping[str, float]
@@ -56,12 +56,12 @@ class GateReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every gate is reached."""
+        """Whether all gates are reached."""
         return all(self.accuracies[name] >= gate for name, gate in self.gates.items())
 
 
 def normalize(images: Tensor) -> Tensor:
-    """What `mini_preprocess` makes of images ``(b, 3, h, w)`` in 0..1 of the right size."""
+    """Normalise images ``(b, 3, h, w)`` in 0..1 of the right size as `mini_preprocess` does."""
     mean = torch.tensor(IMAGE_MEAN).view(3, 1, 1)
     return (images - mean) / torch.tensor(IMAGE_STD).view(3, 1, 1)
 
@@ -70,7 +70,7 @@ _Probe = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def _probes() -> dict[str, tuple[list[str], _Probe]]:
-    """Captions of the classes, and the renderer of labels, of every probe."""
+    """Return the class captions and the renderer of labels of every probe."""
     photo = "a photo of a {}."
 
     def shapes(names: Sequence[str]) -> tuple[list[str], _Probe]:
@@ -121,16 +121,16 @@ def _probes() -> dict[str, tuple[list[str], _Probe]]:
 def zero_shot_accuracies(
     encode_image: EncodeImage, encode_text: EncodeText, images: int = 512
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Accuracy and chance of every probe.
+    """Return accuracy and chance of every probe.
 
     Parameters
     ----------
     encode_image
-        From images ``(b, 3, 32, 32)`` in 0..1 to features ``(b, d)``.
+        Function from images ``(b, 3, 32, 32)`` in 0..1 to features ``(b, d)``.
     encode_text
-        From captions to features ``(m, d)``.
+        Function from captions to features ``(m, d)``.
     images
-        Images a probe, the same ones at every call.
+        Number of images per probe, the same ones at every call.
     """
     accuracies, chance = {}, {}
     for offset, (name, (captions, draw)) in enumerate(_probes().items()):
@@ -145,7 +145,7 @@ def zero_shot_accuracies(
 
 
 def measure_gates(model: CLIP, images: int = 1024) -> GateReport:
-    """Zero-shot accuracies of ``model`` on ``images`` held-out renders a probe."""
+    """Measure zero-shot accuracies of ``model`` on ``images`` held-out renders per probe."""
     tokens = mini_tokenizer()
     accuracies, chance = zero_shot_accuracies(
         lambda pixels: model.encode_image(normalize(pixels)),

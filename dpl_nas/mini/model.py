@@ -45,9 +45,9 @@ class MiniConfig:
     Attributes
     ----------
     width, head_width, layers
-        Of both towers.
+        Width, head width and number of layers of both towers.
     patch_size
-        Pixels; the image is ``IMAGE_SIZE`` wide.
+        Width of a patch in pixels; the image is ``IMAGE_SIZE`` wide.
     embed_dim
         Size of the joint space.
     """
@@ -65,7 +65,7 @@ MINI_CONFIG = MiniConfig()
 def build_mini_clip(
     config: MiniConfig = MINI_CONFIG, vocabulary_size: int = VOCABULARY_SIZE
 ) -> CLIP:
-    """The architecture with random weights (from torch's global generator)."""
+    """Build the architecture with random weights (from torch's global generator)."""
     return CLIP(
         embed_dim=config.embed_dim,
         vision_cfg=CLIPVisionCfg(
@@ -92,17 +92,17 @@ def save_mini_clip(path: Path, state: dict[str, Tensor]) -> None:
 
 
 def load_mini_clip(path: Path | None = None) -> CLIP:
-    """The pre-trained model in float32, in evaluation mode.
+    """Load the pre-trained model in float32, in evaluation mode.
 
     Parameters
     ----------
     path
-        A file of :func:`save_mini_clip`; the shipped weights by default.
+        Path of a file of :func:`save_mini_clip`; the shipped weights by default.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, or not of this model.
+        If the file is missing, truncated, or of another model.
     """
     file = path or WEIGHTS
     state = _read(file)
@@ -110,11 +110,11 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     rows = state.get(_TABLE)
     if rows is None or rows.shape != (len(ids), MINI_CONFIG.width):
         raise CheckpointError(f"{file} does not hold the weights of mini-clip")
-    # A word that pre-training never saw says nothing: it is the mean of those it saw.
+    # A word that pre-training never saw carries no meaning: it is the mean of the seen ones.
     table = rows.mean(dim=0).repeat(VOCABULARY_SIZE, 1)
     table[ids] = rows
     state[_TABLE] = table
-    # Building draws random weights; the caller's generator must not notice.
+    # Building draws random weights; this must not affect the caller's generator.
     with torch.random.fork_rng(devices=[]):
         model = build_mini_clip()
     expected = {name: value.shape for name, value in model.state_dict().items()}
@@ -141,7 +141,7 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def mini_preprocess() -> Callable[..., Tensor]:
-    """open_clip's evaluation transform for this model: PIL image to ``(3, 32, 32)``."""
+    """Return open_clip's evaluation transform for this model: PIL image to ``(3, 32, 32)``."""
     transform: Callable[..., Tensor] = image_transform(
         IMAGE_SIZE, is_train=False, mean=IMAGE_MEAN, std=IMAGE_STD
     )
@@ -149,5 +149,5 @@ def mini_preprocess() -> Callable[..., Tensor]:
 
 
 def mini_tokenizer() -> SimpleTokenizer:
-    """open_clip's tokenizer at this model's context length (24)."""
+    """Return open_clip's tokenizer at this model's context length (24)."""
     return tokenizer()

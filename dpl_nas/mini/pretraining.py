@@ -1,4 +1,4 @@
-"""Pre-trains the embedded CLIP from rendered scenes: seeded, resumable, on the CPU."""
+"""Pre-training of the embedded CLIP on rendered scenes: seeded, resumable, on the CPU."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dpl_nas.mini.vocabulary import tokenizer, used_tokens
 
 __all__ = ["PretrainProgress", "PretrainSettings", "pretrain"]
 
-#: Of the logits: at CLIP's 1/0.07 a fresh model's noise costs more than guessing.
+#: Initial scale of the logits: at CLIP's 1/0.07 a fresh model's noise is worse than guessing.
 _FIRST_SCALE = 6.0
 _PROGRESS_IMAGES = 256
 _REWARM = 60
@@ -33,29 +33,29 @@ _ANCHOR_SCALE = 12.0
 
 
 class PretrainSettings(BaseModel):
-    """How the embedded CLIP is pre-trained.
+    """Settings of the pre-training of the embedded CLIP.
 
     Attributes
     ----------
     steps, batch_size
-        Optimizer steps, and image-caption pairs in each.
+        Number of optimizer steps, and of image-caption pairs in each.
     matrix_lr, other_lr
         Peak learning rates of Muon (hidden matrices) and of AdamW (all else).
     weight_decay
-        Of both, decoupled.
+        Decoupled weight decay of both.
     warmup, decay
-        Shares of the steps in which the rate rises and falls linearly.
+        Shares of the steps during which the rate rises and falls linearly.
     easing
-        Share of the steps in which scenes grow to full difficulty.
+        Share of the steps during which scenes grow to full difficulty.
     shallow_layers, grow_at
-        Depth of both towers at first, and the share of the steps after which they get all
-        their layers: most is learnt at a third of the price.
+        Initial depth of both towers, and the share of the steps after which they get all
+        their layers: most is learnt at a third of the cost.
     anchoring
-        Weight of the loss that reads facts off single images and captions.
+        Weight of the loss that predicts facts from single images and captions.
     seed
-        Of the weights and of every batch.
+        Seed of the weights and of every batch.
     evaluate_every, save_every
-        Steps between zero-shot measurements, and between writing the state.
+        Number of steps between zero-shot measurements, and between saves of the state.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,7 +78,7 @@ class PretrainSettings(BaseModel):
 
 @dataclass(frozen=True)
 class PretrainProgress:
-    """A measurement on the way.
+    """A measurement during pre-training.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class _Trainer:
             optimizer.load_state_dict(saved)
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
-        """Features ``(m, d)``; the text is cut at the longest caption, which is exact."""
+        """Return features ``(m, d)``; the text is cut at the longest caption, which is exact."""
         ids = [self._tokens(caption) for caption in captions]
         longest = max(len(row) for row in ids)
         padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
@@ -188,7 +188,7 @@ class _Trainer:
         return features
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Features ``(b, d)`` of images in 0..1."""
+        """Return features ``(b, d)`` of images in 0..1."""
         features: Tensor = self.model.visual(normalize(images))
         return features
 
@@ -200,7 +200,7 @@ class _Trainer:
         return self._encoded[caption]
 
     def advance(self) -> float:
-        """One optimizer step; returns the loss."""
+        """Take one optimizer step and return the loss."""
         settings = self.settings
         progress = self.step / settings.steps
         depth = _depth(self.step, settings)
@@ -233,10 +233,10 @@ class _Trainer:
         return pairs + self.settings.anchoring * self._anchored(batch, image, text)
 
     def _anchored(self, batch: Batch, image: Tensor, text: Tensor) -> Tensor:
-        """Cross-entropy of the facts, read from images and captions by the same heads.
+        """Return the cross-entropy of the facts, which shared heads predict from either modality.
 
-        An image shows many facts and its caption tells few, so this teaches a fresh model
-        many times faster than the pairs do. The heads are thrown away in the end.
+        An image shows many facts and its caption names few, so this teaches a fresh model
+        many times faster than the pairs do. The heads are discarded at the end.
         """
         losses = []
         for name, values in batch.facts.items():
@@ -253,7 +253,7 @@ class _Trainer:
         owners = functional.one_hot(batch.targets, len(batch.captions)).T.float()
         owners = owners / owners.sum(dim=1, keepdim=True)
         to_image = functional.cross_entropy(logits.T, owners)
-        # Even a perfect model pays the entropy of the duplicates: it is taken off.
+        # Even a perfect model has the entropy of the duplicates as loss: it is subtracted.
         floor = -(owners * owners.clamp(min=1e-9).log()).sum(dim=1).mean()
         return 0.5 * (to_text + to_image - floor)
 
@@ -274,7 +274,7 @@ def _initialise(model: CLIP, layers: int) -> None:
 
 
 def _grouped(model: CLIP) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Hidden matrices, other tensors that decay, and gains and biases that do not."""
+    """Return hidden matrices, other tensors with decay, and gains and biases without."""
     matrices: list[Tensor] = []
     others: list[Tensor] = []
     plain: list[Tensor] = []
@@ -309,20 +309,20 @@ def pretrain(
     folder: Path,
     progress: Callable[[PretrainProgress], None] | None = None,
 ) -> Path:
-    """Pre-train, or continue an interrupted run, in ``folder``.
+    """Pre-train in ``folder``, or continue an interrupted run there.
 
     The state is written to ``folder/state.pt`` every ``save_every`` steps; a run that
-    finds it there goes on from it and ends with the very weights of an uninterrupted one.
+    finds it continues from it and ends with exactly the weights of an uninterrupted one.
 
     Returns
     -------
     Path
-        The weights, for :func:`dpl_nas.mini.model.load_mini_clip`.
+        Path of the weights, for :func:`dpl_nas.mini.model.load_mini_clip`.
 
     Raises
     ------
     CheckpointError
-        If the folder holds the state of a run with other settings, or a broken one.
+        If the folder holds the state of a run with other settings, or a damaged state.
     """
     trainer = _Trainer(settings)
     file = folder / "state.pt"
@@ -361,7 +361,7 @@ def _saved_state(file: Path, settings: PretrainSettings) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(file, weights_only=True)
         saved = state["settings"]
     except Exception as error:
-        # A damaged archive surfaces as one of many kinds of error.
+        # A damaged archive raises one of many kinds of error.
         raise CheckpointError(f"{file} is not a state of pre-training: {error}") from error
     if saved != settings.model_dump_json():
         raise CheckpointError(

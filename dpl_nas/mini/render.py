@@ -1,4 +1,4 @@
-"""Renders batches of scenes: silhouettes with textures, styles, backgrounds and light."""
+"""Rendering of batches of scenes: silhouettes with textures, styles, backgrounds and light."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _BACKGROUNDS = 4
 
 @dataclass(frozen=True)
 class Light:
-    """How strongly the rendered image is disturbed; each is the end of a uniform range.
+    """Strength of the disturbances of a rendered image; each is the end of a uniform range.
 
     Attributes
     ----------
     dim
-        The image is multiplied by 1 - u, u up to ``dim``.
+        Dimming: the image is multiplied by 1 - u, u up to ``dim``.
     gradient
         Slope of a linear illumination across the image.
     tint
@@ -70,14 +70,14 @@ class Light:
 
 @dataclass
 class Scene:
-    """``b`` scenes of up to ``k`` objects; pixels run over 0..IMAGE_SIZE.
+    """A batch of ``b`` scenes of up to ``k`` objects; pixels run over 0..IMAGE_SIZE.
 
     Attributes
     ----------
     tiles
         Signed distances, ``(b, k, ATLAS_SIZE, ATLAS_SIZE)``.
     present
-        Which objects exist, ``(b, k)`` bool.
+        Mask of the objects that exist, ``(b, k)`` bool.
     centre, radius, angle, aspect
         ``(b, k, 2)`` and ``(b, k)``: pixels, pixels, radians, width over height.
     colour, second
@@ -117,7 +117,7 @@ def _axes() -> tuple[Tensor, Tensor]:
 
 
 def _field(shape: tuple[int, ...], cells: int, generator: torch.Generator) -> Tensor:
-    """Smooth noise of unit scale, ``(*shape, IMAGE_SIZE, IMAGE_SIZE)``."""
+    """Return smooth noise of unit scale, ``(*shape, IMAGE_SIZE, IMAGE_SIZE)``."""
     flat = torch.randn(math.prod(shape), 1, cells, cells, generator=generator)
     size = (IMAGE_SIZE, IMAGE_SIZE)
     smooth = functional.interpolate(flat, size=size, mode="bilinear", align_corners=True)
@@ -125,7 +125,7 @@ def _field(shape: tuple[int, ...], cells: int, generator: torch.Generator) -> Te
 
 
 def _pattern(x: Tensor, y: Tensor, kind: Tensor, generator: torch.Generator) -> Tensor:
-    """The share of the second tone, ``(n, IMAGE_SIZE, IMAGE_SIZE)`` in 0..1."""
+    """Return the share of the second tone, ``(n, IMAGE_SIZE, IMAGE_SIZE)`` in 0..1."""
     n = kind.shape[0]
 
     def uniform(low: float, high: float) -> Tensor:
@@ -147,7 +147,7 @@ def _pattern(x: Tensor, y: Tensor, kind: Tensor, generator: torch.Generator) -> 
 
 
 def _objects(scene: Scene, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Colours ``(b, k, 3, s, s)`` and coverage ``(b, k, s, s)`` of every object."""
+    """Return colours ``(b, k, 3, s, s)`` and coverage ``(b, k, s, s)`` of every object."""
     b, k = scene.present.shape
     x, y = _axes()
 
@@ -171,7 +171,7 @@ def _objects(scene: Scene, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     distance = functional.grid_sample(
         tiles, grid, mode="bilinear", padding_mode="border", align_corners=False
     )[:, 0]
-    # Beyond the tile the border's distance repeats; the way to the border is added.
+    # Beyond the tile the border's distance repeats, plus the distance to the border.
     outside = (grid.abs() - 1).clamp(min=0).amax(dim=-1)
     pixels = (distance + outside) * scale - wide(scene.weight)
     style = wide(scene.style)

@@ -1,7 +1,7 @@
-"""Samples scenes and their captions, in batches that are hard by construction.
+"""Sampling of scenes and their captions, in batches that are hard by construction.
 
-Every batch names one set of attributes in all its captions, so that a caption is right
-for exactly the images that carry it, and nothing unnamed can tell the images apart.
+All captions of a batch name the same set of attributes. So a caption is right for exactly
+the images that have its attributes, and unnamed attributes cannot tell images apart.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ FACTS: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Variety:
-    """What varies besides the label: the probabilities and ranges of a scene.
+    """The probabilities and ranges of all that varies in a scene besides the label.
 
     Attributes
     ----------
@@ -113,9 +113,9 @@ class Batch:
     first
         The image that each caption was written for, ``(m,)``.
     facts
-        What is known of the images: an index into the values of each of `FACTS`, ``(b,)``.
+        The known facts of the images: an index into the values of each of `FACTS`, ``(b,)``.
     named
-        The facts that the captions tell.
+        The facts that the captions name.
     """
 
     images: Tensor
@@ -128,7 +128,7 @@ class Batch:
 
 @dataclass
 class _Palette:
-    colours: Tensor  # (c,) indices into COLOURS an object may have
+    colours: Tensor  # (c,) indices into COLOURS that an object may have
     grounds: Tensor
 
 
@@ -158,7 +158,7 @@ def _scene(
     *,
     alike: bool = False,
 ) -> tuple[Scene, Tensor, Tensor]:
-    """A scene of centred objects with random looks, and its colour indices.
+    """Return a scene of centred objects with random looks, and its colour indices.
 
     With ``alike`` the objects of an image share colour, texture and style.
     """
@@ -171,7 +171,7 @@ def _scene(
     if alike:
         colour = colour[:, :1].expand(b, k)
     usable = allowed[colour].all(dim=1).float()
-    # With many objects no colour may be far from all of them: any is better than none.
+    # With many objects, there may be no colour far from all of them: then any will do.
     usable = torch.where(usable.sum(dim=1, keepdim=True) > 0, usable, torch.ones_like(usable))
     ground = torch.multinomial(usable, 1, generator=generator)[:, 0]
     table = _table()
@@ -221,7 +221,7 @@ def _place_anywhere(scene: Scene, generator: torch.Generator) -> None:
 def singles(
     labels: Tensor, variety: Variety, generator: torch.Generator, names: Sequence[str] = SHAPES
 ) -> Tensor:
-    """Images of one shape each, anywhere, of any colour and texture.
+    """Return images of one shape each, anywhere, of any colour and texture.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def paint(
     textures: Tensor | None = None,
     variety: Variety | None = None,
 ) -> Tensor:
-    """Images of one filled shape each, of the given colours or textures, ``(b,)`` indices."""
+    """Return images of one filled shape each, of given colours or textures, ``(b,)`` indices."""
     given = colours if colours is not None else textures
     if given is None:
         raise ValueError("expected colours or textures, got neither")
@@ -281,7 +281,7 @@ def paint(
 def counted(
     numbers: Tensor, shapes: Tensor, variety: Variety, generator: torch.Generator
 ) -> Tensor:
-    """Images of ``numbers`` (1..6, ``(b,)``) equal objects of ``shapes`` (into `SHAPES`)."""
+    """Return images of ``numbers`` (1..6, ``(b,)``) equal objects of ``shapes`` (into `SHAPES`)."""
     b, k = len(numbers), 6
     tiles = shape_atlas()[shapes].unsqueeze(1).expand(b, k, -1, -1)
     present = torch.arange(k).expand(b, k) < numbers.unsqueeze(1)
@@ -298,7 +298,7 @@ def counted(
 def pairs(
     first: Tensor, second: Tensor, relation: Tensor, variety: Variety, generator: torch.Generator
 ) -> Tensor:
-    """Images of two shapes; ``relation`` 0: first above second, 1: first left of second."""
+    """Return images of two shapes; ``relation`` 0: first above second, 1: first left of second."""
     b = len(first)
     tiles = shape_atlas()[torch.stack((first, second), dim=1)]
     present = torch.ones(b, 2, dtype=torch.bool)
@@ -323,7 +323,7 @@ def glyphs(
     *,
     framed: float = 0.6,
 ) -> Tensor:
-    """Images of one character each, in any face.
+    """Return images of one character each, in any face.
 
     Parameters
     ----------
@@ -367,7 +367,7 @@ GLYPH_VARIETY = Variety(
 
 
 def _unique(meanings: Sequence[tuple[object, ...]]) -> tuple[list[int], Tensor]:
-    """Where each distinct meaning first occurs, and the index of every one."""
+    """Return the first occurrence of each distinct meaning, and each item's meaning index."""
     seen: dict[tuple[object, ...], int] = {}
     first: list[int] = []
     targets = []
@@ -380,10 +380,10 @@ def _unique(meanings: Sequence[tuple[object, ...]]) -> tuple[list[int], Tensor]:
 
 
 class _Voice:
-    """Hands out what captions draw their words from.
+    """The source from which captions draw their words.
 
-    In most batches all captions are worded alike: a template that differs from caption to
-    caption is noise, against which a fresh model defends itself by ignoring its input.
+    In most batches all captions have the same wording: varying templates are noise, and a
+    fresh model reacts to noise by ignoring its input.
     """
 
     def __init__(self, rng: random.Random, ease: float) -> None:
@@ -431,7 +431,7 @@ def _looks(scene: Scene, colour: Tensor, ground: Tensor) -> dict[str, Tensor]:
 
 def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
     named = set(rng.sample(("colour", "texture", "size", "place", "ground", "style"), 2))
-    # Colours are learnt at once; with them a fresh model finds that captions matter.
+    # Colours are learnt at once; they show a fresh model that captions matter.
     named |= {"colour"} if rng.random() > ease else set()
     named |= {"shape"} if rng.random() < 0.7 else set()
     if rng.random() < 0.35:
@@ -446,7 +446,7 @@ def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float
         variety = replace(variety, styles=(1.0, 0.0, 0.0))
     if "size" in named or "place" in named:
         variety = replace(variety, radius=(5.0, 13.5))
-    # Few shapes and colours a batch: then each pair of captions is told apart by one word.
+    # Few shapes and colours per batch: then one word tells each pair of captions apart.
     names = rng.sample(SHAPES, rng.choice((4, 8)))
     palette = rng.sample(range(len(COLOURS)), rng.choice((2, 4, 12)))
     weights = _shape_weights(names)
@@ -571,14 +571,14 @@ _BATCHES = {
 
 
 def sample_batch(size: int, seed: int, difficulty: float = 1.0) -> Batch:
-    """A batch of ``size`` images, of a kind drawn at random.
+    """Return a batch of ``size`` images, of a kind drawn at random.
 
     Parameters
     ----------
     seed
-        Decides everything, so that an interrupted run continues without stored state.
+        Seed of everything, so that an interrupted run continues without stored state.
     difficulty
-        From 0 (large, plain, clean) to 1.
+        Difficulty from 0 (large, plain, clean) to 1.
     """
     generator = torch.Generator().manual_seed(seed)
     rng = random.Random(seed)

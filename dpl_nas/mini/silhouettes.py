@@ -27,7 +27,7 @@ __all__ = [
 
 ATLAS_SIZE = 48
 _RASTER = 192
-#: Outlines are drawn within this radius; the rest of the tile is room for strokes.
+#: Radius that contains the outlines; the rest of the tile is room for strokes.
 _EXTENT = 0.8
 
 DIGITS = tuple("0123456789")
@@ -37,7 +37,7 @@ Points = Sequence[tuple[float, float]]
 
 
 class _Pen:
-    """Draws on a raster in coordinates of [-1, 1] (y down), white or erased."""
+    """A pen that draws or erases white on a raster, in coordinates of [-1, 1] (y down)."""
 
     def __init__(self) -> None:
         self.image = Image.new("L", (_RASTER, _RASTER), 0)
@@ -251,7 +251,7 @@ SHAPES = BASIC_SHAPES + RARE_SHAPES
 
 
 def _distances(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Signed distances of a square raster, negative inside, in half-widths."""
+    """Return signed distances of a square raster, negative inside, in half-widths."""
     inside = ink > 127
     size = ink.shape[0]
     signed = distance_transform_edt(~inside) - distance_transform_edt(inside)
@@ -262,7 +262,7 @@ def _distances(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @cache
 def shape_atlas() -> Tensor:
-    """Signed distances of `SHAPES`, ``(26, ATLAS_SIZE, ATLAS_SIZE)``.
+    """Return signed distances of `SHAPES`, ``(26, ATLAS_SIZE, ATLAS_SIZE)``.
 
     Units are half-widths of a tile: the tile spans [-1, 1] and a shape about 0.8 of it.
     """
@@ -276,7 +276,7 @@ def shape_atlas() -> Tensor:
 
 @cache
 def _faces() -> tuple[Path, ...]:
-    """The font files of matplotlib that hold ordinary letters and digits."""
+    """Return the font files of matplotlib that hold ordinary letters and digits."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -306,7 +306,7 @@ def _glyph(character: str, face: Path) -> NDArray[np.float32]:
 
 @cache
 def glyph_atlas(characters: tuple[str, ...]) -> Tensor:
-    """Signed distances of ``characters`` in every face.
+    """Return signed distances of ``characters`` in every face.
 
     Returns
     -------

@@ -17,13 +17,13 @@ VOCABULARY_SIZE = 49408
 
 @cache
 def tokenizer() -> SimpleTokenizer:
-    """open_clip's own tokenizer, at this model's context length."""
+    """Return open_clip's own tokenizer, at this model's context length."""
     return SimpleTokenizer(context_length=CONTEXT_LENGTH)
 
 
 @cache
 def used_tokens() -> tuple[int, ...]:
-    """The token ids that captions can have, ascending.
+    """Return the token ids that captions can have, ascending.
 
     Padding (0) comes first and the end of text, whose id is the largest of all, last; so
     a caption's ids can be replaced by their places in this tuple without moving the

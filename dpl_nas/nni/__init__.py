@@ -1,3 +1,3 @@
-"""NNI in this process: the model space, its supermodule, the engine, tuners of its own."""
+"""NNI in this process: the model space, its supermodules, the engines, a tuner."""
 
 __all__: list[str] = []

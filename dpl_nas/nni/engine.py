@@ -17,11 +17,11 @@ __all__ = ["InProcessEngine", "TrialExecutionEngine"]
 
 
 class InProcessEngine(SequentialExecutionEngine):  # type: ignore[misc]
-    """Runs each model here and now.
+    """Runs each model at once in this process.
 
-    NNI's sequential engine replaces the process's trial channel while a model runs, so that a
-    trial of ``nnictl`` that searches could not report its intermediate results. One-shot
-    strategies insist on that class; this one leaves the channel alone.
+    One-shot strategies insist on NNI's sequential engine. It replaces the process's trial channel
+    while a model runs, so a trial of ``nnictl`` that searches could not report its intermediate
+    results. This subclass leaves the channel alone.
     """
 
     def _run_single_model(self, model: Any) -> None:
@@ -40,18 +40,18 @@ class InProcessEngine(SequentialExecutionEngine):  # type: ignore[misc]
 
 
 class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
-    """Gives the models of NNI's strategies to our trials.
+    """Runs the models of NNI's strategies as trials of a search.
 
-    A model is an architecture, which its sample names; nothing of it is built. Waiting for a
-    worker waits for the earliest result, so nothing sleeps, and results come in an order that
-    the seed decides.
+    A model is an architecture, which its sample names; the model is never built. To wait for a
+    worker is to wait for the earliest result. So nothing sleeps, and the seed decides the order
+    of the results.
 
     Parameters
     ----------
     trials
-        Runs them.
+        Engine that runs the trials.
     reward
-        What strategies maximise.
+        Function of the number that strategies maximise.
     """
 
     def __init__(self, trials: TrialEngine, reward: Callable[[Evaluation], float]) -> None:
@@ -66,7 +66,7 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
         space = self._trials.settings.problem.space
         for model in models:
             if not self.idle_worker_available() or not self.budget_available():
-                # A strategy that did not ask: what it submits beyond the budget is not run.
+                # The strategy did not ask for the budget: what it submits beyond is not run.
                 self.dispatch_model_event(TrainingEndEvent(model, ModelStatus.Interrupted))
                 continue
             sample = {str(label): int(length) for label, length in model.sample.items()}
@@ -85,11 +85,11 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
             self._collect()
 
     def list_models(self, status: ModelStatus | None = None) -> Iterable[ExecutableModelSpace]:
-        """All models, or those of one status."""
+        """List all models, or those of one status."""
         return [model for model in self._models if status is None or model.status == status]
 
     def idle_worker_available(self) -> bool:
-        """Always, once it returns."""
+        """Wait until a worker is idle; returns true."""
         while len(self._running) >= self._trials.jobs:
             self._collect()
         return True
@@ -99,7 +99,7 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
         return self._trials.affords()
 
     def shutdown(self) -> None:
-        """Nothing: the trials are their owner's."""
+        """Do nothing: the caller owns the trials and closes them."""
 
     def _collect(self) -> None:
         model = self._running.popleft()

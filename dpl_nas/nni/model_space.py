@@ -29,21 +29,21 @@ __all__ = ["ContextChoice", "LengthChoice", "PromptSpace"]
 class LengthChoice(Categorical):  # type: ignore[misc]
     """A Categorical of length names that heeds the limits of the whole space.
 
-    NNI's own constraints are of no use here: its one-shot strategies and tuners refuse a space
-    that has one, and the others draw freely and reject, where under limits of 6 vectors on 24
-    layers one draw in 10 ** 14 fits. Instead, each choice looks at what the sample holds
-    already. So whatever NNI draws or enumerates choice by choice fits, and is uniform over all
-    that fits; and what it changes afterwards, such as a mutation of its
-    ``RegularizedEvolution``, is refused where it exceeds a limit.
+    NNI's own constraints are of no use here. Its one-shot strategies and tuners refuse a space
+    that has one. Its other strategies draw freely and reject, but with a limit of 6 vectors on 24
+    layers one draw in 10 ** 14 fits. Instead, each choice depends on the choices that the sample
+    holds already. So whatever NNI draws or enumerates choice by choice fits, and is uniform over
+    all that fits. A later change, such as a mutation of its ``RegularizedEvolution``, is refused
+    if it exceeds a limit.
 
     Parameters
     ----------
     names
-        The lengths on offer, as texts.
+        Lengths on offer, as texts.
     space
-        Whose limits hold for all choices together.
+        Space whose limits hold for all choices together.
     label
-        Of this choice, such as ``image/0``.
+        Label of this choice, such as ``image/0``.
     """
 
     def __init__(self, names: Sequence[str], space: Space, *, label: str) -> None:
@@ -51,13 +51,13 @@ class LengthChoice(Categorical):  # type: ignore[misc]
         self.space = space
 
     def check_contains(self, sample: Mapping[str, Any]) -> SampleValidationError | None:
-        """Why ``sample`` lacks this choice, or what it holds cannot fit; otherwise ``None``."""
+        """The error if ``sample`` lacks this choice or cannot fit; otherwise ``None``."""
         error = super().check_contains(sample)
         if error is not None:
             return error
         lengths = {
             tower: [
-                # Choices that are open can still become the shortest.
+                # Open choices can still become the shortest.
                 int(sample.get(label_of(tower, layer), part.lengths[0]))
                 for layer in part.layers
             ]
@@ -73,10 +73,9 @@ class LengthChoice(Categorical):  # type: ignore[misc]
     def random(
         self, memo: dict[str, Any] | None = None, random_state: RandomState | None = None
     ) -> str:
-        """A length, as probable as it is among all that fits and agrees with ``memo``.
+        """Draw a length, as probable as among all that fits and agrees with ``memo``.
 
-        The lengths of all other choices are drawn with it and left in ``memo``, where these find
-        them.
+        The lengths of all other choices are drawn with it and left for them in ``memo``.
 
         Raises
         ------
@@ -102,7 +101,7 @@ class LengthChoice(Categorical):  # type: ignore[misc]
     def grid(
         self, memo: dict[str, Any] | None = None, granularity: int | None = None
     ) -> Iterator[str]:
-        """Every length with which something fits that agrees with ``memo``."""
+        """Enumerate the lengths with which something fits that agrees with ``memo``."""
         memo = {} if memo is None else memo
         if self.label in memo:
             yield from super().grid(memo, granularity)
@@ -125,9 +124,9 @@ class ContextChoice(LayerChoice):  # type: ignore[misc]
     candidates
         Contexts by the names of their lengths.
     label
-        Such as ``image/0``.
+        Label of the layer, such as ``image/0``.
     space
-        Whose limits hold.
+        Space whose limits hold.
     """
 
     def __init__(self, candidates: dict[str, nn.Module], *, label: str, space: Space) -> None:
@@ -147,7 +146,7 @@ class ContextChoice(LayerChoice):  # type: ignore[misc]
     def create_fixed_module(
         cls, sample: dict[str, Any], candidates: dict[str, nn.Module], *, label: str, space: Space
     ) -> nn.Module:
-        """The context that ``sample`` chooses: what NNI makes inside ``model_context``."""
+        """The context that ``sample`` chooses; NNI makes it inside ``model_context``."""
         return candidates[LengthChoice(list(candidates), space, label=label).freeze(sample)]
 
     def forward(self) -> ContextMixture:
@@ -160,18 +159,18 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     """A prompted CLIP whose context lengths are open.
 
     ``simplify``, ``freeze``, ``random`` and ``model_context`` of NNI work on it; one-shot
-    strategies turn it into a supernet by the hooks it brings along. Under limits, samples keep
-    to it as :class:`LengthChoice` says; a supernet has all lengths, and what is chosen from it
-    must be projected (:func:`dpl_nas.space.fitting.project`).
+    strategies turn it into a supernet by its hooks. Samples keep to the limits, as
+    :class:`LengthChoice` says. A supernet has all lengths, so what is chosen from it must be
+    projected (:func:`dpl_nas.space.fitting.project`).
 
     Parameters
     ----------
     space
-        What can be chosen.
+        Search space.
     backbone
-        The frozen CLIP; shared, never copied.
+        Frozen CLIP; shared, never copied.
     init, seed
-        How the context vectors start.
+        Initialisation of the context vectors.
 
     Raises
     ------
@@ -206,7 +205,7 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     def extra_oneshot_hooks(
         strategy: Any,  # noqa: ARG004 - NNI's signature
     ) -> list[Callable[..., Any]]:
-        """The fused supermodule of differentiable strategies, and that of sampled paths."""
+        """The hooks that make supermodules: of differentiable strategies, and of sampled paths."""
         return [DifferentiableContexts.mutate, SampledContexts.mutate]
 
 

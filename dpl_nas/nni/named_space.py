@@ -1,4 +1,4 @@
-"""A model space that NNI keeps as a name, not as the weights of a CLIP."""
+"""A model space that NNI stores as a name, without the weights of a CLIP."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["NamedPromptSpace"]
 class NamedPromptSpace(PromptSpace):
     """A :class:`~dpl_nas.nni.model_space.PromptSpace` for ``nni.nas.experiment.NasExperiment``.
 
-    NNI's default engine sends the model space to every trial, and refuses one that takes more
-    than 64 KB. Of this one it sends the arguments, and each trial loads the backbone again.
+    NNI's default engine sends the model space to every trial, and refuses one of more than 64 KB.
+    From this space it sends the arguments only, and each trial loads the backbone again.
 
     Parameters
     ----------
     space
-        A packaged space, or the absolute path of a YAML file: NNI starts trials elsewhere.
+        Name of a packaged space, or absolute path of a YAML file: NNI starts trials elsewhere.
     seed
-        How the context vectors start.
+        Seed of the context vectors' initial values.
     device
-        Where the backbone is.
+        Device of the backbone.
 
     Raises
     ------

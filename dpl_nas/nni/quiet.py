@@ -1,4 +1,4 @@
-"""NNI and Lightning without their chatter, which is not about the user's run."""
+"""NNI and Lightning without their log messages, which are not about the user's run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOGGERS = ("nni", "pytorch_lightning", "lightning", "lightning.pytorch")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep remarks of NNI and Lightning back, and put everything back afterwards.
+    """Silence NNI and Lightning, and restore their logging afterwards.
 
     Their errors reach the caller as exceptions, which say more. NNI logs to stdout, where
     ``--json`` promises one JSON object and nothing else.

@@ -1,4 +1,4 @@
-"""A space and its architectures as NNI knows them: one choice a layer. Needs no torch."""
+"""A space and its architectures in NNI's form: one choice a layer. Needs no torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TUNER = "dpl_nas.experiments.tuner.FittingTuner"
 
 
 def nni_search_space(space: Space) -> dict[str, dict[str, Any]]:
-    """What ``searchSpace`` of an NNI experiment holds: the lengths on offer, by label."""
+    """The value of ``searchSpace`` of an NNI experiment: the lengths on offer, by label."""
     return {
         label: {"_type": "choice", "_value": list(space.towers[tower].lengths)}
         for label, tower, _ in space.labels()
@@ -36,25 +36,25 @@ def nni_search_space(space: Space) -> dict[str, dict[str, Any]]:
 
 
 def search_space_yaml(space: Space) -> str:
-    """:func:`nni_search_space` as YAML, a line a layer, for ``searchSpaceFile`` or to paste."""
+    """Write :func:`nni_search_space` as YAML, a line a layer, for ``searchSpaceFile``."""
     return "".join(
-        # Of the mapping in one line, PyYAML's own style would make four.
+        # PyYAML's default style would write four lines instead of one.
         f"{label}: {yaml.safe_dump(choice, default_flow_style=True, width=math.inf)}"
         for label, choice in nni_search_space(space).items()
     )
 
 
 def tuner_settings(space: str) -> dict[str, Any]:
-    """``tuner`` of an NNI experiment whose architectures fit the limits of ``space``.
+    """The ``tuner`` of an NNI experiment whose architectures fit the limits of ``space``.
 
     Parameters
     ----------
     space
-        A packaged name, or the absolute path of a file.
+        Name of a packaged space, or absolute path of a file.
     """
     return {
         "className": _TUNER,
-        # NNI wants a folder. dpl_nas is found where it is installed.
+        # NNI requires a folder; dpl_nas is found where it is installed.
         "codeDirectory": ".",
         "classArgs": {"space": space, "algorithm": "evolution", "seed": 1},
     }
@@ -71,7 +71,7 @@ def sample_of(architecture: Architecture) -> dict[str, str]:
 
 
 def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> Architecture:
-    """The architecture that NNI's parameters are; lengths may be numbers or their names.
+    """The architecture of NNI's parameters; lengths may be numbers or their names.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> A
 
 
 def parse_architecture(space: Space, text: str) -> Architecture:
-    """The architecture of which ``text`` is :meth:`~dpl_nas.space.Architecture.describe`.
+    """Parse the text that :meth:`~dpl_nas.space.Architecture.describe` gives.
 
     Raises
     ------

@@ -16,13 +16,13 @@ __all__ = ["DifferentiableContexts", "SampledContexts", "supermodules"]
 
 
 class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
-    """Contexts weighed by softmax(alpha).
+    """Contexts weighted by softmax(alpha).
 
-    NNI's own mixed layer runs every candidate and adds the results. This one hands all
-    candidates to the attention, which computes what they share once.
+    NNI's own mixed layer runs every candidate and adds the results. This one gives all
+    candidates to the attention, which computes their shared part once.
     """
 
-    #: What a constraint takes off the alphas (candidates,).
+    #: The part that a constraint takes off the alphas (candidates,).
     tilt: Tensor | None = None
 
     @classmethod
@@ -33,7 +33,7 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
         memo: dict[str, Any],
         mutate_kwargs: dict[str, Any],
     ) -> DifferentiableContexts | None:
-        """NNI's mutation hook: replace a choice of contexts, and nothing else."""
+        """Replace a choice of contexts, and nothing else (NNI's mutation hook)."""
         # Only differentiable strategies keep alphas in the memo.
         if not _is_choice(module) or str(module.label) not in memo:
             return None
@@ -48,28 +48,28 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
 
     @property
     def logits(self) -> Tensor:
-        """Of the weights (candidates,): the alphas, less what a constraint takes off."""
+        """Logits of the weights (candidates,): the alphas, less what a constraint takes off."""
         return self.alpha if self.tilt is None else self.alpha - self.tilt
 
     def forward(self) -> ContextMixture:
         """All candidates, with their weights."""
         contexts = [self[name] for name in self.names]
-        # Out of training, the weights are the probabilities themselves, without noise.
+        # Outside training, the weights are the probabilities themselves, without noise.
         softmax = self._softmax if self.training else nn.Softmax(-1)
         return mix(contexts, softmax(self.logits))
 
     def chosen(self) -> str:
-        """The name of the largest alpha's candidate; of equal ones the first, the shortest."""
+        """The name of the candidate with the largest alpha; of equal ones the shortest."""
         values = self._arch_alpha.detach().tolist()
         name: str = self.names[values.index(max(values))]
         return name
 
     def export(self, memo: dict[str, Any]) -> dict[str, Any]:
-        """NNI's export: the choice of this label."""
+        """The choice of this label (NNI's export)."""
         return {} if self.label in memo else {self.label: self.chosen()}
 
     def export_probs(self, memo: dict[str, Any]) -> dict[str, Any]:
-        """softmax(alpha) by name; also where the forward pass draws Gumbel noise."""
+        """The softmax(alpha) by name, without any Gumbel noise of the forward pass."""
         if self.label in memo:
             return {}
         weights = self._arch_alpha.detach().softmax(-1).tolist()
@@ -77,7 +77,7 @@ class DifferentiableContexts(DifferentiableMixedLayer):  # type: ignore[misc]
 
 
 class SampledContexts(PathSamplingLayer):  # type: ignore[misc]
-    """Contexts of which one is drawn before each step: for strategies that sample paths."""
+    """Contexts for strategies that sample paths: one is drawn before each step."""
 
     @classmethod
     def mutate(
@@ -87,18 +87,18 @@ class SampledContexts(PathSamplingLayer):  # type: ignore[misc]
         memo: dict[str, Any],
         mutate_kwargs: dict[str, Any],  # noqa: ARG003 - NNI's signature
     ) -> SampledContexts | None:
-        """NNI's mutation hook: replace a choice of contexts, and nothing else."""
+        """Replace a choice of contexts, and nothing else (NNI's mutation hook)."""
         if not _is_choice(module) or str(module.label) in memo:
             return None
         return cls(module.candidates, module.label)
 
     def resample(self, memo: dict[str, Any]) -> dict[str, Any]:
-        """NNI's draw, from torch's generator, which a seed decides; NNI starts one of its own."""
+        """Draw a path from torch's generator, which is seeded; NNI would start its own."""
         drawn: dict[str, Any] = super().resample({self.label: self._drawn(), **memo})
         return drawn
 
     def export(self, memo: dict[str, Any]) -> dict[str, Any]:
-        """Any candidate: a path says nothing about which is best."""
+        """Choose any candidate: a path does not say which is best."""
         return {} if self.label in memo else {self.label: self._drawn()}
 
     def _drawn(self) -> str:

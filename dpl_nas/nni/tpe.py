@@ -22,18 +22,18 @@ from dpl_nas.space import Architecture, Space, fitting, label_of
 
 __all__ = ["FittingTpe"]
 
-#: So often a new architecture is looked for before a known one is given out again.
+#: The number of tries for a new architecture before a known one is given out again.
 _TRIES = 200
-#: numpy's generators take 32 bits.
+#: The range of seeds: numpy's generators take 32 bits.
 _SEEDS = 2**32
 
 
 class FittingTpe(TpeTuner):  # type: ignore[misc]
-    """NNI's tuner, but for the draw, which is conditional on the limits.
+    """NNI's tuner with a draw that is conditional on the limits.
 
-    NNI draws for each layer ``candidates`` lengths by their frequency among the good trials and
-    takes that with the best ratio to the bad ones. Layers that share a limit cannot be drawn
-    one by one, so whole architectures are, and compared by the sum of the same log ratios.
+    For each layer, NNI draws ``candidates`` lengths by their frequency among the good trials, and
+    takes the one with the best ratio to the bad ones. Layers that share a limit cannot be drawn
+    one by one. So whole architectures are drawn, and compared by the sum of the same log ratios.
     """
 
     def __init__(self, space: Space, settings: TpeSettings, seed: int) -> None:
@@ -81,7 +81,7 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
         )
 
     def _fresh(self, rng: Random, draw: Callable[[Random], Architecture]) -> Architecture:
-        """A draw that was not proposed before, where one is found."""
+        """A draw that was not proposed before, if one is found."""
         found = fitting.distinct(lambda: draw(rng), 1, tries=_TRIES, known=self._known)
         return found[0] if found else fitting.sample(self._architectures, rng)
 
@@ -95,7 +95,7 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
     def _densities(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
         """Each length's frequency among good trials, and its log ratio to that among bad ones.
 
-        Nothing while there are too few trials.
+        Empty while there are too few trials.
         """
         good: dict[str, list[float]] = {}
         ratio: dict[str, list[float]] = {}
@@ -107,7 +107,7 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
             shares = []
             for part in split_history(self.args, history):
                 weights = linear_forgetting_weights(self.args, len(part))
-                # Where all trials count as good, the bad ones are an array of no type.
+                # If all trials count as good, the array of the bad ones has no type.
                 counts = np.bincount(part.astype(int), weights, size) + self.args.prior_weight
                 shares.append(counts / counts.sum())
             good[label] = shares[0].tolist()

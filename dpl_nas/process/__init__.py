@@ -1,3 +1,3 @@
-"""Processes beside this one, and what they share: pools, threads, memory."""
+"""Child processes and shared resources: pools, threads, memory."""
 
 __all__: list[str] = []

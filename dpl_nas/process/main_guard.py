@@ -1,4 +1,4 @@
-"""Whether new processes may import the script that runs: they do so before anything else."""
+"""The check that new processes can import the running script, which they do first."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["check_main_guard"]
 
 
 def check_main_guard() -> None:
-    """Complain if this is called, at whatever depth, by a script that lacks the guard.
+    """Raise an error if a script without the guard calls this, at whatever depth.
 
     Raises
     ------
     ConfigError
-        If the statement of the main module that runs now would run again in each new process.
+        If the statement of the main module that runs now would also run in each new process.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # A new process that runs the script again; its parent could not tell.
+        # This is a new process that runs the script again; its parent could not tell.
         raise ConfigError(_told("the script that is running"))
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
-    # What was typed at a prompt is not imported again.
+    # Input at a prompt is not imported again.
     line = _line_of(vars(main)) if main is not None and file is not None else None
     if file is None or line is None:
         return
@@ -48,7 +48,7 @@ def _told(where: str) -> str:
 
 
 def _line_of(names: dict[str, object]) -> int | None:
-    """The line of the module with these ``names`` that runs now in this thread."""
+    """Return the line of the module with these ``names`` that runs now in this thread."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - what inspect uses
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals is names:
@@ -58,13 +58,13 @@ def _line_of(names: dict[str, object]) -> int | None:
 
 
 def _guarded(body: list[ast.stmt], line: int) -> bool:
-    """Whether the statement at ``line`` depends on the name of the module."""
+    """Return whether the statement at ``line`` depends on the name of the module."""
     for statement, following in pairwise([*body, None]):
         if statement is None or not isinstance(statement, ast.If) or not _asks(statement.test):
             continue
         if statement.lineno <= line <= (statement.end_lineno or statement.lineno):
             return True
-        # Or a script that ends itself where it is not the main one.
+        # Or the script exits if it is not the main module.
         leaves = isinstance(statement.body[-1], (ast.Raise, ast.Expr)) and _negate(statement.test)
         if leaves and following is not None and following.lineno <= line:
             return True

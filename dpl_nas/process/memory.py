@@ -1,4 +1,4 @@
-"""What becomes of memory that torch gives back, decided once for a process."""
+"""Handling of memory that torch frees, set once per process."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep memory that it frees, for the next step; return whether it does.
+    """Let the process keep freed memory for the next step; return whether it does.
 
-    glibc hands large blocks back to the system at once. A training step then has the system
-    clear the same gigabytes again and again, which took 7% of a search step of ViT-B/16
+    glibc returns large blocks to the system at once. The system then clears the same gigabytes
+    again in each training step, which took 7% of a search step of ViT-B/16
     (docs/performance.md). The peak is the same, but the process stays as large as it was once.
-    Nothing happens where the C library is another one.
+    With other C libraries this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

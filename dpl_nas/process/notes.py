@@ -1,4 +1,4 @@
-"""Warnings of ours as lines that people read."""
+"""Display of dpl_nas's warnings as readable lines."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["let_notes_through", "notes_told", "tell_notes"]
 
 
 def let_notes_through() -> None:
-    """Put a filter before those of now, so that no warning of ours is kept back."""
+    """Add a warning filter in front, so that none of our warnings is suppressed."""
     warnings.simplefilter("always", DplWarning)
 
 
 def tell_notes() -> None:
-    """Show a :class:`~dpl_nas.errors.DplWarning` as a line ``note: ...`` on stderr, once."""
+    """Show each :class:`~dpl_nas.errors.DplWarning` as a line ``note: ...`` on stderr, once."""
     told: set[str] = set()
     before = warnings.showwarning
 
@@ -46,7 +46,7 @@ def tell_notes() -> None:
 
 @contextmanager
 def notes_told() -> Iterator[None]:
-    """Show our warnings as notes, and those of libraries only if Python was told to warn (-W)."""
+    """Show our warnings as notes, and those of libraries only under Python's option -W."""
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Processes beside this one, for work that Python's threads would not share the cores for."""
+"""Pools of processes, for work that Python's threads cannot run in parallel."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ _T = TypeVar("_T")
 
 
 def share_of_cores(count: int) -> int:
-    """Threads of each of ``count`` processes."""
+    """Return the number of threads for each of ``count`` processes."""
     return max(1, (os.cpu_count() or 1) // count)
 
 
 class Pool(ProcessPoolExecutor):
-    """Fresh processes, each with its share of the cores.
+    """A pool of fresh processes, each with its share of the cores.
 
-    They leave Ctrl-C to this process, and end when it is killed. What the body of a ``with``
-    raises ends them, too, whatever they are at.
+    They leave Ctrl-C to this process, and end when it is killed. An exception in the body of a
+    ``with`` ends them at once, too.
 
     Parameters
     ----------
     count
-        How many at a time.
+        Number of parallel processes.
     once
-        A new process for every piece of work, so that its memory is its own.
+        Whether every piece of work gets a new process, and so its own memory.
     threads
-        Of torch in each process; its share of the cores by default.
+        Number of torch's threads in each process; its share of the cores by default.
     prepare, arguments
-        Called in each process before its first piece of work.
+        Function, and its arguments, called in each process before its first work.
 
     Raises
     ------
     ConfigError
-        If a script that every new process would run again has no guard against it.
+        If every new process would run the script again, because it has no guard.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Pool(ProcessPoolExecutor):
     ) -> None:
         check_main_guard()
         _start_tracker()
-        # A fork would copy threads of torch that are not there any more.
+        # A fork would copy the state of torch's threads, but not the threads.
         context = multiprocessing.get_context("spawn")
-        # Whoever holds its one end lives until the other is closed, which the end of this
-        # process does as well.
+        # A process that holds one end lives until the other end is closed, which also
+        # happens when this process ends.
         held, self._lifeline = context.Pipe(duplex=False)
         super().__init__(
             count,
@@ -79,8 +79,8 @@ class Pool(ProcessPoolExecutor):
         )
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """As the executor of the library; Ctrl-C cannot hit a process before it is prepared."""
-        # Processes, and the thread that starts more of them, inherit what is blocked here.
+        """Submit as the standard executor; Ctrl-C cannot hit a process before it is prepared."""
+        # Processes, and the thread that starts more of them, inherit the blocked signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return super().submit(fn, *args, **kwargs)
@@ -88,7 +88,7 @@ class Pool(ProcessPoolExecutor):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def abandon(self) -> None:
-        """End the processes now, without waiting for what they are at."""
+        """End the processes now, without waiting for their work."""
         self._lifeline.close()
         self.shutdown(wait=True, cancel_futures=True)
 
@@ -104,7 +104,7 @@ class Pool(ProcessPoolExecutor):
 
 
 def _start_tracker() -> None:
-    """It cleans up after processes that are killed, and is not to warn of that."""
+    """Start the resource tracker, without its warnings: it cleans up after killed processes."""
     before = os.environ.get(_WARNINGS)
     os.environ[_WARNINGS] = "ignore"
     try:
@@ -127,7 +127,7 @@ def _prepare(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     keep_freed_memory()
-    # It takes seconds, in which the thread above is at its post.
+    # It takes seconds, during which the thread above already waits.
     import torch
 
     torch.set_num_threads(threads)
@@ -136,6 +136,6 @@ def _prepare(
 
 
 def _end_with(lifeline: Connection) -> None:
-    """A process whose parent is gone would wait for its next job for ever."""
+    """End this process with its parent; else it would wait for its next job for ever."""
     wait([lifeline])
     os._exit(1)

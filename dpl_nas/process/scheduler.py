@@ -1,4 +1,4 @@
-"""Jobs that run here or in processes beside this one, each tried again if its process dies."""
+"""Jobs that run in this or in other processes; a job is retried once if its process dies."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ class LostJobError(Exception):
 
 
 class Pending(Protocol[ResultOut_co]):
-    """A job that was started."""
+    """A job that has been started."""
 
     def result(self) -> ResultOut_co:
-        """Wait for it.
+        """Wait for the result and return it.
 
         Raises
         ------
         LostJobError
-            If its process died, and died again when it was tried alone.
+            If its process died, and died again when the job was retried alone.
         """
         ...
 
 
 class Workers(Protocol[JobIn_contra, Result]):
-    """Where jobs run: here, in processes, or on other machines.
+    """The place where jobs run: this process, other processes, or other machines.
 
     Attributes
     ----------
     count
-        How many run side by side; nobody starts more.
+        Number of parallel jobs; no caller starts more.
     """
 
     count: int
 
     def start(self, job: JobIn_contra) -> Pending[Result]:
-        """Begin a job, or note it down."""
+        """Start a job, or queue it."""
         ...
 
     def first(self, pending: Sequence[Pending[Result]]) -> Pending[Result]:
-        """Wait for one of these; the result of the returned one is there."""
+        """Wait until one of these has its result; return that one."""
         ...
 
     def close(self) -> None:
-        """End what is still running, without waiting for it."""
+        """End running jobs without waiting for them."""
         ...
 
 
 class Here(Generic[Job, Result]):
-    """One job at a time, in this process, when its result is asked for."""
+    """Workers that run one job at a time, in this process, when its result is asked for."""
 
     count = 1
 
@@ -72,16 +72,16 @@ class Here(Generic[Job, Result]):
         self._work = work
 
     def start(self, job: Job) -> Pending[Result]:
-        """Note the job down."""
+        """Queue the job."""
         return _Noted(partial(self._work, job))
 
     def first(self, pending: Sequence[Pending[Result]]) -> Pending[Result]:
-        """The one that was started first."""
+        """Return the one that was started first."""
         pending[0].result()
         return pending[0]
 
     def close(self) -> None:
-        """Nothing is running."""
+        """Do nothing: no job is running."""
 
 
 class _Noted(Generic[Result]):
@@ -96,21 +96,21 @@ class _Noted(Generic[Result]):
 
 
 class Processes(Generic[Job, Result]):
-    """Jobs side by side in processes of their own, each with its share of the cores.
+    """Workers that run parallel jobs in processes, each with its share of the cores.
 
-    A process that dies (out of memory, killed) takes the jobs that were running with it. Each of
-    them is tried once more, alone, so that only one that ends its process again is lost.
+    If a process dies (out of memory, killed), all running jobs are lost. Each is retried once,
+    alone, so that only a job that kills its process again fails.
 
     Parameters
     ----------
     count
-        How many at a time.
+        Number of parallel jobs.
     work
-        What a job does; it and the jobs must be picklable.
+        Function of a job; it and the jobs must be picklable.
     once
-        A new process for every job, so that its memory is its own.
+        Whether every job gets a new process, and so its own memory.
     prepare, arguments
-        Called in each process before its first job.
+        Function, and its arguments, called in each process before its first job.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Processes(Generic[Job, Result]):
     ) -> None:
         self.count = count
         self._work = work
-        # A job that is tried again alone gets no more of them: its result must not change.
+        # A job that is retried alone gets no more threads: its result must not change.
         self._fresh = partial(
             Pool,
             once=once,
@@ -136,11 +136,11 @@ class Processes(Generic[Job, Result]):
         self._alone: list[Pool] = []
 
     def start(self, job: Job) -> Pending[Result]:
-        """Begin a job."""
+        """Start a job."""
         return _Submitted(self._submit(job), lambda: self._again(job))
 
     def first(self, pending: Sequence[Pending[Result]]) -> Pending[Result]:
-        """The first of these that ends; of several, the one that was started first."""
+        """Return the first of these that ends; among several, the one started first."""
         submitted = [each for each in pending if isinstance(each, _Submitted)]
         while True:
             wait([each.future for each in submitted], return_when=FIRST_COMPLETED)
@@ -149,7 +149,7 @@ class Processes(Generic[Job, Result]):
                     return each
 
     def close(self) -> None:
-        """Do not wait for jobs that are running: their processes end."""
+        """End the processes without waiting for running jobs."""
         for pool in (self._pool, *self._alone):
             pool.abandon()
         self._alone.clear()
@@ -176,7 +176,7 @@ class _Submitted(Generic[Result]):
         self._again: Callable[[], Future[Result]] | None = again
 
     def settled(self) -> bool:
-        """Whether the result is there; starts the job again if its process died."""
+        """Return whether the result is there; restart the job if its process died."""
         if not self.future.done():
             return False
         if self._again is None or not isinstance(self.future.exception(), BrokenProcessPool):
@@ -196,10 +196,10 @@ class _Submitted(Generic[Result]):
 def run_jobs(
     workers: Workers[Job, Result], jobs: Iterable[Job]
 ) -> Iterator[tuple[Job, Pending[Result]]]:
-    """Run jobs, as many at a time as there are workers; yield each as it ends.
+    """Run as many jobs in parallel as there are workers; yield each as it ends.
 
-    What the body of the loop raises, or leaving it, starts no further job; closing the workers
-    ends those that run.
+    After an exception in the loop's body, or after leaving it, no further job starts; closing
+    the workers ends running ones.
     """
     running: dict[int, tuple[Job, Pending[Result]]] = {}
     for number, job in enumerate(jobs):

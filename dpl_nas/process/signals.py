@@ -1,4 +1,4 @@
-"""How a process ends when it is told to: at once, with the exit code that shells expect."""
+"""Signal handling: a process ends at once, with the exit code that shells expect."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from types import FrameType
 
 __all__ = ["die_of_signals", "ended_by_signals", "ignore_signals", "sigterm_kept"]
 
-#: Ctrl-C, `kill` (also of timeout, systemd, docker and SLURM), a terminal that is closed.
+#: Ctrl-C, `kill` (also by timeout, systemd, docker and SLURM), a closed terminal.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: In the command of every process that multiprocessing spawns.
+#: Part of the command line of every process that multiprocessing spawns.
 _POOLS = b"--multiprocessing-fork"
 
 
 @contextmanager
 def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
-    """End the process at once when it is told to, with code 130, 143 or 129.
+    """End the process at once on a signal, with exit code 130, 143 or 129.
 
-    No exception is raised: it would be lost in a callback, or leave a module half-imported. What
-    is written is whole at any moment, as after a kill -9, and processes beside this one end with
-    it. A signal that is ignored already (nohup, a background job of a shell) stays ignored.
+    No exception is raised: it would be lost in a callback, or leave a module half-imported.
+    Files are whole at any moment, as after a kill -9, and child processes end with this one.
+    A signal that is already ignored (nohup, a background job of a shell) stays ignored.
 
     Parameters
     ----------
     last_words
-        What to say on stderr.
+        Text to print on stderr.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Python lets no other thread decide that.
+        # Python allows this in the main thread only.
         yield
         return
 
     def end(number: int, _: FrameType | None) -> None:
         ignore_signals()
         with suppress(Exception):
-            # Unbuffered: Python's own buffer may be in use by what was interrupted.
+            # Unbuffered: the interrupted code may be using Python's own buffer.
             os.write(2, last_words().encode(errors="backslashreplace"))
         _kill_pools()
         os._exit(128 + number)
@@ -58,15 +58,15 @@ def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Ignore what would end the process: it is about to end by itself."""
+    """Ignore signals that would end the process: it is about to end by itself."""
     for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)
 
 
 def die_of_signals() -> None:
-    """Let SIGTERM end a process of a pool at once, and leave Ctrl-C to the process that made it.
+    """Let SIGTERM end a pool's process at once, and leave Ctrl-C to its parent.
 
-    Lightning lets SIGTERM alone only where somebody handles it.
+    Lightning leaves SIGTERM alone only if a handler is set.
     """
     # Ctrl-C reaches every process of the terminal; the first one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -76,9 +76,9 @@ def die_of_signals() -> None:
 
 @contextmanager
 def sigterm_kept() -> Iterator[None]:
-    """Let SIGTERM end the process as it does by default, whatever is run here.
+    """Keep the default action of SIGTERM, whatever code runs in the context.
 
-    Lightning makes a SystemExit of it, whose exit code is 0. Whoever handles the signal keeps it.
+    Lightning turns it into a SystemExit with exit code 0. An existing handler is kept.
     """
     if (
         threading.current_thread() is not threading.main_thread()
@@ -94,7 +94,7 @@ def sigterm_kept() -> Iterator[None]:
 
 
 def _kill_pools() -> None:
-    """End what multiprocessing has started: one that has hardly begun would end in a traceback."""
+    """End the processes of multiprocessing; those just starting would print a traceback."""
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             # The name of a program may hold blanks and brackets.

@@ -1,4 +1,4 @@
-"""How torch's threads wait for each other, decided before torch is loaded."""
+"""Waiting mode of torch's threads, set before torch is loaded."""
 
 from __future__ import annotations
 

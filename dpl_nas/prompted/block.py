@@ -1,4 +1,4 @@
-"""A layer's attention over its tokens and the contexts of the layer."""
+"""Attention of a layer over its tokens and contexts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LayerContext:
 
 
 def layer_context(block: Block, mixture: ContextMixture) -> LayerContext:
-    """The block's own keys and values of the vectors, for all candidates at once."""
+    """Return the block's keys and values of the vectors, for all candidates at once."""
     both = block.project_context(mixture.vectors)
     keys, values = (
         part.view(len(mixture.vectors), block.heads, -1).transpose(0, 1)
@@ -35,7 +35,7 @@ def layer_context(block: Block, mixture: ContextMixture) -> LayerContext:
 
 
 def split_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """``(batch, tokens, parts * width)`` as so many of ``(batch, heads, tokens, head_dim)``."""
+    """Split ``(batch, tokens, parts * width)`` into parts ``(batch, heads, tokens, head_dim)``."""
     batch, tokens, _ = projected.shape
     split = projected.view(batch, tokens, parts, heads, -1)
     return tuple(part.transpose(1, 2) for part in split.unbind(dim=2))
@@ -49,7 +49,7 @@ def attend(
     mask: Tensor | None,
     path: KernelPath,
 ) -> Tensor:
-    """Attention's result with the heads joined, ``(batch, queries, width)``."""
+    """Return attention's result with the heads joined, ``(batch, queries, width)``."""
     if context is None:
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     else:

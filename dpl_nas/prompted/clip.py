@@ -35,13 +35,13 @@ class ImageStates:
     hidden: Tensor
 
     def __getitem__(self, rows: slice | Tensor) -> ImageStates:
-        """Those of some of the images."""
+        """Return the states of some of the images."""
         return ImageStates(self.layer, self.hidden[rows])
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says of images.
+    """The outputs of a model for a batch of images.
 
     Attributes
     ----------
@@ -68,18 +68,18 @@ class PromptedCLIP(nn.Module):
     backbone
         The frozen CLIP.
     contexts
-        For each tower and layer (counted from 0) with contexts: a module that returns a
+        Modules by tower and layer (counted from 0) with contexts; each returns a
         :class:`~dpl_nas.prompted.contexts.ContextMixture` when called without arguments.
         Other layers are plain.
     path
-        How attention is computed. ``reference`` also runs both towers as published: all tokens
+        Implementation of attention. ``reference`` also runs both towers as published: all tokens
         of every class and image, through every layer.
 
     Raises
     ------
     ArchitectureError
-        If a tower is unknown, a layer is not one of the backbone's, or a context has another
-        width than its tower.
+        If a tower is unknown, the backbone lacks a layer, or a context has another width than
+        its tower.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PromptedCLIP(nn.Module):
         self._folded: dict[Tower, dict[int, LayerContext]] | None = None
 
     def first_layer(self, tower: Tower) -> int:
-        """The first layer with contexts; the number of layers where there is none.
+        """Return the first layer with contexts, or the number of layers if there is none.
 
         Hidden states before it are constants of the backbone.
         """
@@ -116,7 +116,7 @@ class PromptedCLIP(nn.Module):
     def fold(self) -> PromptedCLIP:
         """Project all contexts to keys and values now, once; return the model.
 
-        For models that are trained no more: later changes of the vectors have no effect.
+        This is for models that are no longer trained: later changes of vectors have no effect.
         """
         with torch.no_grad(), self._precision():
             self._folded = {tower: self._layer_contexts(tower) for tower in TOWERS}
@@ -124,11 +124,11 @@ class PromptedCLIP(nn.Module):
 
     @torch.no_grad()
     def image_states(self, images: Tensor, layer: int | None = None) -> ImageStates:
-        """Hidden tokens of images (batch, 3, size, size) before ``layer``.
+        """Return hidden tokens of images (batch, 3, size, size) before ``layer``.
 
-        By default before the first layer with contexts, so that they are computed once for
-        images that come again. Models of one backbone can share them up to the smallest of
-        their first layers.
+        The default is the first layer with contexts, so that they are computed once for
+        repeated images. Models of one backbone can share them up to the smallest of their
+        first layers.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class PromptedCLIP(nn.Module):
         return ImageStates(layer, x)
 
     def encode_image(self, images: Tensor | ImageStates) -> Tensor:
-        """Image features before normalisation.
+        """Return image features before normalisation.
 
         Parameters
         ----------
@@ -175,12 +175,12 @@ class PromptedCLIP(nn.Module):
         return tower.pool(x)
 
     def encode_text(self, text: TextInputs) -> Tensor:
-        """Text features before normalisation.
+        """Return text features before normalisation.
 
         Parameters
         ----------
         text
-            Of ``classes`` captions, from :meth:`Backbone.text_inputs` or
+            Inputs of ``classes`` captions, from :meth:`Backbone.text_inputs` or
             :meth:`Backbone.mean_text_inputs`. What does not depend on the contexts is kept
             for the next call with the same object.
 
@@ -205,7 +205,7 @@ class PromptedCLIP(nn.Module):
         return tower.project(pooled)
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
-        """``exp(logit_scale) * cos``, at least in float32.
+        """Return ``exp(logit_scale) * cos``, at least in float32.
 
         Parameters
         ----------
@@ -223,13 +223,13 @@ class PromptedCLIP(nn.Module):
         return self.backbone.logit_scale.exp() * image @ text.T
 
     def outputs(self, images: Tensor | ImageStates, text: TextInputs) -> Outputs:
-        """Logits of ``images`` against the captions of ``text``, and what they are made of."""
+        """Return logits of ``images`` for the captions of ``text``, and their features."""
         image_features, text_features = self.encode_image(images), self.encode_text(text)
         logits = self.logits(image_features, text_features)
         return Outputs(image_features, text_features, logits)
 
     def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
-        """Logits ``(batch, classes)`` of ``images`` against the captions of ``text``."""
+        """Return logits ``(batch, classes)`` of ``images`` for the captions of ``text``."""
         return self.outputs(images, text).logits
 
     def _precision(self) -> AbstractContextManager[object]:
@@ -248,7 +248,7 @@ class PromptedCLIP(nn.Module):
 
     def _text_states(self, text: TextInputs) -> TextStates:
         if self._prepared is None or self._prepared[0] is not text:
-            # The last layer is where tokens that nobody reads are left out.
+            # The last layer leaves out tokens that are not read.
             last = self.backbone.layers["text"] - 1
             states = text_tower.first_states(text.plan(self.backbone.layers["text"]))
             first = min(self.first_layer("text"), last)
@@ -257,7 +257,7 @@ class PromptedCLIP(nn.Module):
 
     @torch.no_grad()
     def _constant_text(self, text: TextInputs) -> Tensor:
-        """Pooled hidden tokens of a tower without contexts, computed once."""
+        """Return pooled hidden tokens of a tower without contexts, computed once."""
         if self._constant is None or self._constant[0] is not text:
             states = self._text_states(text)
             features = text_tower.class_features(self.backbone.text, states, {}, self.path)

@@ -1,6 +1,6 @@
-"""Context vectors of one layer: of a fixed length, or of several candidate lengths.
+"""Context vectors of one layer, with a fixed length or several candidate lengths.
 
-Any module that returns a :class:`ContextMixture` when called without arguments can stand at
+Any module that returns a :class:`ContextMixture` when called without arguments can be used at
 a layer of :class:`dpl_nas.prompted.clip.PromptedCLIP`.
 """
 
@@ -27,14 +27,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ContextMixture:
-    """What a layer attends to beside its tokens.
+    """The context vectors that a layer attends to besides its tokens.
 
     Attributes
     ----------
     vectors
-        ``(layout.total, width)``, those of all candidates.
+        Vectors of all candidates, ``(layout.total, width)``.
     layout
-        Which of them each candidate is.
+        Assignment of the vectors to candidates.
     weights
         ``(candidates,)``, summing to 1; ``None`` for a single candidate.
     """
@@ -45,14 +45,14 @@ class ContextMixture:
 
     @property
     def candidates(self) -> tuple[Tensor, ...]:
-        """The vectors of each candidate, ``(length, width)``."""
+        """Return the vectors of each candidate, ``(length, width)``."""
         return tuple(
             self.vectors[self.layout.rows(index)] for index in range(len(self.layout.lengths))
         )
 
     @property
     def empty(self) -> bool:
-        """Whether there is no vector in it, so that the layer is a plain one."""
+        """Whether it has no vectors, so that the layer is plain."""
         return self.layout.total == 0
 
 
@@ -75,11 +75,11 @@ class Context(nn.Module):
             self.register_buffer("vectors", torch.zeros(0, width), persistent=False)
 
     def forward(self) -> ContextMixture:
-        """The vectors, as the only candidate."""
+        """Return the vectors as the only candidate."""
         return ContextMixture(self.vectors, CandidateLayout((self.length,)))
 
     def extra_repr(self) -> str:
-        """Shown by ``repr``."""
+        """Return the text that ``repr`` shows."""
         return f"length={self.length}, width={self.width}"
 
 
@@ -89,9 +89,9 @@ class NestedContext(nn.Module):
     Parameters
     ----------
     vectors
-        ``(longest, width)``; every candidate of a layer holds the same parameter.
+        Parameter ``(longest, width)``, the same one in all candidates of a layer.
     length
-        How many of its rows are used, 0 to ``longest``.
+        Number of its rows that are used, 0 to ``longest``.
     """
 
     def __init__(self, vectors: nn.Parameter, length: int) -> None:
@@ -103,21 +103,21 @@ class NestedContext(nn.Module):
         self.vectors = vectors
 
     def forward(self) -> ContextMixture:
-        """The first rows, as the only candidate."""
+        """Return the first rows as the only candidate."""
         return ContextMixture(self.vectors[: self.length], CandidateLayout((self.length,)))
 
     def extra_repr(self) -> str:
-        """Shown by ``repr``."""
+        """Return the text that ``repr`` shows."""
         return f"length={self.length} of {len(self.vectors)}, width={self.width}"
 
 
 class ContextCandidates(nn.Module):
-    """Several contexts of one layer, weighed by ``softmax(alpha)``.
+    """Several contexts of one layer, weighted by ``softmax(alpha)``.
 
     Parameters
     ----------
     contexts
-        The candidates; each returns a mixture of one.
+        The candidates; each returns a mixture with one candidate.
 
     Attributes
     ----------
@@ -134,24 +134,24 @@ class ContextCandidates(nn.Module):
 
     @classmethod
     def separate(cls, lengths: Sequence[int], width: int) -> ContextCandidates:
-        """Candidates with vectors of their own, as published."""
+        """Make candidates with separate vectors, as published."""
         return cls([Context(length, width) for length in lengths])
 
     @classmethod
     def nested(cls, lengths: Sequence[int], width: int) -> ContextCandidates:
-        """Candidates that share the vectors of the longest one."""
+        """Make candidates that share the vectors of the longest one."""
         vectors = nn.Parameter(torch.zeros(max(lengths), width))
         return cls([NestedContext(vectors, length) for length in lengths])
 
     def forward(self) -> ContextMixture:
-        """All candidates, with the weights ``softmax(alpha)``."""
+        """Return all candidates with the weights ``softmax(alpha)``."""
         return mix(list(self.candidates), self.alpha.softmax(dim=0))
 
 
 def mix(contexts: Sequence[nn.Module], weights: Tensor) -> ContextMixture:
-    """Contexts of one layer as candidates with ``weights`` (candidates,).
+    """Combine contexts of one layer as candidates with ``weights`` (candidates,).
 
-    Those that share a parameter are taken as such, so that its vectors are held once.
+    Contexts that share a parameter share their vectors in the result, too.
     """
     nested = [context for context in contexts if isinstance(context, NestedContext)]
     if len(nested) == len(contexts) and len({id(context.vectors) for context in nested}) == 1:
@@ -165,7 +165,7 @@ def mix(contexts: Sequence[nn.Module], weights: Tensor) -> ContextMixture:
 
 @torch.no_grad()
 def initialise(module: nn.Module, settings: InitSettings, generator: torch.Generator) -> None:
-    """Draw every context vector in ``module`` afresh, in the order of its parameters.
+    """Redraw every context vector in ``module``, in the order of its parameters.
 
     Only parameters called ``vectors`` are touched. The draw is made where ``generator`` lives,
     so that one on the CPU gives the same vectors on every device.

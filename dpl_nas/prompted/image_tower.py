@@ -20,14 +20,14 @@ def run_layers(
     layers: range,
     path: KernelPath,
 ) -> Tensor:
-    """Hidden tokens ``(batch, tokens, width)`` after the given layers.
+    """Return hidden tokens ``(batch, tokens, width)`` after the given layers.
 
-    After the last layer of a tower that pools its first token, only that token is left.
+    After the last layer of a tower that pools its first token, only that token remains.
     """
     for layer in layers:
         block = tower.blocks[layer]
         if tower.pools_first and layer == len(tower.blocks) - 1:
-            # Nothing reads the other tokens afterwards: they are keys and values only.
+            # The other tokens are not read afterwards: they are keys and values only.
             rows = x[:, :1]
             (q,) = split_heads(block.project(rows, "q"), 1, block.heads)
             k, v = split_heads(block.project(x, "kv"), 2, block.heads)

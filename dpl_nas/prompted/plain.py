@@ -20,18 +20,18 @@ def run_blocks(
     contexts: Mapping[int, ContextMixture],
     mask: Tensor | None,
 ) -> Tensor:
-    """Hidden tokens after all blocks, by definition: what faster ways are tested against.
+    """Return hidden tokens after all blocks, by definition; faster paths are tested against it.
 
     Parameters
     ----------
     blocks
-        Of a tower.
+        Blocks of a tower.
     x
         ``(batch, tokens, width)``.
     contexts
-        Of the layers that have any.
+        Contexts of the layers that have any.
     mask
-        Additive, ``(tokens, tokens)``, among tokens only; ``None`` where all see all.
+        Additive mask ``(tokens, tokens)``, among tokens only; ``None`` for full attention.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def run_blocks(
 def _prompted_block(
     block: Block, x: Tensor, mixture: ContextMixture, mask: Tensor | None
 ) -> Tensor:
-    """A pre-norm block; each candidate ``Attn(LN1(x), LN1([x; P]))`` by the block's own module."""
+    """Run a block; each candidate is ``Attn(LN1(x), LN1([x; P]))`` by the block's own module."""
     attended = torch.zeros_like(x)
     for candidate, vectors in enumerate(mixture.candidates):
         own = _attention(block, x, vectors.to(x.dtype), mask)

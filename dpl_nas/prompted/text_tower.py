@@ -1,4 +1,4 @@
-"""The text tower on a plan: the shared prefix once, then every class's own tokens."""
+"""The text tower, run by a plan: the shared prefix once, then each class's own tokens."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class TextStates:
     Attributes
     ----------
     plan
-        Of the captions.
+        Plan of the captions.
     layer
-        The next one to run.
+        The next layer to run.
     prefix
-        ``(1, shared, width)``.
+        Hidden tokens of the shared prefix, ``(1, shared, width)``.
     own
-        ``(kept, width)`` for each chunk of classes.
+        Hidden tokens ``(kept, width)`` for each chunk of classes.
     """
 
     plan: TextPlan
@@ -43,13 +43,13 @@ class TextStates:
 
 
 def first_states(plan: TextPlan) -> TextStates:
-    """Those before the first layer: the embeddings."""
+    """Return the states before the first layer: the embeddings."""
     return TextStates(plan, 0, plan.prefix[None], tuple(each.embeddings for each in plan.classes))
 
 
 @torch.no_grad()
 def run_to(tower: TextTower, states: TextStates, layer: int, path: KernelPath) -> TextStates:
-    """States before a later layer, through layers without contexts."""
+    """Return the states before a later layer; the layers up to it have no contexts."""
     prefix, shared = _run_prefix(tower, states, {}, range(states.layer, layer), path)
     own = list(states.own)
     for chunk, packed in enumerate(states.plan.classes):
@@ -65,14 +65,14 @@ def run_to(tower: TextTower, states: TextStates, layer: int, path: KernelPath) -
 def class_features(
     tower: TextTower, states: TextStates, contexts: Contexts, path: KernelPath
 ) -> Tensor:
-    """Pooled hidden tokens ``(classes, width)`` after all layers and the final layer norm.
+    """Return pooled tokens ``(classes, width)`` after all layers and the final layer norm.
 
-    Inner results of the last chunks are kept for the backward pass, as far as the plan allows.
-    Those of the others are computed anew there, one chunk after the other.
+    Intermediate results of the last chunks are kept for the backward pass, as far as the plan
+    allows. Those of the others are recomputed there, chunk by chunk.
     """
     layers = range(states.layer, len(tower.blocks))
     _, shared = _run_prefix(tower, states, contexts, layers, path)
-    # What is computed last, the backward pass begins with, and gives its memory back.
+    # The backward pass begins with the chunks computed last, and frees their memory.
     left = sum(len(x) for x in states.own)
     features = []
     for x, packed in zip(states.own, states.plan.classes, strict=True):
@@ -90,7 +90,7 @@ def class_features(
 def _run_prefix(
     tower: TextTower, states: TextStates, contexts: Contexts, layers: range, path: KernelPath
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """The prefix's hidden tokens after the layers, and its keys and values at each of them."""
+    """Return the prefix's hidden tokens after the layers, and its keys and values at each."""
     x = states.prefix
     tokens = x.shape[1]
     if not tokens:
@@ -101,7 +101,7 @@ def _run_prefix(
         block = tower.blocks[layer]
         q, k, v = split_heads(block.project(x), 3, block.heads)
         shared.append((k, v))
-        # After the last layer only names are read.
+        # After the last layer only class tokens are read, not the prefix.
         if layer < len(tower.blocks) - 1:
             x = block.finish(x, attend(q, k, v, contexts.get(layer), mask, path))
     return x, shared
@@ -130,7 +130,7 @@ def _run_own(
 
 
 def _own_mask(tower: TextTower, packed: PackedClasses, prefix: Tensor) -> Tensor:
-    """Every token sees the whole prefix, and of its own class those before it."""
+    """Return the mask: a token sees the whole prefix and the earlier tokens of its class."""
     return functional.pad(tower.mask(packed.tokens, prefix), (prefix.shape[1], 0))
 
 
@@ -146,7 +146,7 @@ def _own_layer(
     *,
     last: bool,
 ) -> Tensor:
-    """A layer of the kept tokens ``(kept, width)``; the last one leaves those that are read."""
+    """Run a layer on the kept tokens ``(kept, width)``; the last keeps only tokens read later."""
     projected = block.project(x)
     on_grid = projected if packed.grid is None else projected.index_select(0, packed.grid)
     on_grid = on_grid.view(packed.classes, packed.tokens, -1)

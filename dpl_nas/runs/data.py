@@ -1,4 +1,4 @@
-"""Which data a run is of, and where its task is."""
+"""The data that a run belongs to, and the place of its task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dpl_nas.training.prompts import PromptsMetadata
 
 __all__ = ["RunData", "own_task"]
 
-#: What may be beside it before anything was done.
+#: Files that may be in the folder before anything was done.
 _CLAIM = {CONFIG, VERSIONS, LOCK, DATA}
 
 
@@ -26,11 +26,11 @@ class RunData:
     Attributes
     ----------
     task
-        How it was asked for.
+        Name or path of the task, as it was given.
     folder
-        Its absolute path; empty for an embedded task.
+        Absolute path of the task; empty for an embedded one.
     images
-        A digest of what is trained on (:func:`dpl_nas.tasks.task_digest`).
+        Digest of the training images (:func:`dpl_nas.tasks.task_digest`).
     """
 
     task: str
@@ -39,18 +39,18 @@ class RunData:
 
     @classmethod
     def of(cls, task: Task, rows: Sequence[int]) -> Self:
-        """That of a run on the training images ``rows``."""
+        """The data of a run on the training images ``rows``."""
         return cls(task.name, task.folder, task_digest(task, rows))
 
     def claim(self, folder: Path) -> None:
-        """Keep it in the folder of the run, which this process has claimed.
+        """Write the data to the folder of the run, which this process has claimed.
 
         Raises
         ------
         OutputError
-            If the run that is there is of other data.
+            If the run in the folder is of other data.
         CheckpointError
-            If what is there cannot be read.
+            If the file cannot be read.
         """
         file = folder / DATA
         if file.exists() and not names_in(folder) <= _CLAIM:
@@ -67,12 +67,12 @@ class RunData:
 
 
 def own_task(metadata: PromptsMetadata) -> str:
-    """The name or the path of the task that prompts were trained on, wherever we are now.
+    """The name or path of the task that prompts were trained on, from any working directory.
 
     Raises
     ------
     TaskError
-        If its folder is not where it was.
+        If its folder has moved.
     """
     here, folder = Path(metadata.task), Path(metadata.folder)
     if not metadata.folder or (folder.is_dir() and here.is_dir() and here.samefile(folder)):
@@ -88,7 +88,7 @@ def own_task(metadata: PromptsMetadata) -> str:
 
 
 def _is_of(metadata: PromptsMetadata) -> bool:
-    """Whether the task by this name is the one that the prompts were trained on."""
+    """Whether the task of this name is the one that the prompts were trained on."""
     try:
         task = load_task(metadata.task)
         rows = few_shot_split(task, metadata.shots, metadata.seed).shots

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, and that one process at a time works in it."""
+"""The folder of a run: it belongs to one run, and one process at a time works in it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from dpl_nas.io.yaml_values import dump_yaml
 
 __all__ = ["open_folder"]
 
-#: What is written when a folder is claimed; with nothing else there, nothing was done yet.
+#: Files that are written when a folder is claimed; with these alone, nothing was done yet.
 _CLAIM = {run_files.CONFIG, run_files.DATA, run_files.VERSIONS}
-#: All files that a run writes, by folder; no other folders are below.
+#: All files that a run writes, by folder; a run has no other folders.
 _OWN = {
     ".": (
         *_CLAIM,
@@ -60,8 +60,8 @@ def open_folder(
 ) -> Iterator[Path]:
     """Claim ``folder`` for a run of ``config`` while the context lasts.
 
-    ``overwrite`` removes a run that is there first; with ``resume`` it says nothing. Where the
-    run is refused before anything was done, nothing is left of it.
+    ``overwrite`` first removes a run in the folder; with ``resume`` it has no effect. If the run
+    is refused before anything was done, nothing is left of it.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def open_folder(
     """
     overwrite = overwrite and not resume
     try:
-        # TensorBoard cannot write to other names.
+        # TensorBoard cannot write to folders of other names.
         str(folder).encode()
     except UnicodeEncodeError:
         raise OutputError(
@@ -101,7 +101,7 @@ def open_folder(
         if overwrite:
             _clear(folder)
         _claim(folder, config, resume)
-        # Only now is it known to be a run, and nobody else's.
+        # Only now it is certain that the folder holds a run and nothing else.
         _remove_temporaries(folder)
         with _undone_if_refused(folder, made):
             yield folder
@@ -109,7 +109,7 @@ def open_folder(
 
 @contextmanager
 def _undone_if_refused(folder: Path, made: bool) -> Iterator[None]:
-    """Bad input that is found out late, such as a grid that is too large, leaves nothing behind."""
+    """Leave nothing behind if input is found to be bad late, such as a grid that is too large."""
     try:
         yield
     except DplError:
@@ -123,7 +123,7 @@ def _undone_if_refused(folder: Path, made: bool) -> Iterator[None]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove a run; the folder and its lock stay, so that no other process slips in."""
+    """Remove a run; the folder and its lock stay, so that no other process can claim it."""
     _check_own(folder)
     try:
         for name in _OWN:
@@ -132,7 +132,7 @@ def _clear(folder: Path) -> None:
                 for path in below.iterdir():
                     path.unlink()
                 below.rmdir()
-        # The configuration goes last: what is left after an interruption is still a run.
+        # The configuration is removed last: after an interruption the rest is still a run.
         for path in sorted(folder.iterdir(), key=lambda path: path.name == run_files.CONFIG):
             if path.name != run_files.LOCK:
                 path.unlink()
@@ -141,7 +141,7 @@ def _clear(folder: Path) -> None:
 
 
 def _check_own(folder: Path) -> None:
-    """Complain unless everything in ``folder`` was written by a run."""
+    """Raise an error unless a run has written everything in ``folder``."""
     try:
         foreign = _foreign(folder)
     except OSError as error:
@@ -153,7 +153,7 @@ def _check_own(folder: Path) -> None:
         )
     if not _held(folder):
         return
-    # Somebody else's files may have the same names. Runs of other versions have other settings.
+    # Files of others may have the same names. Runs of other versions have other settings.
     file = folder / run_files.CONFIG
     config = read_yaml(file, "configuration", OutputError) if file.exists() else {}
     if not {"task", "space", "strategy"} <= set(config):
@@ -164,7 +164,7 @@ def _check_own(folder: Path) -> None:
 
 
 def _foreign(folder: Path) -> list[str]:
-    """What no run has written: other names, and what is a link, a pipe or a folder by a name."""
+    """Paths that no run has written: other names, and links, pipes or folders of known names."""
     found = []
     for name in _OWN:
         below = folder / name
@@ -181,13 +181,13 @@ def _foreign(folder: Path) -> list[str]:
 
 
 def _is_own(file: str, below: str) -> bool:
-    """Whether a run calls a file, or what becomes one, so in one of its folders."""
+    """Whether a run has a file, or a file in the making, of this name in this folder."""
     path = Path(temporary_of(Path(file)) or file)
     return any(path.match(pattern) for pattern in _OWN[below])
 
 
 def _remove_temporaries(folder: Path) -> None:
-    """Remove what was being written when a process of this run was killed."""
+    """Remove files that were being written when a process of this run was killed."""
     try:
         for name in _OWN:
             below = folder / name
@@ -203,7 +203,7 @@ def _remove_temporaries(folder: Path) -> None:
 
 
 def _held(folder: Path) -> set[str]:
-    """What is in the folder, but for its lock."""
+    """The contents of the folder without its lock."""
     return names_in(folder) - {run_files.LOCK}
 
 
@@ -213,7 +213,7 @@ def _check_empty(folder: Path) -> None:
 
 
 def _nothing_done(folder: Path) -> bool:
-    """Whether there is nothing but a configuration, and a ledger without any line."""
+    """Whether there are only a configuration and a ledger without any line."""
     ledger = folder / run_files.LEDGER
     if not _held(folder) <= _CLAIM | {ledger.name}:
         return False
@@ -234,7 +234,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
     file = folder / run_files.CONFIG
     if not file.exists():
         _check_empty(folder)
-    # As when a setting turned out to be wrong: nothing was done yet, so it starts afresh.
+    # Nothing was done yet, for example since a setting was wrong: the run starts afresh.
     untouched = _held(folder) <= _CLAIM
     if file.exists() and (resume or untouched):
         saved = _saved(folder)

@@ -1,4 +1,4 @@
-"""What a reader of a result should know, and would not see in its numbers."""
+"""Notes on a result: what a reader should know and its numbers do not show."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def result_notes(
     found: Architecture,
     manual: Architecture | None = None,
 ) -> tuple[str, ...]:
-    """Sentences on the run in ``folder`` that has ``found`` an architecture.
+    """Write sentences on the run in ``folder`` that has ``found`` an architecture.
 
     Parameters
     ----------
     manual
-        The manual design beside it, if there is one.
+        Manual design beside it, if there is one.
     """
     notes = [_other_than_likeliest(folder, found)]
     if manual is not None:
@@ -35,7 +35,7 @@ def result_notes(
 
 
 def _other_than_likeliest(folder: Path, found: Architecture) -> str:
-    """Where the alphas, and the picture of them, say something else."""
+    """A note if the found lengths are not those of the alphas and their picture."""
     records = read_records(folder / RECORDS)
     if not records:
         return ""
@@ -52,7 +52,7 @@ def _other_than_likeliest(folder: Path, found: Architecture) -> str:
 def _manual_favoured(
     problem: Problem, config: RunConfig, folder: Path, found: Architecture, manual: Architecture
 ) -> str:
-    """Where the run's own validation images speak for the manual design."""
+    """A note if the manual design is better on the run's own validation images."""
     own = _accuracy(folder, found)
     other = _accuracy(folder / MANUAL, manual)
     if other is None:
@@ -67,7 +67,7 @@ def _manual_favoured(
 
 
 def _accuracy(folder: Path, architecture: Architecture) -> float | None:
-    """Of an architecture on the validation images, if a whole trial measured it."""
+    """Validation accuracy of an architecture, if a whole trial measured it."""
     file = folder / EVALUATIONS
     if not file.exists():
         return None

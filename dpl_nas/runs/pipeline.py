@@ -57,7 +57,7 @@ __all__ = ["evaluate", "record_search", "run", "search", "train"]
 
 @dataclass(frozen=True)
 class _Job:
-    """What all stages of a run work with."""
+    """The values that all stages of a run share."""
 
     config: RunConfig
     problem: Problem
@@ -65,7 +65,7 @@ class _Job:
     observer: Observer
 
     def claim(self) -> None:
-        """Keep which data the run is of, or complain that it is of others."""
+        """Keep the data of the run, or raise an error if it is of other data."""
         RunData.of(self.problem.task, self.problem.shot_rows).claim(self.folder)
 
 
@@ -78,14 +78,14 @@ def run(
     baselines: bool = True,
     observer: Observer | None = None,
 ) -> RunResult:
-    """The whole job; returns what ``result.json`` holds.
+    """Search, train and test; returns the content of ``result.json``.
 
-    Beside the found lengths, the manual design is trained with the same recipe, and both are
-    tested with zero-shot CLIP on the full test set. The manual design is the same length
-    everywhere; where the space has limits, it is the best by validation of
-    :func:`dpl_nas.space.fitting.manual_designs`, for which as much is spent as the search has
-    spent. ``overwrite`` removes a run that is in ``folder`` first, once the configuration is known
-    to work. Without ``baselines``, only the found lengths are trained and tested.
+    The found lengths and the manual design are trained with the same recipe. Both, and zero-shot
+    CLIP, are tested on the full test set. The manual design has the same length everywhere. If
+    the space has limits, it is the best of :func:`dpl_nas.space.fitting.manual_designs` by
+    validation, and its search may spend as much as the search has spent. ``overwrite`` first
+    removes a run in ``folder``, once the configuration is known to work. Without ``baselines``,
+    only the found lengths are trained and tested.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def search(
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> SearchRunResult:
-    """Only the search; returns the architecture and how it was found."""
+    """Search only; returns the architecture and how it was found."""
     folder = Path(folder)
     job = _job(config, folder, observer, searches=True)
     with open_folder(folder, config, resume, overwrite=overwrite):
@@ -156,14 +156,14 @@ def train(
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> TrainRunResult:
-    """Only the training of a given architecture; writes ``prompts.safetensors``."""
+    """Train a given architecture only; writes ``prompts.safetensors``."""
     architecture, folder = load_architecture(architecture), Path(folder)
     config.space.check(architecture)
     job = _job(config, folder, observer, searches=False)
     with open_folder(folder, config, resume, overwrite=overwrite):
         job.claim()
         _check_lengths(folder, architecture)
-        # First, so that a training that is resumed knows what it is of.
+        # This comes first, so that a resumed training knows its data.
         architecture.save(folder / ARCHITECTURE)
         _train(job, architecture, Stage.TRAIN)
         return TrainRunResult(
@@ -179,7 +179,7 @@ def evaluate(
     device: str = "cpu",
     observer: Observer | None = None,
 ) -> EvaluationResult:
-    """Test trained prompts on the full test set of their task, or of another with its classes."""
+    """Test trained prompts on the full test set of their task, or of another of its classes."""
     trained = load_prompts(prompts)
     name = task or own_task(trained.metadata)
     tested = load_task(name)
@@ -192,12 +192,12 @@ def evaluate(
 
 
 def record_search(config: RunConfig, result: SearchResult, folder: Path, **more: object) -> None:
-    """Write what a search found, after which :func:`run` goes on with the training.
+    """Write the result of a search; :func:`run` then goes on with the training.
 
     Parameters
     ----------
     more
-        Fields of :class:`~dpl_nas.runs.result.SearchRecord`, such as where the search took place.
+        Further fields of :class:`~dpl_nas.runs.result.SearchRecord`, such as the search's place.
     """
     _draw(config, result, folder)
     _list(result, folder)
@@ -210,12 +210,12 @@ def record_search(config: RunConfig, result: SearchResult, folder: Path, **more:
         }
     )
     write_record(folder / SEARCH, record)
-    # Last: where it is there, the search is complete.
+    # This comes last: if the file is there, the search is complete.
     result.architecture.save(folder / ARCHITECTURE)
 
 
 class _Clock:
-    """Seconds by stage, kept in a file so that a resumed run counts all its parts."""
+    """The seconds by stage, kept in a file so that a resumed run counts all its parts."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / SECONDS
@@ -239,10 +239,10 @@ class _Clock:
 
 
 def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:
-    """A run that is known not to ask for too much, on images that can be read."""
+    """Prepare a run: its numbers are checked, and its images can be read."""
     observer = observer or Observer()
     task = load_task(config.task)
-    # Bad numbers are told before the seconds that weights take.
+    # Bad numbers are found before the weights are loaded, which takes seconds.
     seen = few_shot_split(task, config.shots, config.seed).shots
     search = config.strategy.search
     if searches:
@@ -260,7 +260,7 @@ def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches
 
 
 def _check_lengths(folder: Path, architecture: Architecture) -> None:
-    """Complain if what ``folder`` holds is about other lengths, or still searching for them."""
+    """Raise an error if ``folder`` has other lengths, or a search that is not complete."""
     file = folder / ARCHITECTURE
     if file.exists():
         if load_architecture(file).key != architecture.key:
@@ -281,7 +281,7 @@ def _search(job: _Job) -> tuple[Architecture, SearchRecord]:
             f"{folder} holds the training of given lengths, not a search: use another folder"
         )
     if not (folder / ARCHITECTURE).exists():
-        # NNI takes seconds to import: a resumed run that has searched does not need it.
+        # NNI takes seconds to import, and a resumed run that has searched does not need it.
         from dpl_nas.strategy import make_strategy
 
         result = make_strategy(config.strategy).search(
@@ -301,7 +301,7 @@ def _search(job: _Job) -> tuple[Architecture, SearchRecord]:
 
 
 def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
-    """The manual design, searched with as much as the search spent where there are limits."""
+    """The manual design; with limits, it is searched with as much as the search has spent."""
     config = job.config
     if not config.space.limits:
         return config.space.uniform(config.evaluate.uniform_length)
@@ -338,7 +338,7 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
 
 
 def _list(result: SearchResult, folder: Path) -> None:
-    """Every trial, the best first, and which are on the front of accuracy against vectors."""
+    """All trials, the best first, with those on the front of accuracy against vectors marked."""
     if not result.evaluations:
         return
     ranked = {each.number for each in result.ranking}
@@ -378,7 +378,7 @@ def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompt
 def _test(
     job: _Job, designs: dict[str, tuple[Architecture, Classifier]], *, with_zero_shot: bool
 ) -> dict[str, TestResult]:
-    """Tests of all designs, and of zero-shot CLIP, on the full test set."""
+    """Test all designs and zero-shot CLIP on the full test set."""
     task, backbone = job.problem.task, job.problem.backbone
     classifiers = {name: classifier for name, (_, classifier) in designs.items()}
     lengths = {name: architecture.lengths for name, (architecture, _) in designs.items()}

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_alphas", "plot_architecture"]
 
-#: Panels side by side for one tower.
+#: The most panels side by side for one tower.
 _COLUMNS = 4
 
 
 @literal_text
 def plot_architecture(architecture: Architecture, path: Path, title: str = "") -> None:
-    """Bars of context length by layer, a panel a tower, with the number at each bar.
+    """Draw bars of context length by layer, a panel a tower, with the number at each bar.
 
     Parameters
     ----------
     title
-        The headline; the space and the number of vectors by default.
+        Headline; the space and the number of vectors by default.
 
     Raises
     ------
@@ -74,20 +74,20 @@ def plot_alphas(
     path: Path,
     found: Architecture | None = None,
 ) -> None:
-    """Probabilities of the candidates over the epochs of a search, a panel a layer.
+    """Draw the probabilities of the candidates over the epochs of a search, a panel a layer.
 
-    The final choice is drawn thick and named in the panel's title, beside the most likely length
-    where a shortlist has chosen another. Below: the validation
-    accuracy of the choice, and how undecided the layers are (mean entropy, 1 = undecided).
+    The final choice is drawn thick and named in the panel's title, with the most likely length if
+    a shortlist has chosen another. The panels below show the validation accuracy of the choice,
+    and the mean entropy of the layers (1 = undecided).
 
     Parameters
     ----------
     records
-        The lines of ``alphas.jsonl``.
+        Lines of ``alphas.jsonl``.
     lengths
-        The candidate lengths of each tower, in the order of the logits.
+        Candidate lengths of each tower, in the order of the logits.
     found
-        The final choice; the most likely lengths of the last record by default.
+        Final choice; by default the most likely lengths of the last record.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _layers(records: Sequence[Mapping[str, Any]], tower: str) -> list[str]:
 
 
 def _shade(length: int, longest: int) -> float:
-    # The palest tenth of the map would vanish on white.
+    # The palest tenth of the colour map could not be seen on white.
     return 0.1 + 0.9 * length / max(longest, 1)
 
 

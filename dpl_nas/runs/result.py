@@ -1,4 +1,4 @@
-"""What a run says: typed here, JSON on disk."""
+"""The results of runs: types here, JSON on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
     "write_record",
 ]
 
-#: Results of other numbers mean something else.
+#: Number of the layout: results of other numbers mean something else.
 _SCHEMA = 1
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -37,21 +37,21 @@ Lengths = dict[Tower, tuple[int, ...]]
 
 
 class _Result(Frozen):
-    """A result that is read by people and programs, so its layout has a number."""
+    """A result for people and programs; its layout has a number."""
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     schema_number: int = Field(default=_SCHEMA, alias="schema", ge=_SCHEMA, le=_SCHEMA)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Plain values for JSON."""
         return self.model_dump(mode="json")
 
 
 class TestResult(Frozen):
-    """A test on the full test set: shares in 0..1 over ``images``, and what was tested."""
+    """A test on the full test set: the design, and shares in 0..1 over ``images`` images."""
 
-    # pytest would take it for a test.
+    # Without this, pytest would take the class for a test.
     __test__ = False
 
     accuracy: Share
@@ -61,7 +61,7 @@ class TestResult(Frozen):
 
     @classmethod
     def of(cls, metrics: Metrics, lengths: Mapping[Tower, tuple[int, ...]]) -> Self:
-        """What was measured of a design with these lengths."""
+        """Make the result of the test of a design with these lengths."""
         return cls(
             accuracy=metrics.accuracy,
             macro_f1=metrics.macro_f1,
@@ -71,12 +71,12 @@ class TestResult(Frozen):
 
     @property
     def vectors(self) -> int:
-        """Context vectors of all layers together."""
+        """Number of context vectors of all layers together."""
         return sum(map(sum, self.lengths.values()))
 
 
 class _Head(_Result):
-    """What was run, and which lengths came of it."""
+    """The fields that all runs share: the configuration and the lengths."""
 
     task: str
     space: str
@@ -106,13 +106,14 @@ class RunResult(_Head):
     Attributes
     ----------
     test
-        ``found``; and, beside it, ``manual`` for the manual design and ``zero_shot``.
+        Tests by name: ``found``, ``manual`` for the manual design, and ``zero_shot``.
     validation_accuracy
-        Of the found lengths, a share in 0..1; ``None`` where the strategy chose without.
+        Validation accuracy of the found lengths, a share in 0..1; ``None`` if the strategy
+        measured none.
     seconds
         Wall-clock time by stage, over all resumed parts.
     notes
-        Sentences on what a reader should know, and would not see in the numbers.
+        Sentences on what a reader should know and the numbers do not show.
     """
 
     test: dict[str, TestResult]
@@ -123,20 +124,20 @@ class RunResult(_Head):
 
 
 class SearchRunResult(_Head):
-    """A search alone."""
+    """The result of a search alone."""
 
     search: SearchRecord
     notes: tuple[str, ...] = ()
 
 
 class TrainRunResult(_Head):
-    """A training alone, and where its prompts are."""
+    """The result of a training alone, with the path of its prompts."""
 
     prompts: str
 
 
 class EvaluationResult(_Result):
-    """A test of trained prompts."""
+    """The result of a test of trained prompts."""
 
     task: str
     prompts: str
@@ -144,14 +145,14 @@ class EvaluationResult(_Result):
 
 
 class SearchRecord(SearchSummary):
-    """``search.json``: how the lengths were found, and what that took on this machine.
+    """``search.json``: how the lengths were found, and the cost on this machine.
 
     Attributes
     ----------
     seconds
-        Wall-clock time.
+        Wall-clock time of the search.
     peak_bytes
-        The most memory that one of its processes held.
+        Peak memory of one of its processes.
     """
 
     seconds: float
@@ -159,7 +160,7 @@ class SearchRecord(SearchSummary):
 
     @property
     def summary(self) -> SearchSummary:
-        """Without what the machine decides."""
+        """The fields that do not depend on the machine."""
         return SearchSummary.model_validate(
             {name: getattr(self, name) for name in SearchSummary.model_fields}
         )
@@ -169,12 +170,12 @@ Record = TypeVar("Record", bound=Frozen)
 
 
 def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
-    """What :func:`write_record` wrote.
+    """Read a result that :func:`write_record` wrote.
 
     Parameters
     ----------
     remedy
-        What to do if it is damaged, such as "remove it to start afresh".
+        Advice if the file is damaged, such as "remove it to start afresh".
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is searched: backbones, towers and lengths, their limits, and the architectures within."""
+"""Search spaces: backbones, towers and lengths, their limits, and their architectures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One context length for every searched layer."""
+"""An architecture: one context length for every searched layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Architecture", "label_of", "load_architecture"]
 
 
 def label_of(tower: Tower, layer: int) -> str:
-    """What a layer is called: ``image/0`` and so on."""
+    """Return the label of a layer, such as ``image/0``."""
     return f"{tower}/{layer}"
 
 
@@ -31,7 +31,7 @@ class Architecture(Frozen):
     layers
         The searched layers of each tower.
     lengths
-        For each tower, one context length a searched layer, in the order of ``layers``.
+        Context lengths of each tower, one per searched layer, in the order of ``layers``.
     """
 
     space: str
@@ -57,41 +57,41 @@ class Architecture(Frozen):
 
     @property
     def key(self) -> tuple[tuple[Tower, tuple[int, ...]], ...]:
-        """What tells the architectures of one space apart, whatever the order of the towers."""
+        """A key that is unique within a space and does not depend on the order of the towers."""
         return tuple(sorted(self.lengths.items()))
 
     @property
     def vectors(self) -> int:
-        """Context vectors in all."""
+        """Number of context vectors in all."""
         return sum(sum(lengths) for lengths in self.lengths.values())
 
     def items(self) -> Iterator[tuple[Tower, int, int]]:
-        """Tower, layer and length, one by one."""
+        """Yield tower, layer and length, one by one."""
         for tower, layers in self.layers.items():
             for layer, length in zip(layers, self.lengths[tower], strict=True):
                 yield tower, layer, length
 
     def by_label(self) -> dict[str, int]:
-        """Lengths by label: ``{"image/0": 4, ...}``."""
+        """Return lengths by label: ``{"image/0": 4, ...}``."""
         return {label_of(tower, layer): length for tower, layer, length in self.items()}
 
     def plain_lengths(self) -> dict[str, list[int]]:
-        """Lengths by tower as plain values for JSON."""
+        """Return lengths by tower as plain values for JSON."""
         return {tower: list(lengths) for tower, lengths in self.lengths.items()}
 
     def describe(self) -> str:
-        """One line: ``image 0 4 2 ... | text 6 0 1 ...``."""
+        """Return one line: ``image 0 4 2 ... | text 6 0 1 ...``."""
         return " | ".join(
             f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in self.lengths.items()
         )
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, atomically."""
+        """Write the architecture as JSON, atomically."""
         write_json(Path(path), self.model_dump(mode="json"))
 
 
 def load_architecture(path: str | Path | Architecture) -> Architecture:
-    """An architecture from the JSON that :meth:`Architecture.save` writes; one as it is.
+    """Load an architecture from a file of :meth:`Architecture.save`; return a given one as is.
 
     Raises
     ------

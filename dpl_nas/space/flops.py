@@ -1,4 +1,4 @@
-"""What context vectors cost when images are classified, counted from the backbone's sizes."""
+"""FLOPs of context vectors when images are classified, from the backbone's sizes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["TowerSize", "flops_per_vector", "image_tower_size", "plain_flops"]
 
 
 class TowerSize(Frozen):
-    """What decides the FLOPs of a transformer tower.
+    """The sizes that decide the FLOPs of a transformer tower.
 
     Attributes
     ----------
     layers
-        Pre-norm blocks.
+        Number of pre-norm blocks.
     tokens
-        Of one sequence; of an image the patches and the class token.
+        Number of tokens per sequence; for an image, the patches and the class token.
     width, mlp_width
-        Of the hidden tokens, and of the layer between the two of each MLP.
+        Width of the hidden tokens, and of the hidden layer of each MLP.
     """
 
     layers: int
@@ -34,7 +34,7 @@ _MINI_CLIP = TowerSize(layers=12, tokens=17, width=96, mlp_width=384)
 
 
 def flops_per_vector(size: TowerSize) -> int:
-    """FLOPs that one context vector at one layer adds to the forward pass of one sequence.
+    """Return the FLOPs that one context vector at one layer adds to one sequence's forward pass.
 
     ``4 * tokens * width``: each token's query meets one key more (``2 * width``), and one value
     more is weighed into each token (``2 * width``). As is usual, a multiplication and an
@@ -47,7 +47,7 @@ def flops_per_vector(size: TowerSize) -> int:
 
 
 def plain_flops(size: TowerSize) -> int:
-    """FLOPs of the blocks of a tower without context vectors, for one sequence.
+    """Return the FLOPs of a tower's blocks without context vectors, for one sequence.
 
     For each layer, ``8 * tokens * width ** 2`` for queries, keys, values and the output
     projection, ``4 * tokens ** 2 * width`` for the attention and
@@ -60,7 +60,7 @@ def plain_flops(size: TowerSize) -> int:
 
 
 def image_tower_size(model: str) -> TowerSize:
-    """The image tower of ``mini-clip`` or of a model of open_clip, without its weights.
+    """Return the image tower's sizes for ``mini-clip`` or a model of open_clip, without weights.
 
     Raises
     ------

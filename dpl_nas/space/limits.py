@@ -1,19 +1,21 @@
-"""What the context vectors of all layers may cost together."""
+"""Limits on the total cost of the context vectors of all layers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.io.validation import Frozen
 from dpl_nas.space.flops import flops_per_vector, image_tower_size
 from dpl_nas.space.towers import Tower
 
-__all__ = ["Limit", "LimitKey", "limit_of"]
+__all__ = ["LIMIT_KEYS", "Limit", "LimitKey", "limit_of"]
 
+#: The settings of a space that are limits; each is a field of :class:`~dpl_nas.space.Space`.
 LimitKey = Literal["max_context_vectors", "max_flops"]
+LIMIT_KEYS: tuple[LimitKey, ...] = get_args(LimitKey)
 
 
 _UNITS: dict[LimitKey, str] = {
@@ -23,7 +25,7 @@ _UNITS: dict[LimitKey, str] = {
 
 
 class Limit(Frozen):
-    """How much the context vectors of all layers may cost together.
+    """A limit on the total cost of the context vectors of all layers.
 
     Attributes
     ----------
@@ -32,7 +34,7 @@ class Limit(Frozen):
     most
         The largest cost that fits.
     per_vector
-        What one context vector costs, wherever it is in a tower.
+        Cost of one context vector by tower, the same at every layer.
     """
 
     key: LimitKey
@@ -41,18 +43,18 @@ class Limit(Frozen):
 
     @property
     def unit(self) -> str:
-        """What is counted, for people."""
+        """The unit of the cost, for messages."""
         return _UNITS[self.key]
 
     def cost(self, lengths: Mapping[Tower, Iterable[int]]) -> int:
-        """What all context vectors cost together."""
+        """Return the total cost of all context vectors."""
         return sum(self.per_vector[tower] * sum(part) for tower, part in lengths.items())
 
 
 def limit_of(
     key: LimitKey, most: float, backbone: BackboneConfig, towers: Iterable[Tower]
 ) -> Limit:
-    """The limit that a setting of a space stands for.
+    """Return the limit that a setting of a space defines.
 
     Raises
     ------

@@ -15,14 +15,14 @@ from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
-from dpl_nas.space.limits import Limit, LimitKey, limit_of
+from dpl_nas.space.limits import LIMIT_KEYS, Limit, limit_of
 from dpl_nas.space.towers import TOWERS, Tower
 
 __all__ = ["Space", "TowerSpace", "choices_of", "load_space", "space_problems"]
 
 
 class TowerSpace(Frozen):
-    """What is searched in one tower.
+    """The searched layers and lengths of one tower.
 
     Attributes
     ----------
@@ -37,12 +37,12 @@ class TowerSpace(Frozen):
 
 
 class Space(Frozen):
-    """Context lengths by layer and tower, of one backbone, perhaps with limits.
+    """A search space: context lengths by layer and tower of one backbone, with optional limits.
 
     Attributes
     ----------
     name
-        What runs and architectures call it.
+        Name of the space in runs and architectures.
     backbone
         The frozen CLIP.
     towers
@@ -51,7 +51,7 @@ class Space(Frozen):
         Whether, in a supernet, a candidate of length c uses the first c vectors of the
         longest one (nested), rather than c vectors of its own as published.
     max_context_vectors
-        How many context vectors all layers of both towers may have together.
+        Largest total number of context vectors over all layers of both towers.
     max_flops
         FLOPs that the context vectors may add to classifying one image, with all that depends
         on no image computed once: class features, and keys and values of context vectors. So a
@@ -66,10 +66,10 @@ class Space(Frozen):
     max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
     max_flops: Annotated[Number, Field(ge=0, le=1e18)] | None = None
 
-    @field_validator("max_context_vectors", "max_flops")
+    @field_validator(*LIMIT_KEYS)
     @classmethod
     def _met_by_some(cls, most: float | None, info: ValidationInfo) -> float | None:
-        # Other keys that are not valid are absent here, and complained of themselves.
+        # Other invalid keys are absent here; their own errors are reported.
         if most is None or not {"backbone", "towers"} <= set(info.data):
             return most
         towers: dict[Tower, TowerSpace] = info.data["towers"]
@@ -123,15 +123,15 @@ class Space(Frozen):
     @property
     def limits(self) -> tuple[Limit, ...]:
         """None, one or two, each of which must hold."""
-        settings: tuple[tuple[LimitKey, float | None], ...] = (
-            ("max_context_vectors", self.max_context_vectors),
-            ("max_flops", self.max_flops),
-        )
         return tuple(
             limit_of(key, most, self.backbone, self.towers)
-            for key, most in settings
-            if most is not None
+            for key in LIMIT_KEYS
+            if (most := getattr(self, key)) is not None
         )
+
+    def without_limits(self) -> Space:
+        """The same space, in which every architecture fits."""
+        return self.model_copy(update=dict.fromkeys(LIMIT_KEYS))
 
     def labels(self) -> Iterator[tuple[str, Tower, int]]:
         """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
@@ -141,7 +141,7 @@ class Space(Frozen):
 
     @property
     def size(self) -> int:
-        """How many architectures there are, whether or not they fit the limits.
+        """Number of architectures, whether or not they fit the limits.
 
         :func:`dpl_nas.space.fitting.count` counts those that do.
         """
@@ -216,12 +216,12 @@ class Space(Frozen):
         return self.architecture({label: chosen[tower] for label, tower, _ in self.labels()})
 
     def check(self, architecture: Architecture) -> None:
-        """Complain unless ``architecture`` belongs to this space.
+        """Raise an error unless ``architecture`` belongs to this space and fits its limits.
 
         Raises
         ------
         ArchitectureError
-            If it was made for another space, has a length that is not in this one, or exceeds
+            If it belongs to another space, has a length that is not in this one, or exceeds
             a limit.
         """
         if architecture.space_id != self.id:
@@ -252,7 +252,7 @@ class Space(Frozen):
 
 
 def load_space(name_or_path: str | Path | Space) -> Space:
-    """A packaged search space by name, or one from a YAML file; a space as it is.
+    """Load a packaged search space by name, or one from a YAML file; return a space as is.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def load_space(name_or_path: str | Path | Space) -> Space:
 
 
 def space_problems(name_or_path: str | Path) -> list[str]:
-    """Every problem of a search space, one sentence each; none if it is valid.
+    """Return every problem of a search space, one sentence each; none if it is valid.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def space_problems(name_or_path: str | Path) -> list[str]:
 
 
 def choices_of(name_or_path: str | Path) -> Space | None:
-    """Only backbone, layers and lengths of a space, whatever else its file says.
+    """Load only backbone, layers and lengths of a space, ignoring other keys.
 
     ``None`` if these are not valid.
 

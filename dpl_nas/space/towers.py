@@ -8,5 +8,5 @@ __all__ = ["TOWERS", "Tower"]
 
 Tower = Literal["image", "text"]
 
-#: In the order in which they are listed, drawn and printed everywhere.
+#: The order in which towers are listed, drawn and printed everywhere.
 TOWERS: tuple[Tower, ...] = get_args(Tower)

@@ -39,7 +39,7 @@ __all__ = [
     "make_strategy",
 ]
 
-#: Where the names live that are no strategy of ours.
+#: Modules of the names that are no built-in strategies.
 _HOMES = {
     "EpochRecord": "result",
     "Found": "base",
@@ -52,7 +52,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # NNI takes seconds to import: only who searches waits for it.
+    # NNI takes seconds to import, so it is imported only for a search.
     from importlib import import_module
 
     from dpl_nas.config import STRATEGIES

@@ -31,16 +31,16 @@ __all__ = ["Found", "Strategy"]
 
 @dataclass(frozen=True)
 class Found:
-    """What a strategy found, where that is more than its best trial.
+    """The choice of a strategy, if it is more than its best trial.
 
     Attributes
     ----------
     architecture
-        ``None`` for the best trial's.
+        Chosen architecture; ``None`` for that of the best trial.
     records
-        Of the epochs of a supernet.
+        Records of a supernet, one an epoch.
     stopped_by
-        By what rule the search ended, if not by the budget.
+        Rule that ended the search, if it was not the budget.
     """
 
     architecture: Architecture | None = None
@@ -49,7 +49,7 @@ class Found:
 
 
 class SearchOptions(TypedDict, total=False):
-    """How a problem is searched: see :meth:`Strategy.search`."""
+    """The options of a search: see :meth:`Strategy.search`."""
 
     objective: Objective
     jobs: int
@@ -62,7 +62,7 @@ class SearchOptions(TypedDict, total=False):
 
 
 class ProblemAndSearchOptions(SearchOptions, total=False):
-    """What the problem is besides, where it is not given as one."""
+    """The options of a search of a space and a task, which include those of the problem."""
 
     shots: int
     seed: int
@@ -74,29 +74,29 @@ class ProblemAndSearchOptions(SearchOptions, total=False):
 class Strategy(ABC):
     """Searches the context lengths of a space.
 
-    A subclass writes :meth:`explore`; budget, ledger, resume and failures are seen to here. A
-    configured value: :meth:`search` may be called again and again.
+    A subclass writes :meth:`explore`; this class handles budget, ledger, resume and failures.
+    A strategy only holds settings: :meth:`search` may be called again and again.
 
     Attributes
     ----------
     name
-        What results call it.
+        Name of the strategy in results.
     Settings
-        The type of its settings.
+        Type of its settings.
     default_budget
-        Where none is given; ``None`` for a strategy that ends by itself.
+        Budget if none is given; ``None`` for a strategy that ends by itself.
     plans
-        Whether the whole budget decides what comes first, as it does for the epochs of a
-        supernet. Then a search does not go on with another budget; others may be given more.
+        Whether already the first steps depend on the whole budget, as with the epochs of a
+        supernet. Then a search does not go on with another budget; other searches may.
     """
 
     name: str = "own"
     Settings: ClassVar[type[SearchSettings]] = SearchSettings
     default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
     plans: ClassVar[bool] = False
-    #: What observers are told that trials are.
+    #: Name of the stage of trials that observers are told.
     stage: str = Stage.SEARCH
-    #: Whether several devices can share its batches.
+    #: Whether several devices can share the batches of its supernet.
     shares_batches: ClassVar[bool] = False
 
     settings: SearchSettings
@@ -105,7 +105,7 @@ class Strategy(ABC):
         self.settings = validate(self.Settings, settings, type(self).__name__, ConfigError)
 
     def __repr__(self) -> str:
-        # What was left at its default says nothing.
+        # Settings that have their default are left out.
         changed = self.settings.model_dump(mode="json", exclude_defaults=True)
         told = ", ".join(f"{key}={value!r}" for key, value in changed.items())
         return f"{type(self).__name__}({told})"
@@ -117,7 +117,7 @@ class Strategy(ABC):
         Returns
         -------
         Found or None
-            The choice; ``None`` for the best of all that ``search`` evaluated.
+            The choice; ``None`` for the best architecture that ``search`` evaluated.
         """
 
     @overload
@@ -146,35 +146,37 @@ class Strategy(ABC):
         Parameters
         ----------
         problem
-            What is searched (:class:`~dpl_nas.training.Problem`).
+            Problem to search (:class:`~dpl_nas.training.Problem`).
         budget
-            What may be spent, also as ``20-trials``; the strategy's own default if not given.
+            Budget, or its text such as ``20-trials``; by default that of the strategy.
         space, task
-            Themselves, or names or paths.
+            Space and task, or their names or paths.
         shots, seed
-            Images a class, and which. With ``validation: split`` they are all that is seen.
+            Number of images a class, and the seed of their draw. With ``validation: split`` the
+            search sees no others.
         train
-            The recipe that architectures are trained with.
+            Recipe that architectures are trained with.
         backbone, device
-            A loaded backbone, or where to load that of the space.
+            Loaded backbone, or device to load the backbone of the space to.
         objective
-            ``pareto`` looks for the front of validation accuracy against context vectors,
-            :attr:`SearchResult.front`; the architecture is its most accurate one all the same.
+            Goal of the search. ``pareto`` looks for the front of validation accuracy against
+            context vectors, :attr:`SearchResult.front`; the found architecture is still its most
+            accurate one.
         jobs
-            Trials side by side, each in a process of its own.
+            Number of trials side by side, each in its own process.
         workers
-            Where trials run instead, such as on the machines of a cluster.
+            Workers that run the trials instead, such as the machines of a cluster.
         max_failed
-            The share of trials that may fail.
+            Share of trials that may fail.
         folder
-            Where the ledger and states go; a search that was interrupted there goes on and
+            Folder of the ledger and of states; a search that was interrupted there goes on and
             ends as it would have.
         observer
-            Who is told of the progress.
+            Observer that is told of the progress.
         devices
-            GPUs, or processes on the CPU, that share every batch of a supernet.
+            Number of GPUs, or of processes on the CPU, that share every batch of a supernet.
         ranks
-            Which of them this is; ``devices`` sees to it.
+            Rank of this process among them; set by ``devices``.
 
         Raises
         ------
@@ -199,7 +201,7 @@ class Strategy(ABC):
     def _search_shared(
         self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted
     ) -> SearchResult:
-        """The search of several processes that share every batch."""
+        """Search in several processes that share every batch."""
         if not self.shares_batches:
             raise ConfigError(
                 f"devices={wanted.devices} is for strategies that train a supernet with "
@@ -226,7 +228,7 @@ class Strategy(ABC):
             ),
         )
         split = trials.split
-        # One process keeps the ledger for all.
+        # One process keeps the ledger for all of them.
         first = wanted.ranks.first
         with TrialEngine(
             trials,
@@ -279,12 +281,12 @@ class Strategy(ABC):
             )
 
     def _explore(self, search: Search) -> Found:
-        """What :meth:`explore` found, which may be a user's."""
+        """The choice of :meth:`explore`, which a user may have written."""
         try:
             with sigterm_kept():
                 found = self.explore(search)
         except SystemExit as error:
-            # Lightning makes one of Ctrl-C, and another kind of SIGTERM.
+            # Lightning raises exceptions of its own for Ctrl-C and for SIGTERM.
             if isinstance(error.__context__, KeyboardInterrupt) or type(error) is not SystemExit:
                 raise
             raise StrategyError(
@@ -299,7 +301,7 @@ class Strategy(ABC):
         return found or Found()
 
     def _nothing(self, engine: TrialEngine) -> str:
-        """Why there is no result."""
+        """The error that says why there is no result."""
         if engine.evaluations:
             return f"every trial failed; the last one: {engine.evaluations[-1].error}"
         if engine.stopped_by is StopReason.SECONDS:
@@ -317,7 +319,7 @@ class Strategy(ABC):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """How a problem is searched: the options of :meth:`Strategy.search`."""
+    """The options of :meth:`Strategy.search` for a problem."""
 
     objective: Objective = "accuracy"
     jobs: int = 1
@@ -342,7 +344,7 @@ def _understood(
     folder: str | Path | None = None,
     **options: Any,
 ) -> tuple[Problem, SearchBudget | None, _Wanted]:
-    """The problem, the budget and the options of a call of :meth:`Strategy.search`."""
+    """Sort the arguments of :meth:`Strategy.search` into problem, budget and options."""
     rest = list(subject)
     if rest and isinstance(rest[0], Problem):
         problem = rest.pop(0)
@@ -368,7 +370,7 @@ def _understood(
     try:
         return problem, budget, _Wanted(folder=where, **options)
     except TypeError as error:
-        # Python says which option it does not know.
+        # Python's error names the unknown option.
         raise ConfigError(f"search: {str(error).partition('() ')[2]}") from None
 
 
@@ -383,7 +385,7 @@ def _search_there(
     ranks: Ranks,
     observer: Observer | None = None,
 ) -> SearchResult:
-    """A search in another process, into which NNI's strategies do not go."""
+    """Search in another process; NNI's strategies cannot be sent to it, so it makes its own."""
     strategy = kind(**settings)
     wanted = replace(wanted, observer=observer, ranks=ranks)
     return strategy._search_alone(problem.on(backbone), budget or kind.default_budget, wanted)  # noqa: SLF001

@@ -34,16 +34,16 @@ __all__ = ["DARTS", "AlphaModule"]
 class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     """First-order DARTS (Liu et al. 2019) over the context lengths of a space.
 
-    A configured value: :meth:`search` may be called again and again. As an NNI strategy it can
-    also be called as ``strategy(model_space, engine)``.
+    A strategy only holds settings: :meth:`search` may be called again and again. As an NNI
+    strategy it can also be called as ``strategy(model_space, engine)``.
 
-    The supernet takes as many epochs as its settings say and the budget leaves room for beside
-    the ``shortlist``. An epoch costs its alpha steps and its prompt steps.
+    The supernet is trained for the epochs of its settings, or for fewer if the budget does not
+    cover them and the ``shortlist``. An epoch costs its alpha steps and its prompt steps.
 
     Parameters
     ----------
     **settings
-        Those of :class:`~dpl_nas.config.DartsSettings`.
+        Fields of :class:`~dpl_nas.config.DartsSettings`.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     def __init__(self, **settings: Any) -> None:
         Strategy.__init__(self, **settings)
         self.seed = 1
-        # What NNI's classes count from is the first epoch of this process.
+        # NNI's classes count from the first epoch of this process.
         self.done = 0
         NniDarts.__init__(
             self,
@@ -90,9 +90,9 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         settings = settings.model_copy(update={"epochs": epochs})
         progress = self._searched(search, supernet, settings)
         chosen = search.space.architecture(progress.records[-1].choice)
-        # Where there were fewer epochs than set, it was the budget.
+        # If there were fewer epochs than set, the budget ended the search.
         stopped_by = progress.stopped_by if epochs == self.settings.epochs else None
-        # The others have helped to train the supernet; trials are the first process's.
+        # Other processes only help to train the supernet; the first process runs the trials.
         if settings.shortlist and search.ranks.first:
             search.evaluate(self._shortlist(search, chosen, progress.records[-1]))
         if search.engine.evaluations:
@@ -100,7 +100,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         return Found(chosen, tuple(progress.records), stopped_by)
 
     def _cost(self, supernet: Supernet, epoch: int) -> Cost:
-        """Prompt steps and, after the warm-up, as many alpha steps."""
+        """The steps of an epoch: prompt steps and, after the warm-up, as many alpha steps."""
         settings = self.settings
         alpha_steps = 0 if epoch < settings.warmup_epochs else supernet.steps_an_epoch
         return Cost(
@@ -129,7 +129,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 search.ranks,
                 search.engine.settings.images,
             )
-            # 0 would mean nothing is left to do, and Lightning would complain about it.
+            # With 0 nothing would be left to do, and Lightning would warn about it.
             epochs = max(settings.epochs - progress.done, 1)
             trainer = supernet_trainer(search.backbone, epochs, [progress])
             batches = SearchBatches(
@@ -152,7 +152,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         return progress
 
     def _fresh(self, search: Search, settings: DartsSettings, done: int) -> DARTS:
-        """NNI's strategies hold the state of one search and cannot be run again."""
+        """A fresh NNI strategy: each holds the state of one search and cannot be run again."""
         run = type(self)(**settings.model_dump())
         run.seed = search.seed
         run.done = done
@@ -163,7 +163,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     def _shortlist(
         self, search: Search, chosen: Architecture, record: EpochRecord
     ) -> list[Architecture]:
-        """The choice, then others: for the front under smaller limits, else by probability."""
+        """The choice, then others: for the front within smaller limits, else by probability."""
         scores = {label: log_softmax(logits) for label, logits in record.alpha.items()}
         found = {chosen: None}
         if search.objective == "pareto":
@@ -187,7 +187,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 known=found,
             )
             found |= dict.fromkeys(others)
-            # Where the alphas are decided, there is little else to draw.
+            # If the alphas are decided, hardly anything else is drawn.
             if not others:
                 temperature *= 1.5
         return list(found)[: self.settings.shortlist]
@@ -195,7 +195,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     # What follows is NNI's interface.
 
     def configure_oneshot_module(self, training_module: Any) -> DartsLightningModule:
-        """NNI's search module, with this strategy's optimizer of the alphas."""
+        """Make NNI's search module, with this strategy's optimizer of the alphas."""
         return AlphaModule(
             training_module,
             settings=self.settings.alphas,
@@ -203,7 +203,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         )
 
     def mutate_model(self, model: PromptSpace) -> PromptSpace:
-        """Make the supernet; its alphas start as ``init_sd`` * randn, by the seed alone."""
+        """Make the supernet; its alphas start as ``init_sd`` * randn, which the seed decides."""
         with torch.random.fork_rng(devices=[]):
             # NNI draws alphas from the global generator; they are drawn afresh below.
             result: PromptSpace = super().mutate_model(model)
@@ -215,7 +215,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         return result
 
     def train_dataloader(self, train_dataloader_fn: Any, val_dataloader_fn: Any) -> Any:
-        """Paired batches of our own, or NNI's pairing of two loaders."""
+        """The paired batches of this package, or NNI's pairing of two loaders."""
         train = train_dataloader_fn()
         if isinstance(train, SearchBatches):
             return train
@@ -247,7 +247,7 @@ class AlphaModule(DartsLightningModule):  # type: ignore[misc]
         return list(found)
 
     def configure_architecture_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, whose betas and weight decay NNI hard-codes."""
+        """Make the Adam of the alphas; NNI's has fixed betas and weight decay."""
         return torch.optim.Adam(
             self.arch_parameters(),
             lr=self._alphas.lr,
@@ -256,11 +256,11 @@ class AlphaModule(DartsLightningModule):  # type: ignore[misc]
         )
 
     def log_probs(self, probs: Any) -> None:
-        """Nothing: it would copy every probability to the host; epochs are logged by us."""
+        """Do nothing: logging would copy every probability to the host. Records have the epochs."""
 
 
 def spread(most: int, count: int) -> list[int]:
-    """Up to ``count`` numbers of vectors below ``most``, from many to few, evenly in ratio."""
+    """Up to ``count`` numbers of vectors below ``most``, falling by an equal ratio."""
     found: list[int] = []
     for step in range(1, count):
         vectors = round(most ** (1 - step / count)) if most > 1 else 0

@@ -25,12 +25,12 @@ class Evolution(Strategy):
     settings: EvolutionSettings
 
     def explore(self, search: Search) -> None:
-        """Evolve."""
+        """Search by NNI's evolution."""
         run_nni(_FittingEvolution(search, self.settings), search)
 
 
 class _FittingEvolution(RegularizedEvolution):  # type: ignore[misc]
-    """NNI draws each layer of a child for itself, and hardly any child of a full limit fits."""
+    """NNI's evolution with children that fit: if each layer is drawn alone, hardly any does."""
 
     def __init__(self, search: Search, settings: EvolutionSettings) -> None:
         super().__init__(

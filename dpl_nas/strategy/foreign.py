@@ -1,4 +1,4 @@
-"""Strategies of NNI's own, or of users, behind our interface."""
+"""Strategies of NNI or of users behind the interface of :class:`Strategy`."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Batch = tuple[Tensor, Tensor]
 
 
 def from_nni(strategy: NniStrategy, settings: SearchSettings | None = None) -> Strategy:
-    """A strategy of NNI behind our interface.
+    """A strategy of NNI behind the interface of :class:`Strategy`.
 
     A multi-trial strategy trains architectures one by one, within the budget. A one-shot strategy
     trains a supernet (with the recipe of :class:`~dpl_nas.config.SupernetSettings`); what it
     exports is projected onto the limits of the space.
 
-    Each search begins with a copy of ``strategy`` as it is now, whose random generators are
-    started by the seed of the search: NNI starts those that were given no seed by chance.
+    Each search begins with a copy of ``strategy`` as it is now. The seed of the search starts the
+    random generators of the copy; without a seed NNI would start them at random.
     """
     kept = (settings or SearchSettings()).model_dump(mode="json")
     if isinstance(strategy, OneShotStrategy):
@@ -53,12 +53,12 @@ def from_nni(strategy: NniStrategy, settings: SearchSettings | None = None) -> S
 
 
 def _name(strategy: NniStrategy) -> str:
-    # The ledger tells searches apart by it.
+    # The ledger tells searches apart by this.
     return f"nni:{type(strategy).__module__}.{type(strategy).__qualname__}"
 
 
 def _begin(strategy: NniStrategy, search: Search) -> Any:
-    """A copy, with generators that the seed of the search decides."""
+    """Copy the strategy, with random generators that the seed of the search decides."""
     # A lock cannot be copied; two copies may share one.
     locks = {
         id(each): each
@@ -102,7 +102,7 @@ class _OneShot(Strategy):
 
     def explore(self, search: Search) -> Found:
         supernet = Supernet(search, self.settings)
-        # What a foreign strategy does in a step is its own: as much as the dearest of ours.
+        # The work of its step is not known: it counts as much as the dearest step of this package.
         steps = 2 * supernet.steps_an_epoch
         epochs = supernet.affordable_epochs(lambda _: steps, 0)
         settings = self.settings.model_copy(update={"epochs": epochs})
@@ -137,7 +137,7 @@ class _OneShot(Strategy):
 
 
 def _scores(search: Search, strategy: Any, sample: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Log probabilities where the strategy has them; else 0 for what it exports, -1 for others."""
+    """Log probabilities if the strategy has them; else 0 for what it exports, -1 for the rest."""
     module = getattr(strategy, "oneshot_module", None)
     probabilities = (
         module.export_probs() if module is not None and hasattr(module, "export_probs") else {}
@@ -156,14 +156,14 @@ def _scores(search: Search, strategy: Any, sample: Mapping[str, Any]) -> dict[st
 
 
 class _Module(SupernetModule):
-    """The loss, as the training and the validation step that NNI asks for."""
+    """The loss, as the training step and the validation step of NNI."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         del batch_idx
         images, labels = batch
         loss = self.step_loss(images, labels)
         if torch.is_grad_enabled() and not loss.requires_grad:
-            # A path without any vector: whoever asks for a gradient shall get zeros.
+            # The path has no vectors: its gradients are zeros.
             loss = loss + 0 * torch.stack([each.sum() for each in self.model.parameters()]).sum()
         return loss
 

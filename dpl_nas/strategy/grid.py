@@ -22,7 +22,7 @@ class Grid(Strategy):
     settings: GridSettings
 
     def explore(self, search: Search) -> None:
-        """Try all.
+        """Train and validate all architectures.
 
         Raises
         ------

@@ -19,14 +19,14 @@ __all__ = ["GumbelDARTS"]
 class GumbelDARTS(DARTS, NniGumbelDARTS):  # type: ignore[misc]
     """DARTS whose weights are drawn by the Gumbel softmax (Xie et al. 2019, SNAS).
 
-    Early, a high temperature mixes all candidates; later, each step is about one of them. The
-    noise of an epoch is decided by the seed, so that a resumed search draws it again. Choices
-    and records are those of softmax(alpha), without noise.
+    Early, a high temperature mixes all candidates; later, each step uses nearly one of them. The
+    seed decides the noise of an epoch, so a resumed search draws the same noise. Choices and
+    records are those of softmax(alpha), without noise.
 
     Parameters
     ----------
     **settings
-        Those of :class:`~dpl_nas.config.GumbelDartsSettings`.
+        Fields of :class:`~dpl_nas.config.GumbelDartsSettings`.
     """
 
     name = "gumbel_darts"
@@ -35,7 +35,7 @@ class GumbelDARTS(DARTS, NniGumbelDARTS):  # type: ignore[misc]
     settings: GumbelDartsSettings
 
     def configure_oneshot_module(self, training_module: Any) -> GumbelAlphaModule:
-        """NNI's search module, with noise of our own seeds."""
+        """Make NNI's search module, whose noise depends on the seed of the search."""
         settings = self.settings
         return GumbelAlphaModule(
             training_module,
@@ -70,12 +70,12 @@ class GumbelAlphaModule(AlphaModule):
         self._seed = seed
 
     def on_train_epoch_start(self) -> None:
-        """Before the first step of an epoch."""
+        """Set temperature and noise before the first step of an epoch."""
         epoch = self._epochs_before + self.trainer.current_epoch
         value = self._temperature.step(epoch, self._epochs)
         for module in self.modules():
             if isinstance(module, GumbelSoftmax):
                 module.tau = value
-        # The caller keeps the global generator of everybody else.
+        # The caller restores the global generator.
         torch.manual_seed(derive_seed(self._seed, "gumbel", epoch))
         super().on_train_epoch_start()

@@ -13,14 +13,15 @@ from dpl_nas.strategy.search import Search
 
 __all__ = ["Halving", "rungs"]
 
-#: Without a budget of steps: as many candidates as hyperparameter searches commonly start with.
+#: Number of candidates without a budget of steps, as is common in hyperparameter searches.
 _CANDIDATES = 81
 
 
 class Halving(Strategy):
-    """Many candidates for a few epochs, the best of them for more (Jamieson and Talwalkar 2016).
+    """Successive halving (Jamieson and Talwalkar 2016).
 
-    A training goes on where its last rung ended, so no epoch is paid for twice.
+    Many candidates are trained for a few epochs, and the best of them for more. A training goes
+    on where its last rung ended, so no epoch is paid for twice.
     """
 
     name = "halving"
@@ -29,7 +30,7 @@ class Halving(Strategy):
     settings: HalvingSettings
 
     def explore(self, search: Search) -> Found | None:
-        """Halve.
+        """Train candidates rung by rung.
 
         Raises
         ------
@@ -63,10 +64,10 @@ class Halving(Strategy):
 
 
 def rungs(first: int, eta: int, last: int) -> list[int]:
-    """Epochs at which candidates are compared: ``last``, and from ``first`` on times ``eta``.
+    """Epochs at which candidates are compared, from ``first`` or more up to ``last``.
 
-    Counted down from ``last``, so that the rungs are ``last / eta ** k``, rounded; none twice,
-    as nothing would have been learned from one to the other.
+    The rungs are ``last / eta ** k``, rounded. Each occurs once: between two equal ones nothing
+    would be learned.
     """
     found = [last]
     while max(1, first) <= (lower := round(last / eta ** len(found))) < found[-1]:
@@ -75,7 +76,7 @@ def rungs(first: int, eta: int, last: int) -> list[int]:
 
 
 def _cost(count: int, epochs: list[int], eta: int) -> int:
-    """Epochs that ``count`` candidates take over all rungs."""
+    """The total of epochs of ``count`` candidates over all rungs."""
     total, before = 0, 0
     for until in epochs:
         total += count * (until - before)
@@ -85,7 +86,7 @@ def _cost(count: int, epochs: list[int], eta: int) -> int:
 
 
 def _affordable(epochs: list[int], eta: int, most: float) -> int:
-    """The most candidates whose halving takes ``most`` epochs at most."""
+    """The most candidates whose halving takes at most ``most`` epochs."""
     if math.isinf(most):
         return _CANDIDATES
     low, high = 0, int(most) // epochs[0] + 1

@@ -1,4 +1,4 @@
-"""What people do by hand: the same length at all, the first or the last layers of towers."""
+"""Manual designs: the same length at all, the first or the last layers of towers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Manual"]
 class Manual(Strategy):
     """The best of the manual designs that fit, by validation.
 
-    Those that use most of the limit of context vectors come first, in random order where
-    they use as many, so that a small budget of trials goes to the most capable ones. For the
-    front of accuracy against vectors, the order is random altogether.
+    Designs that use most of the limit of context vectors come first, so that a small budget of
+    trials goes to the most capable ones. Designs with equally many vectors come in random order.
+    For the front of accuracy against vectors, the whole order is random.
     """
 
     name = "manual"
@@ -23,7 +23,7 @@ class Manual(Strategy):
     settings: ManualSettings
 
     def explore(self, search: Search) -> None:
-        """Try the designs."""
+        """Train and validate the designs."""
         designs = list(manual_designs(search.space).values())
         designs.append(search.space.uniform(0))
         search.rng("manual").shuffle(designs)

@@ -1,4 +1,4 @@
-"""A supernet trained one path a step, then searched by evolution."""
+"""A supernet that is trained one path a step, then searched by evolution."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OneShot(Strategy):
     uniformly from all that fit. Evolution then compares architectures by their validation
     accuracy with the supernet's vectors, and the best of them are trained and compared.
 
-    A candidate of the evolution costs its validation batches, as if they were training steps.
+    A candidate of the evolution costs its validation batches, counted as training steps.
     """
 
     name = "one_shot"
@@ -66,7 +66,7 @@ class OneShot(Strategy):
         """
         supernet = Supernet(search, self.settings)
         engine = search.engine
-        # Without a single candidate, and a single trial of one, there is no result.
+        # A result needs at least one candidate and one trial of it.
         shortlist = min(
             self.settings.shortlist * engine.trial_cost.steps,
             max(engine.trial_cost.steps, engine.steps_left / 2),
@@ -93,20 +93,20 @@ def _validation_cost(supernet: Supernet, settings: OneShotSettings) -> Cost:
 
 
 def train_supernet(search: Search, supernet: Supernet, settings: OneShotSettings) -> PromptedCLIP:
-    """The supernet, after its training."""
+    """Train the supernet and return it."""
     with quiet(), torch.random.fork_rng(devices=[]):
         model = PromptSpace(
             search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
         )
         progress = _Progress(search, supernet, settings)
-        # 0 would mean nothing is left to do, and Lightning would complain about it.
+        # With 0 nothing would be left to do, and Lightning would warn about it.
         left = max(settings.epochs - progress.done, 1)
         trainer = supernet_trainer(search.backbone, left, [progress], limit_val_batches=0)
         batches = EpochBatches(
             supernet.training, settings.batch_size, search.seed, lambda: progress.done
         )
         module = _PathModule(settings, supernet, progress)
-        # NNI asks for validation batches; the trainer takes none of them.
+        # NNI requires validation batches, but the trainer uses none.
         evaluator = Lightning(module, trainer, train_dataloaders=batches, val_dataloaders=batches)
         strategy = _FittingPaths(search.space, search.seed, progress)
         if progress.done < settings.epochs:
@@ -119,7 +119,7 @@ def train_supernet(search: Search, supernet: Supernet, settings: OneShotSettings
 
 
 class _Progress(pl.Callback):
-    """Saves the supernet after each epoch, pays for it, and tells."""
+    """Saves the supernet after each epoch, pays for the epoch, and tells observers."""
 
     def __init__(self, search: Search, supernet: Supernet, settings: OneShotSettings) -> None:
         self._search = search
@@ -138,7 +138,7 @@ class _Progress(pl.Callback):
         self._losses.append(loss)
 
     def restore(self, model: PromptSpace) -> None:
-        """Put the saved vectors into ``model``."""
+        """Load the saved vectors into ``model``."""
         self._saved.restore(model)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -148,7 +148,7 @@ class _Progress(pl.Callback):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Pay, save, tell."""
+        """Pay for the epoch, save the supernet, and tell observers."""
         now = time.perf_counter()
         self._pay(self.done, now - self._started)
         self._seconds += now - self._started
@@ -160,7 +160,7 @@ class _Progress(pl.Callback):
         self._search.observer.advance(Stage.SEARCH, self.done, {"loss": loss})
 
     def on_train_end(self, *_: Any) -> None:
-        """Tell."""
+        """Tell observers that the training has ended."""
         self._search.observer.end(Stage.SEARCH)
 
     def _pay(self, epoch: int, seconds: float) -> None:
@@ -175,7 +175,7 @@ class _PathModule(SupernetModule):
         self._progress = progress
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """The loss of one batch; ``None``, for no step, of an architecture without vectors."""
+        """The loss of one batch; ``None``, so no step, for an architecture without vectors."""
         del batch_idx
         images, labels = batch
         loss = self.step_loss(images, labels)
@@ -197,7 +197,7 @@ class _FittingPaths(RandomOneShot):  # type: ignore[misc]
 
 
 class _FittingPathModule(RandomSamplingLightningModule):  # type: ignore[misc]
-    """NNI draws each layer for itself; here a step's architecture is drawn as a whole."""
+    """NNI's module with whole draws: NNI draws each layer alone, here an architecture is drawn."""
 
     def __init__(self, training_module: Any, space: Space, seed: int, progress: _Progress) -> None:
         super().__init__(training_module)
@@ -214,14 +214,14 @@ class _FittingPathModule(RandomSamplingLightningModule):  # type: ignore[misc]
 
 
 class _Candidates:
-    """Architectures by what they reach with the supernet's vectors.
+    """Architectures and their scores with the supernet's vectors.
 
     Parameters
     ----------
     reserved
-        Steps of the budget that are not theirs.
+        Steps of the budget that candidates may not use.
     cost
-        Of one of them.
+        Cost of one candidate.
     """
 
     def __init__(
@@ -235,12 +235,12 @@ class _Candidates:
         self._scores: dict[Architecture, float] = {}
 
     def best(self, count: int) -> list[Architecture]:
-        """The best, the first of them first."""
+        """The best candidates, the best first."""
         ranked = sorted(self._scores.items(), key=lambda each: (-each[1], each[0].vectors))
         return [architecture for architecture, _ in ranked[:count]]
 
     def measure(self, architecture: Architecture) -> bool:
-        """Whether there was budget for it."""
+        """Measure a candidate; returns whether there was budget for it."""
         if architecture in self._scores:
             return True
         if self._search.engine.steps_left - self._reserved < self._cost.steps:
@@ -256,7 +256,7 @@ class _Candidates:
 def _evolve(
     search: Search, settings: OneShotSettings, candidates: _Candidates
 ) -> list[Architecture]:
-    """The best architectures by the supernet's vectors; the best first."""
+    """Search by evolution with the supernet's vectors; returns architectures, the best first."""
     space, rng = search.space, search.rng("one_shot/evolution")
     for _ in range(settings.population_size):
         candidates.measure(fitting.sample(space, rng))
@@ -279,7 +279,7 @@ def _evolve(
 def measure_shared(
     search: Search, supernet: Supernet, clip: PromptedCLIP, architecture: Architecture
 ) -> Outcome:
-    """What an architecture reaches with the supernet's vectors."""
+    """Validate an architecture with the supernet's vectors."""
     contexts: dict[Any, dict[int, Any]] = {}
     layers: Mapping[str, SampledContexts] = {
         module.label: module for module in clip.modules() if isinstance(module, SampledContexts)

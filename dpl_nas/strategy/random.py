@@ -20,5 +20,5 @@ class Random(Strategy):
     settings: RandomSettings
 
     def explore(self, search: Search) -> None:
-        """Draw, train, compare."""
+        """Draw architectures, and train and validate them."""
         run_nni(NniRandom(seed=nni_seed(search, "random")), search)

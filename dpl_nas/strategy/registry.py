@@ -16,18 +16,18 @@ __all__ = ["make_strategy", "strategy_class"]
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """One of our strategies.
+    """The strategy of this name.
 
     Raises
     ------
     StrategyError
-        With the list of known names.
+        If the name is unknown; the message lists the known names.
     """
     if name not in STRATEGIES:
         raise StrategyError(f"unknown strategy {name!r}: known are {', '.join(STRATEGIES)}")
     from dpl_nas.nni.quiet import quiet
 
-    # Imported when asked for: NNI takes seconds.
+    # The module is imported only when it is asked for: NNI takes seconds.
     with quiet():
         module = importlib.import_module(f"dpl_nas.strategy.{name}")
     found: type[Strategy] = getattr(module, STRATEGIES[name].class_name)
@@ -74,12 +74,12 @@ def _import(name: str) -> type[Any]:
     module, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
-        # As python -m does: a user's module lies beside their files.
+        # The search path is that of python -m: a user's module lies beside their files.
         sys.path.append(here)
     from dpl_nas.nni.quiet import quiet
 
     try:
-        # NNI has remarks on the version of torch.
+        # NNI warns about the version of torch.
         with quiet():
             found: Any = importlib.import_module(module)
             from nni.nas.strategy.base import Strategy as NniStrategy

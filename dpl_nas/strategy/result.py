@@ -1,4 +1,4 @@
-"""What a search says: the architecture, and how it came to it."""
+"""The result of a search: the architecture, and how it was found."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ TIE_MARGIN = 0.01
 class EpochRecord:
     """One epoch of a differentiable search; a line of ``alphas.jsonl``.
 
-    Losses are means over the epoch's steps; ``validation_accuracy`` is that of the chosen
-    lengths with the supernet's vectors, ``supernet_accuracy`` that of the mixture, both on
+    Losses are means over the epoch's steps. ``validation_accuracy`` is the accuracy of the chosen
+    lengths with the supernet's vectors, ``supernet_accuracy`` that of the mixture; both are on
     all validation images. Entropies are shares of log(candidates): 1 is undecided.
     """
 
@@ -62,27 +62,28 @@ class EpochRecord:
 
 
 class SearchSummary(Frozen):
-    """How a search went, in a few numbers.
+    """A search in a few numbers.
 
     Attributes
     ----------
     stopped_by
-        By which limit or rule it ended.
+        Limit or rule that ended the search.
     epochs, mean_entropy, ties
-        Of a supernet: epochs, how undecided it ended (0 decided, 1 undecided), and the layers
+        Epochs of a supernet, its final mean entropy (0 decided, 1 undecided), and the layers
         whose runner-up was close.
     validation_accuracy
-        Of the chosen lengths, a share in 0..1; ``None`` where the strategy chose without.
+        Validation accuracy of the chosen lengths, a share in 0..1; ``None`` if the strategy
+        measured none.
     labels_seen
         Labelled images that the search saw, for training and validation.
     evaluations, failures
-        Trials, and those of them that failed.
+        Number of trials, and how many of them failed.
     steps, images
-        Training steps, and images in their batches.
+        Number of training steps, and of images in their batches.
     trial_steps
-        Training steps of a whole trial.
+        Number of training steps of a whole trial.
     nni
-        Of which experiment of NNI, if it was one.
+        Experiment of NNI that it was, if it was one.
     """
 
     stopped_by: StopReason
@@ -106,25 +107,25 @@ class SearchResult:
     Attributes
     ----------
     architecture
-        The chosen lengths.
+        Chosen lengths.
     strategy, shots, seed
-        How it was searched.
+        Name of the strategy, number of shots and seed of the search.
     records
-        Of a supernet, one an epoch.
+        Records of a supernet, one an epoch.
     stopped_by
-        By which limit or rule the search ended.
+        Limit or rule that ended the search.
     seconds
         Wall-clock time, over all resumed parts.
     labels_seen
         Labelled images that the search saw, for training and validation.
     evaluations
-        Every trial, in the order in which the search saw them.
+        All trials, in the order in which the search saw them.
     cost
-        All that was spent: trials, and steps of a supernet.
+        Total cost: trials, and steps of a supernet.
     peak_bytes
-        The most memory that one of its processes held.
+        Peak memory of one of its processes.
     trial_steps
-        Training steps of a whole trial.
+        Number of training steps of a whole trial.
     """
 
     architecture: Architecture
@@ -157,9 +158,9 @@ class SearchResult:
 
     @property
     def validation_accuracy(self) -> float | None:
-        """Of the chosen lengths: trained afresh, or else with the supernet's vectors.
+        """Validation accuracy of the chosen lengths; ``None`` if none was measured.
 
-        ``None`` where the strategy chose without either.
+        They are trained afresh, or else have the supernet's vectors.
         """
         for each in self.ranking:
             if each.architecture == self.architecture and each.accuracy is not None:
@@ -168,7 +169,7 @@ class SearchResult:
 
     @property
     def curve(self) -> list[tuple[int, float, float]]:
-        """Steps and seconds of work, and the best validation accuracy of a whole trial by then."""
+        """Steps and seconds of work, and the best validation accuracy of a whole trial so far."""
         return best_so_far(self.evaluations)
 
     @property
@@ -178,7 +179,7 @@ class SearchResult:
 
     @property
     def mean_entropy(self) -> float:
-        """Mean over layers of the final entropy, 0 decided to 1 undecided."""
+        """The mean over layers of the final entropy, 0 decided to 1 undecided."""
         return self.records[-1].mean_entropy
 
     @property
@@ -187,7 +188,7 @@ class SearchResult:
         return self.records[-1].ties
 
     def summary(self) -> SearchSummary:
-        """For ``result.json``."""
+        """The summary for ``result.json``."""
         return SearchSummary(
             stopped_by=self.stopped_by,
             epochs=len(self.records) or None,
@@ -212,7 +213,7 @@ def softmax(logits: Sequence[float]) -> list[float]:
 
 
 def log_softmax(logits: Sequence[float]) -> list[float]:
-    """Logarithms of the probabilities of a few logits, also where these round to 0."""
+    """Logarithms of the probabilities of a few logits, finite even if these round to 0."""
     peak = max(logits)
     total = math.log(math.fsum(math.exp(value - peak) for value in logits))
     return [value - peak - total for value in logits]
@@ -237,12 +238,12 @@ def tied(alphas: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def write_records(path: Path, records: Sequence[EpochRecord]) -> None:
-    """All records as JSON lines, atomically, so that a reader never sees half a line."""
+    """Write all records as JSON lines, atomically, so that a reader never sees half a line."""
     write_text(path, "".join(json.dumps(seal(asdict(record))) + "\n" for record in records))
 
 
 def read_records(path: Path) -> list[EpochRecord]:
-    """The records that :func:`write_records` wrote; none if there is no file.
+    """Read the records that :func:`write_records` wrote; none if there is no file.
 
     Raises
     ------
@@ -264,5 +265,5 @@ def read_records(path: Path) -> list[EpochRecord]:
 
 
 def _reason(error: Exception) -> str:
-    # Of Python, of keys that are missing or unknown.
+    # Python raises it for keys that are missing or unknown.
     return "its keys are others" if isinstance(error, TypeError) else shorten(str(error))

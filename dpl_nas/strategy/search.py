@@ -1,4 +1,4 @@
-"""What a strategy works with: the space, the budget, and trials."""
+"""A search as its strategy sees it: the space, the budget, and trials."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Search:
     Attributes
     ----------
     problem
-        What is searched, and on which images.
+        Problem that is searched, with its images.
     objective
-        ``accuracy``, or ``pareto`` for accuracy against context vectors.
+        Goal: ``accuracy``, or ``pareto`` for accuracy against context vectors.
     engine
-        Runs trials, and keeps to the budget of the search.
+        Engine that runs trials within the budget of the search.
     folder
-        Where a strategy may keep a state of its own; ``None`` if nothing is kept.
+        Folder in which a strategy may keep its own state; ``None`` if nothing is kept.
     ranks
-        Which process this is of those that share every batch; one alone runs trials.
+        Rank of this process among those that share every batch; only one of them runs trials.
     """
 
     problem: Problem
@@ -48,7 +48,7 @@ class Search:
 
     @property
     def space(self) -> Space:
-        """What can be chosen, and its limits."""
+        """The search space and its limits."""
         return self.problem.space
 
     @property
@@ -63,21 +63,21 @@ class Search:
 
     @property
     def seed(self) -> int:
-        """Of all that is drawn."""
+        """Seed of all that is drawn."""
         return self.problem.seed
 
     def rng(self, purpose: str) -> Random:
-        """A stream of random numbers of its own for each purpose."""
+        """A stream of random numbers for one purpose; each purpose has its own."""
         return Random(derive_seed(self.seed, purpose))
 
     def affords(self) -> bool:
-        """Whether the budget has a whole trial left, and there is anything left to try."""
+        """Whether the budget has a whole trial left, and an architecture is left to try."""
         return self.engine.affords()
 
     def evaluate(self, architectures: Iterable[Architecture]) -> list[Evaluation]:
-        """Train and validate architectures, as far as the budget goes; in their order.
+        """Train and validate architectures as far as the budget goes; results in their order.
 
-        With ``jobs`` several run at once. One that was evaluated before costs nothing.
+        With ``jobs`` several run at once. An architecture that was evaluated before costs nothing.
 
         Raises
         ------
@@ -87,14 +87,14 @@ class Search:
         return self.engine.evaluate(map(_check_each, architectures))
 
     def charge(self, what: str, cost: Cost) -> None:
-        """Pay for work that is no trial, once by its name."""
+        """Pay for work that is no trial, once a name."""
         self.engine.charge(what, cost)
 
     def reward(self, evaluation: Evaluation) -> float:
-        """What a strategy that maximises one number shall maximise.
+        """The number that a strategy maximises.
 
-        For the front, each trial has random weights of its own for the two goals, so that all
-        of it is looked for (the Tchebycheff scalarisation of ParEGO, Knowles 2006).
+        For the front, each trial has its own random weights of the two goals, so that the search
+        covers all of it (the Tchebycheff scalarisation of ParEGO, Knowles 2006).
         """
         if self.objective == "accuracy" or evaluation.outcome is None:
             return evaluation.score

@@ -22,7 +22,7 @@ class TPE(Strategy):
     settings: TpeSettings
 
     def explore(self, search: Search) -> None:
-        """Model what is good, and draw from it."""
+        """Search by NNI's tree-structured Parzen estimator."""
         run_nni(_QuickTPE(FittingTpe(search.space, self.settings, search.seed)), search)
 
 

@@ -1,4 +1,4 @@
-"""Lets strategies of NNI that train one architecture after another search for us."""
+"""Searches by those strategies of NNI that train one architecture after another."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from dpl_nas.strategy.search import Search
 __all__ = ["nni_seed", "run_nni"]
 
 
-#: numpy's generators take 32 bits.
+#: The range of seeds: numpy's generators take 32 bits.
 _SEEDS = 2**32
 
 
 def run_nni(strategy: NniStrategyBase, search: Search) -> None:
-    """Let a strategy of NNI that trains architectures one by one search ``search``.
+    """Run ``search`` by a strategy of NNI that trains architectures one by one.
 
     Raises
     ------
     StrategyError
-        If it asks for an architecture that does not fit, as NNI's tuners do.
+        If the strategy asks for an architecture that does not fit, as NNI's tuners do.
     """
     engine = TrialExecutionEngine(search.engine, search.reward)
     with quiet():
-        # Its vectors are never used: architectures are trained by the trials.
+        # The vectors of the model are never used: the trials train the architectures.
         space = _Architectures(PromptSpace(search.space, search.backbone), None)
         try:
             strategy(space, engine)
@@ -46,7 +46,7 @@ def run_nni(strategy: NniStrategyBase, search: Search) -> None:
 
 
 class _Architectures(RawFormatModelSpace):  # type: ignore[misc]
-    """NNI hands every model of a grid the same dict, and goes on changing it."""
+    """A model space with a copy of each sample: a grid of NNI changes one dict for all models."""
 
     def freeze(self, sample: Any) -> RawFormatModelSpace:
         return super().freeze(dict(sample))

@@ -1,4 +1,4 @@
-"""What is seen of a task's images before work begins that would be lost by them."""
+"""Checks of a task's images before the work begins."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["check_images"]
 
-#: A check that takes no longer is no stage that anyone waits for.
+#: Checks shorter than this are not reported as a stage.
 QUIET_SECONDS = 2.0
 
 _MOST_THREADS = 8
-#: Of many problems, so many are told.
+#: Largest number of problems that are listed.
 _TOLD = 3
 
 
@@ -29,7 +29,7 @@ class _Checked(Protocol):
     """Images that may turn out to be unreadable."""
 
     def check(self, index: int) -> bool:
-        """Complain of an image; say whether more than it is in the file."""
+        """Check an image; return whether its file holds more than this image."""
         ...
 
 
@@ -41,7 +41,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
     Raises
     ------
     TaskError
-        That names the files that are not readable images.
+        If files are not readable images; the message names them.
     """
     jobs = [
         *((task.train, row) for row in sorted(set(rows))),
@@ -80,7 +80,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
 
 
 def _check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
-    """What each check found, in the order of ``jobs``."""
+    """Yield the result of each check, in the order of ``jobs``."""
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
         # A part at a time: an interruption waits for no more than one.

@@ -1,4 +1,4 @@
-"""Which pictures are in the folders of classes, each once; what else is there is counted."""
+"""Reading of class folders: each image once; other files are counted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dpl_nas.tasks.pictures import is_picture
 
 __all__ = ["ClassFolders", "check_text", "read_class_folders", "tell_names"]
 
-#: Of many names, so many are told.
+#: Largest number of names that are listed.
 _TOLD = 4
-#: And of each so many characters.
+#: Largest number of characters of each.
 _CHARACTERS = 60
 
 #: Control characters, halves of characters, and ends of lines and paragraphs.
@@ -30,15 +30,15 @@ class ClassFolders:
     Attributes
     ----------
     names
-        Of the folders, sorted: one a class.
+        Names of the folders, sorted: one per class.
     samples
-        Path and index of the class, in torchvision's order.
+        Path and class index of each picture, in torchvision's order.
     files
-        Where each picture really is.
+        Resolved path of each picture.
     others
-        Files that are no pictures.
+        Files that are not pictures.
     again
-        Paths that lead to what was counted already.
+        Paths to pictures that are already counted.
     """
 
     names: list[str]
@@ -49,10 +49,9 @@ class ClassFolders:
 
 
 def read_class_folders(root: Path) -> ClassFolders:
-    """All pictures below ``root``, where every folder is a class.
+    """Return all pictures below ``root``, where every folder is a class.
 
-    Links are followed, and nothing is counted twice. Names with a leading dot are passed over:
-    they are no one's data.
+    Links are followed, and nothing is counted twice. Names with a leading dot are skipped.
 
     Raises
     ------
@@ -80,12 +79,12 @@ def read_class_folders(root: Path) -> ClassFolders:
 
 
 def check_text(text: str, what: str) -> None:
-    """Complain of characters that are none, or that no file and no terminal should get.
+    """Raise an error for invalid or control characters.
 
     Raises
     ------
     TaskError
-        If there are any.
+        If the text has such characters.
     """
     if any(unicodedata.category(each) in _NOT_TEXT for each in text):
         raise TaskError(
@@ -95,7 +94,7 @@ def check_text(text: str, what: str) -> None:
 
 
 def tell_names(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names and the number of the others."""
     every = [f"'{_short(make_printable(name))}'" for name in names]
     more = len(every) - _TOLD
     return ", ".join(every[:_TOLD]) + (f" and {more} more" if more > 0 else "")
@@ -142,7 +141,7 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
 
 
 def _real(folder: str, entry: os.DirEntry[str]) -> str:
-    """Where an entry of what is really ``folder`` really is."""
+    """Return the resolved path of an entry of the resolved ``folder``."""
     return os.path.realpath(entry.path) if entry.is_symlink() else f"{folder}{os.sep}{entry.name}"
 
 
@@ -162,7 +161,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What is in a folder, sorted by name, but for hidden names."""
+    """Return the entries of a folder, sorted by name, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
             return sorted(

@@ -1,4 +1,4 @@
-"""What a few-shot run has seen of a task, as a few characters that tell it from any other."""
+"""A digest of the data that a few-shot run sees of a task."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class _Signed(Protocol):
     """Images that are told apart without being decoded."""
 
     def signature(self, index: int) -> bytes:
-        """What any change to the image would change."""
+        """Return a signature that changes with any change to the image."""
         ...
 
 
 def task_digest(task: Task, rows: Sequence[int]) -> str:
-    """16 hex digits of the SHA-256 of all that is learned from.
+    """Return 16 hex digits of the SHA-256 of all training data.
 
     These are the classes, the captions, the augmentation, and labels, places and content of the
-    training images ``rows``. Where the task's folder lies is of no account.
+    training images ``rows``. The location of the task's folder does not matter.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which images a few-shot run may see: the draw that the field shares."""
+"""The few-shot draw that is standard in the field."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FewShotSplit:
 
 
 def draw_shots(labels: Sequence[int], shots: int, generator: random.Random) -> dict[int, list[int]]:
-    """``shots`` indices a class, drawn as CoOp draws them.
+    """Draw ``shots`` indices per class as CoOp does.
 
     Items are grouped by label in order of first appearance and each class is
     ``generator.sample(items, shots)``, or all of its items where it has fewer, so that with
@@ -95,7 +95,7 @@ def few_shot_split(
     validation: Literal["none", "split", "extra"] = "none",
     validation_shots: int | None = None,
 ) -> FewShotSplit:
-    """The few-shot images of ``task`` for a seed.
+    """Draw the few-shot images of ``task`` for a seed.
 
     A class with fewer images than ``shots`` gives all that it has, as in the field.
 
@@ -106,7 +106,7 @@ def few_shot_split(
         ``extra``: they are drawn on top of them from the images left over, with the same
         generator, as published.
     validation_shots
-        Images a class; by default half the shots, or min(shots, 4) with ``extra``.
+        Images per class; by default half the shots, or min(shots, 4) with ``extra``.
 
     Raises
     ------

@@ -60,9 +60,9 @@ class TaskFile(Frozen):
     templates
         The ensemble that a zero-shot teacher averages over.
     augmentation
-        What training does to the images: ``none``, ``crop`` or ``crop_flip``.
+        Augmentation in training: ``none``, ``crop`` or ``crop_flip``.
     background
-        The colour on which images are seen that are transparent in parts.
+        Background colour of images that are partly transparent.
     """
 
     class_names: Annotated[dict[str, str], BeforeValidator(_named)] = Field(default_factory=dict)
@@ -82,7 +82,7 @@ class FolderImages:
     root
         The folder that :meth:`signature` tells paths from.
     background
-        What is seen where an image is transparent.
+        Background colour where an image is transparent.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class FolderImages:
         return read_picture(self._paths[index], self._background)
 
     def check(self, index: int) -> bool:
-        """Whether the file of an image holds more frames or pages than the one that is read.
+        """Return whether an image's file holds more frames or pages than the one that is read.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class FolderImages:
         return shows_first_of_several(self._paths[index])
 
     def signature(self, index: int) -> bytes:
-        """What another file, another place of it, or another way to read it would change."""
+        """Return a signature of the file, its place and the way it is read."""
         path = self._paths[index]
         place = os.path.relpath(path, self._root) if self._root else path
         digest = hashlib.sha256(content(path)).digest()
@@ -128,7 +128,7 @@ class FolderImages:
 
 
 def load_folder(path: Path) -> Task:
-    """The task in a folder that holds ``train/<class>/*`` and ``test/<class>/*``.
+    """Load the task in a folder that holds ``train/<class>/*`` and ``test/<class>/*``.
 
     Underscores in folder names become spaces; an optional ``task.yml`` (:class:`TaskFile`)
     gives better names, the template and the augmentation. Whatever is no image, or is there
@@ -172,7 +172,7 @@ def load_folder(path: Path) -> Task:
 
 
 def _settings(path: Path) -> tuple[TaskFile, str]:
-    """What ``task.yml`` says, and which file that is, or would be."""
+    """Return the settings in ``task.yml``, and the path of that file, present or not."""
     try:
         # Other people's computers do not tell Task.YML from task.yml.
         found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
@@ -234,7 +234,7 @@ def _composed(names: Sequence[str]) -> set[str]:
 
 
 def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
-    """Say what is in the folders and does not count."""
+    """Warn of files in the folders that do not count."""
     shared = sorted(train.files & test.files)
     for paths, what in (
         (train.others + test.others, "are no images that can be read, and left aside"),

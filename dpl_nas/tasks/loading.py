@@ -1,4 +1,4 @@
-"""From what a user types to a :class:`~dpl_nas.tasks.task.Task`."""
+"""Loading of a :class:`~dpl_nas.tasks.task.Task` from a name or a path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def task_descriptions() -> dict[str, str]:
 
 
 def load_task(name_or_path: str | Path | Task) -> Task:
-    """An embedded task by name, or a folder of images by path; a task as it is.
+    """Load an embedded task by name, or a folder of images by path; return a task as is.
 
     Raises
     ------

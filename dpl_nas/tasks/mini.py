@@ -69,7 +69,7 @@ class _Recipe:
     augmentation: Augmentation = "none"
 
 
-#: What varies within a task, besides its warp.
+#: Variation within a task, besides its warp.
 _CALM = Variety(textured=0.2, styles=(0.8, 0.2, 0.0))
 _WRITTEN = Variety(turn=0.15, textured=0.0, busy=0.3)
 
@@ -149,7 +149,7 @@ MINI_TASKS: Mapping[str, str] = MappingProxyType(
 
 
 def load_mini_task(name: str) -> Task:
-    """An embedded task, the same images at every call.
+    """Load an embedded task, with the same images at every call.
 
     Raises
     ------

@@ -57,12 +57,12 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 
 
 def read_picture(path: str, background: str = "white") -> Image.Image:
-    """The RGB image in a file; of several in it the first.
+    """Read the RGB image in a file, or the first of several.
 
     Parameters
     ----------
     background
-        What is seen where the image is transparent: a name or ``#rrggbb``.
+        Background colour where the image is transparent: a name or ``#rrggbb``.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def read_picture(path: str, background: str = "white") -> Image.Image:
 
 
 def shows_first_of_several(path: str) -> bool:
-    """Whether :func:`read_picture` leaves frames of an animation, or pages, aside.
+    """Return whether :func:`read_picture` skips further frames or pages.
 
     Raises
     ------
@@ -90,12 +90,12 @@ def shows_first_of_several(path: str) -> bool:
 
 
 def is_picture(path: str, *, regular: bool) -> bool:
-    """Whether the name or, where that is of no known kind, the first bytes are of an image.
+    """Return whether the name or, if its suffix is unknown, the first bytes mean an image.
 
     Parameters
     ----------
     regular
-        Whether it is a regular file, or a link to one; nothing else is opened.
+        Whether the path is a regular file, or a link to one; nothing else is opened.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def content(path: str) -> bytes:
 
 
 def colour(name: str) -> tuple[int, int, int]:
-    """Red, green and blue of a name such as ``white``, or of ``#rrggbb``.
+    """Return red, green and blue of a name such as ``white``, or of ``#rrggbb``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a task is: named classes, a pool of training images, a test set."""
+"""The definition of a task: named classes, a pool of training images, a test set."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Task:
     Attributes
     ----------
     name
-        How it was asked for: ``mini/digits`` or a path.
+        Name by which the task was requested: ``mini/digits`` or a path.
     class_names
-        One name a class, as it is put into the template.
+        One name per class, as it is put into the template.
     template
         A caption with one ``{}`` for the class name.
     train, test
@@ -44,7 +44,7 @@ class Task:
     templates
         The captions a zero-shot teacher averages over; ``(template,)`` if not given.
     augmentation
-        What keeps the labels right: a digit must not be mirrored.
+        Augmentation that keeps the labels right: a digit must not be mirrored.
     folder
         The absolute path of its files; empty for a task that has none.
     """

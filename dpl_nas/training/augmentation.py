@@ -88,7 +88,7 @@ def sample_boxes(
 
 
 def resized_crops(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
-    """Each image's box as (batch, 3, size, size), uint8, of images (height, width, 3), uint8."""
+    """Crop and resize each image's box: (height, width, 3) to (batch, 3, size, size), uint8."""
     crops = torch.empty(len(images), 3, size, size, dtype=torch.uint8)
     # One by one, since every box has a shape of its own. As products with a batch of dense
     # matrices it takes 30 times longer, channels before rows and columns twice as long.

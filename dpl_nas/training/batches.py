@@ -44,9 +44,9 @@ class FewShotImages:
     Parameters
     ----------
     images
-        Where they are; ``indices`` picks the few. Several threads ask it for images.
+        Image set from which ``indices`` picks the few. Several threads read from it.
     kept_bytes
-        Of decoded pixels, at most.
+        Largest number of bytes of decoded pixels.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class FewShotImages:
     ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """:meth:`batch` of each ``(rows, seed)``, the next two prepared by a thread meanwhile.
 
-        Of each, only the part of this process if there are several. There is no thread where
+        With several processes, each batch is only this process's part. There is no thread where
         nothing but copying is left to do: without augmentation, with all images in memory. Close
         it, or use it up, to end the thread.
         """
@@ -135,7 +135,7 @@ class FewShotImages:
         return pixels.float().div_(white).sub_(mean).div_(std)
 
     def _constants(self, device: torch.device) -> Tensor:
-        """What white is, the mean and the standard deviation, each (3, 1, 1)."""
+        """Return white, the mean and the standard deviation, each (3, 1, 1)."""
         if device not in self._normalisation:
             # Held on the device, as a copy would wait for it. White is a tensor, too, as CUDA
             # multiplies by the rounded reciprocal of a plain number.
@@ -155,7 +155,7 @@ class FewShotImages:
         return self._as_uint8(self._backbone.preprocess(image))
 
     def _as_uint8(self, image: Tensor) -> Tensor:
-        """What normalises to ``image``; itself if its transform does anything else."""
+        """Return the uint8 pixels that normalise to ``image``, or ``image`` if there are none."""
         white, mean, std = self._constants(image.device)
         pixels = ((image * std + mean) * white).round().clamp(0, 255).to(torch.uint8)
         return pixels if torch.equal(self._normalised(pixels), image) else image

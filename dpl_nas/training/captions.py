@@ -1,4 +1,4 @@
-"""Whether the text tower can tell the classes of a task apart by their captions."""
+"""Checks that the text tower can tell the classes of a task apart by their captions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_task(
     Parameters
     ----------
     train, search
-        Which say what captions are used.
+        Settings that decide which captions are used.
     """
     supernet = [search.template] if isinstance(search, SupernetSettings) else []
     check_captions(backbone, task, train.template, *supernet)
@@ -45,7 +45,7 @@ def check_task(
 
 
 def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:
-    """Complain of classes that are one and the same to the text tower.
+    """Raise an error for classes that are identical to the text tower.
 
     Classes whose features are nearly the same, and words in their names that the tower knows
     nothing of, are warned of.
@@ -53,7 +53,7 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
     Parameters
     ----------
     kinds
-        Which captions are used beside those of the task's own template.
+        Kinds of captions used besides those of the task's own template.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
 
 
 def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
-    """The part of :func:`check_captions` that is no matter of degree.
+    """Raise an error for identical captions: the strict part of :func:`check_captions`.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
 
 
 def _same(inputs: TextInputs) -> tuple[int, ...]:
-    """The first classes whose captions are the same to the text tower, if there are any."""
+    """Return the first classes whose captions are identical to the text tower, if any."""
     seen: dict[bytes, list[int]] = {}
     for index, parts in enumerate(zip(inputs.embeddings, inputs.pooling, strict=True)):
         key = b"".join(part.float().cpu().numpy().tobytes() for part in parts)
@@ -136,7 +136,7 @@ def _sentence(
 
 @torch.no_grad()
 def _near(backbone: Backbone, inputs: TextInputs) -> tuple[int, int] | None:
-    """The two classes whose features are nearest, if that is too near."""
+    """Return the two classes with the nearest features, if these are too near."""
     model = PromptedCLIP(backbone, {})
     features = functional.normalize(model.encode_text(inputs).float(), dim=-1)
     best: tuple[float, int, int] | None = None
@@ -155,7 +155,7 @@ def _near(backbone: Backbone, inputs: TextInputs) -> tuple[int, int] | None:
 
 
 def _unseen_words(backbone: Backbone, class_names: Sequence[str]) -> dict[str, list[str]]:
-    """By class: the words whose tokens are nothing but placeholders in the backbone's table.
+    """Return, by class, the words whose tokens are only placeholders in the backbone's table.
 
     A trained table has no two equal rows.
     """
@@ -179,7 +179,7 @@ def _unseen_words(backbone: Backbone, class_names: Sequence[str]) -> dict[str, l
 
 
 def _placeholders(table: Tensor, ids: Sequence[int]) -> set[int]:
-    """Those of ``ids`` whose row in ``table`` another token has as well."""
+    """Return those ``ids`` whose row in ``table`` equals another token's."""
     first = table[:, 0]
     found: set[int] = set()
     for each in ids:

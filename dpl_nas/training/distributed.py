@@ -51,14 +51,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which process this is of those that share every batch.
+    """The rank of this process among those that share every batch.
 
     Attributes
     ----------
     rank
         0 is the caller's own process.
     size
-        How many there are.
+        Number of processes.
     """
 
     rank: int = 0
@@ -66,7 +66,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether files are written and the observer is told here."""
+        """Whether this process writes files and tells the observer."""
         return self.rank == 0
 
     def part(self, count: int) -> slice:
@@ -79,7 +79,7 @@ class Ranks:
         return slice(start, stop) if stop > start else slice(0, 1)
 
     def weight(self, count: int) -> float:
-        """What the mean over this part counts in the mean over a batch of ``count`` rows."""
+        """Return the weight of this part's mean in the mean over a batch of ``count`` rows."""
         start, stop = self._bounds(count)
         return (stop - start) / count
 
@@ -91,7 +91,7 @@ class Ranks:
         return _summed(value) if self.size > 1 else value
 
     def sum_gradients(self, optimizer: torch.optim.Optimizer) -> None:
-        """From now on, let each step of ``optimizer`` first sum its gradients over processes."""
+        """Make each later step of ``optimizer`` first sum its gradients over processes."""
         if self.size > 1:
             optimizer.register_step_pre_hook(lambda *_: self._sum(optimizer))
 
@@ -119,7 +119,7 @@ ALONE = Ranks()
 
 
 def check_devices(devices: int, device: torch.device) -> None:
-    """Complain where ``devices`` processes have not a device of the kind each.
+    """Raise an error unless each of ``devices`` processes has a device of the kind.
 
     Raises
     ------
@@ -149,13 +149,13 @@ def on_devices(
     Parameters
     ----------
     work
-        What can be pickled, such as a ``partial`` of a function of a module. It has to take the
+        Picklable function, such as a ``partial`` of a module's function. It has to take the
         same steps in all processes.
     backbone
-        Of the first process, on the CPU or ``cuda:0``; each other gets a copy, on a GPU of
+        Backbone of the first process, on the CPU or ``cuda:0``; each other gets a copy, on a GPU of
         its own.
     **first
-        What only the first process's ``work`` gets, such as an observer.
+        Arguments for the first process's ``work`` only, such as an observer.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def on_devices(
         If there are fewer GPUs, if torch.distributed is in use already, or if something cannot
         be pickled.
     DplError
-        As ``work`` does, in any process.
+        If ``work`` raises it in any process.
     RuntimeError
         If a process dies.
     """
@@ -214,7 +214,7 @@ class _Helpers:
             yield
 
     def wait(self) -> None:
-        """Until all have ended; none has anything left to compute with the others."""
+        """Wait until all have ended; no joint computation is left."""
         for process in self._processes:
             # What was asked for is there, whatever keeps them.
             with suppress(subprocess.TimeoutExpired):
@@ -295,7 +295,7 @@ def group(folder: Path, rank: int, size: int) -> Iterator[None]:
 
 @contextmanager
 def threads_shared(devices: int, backbone: Backbone) -> Iterator[None]:
-    """On the CPU, a part of its cores for each process."""
+    """Give each process a part of the cores, if on the CPU."""
     before = torch.get_num_threads()
     if backbone.device.type == "cpu":
         torch.set_num_threads(max(before // devices, 1))

@@ -32,7 +32,7 @@ class Metrics:
     images: int
 
     def as_dict(self) -> dict[str, float | int]:
-        """As plain values for JSON."""
+        """Return the metrics as plain values for JSON."""
         return asdict(self)
 
 
@@ -50,7 +50,7 @@ class Classifier:
 
     @torch.no_grad()
     def logits(self, images: Tensor | ImageStates) -> Tensor:
-        """Logits (batch, classes) of the same."""
+        """Return logits (batch, classes) of the same inputs."""
         return self.model.logits(self.model.encode_image(images), self.text_features)
 
 
@@ -60,7 +60,7 @@ def build_classifier(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
     Raises
     ------
     CheckpointError
-        If they were trained on other weights, or do not fit them.
+        If the prompts were trained on other weights, or do not fit the backbone.
     """
     prompts.check(backbone)
     meta = prompts.metadata
@@ -89,9 +89,9 @@ def score(
     batch_size: int = 100,
     observer: Observer | None = None,
 ) -> dict[str, Metrics]:
-    """Metrics of several classifiers of one backbone.
+    """Return the metrics of several classifiers of one backbone.
 
-    Every image is decoded once, and runs once through the layers before all their contexts.
+    Every image is decoded once, and runs once through the layers before the first context.
     """
     observer = observer or Observer()
     labels = list(images.labels)
@@ -143,7 +143,7 @@ def evaluate(
     Parameters
     ----------
     prompts, task
-        Themselves; or a file or a run folder, and a name or a folder.
+        Objects; or a file or run folder for prompts, and a name or folder for the task.
 
     Raises
     ------

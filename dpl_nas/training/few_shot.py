@@ -33,7 +33,7 @@ __all__ = ["FewShotTraining", "train"]
 
 
 class TrainOptions(TypedDict, total=False):
-    """How a problem is trained on: see :func:`train`."""
+    """Options of the training on a problem: see :func:`train`."""
 
     state: str | Path | None
     observer: Observer | None
@@ -42,21 +42,21 @@ class TrainOptions(TypedDict, total=False):
 
 
 class FewShotTraining:
-    """What the trainings of many architectures on the same images share.
+    """The shared part of trainings of many architectures on the same images.
 
-    Images are decoded once, and captions embedded once; :meth:`train` may be called again and
-    again. What it returns depends on its arguments alone.
+    Images are decoded once, and captions embedded once; :meth:`train` may be called
+    repeatedly. Its result depends on its arguments only.
 
     Parameters
     ----------
     problem
-        What the architectures belong to, and what they are trained on.
+        Problem that the architectures belong to and are trained on.
     rows
         Indices into the task's training images; all of the stated shots by default.
     loss
-        What is minimised; by default what the recipe stands for.
+        Loss to minimise; by default that of the recipe.
     ranks
-        Which process this is of those that share every batch.
+        Rank of this process among those that share every batch.
 
     Raises
     ------
@@ -117,10 +117,10 @@ class FewShotTraining:
             Stop after so many; the learning rate goes by the recipe's own number all the same,
             so that a training that goes on later ends as one that never stopped.
         state
-            A file that is written after every epoch and, if it is there, gone on from; the
-            result is that of an uninterrupted training.
+            File that is written after every epoch. If it exists, training continues from it and
+            ends as an uninterrupted one.
         stage
-            What ``observer`` is told this is.
+            Name of the stage for ``observer``.
 
         Raises
         ------
@@ -213,22 +213,22 @@ def train(
     Parameters
     ----------
     architecture, space, task
-        Themselves; or an ``architecture.json``, and names or paths.
+        Objects; or the path of an ``architecture.json``, and names or paths.
     shots, seed
-        Images a class, and which.
+        Images per class, and the seed of their draw.
     settings
         The recipe; the defaults of :class:`~dpl_nas.config.TrainSettings` if not given.
     backbone, device
-        A loaded backbone, or where to load that of the space.
+        Loaded backbone, or device to which the space's backbone is loaded.
     state, stage
-        As in :meth:`FewShotTraining.train`.
+        State file and stage name of :meth:`FewShotTraining.train`.
     devices
-        GPUs, or processes on the CPU, that share every batch.
+        Number of GPUs, or of processes on the CPU, that share every batch.
 
     Returns
     -------
     TrainedPrompts
-        Of the last epoch: nothing is selected on any image.
+        Prompts of the last epoch: no images are used for selection.
 
     Raises
     ------
@@ -273,6 +273,6 @@ def _train_there(
     observer: Observer | None = None,
     stage: str = Stage.TRAIN,
 ) -> TrainedPrompts:
-    """The part of one of several processes."""
+    """Run the part of one of several processes."""
     training = FewShotTraining(problem.on(backbone), ranks=ranks)
     return training.train(architecture, state=state, observer=observer, stage=stage)

@@ -1,4 +1,4 @@
-"""What :mod:`dpl_nas.training.distributed` starts, with ``FOLDER RANK`` as arguments."""
+"""Process that :mod:`dpl_nas.training.distributed` starts, with arguments ``FOLDER RANK``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do this process's part of the job; its result is that of the first process, and dropped.
+    """Do this process's part of the job; the result equals the first process's and is dropped.
 
-    Bad input is told in ``FOLDER/error.RANK``; what else goes wrong, on stderr.
+    Bad input is reported in ``FOLDER/error.RANK``; other errors go to stderr.
     """
     folder, rank = Path(arguments[0]), int(arguments[1])
     first = os.getppid()
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _end_with(process: int, folder: Path) -> None:
-    """A helper whose first process is gone before they are joined would wait for half an hour."""
+    """End the helper with the first process; before joining it would wait for half an hour."""
     while os.getppid() == process:
         time.sleep(0.5)
     shutil.rmtree(folder, ignore_errors=True)
@@ -59,7 +59,7 @@ def _end_with(process: int, folder: Path) -> None:
 
 
 def _ended(process: int) -> bool:
-    """Whether our parent ended; its connections close a moment before it is seen to have."""
+    """Return whether our parent ended; its connections close a moment before this shows."""
     for _ in range(20):
         if os.getppid() != process:
             return True

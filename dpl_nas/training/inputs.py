@@ -1,4 +1,4 @@
-"""What the training of one architecture sees of its images: hidden states where they stay."""
+"""Inputs of the training of one architecture: hidden states where they are constant."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class TrainingInputs:
     def batches(
         self, jobs: Sequence[tuple[Sequence[int], int]], ranks: Ranks = ALONE
     ) -> Iterator[Batch]:
-        """For each ``(rows, seed)``: inputs, labels (batch,), opinions or ``None``.
+        """Yield, for each ``(rows, seed)``: inputs, labels (batch,), opinions or ``None``.
 
-        Of each, only the part of this process if there are several.
+        With several processes, each batch is only this process's part.
         """
         if self._states is None:
             with closing(self._images.batches(jobs, ranks)) as batches:

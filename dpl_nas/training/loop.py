@@ -1,4 +1,4 @@
-"""The training loop of one architecture: its epochs, and the state that it goes on from."""
+"""The training loop of one architecture: its epochs, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ __all__ = ["TrainingLoop"]
 
 
 class TrainingLoop:
-    """Trains the context vectors of ``model`` on ``inputs``, to minimise ``loss``.
+    """Training of the context vectors of ``model`` on ``inputs``, to minimise ``loss``.
 
     Parameters
     ----------
     text
         Captions of all classes.
     settings
-        The recipe; what it says of the loss, ``loss`` stands for.
+        The recipe; ``loss`` replaces its settings of the loss.
     seed
-        Of the order of the images and of their augmentation.
+        Seed of the order of the images and of their augmentation.
     stage
-        What ``observer`` is told this is.
+        Name of the stage for ``observer``.
     ranks
-        Which process this is of those that share every batch.
+        Rank of this process among those that share every batch.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class TrainingLoop:
         ranks.sum_gradients(self._optimizer)
 
     def run(self, epochs: int, state: Path | None, images: str) -> None:
-        """Train up to ``epochs``; keep every one in ``state``, and go on from it.
+        """Train up to ``epochs``; save the state after each in ``state``, and resume from it.
 
         Parameters
         ----------
         images
-            A digest of what is trained on, which the state must be of.
+            Digest of the training data, which must match that of the state.
 
         Raises
         ------

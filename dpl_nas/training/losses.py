@@ -1,4 +1,4 @@
-"""What a step of training minimises: handed to the loops, which know nothing else of it."""
+"""Losses that training minimises; the loops know only this interface."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["CrossEntropy", "DistilledCrossEntropy", "Loss", "distillation_loss",
 
 
 class Loss(Protocol):
-    """A function of what the model says of a batch.
+    """A function of the model's outputs for a batch.
 
-    A regulariser is a loss, too: what it compares with (features of the frozen CLIP, of texts or
-    of images) is a constant of its own, or the opinion of its teacher.
+    A regulariser is a loss, too: its targets (features of the frozen CLIP, of texts or of
+    images) are constants of its own, or the opinions of its teacher.
     """
 
     @property
     def teacher(self) -> Teacher | None:
-        """Whom the loops ask about every image; ``None`` where nobody has to be asked."""
+        """The teacher that the loops ask about every image; ``None`` if there is none."""
 
     @property
     def remedy(self) -> str:
-        """What to set where it stops being finite, beside a lower learning rate; may be empty."""
+        """Advice if the loss is no longer finite, besides a lower learning rate; may be empty."""
 
     def __call__(self, outputs: Outputs, labels: Tensor, opinions: Tensor | None) -> Tensor:
         """The mean over the batch, a scalar.
@@ -42,13 +42,13 @@ class Loss(Protocol):
         labels
             ``(batch,)``.
         opinions
-            What :attr:`teacher` said of the images, ``(batch, ...)``; ``None`` without one.
+            Opinions of :attr:`teacher` on the images, ``(batch, ...)``; ``None`` without one.
         """
 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Of the logits and the labels."""
+    """Cross-entropy of the logits and the labels."""
 
     teacher: None = None
     remedy: str = ""
@@ -66,9 +66,9 @@ class DistilledCrossEntropy:
     Attributes
     ----------
     teacher
-        Whose opinions are logits (batch, classes).
+        Teacher whose opinions are logits (batch, classes).
     temperature
-        Of both soft-maxes.
+        Temperature of both soft-maxes.
     """
 
     teacher: Teacher
@@ -87,7 +87,7 @@ class DistilledCrossEntropy:
 
 
 def recipe_loss(settings: TrainSettings, task: Task, backbone: Backbone) -> Loss:
-    """The loss that the settings of a training stand for."""
+    """Return the loss that the settings of a training define."""
     distillation = settings.distillation
     # A weight of 0 must not cost a forward pass of the teacher.
     if not distillation.weight:

@@ -27,7 +27,7 @@ def prefetched(
     Parameters
     ----------
     jobs
-        Is itself iterated in the calling thread.
+        Iterable of jobs, iterated in the calling thread.
     ahead
         Finished or running jobs that wait for the caller, at most.
     """

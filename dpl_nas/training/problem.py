@@ -20,21 +20,21 @@ __all__ = ["Problem"]
 class Problem:
     """A space, the few-shot images of a task, and the recipe that architectures are trained with.
 
-    Sent to another process, it leaves the weights of the backbone behind; there they are loaded
-    when they are asked for, and must be the same ones.
+    When it is sent to another process, the backbone's weights are left out. They are loaded
+    there on demand, and must be the same.
 
     Attributes
     ----------
     space, task
-        What is searched, and for which classes.
+        Space to search, and task with the classes.
     shots, seed
-        Images a class, and which; the seed is also that of all that is drawn.
+        Images per class, and the seed of their draw and of all other draws.
     recipe
-        How context vectors are trained.
+        Settings of the training of context vectors.
     device
-        Where, such as ``cpu`` or ``cuda:0``.
+        Device, such as ``cpu`` or ``cuda:0``.
     fingerprint
-        Of the weights of the backbone; ``None`` while any will do.
+        Fingerprint of the backbone's weights; ``None`` while any are accepted.
     """
 
     space: Space
@@ -59,7 +59,7 @@ class Problem:
     ) -> Self:
         """A problem on a backbone that is loaded already, or on the one that ``space`` names.
 
-        Space and task are themselves, or names or paths.
+        Space and task may be objects, names or paths.
         """
         space, task = load_space(space), load_task(task)
         problem = cls(space, task, shots, seed, recipe or TrainSettings(), device)
@@ -67,7 +67,7 @@ class Problem:
 
     @classmethod
     def of_run(cls, config: RunConfig, task: Task, backbone: Backbone) -> Self:
-        """That of a run."""
+        """Return the problem of a run."""
         return cls.of(
             config.space,
             task,
@@ -84,7 +84,7 @@ class Problem:
         Raises
         ------
         ConfigError
-            If it has other weights than the problem began with.
+            If the weights differ from those that the problem began with.
         """
         loaded = load_backbone(self.space.backbone, self.device)
         if self.fingerprint not in {None, loaded.fingerprint}:

@@ -1,4 +1,4 @@
-"""Learned context vectors: what they are, what they fit, and their file."""
+"""Learned context vectors, their metadata, and their file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REMEDY = "give the file that a run wrote"
 
 
 class PromptsMetadata(Frozen):
-    """What a set of prompts fits and how it was made.
+    """The backbone and task that a set of prompts fits, and how it was made.
 
     ``fingerprint`` is the backbone's: prompts of other weights would load and be wrong.
     ``folder`` is the absolute path of the task, ``images`` a digest of what was trained on
@@ -70,7 +70,7 @@ class TrainedPrompts:
         return self.metadata.architecture
 
     def check(self, backbone: Backbone) -> None:
-        """Complain unless the prompts were trained on this backbone's very weights.
+        """Raise an error unless the prompts were trained on exactly this backbone's weights.
 
         Raises
         ------
@@ -200,7 +200,7 @@ def _digest(vectors: dict[str, Tensor]) -> str:
 
 
 def _header(text: str, vectors: dict[str, Tensor], file: Path) -> dict[str, Any]:
-    """The metadata of the prompts, of which nothing was changed since they were saved."""
+    """Return the metadata of the prompts; raise an error if anything changed since the save."""
     try:
         header = unseal(parse_json(text))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Where a loop has got to, written whole after every epoch."""
+"""The state of a loop, written atomically after every epoch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """What :func:`save_state` wrote, or None if there is nothing yet.
+    """Load what :func:`save_state` wrote, or None if there is nothing yet.
 
     Raises
     ------
@@ -51,12 +51,12 @@ def load_state(path: Path) -> dict[str, Any] | None:
 
 
 def check_images_of(path: Path, saved: Any, images: str) -> None:
-    """Complain unless the state in ``path`` was ``saved`` of the data with the digest ``images``.
+    """Raise an error unless the state in ``path`` belongs to data with the digest ``images``.
 
     Raises
     ------
     CheckpointError
-        If it was of others.
+        If the state belongs to other data.
     """
     if saved != images:
         raise CheckpointError(
@@ -66,7 +66,7 @@ def check_images_of(path: Path, saved: Any, images: str) -> None:
 
 
 def _check_sums(stream: BinaryIO) -> None:
-    """Complain about damage that torch does not see: it ignores the checksums of its archives."""
+    """Raise an error for damage that torch misses: it ignores its archives' checksums."""
     with zipfile.ZipFile(stream) as archive:
         damaged = archive.testzip()
     if damaged is not None:
@@ -75,7 +75,7 @@ def _check_sums(stream: BinaryIO) -> None:
 
 
 def check_layout(path: Path, saved: Any, expected: Any) -> None:
-    """Complain unless ``saved``, from the file ``path``, is laid out as ``expected``.
+    """Raise an error unless ``saved``, from the file ``path``, has the layout of ``expected``.
 
     Mappings must have the same keys, tensors the same shape and dtype; other values must be of
     the same type.
@@ -83,7 +83,7 @@ def check_layout(path: Path, saved: Any, expected: Any) -> None:
     Raises
     ------
     CheckpointError
-        Where they differ first.
+        If the layouts differ; the message names the first difference.
     """
     problem = _difference(saved, expected, "it")
     if problem:

@@ -1,4 +1,4 @@
-"""Who is asked about images in training: zero-shot CLIP, with means over all templates."""
+"""Teachers in training: zero-shot CLIP, with means over all templates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Teacher", "ZeroShotTeacher", "ensemble_features"]
 
 
 class Teacher(Protocol):
-    """Who says of images what a loss compares with: nothing that training changes."""
+    """A source of opinions on images that a loss compares with; training does not change it."""
 
     def opinions(self, images: Tensor) -> Tensor:
         """``(batch, ...)`` of preprocessed images (batch, 3, S, S), without a gradient."""

@@ -1,7 +1,7 @@
-"""The combinations of one length a layer that fit, counted by dynamic programming.
+"""The combinations of one length per layer that fit, counted by dynamic programming.
 
-Every cost is a sum over layers, so dynamic programming over the layers and what is left of each
-limit replaces both enumeration and rejection. A space without a limit works alike.
+Every cost is a sum over layers. So dynamic programming over the layers and the rest of each
+limit replaces both enumeration and rejection. A space without a limit works the same way.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from dpl_nas.space.space import Space
 __all__ = ["Combinations", "Room", "architecture_of", "lengths_of"]
 
 
-#: What is left of each limit.
+#: The rest of each limit.
 Room = tuple[int, ...]
 
 
 class Combinations:
-    """The combinations of one length a layer that fit, in lexicographic order.
+    """The combinations of one length per layer that fit, in lexicographic order.
 
     Parameters
     ----------
     space
-        Whose limits hold, and whose labels are the layers.
+        Space that gives the limits and the labels of the layers.
     lengths
-        The lengths on offer at each layer, ascending; the space's own by default.
+        Available lengths at each layer, ascending; the space's own by default.
     """
 
     def __init__(self, space: Space, lengths: Sequence[Sequence[int]] | None = None) -> None:
@@ -47,18 +47,18 @@ class Combinations:
 
     @property
     def size(self) -> int:
-        """How many fit."""
+        """Number of combinations that fit."""
         return self.ways(0, self.start)
 
     def options(self, layer: int, room: Room) -> Iterator[tuple[int, Room]]:
-        """Each length of a layer that can be completed, ascending, and what it leaves."""
+        """Return each length of a layer that can be completed, ascending, and the room left."""
         for length in self.lengths[layer]:
             left = _plus(room, -length, self._prices[layer])
             if all(a >= b for a, b in zip(left, self._least[layer + 1], strict=True)):
                 yield length, self._useful(layer + 1, left)
 
     def at(self, index: int) -> tuple[int, ...]:
-        """The combination with this index, of ``size``."""
+        """Return the combination with this index, out of ``size``."""
         found: list[int] = []
         room = self.start
         for layer in range(len(self.lengths)):
@@ -72,7 +72,7 @@ class Combinations:
         return tuple(found)
 
     def index(self, lengths: Sequence[int]) -> int:
-        """The index of a combination that fits."""
+        """Return the index of a combination that fits."""
         index = 0
         room = self.start
         for layer, chosen in enumerate(lengths):
@@ -84,15 +84,15 @@ class Combinations:
         return index
 
     def _ways(self, layer: int, room: Room) -> int:
-        """How many completions the layers from ``layer`` on have."""
+        """Return the number of completions of the layers from ``layer`` on."""
         if layer == len(self.lengths):
             return 1
         return sum(self.ways(layer + 1, left) for _, left in self.options(layer, room))
 
     def _useful(self, layer: int, room: Room) -> Room:
-        """``room`` without what the layers from ``layer`` on cannot use.
+        """Return ``room`` without the part that the layers from ``layer`` on cannot use.
 
-        This merges states: as many are left at a layer as its tower has distinct costs.
+        This merges states: a layer has only as many as its tower has distinct costs.
         """
         return tuple(map(min, room, self._most[layer]))
 
@@ -102,12 +102,12 @@ def _plus(room: Room, length: int, price: Room) -> Room:
 
 
 def lengths_of(space: Space, architecture: Architecture) -> tuple[int, ...]:
-    """In the order of the space's labels."""
+    """Return the lengths in the order of the space's labels."""
     # A file may list the towers in another order.
     return tuple(length for tower in space.towers for length in architecture.lengths[tower])
 
 
 def architecture_of(space: Space, lengths: Sequence[int]) -> Architecture:
-    """The architecture with these lengths, in the order of the space's labels."""
+    """Return the architecture with these lengths, in the order of the space's labels."""
     labels = (label for label, _, _ in space.labels())
     return space.architecture(dict(zip(labels, lengths, strict=True)))

@@ -12,20 +12,20 @@ __all__ = ["manual_designs"]
 
 
 def manual_designs(space: Space) -> dict[str, Architecture]:
-    """The manual designs that fit: one length at the first, the last or all layers of towers.
+    """Return the manual designs that fit: one length at first, last or all layers of towers.
 
-    For the image tower alone, the text tower alone, and both; for ``k`` layers from the start or
-    from the end of what is searched of each, or all of them; and for each length of at least 1
-    that all of these towers offer. The other layers have no context, so a tower that does not
-    offer length 0 only has designs that leave none of its layers out.
+    There are designs for the image tower, the text tower, and both; for the first or last ``k``
+    searched layers of each, or all of them; and for each length of at least 1 that all of these
+    towers offer. The other layers have no context, so a tower without length 0 only has designs
+    that cover all of its layers.
 
     Returns
     -------
     dict
-        By names such as ``image last 6 x 2`` (the last 6 searched layers of the image tower, 2
-        vectors each) or ``both all x 1``. None is there twice: ``first k`` is left out where
-        these are all. Ordered by towers (each alone, then both), placement (all, first, last),
-        ``k`` and length.
+        Designs by names such as ``image last 6 x 2`` (the last 6 searched layers of the image
+        tower, 2 vectors each) or ``both all x 1``. There are no duplicates: ``first k`` is left
+        out if these are all layers. The order is by towers (each alone, then both), placement
+        (all, first, last), ``k`` and length.
     """
     groups: dict[str, tuple[Tower, ...]] = {tower: (tower,) for tower in space.towers}
     if len(space.towers) > 1:
@@ -51,7 +51,7 @@ def manual_designs(space: Space) -> dict[str, Architecture]:
 def _placements(
     parts: Sequence[TowerSpace], towers: Sequence[Tower]
 ) -> Iterator[tuple[str, set[tuple[Tower, int]]]]:
-    """``first 6`` and so on, with the towers and layers that it means."""
+    """Return placements such as ``first 6``, with their towers and layers."""
     named = [("all", slice(None))]
     depth = min(len(part.layers) for part in parts)
     named += [(f"first {k}", slice(k)) for k in range(1, depth + 1)]
@@ -70,7 +70,7 @@ def _placements(
 
 
 def _fits(space: Space, lengths: Mapping[str, int]) -> bool:
-    """Whether these lengths by label are on offer, within the limits."""
+    """Return whether these lengths by label are available and within the limits."""
     by_tower: dict[Tower, list[int]] = {tower: [] for tower in space.towers}
     for label, tower, _ in space.labels():
         if lengths[label] not in space.towers[tower].lengths:

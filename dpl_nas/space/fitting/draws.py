@@ -12,17 +12,17 @@ from dpl_nas.space.space import Space
 
 __all__ = ["count", "distinct", "distinct_sample", "enumerate_all", "nth", "sample"]
 
-#: Of spaces up to this size, distinct draws are a part of a shuffled list of all.
+#: In spaces up to this size, distinct draws are a part of a shuffled list of all.
 _LISTED = 4096
 
 
 def count(space: Space) -> int:
-    """How many architectures fit the limits of ``space``: exact, and never 0."""
+    """Return the number of architectures within the limits of ``space``: exact, and never 0."""
     return Combinations(space).size
 
 
 def nth(space: Space, index: int) -> Architecture:
-    """The architecture with ``index``, of :func:`count`, in the order of :func:`enumerate_all`.
+    """Return the architecture with ``index`` in the order of :func:`enumerate_all`.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def nth(space: Space, index: int) -> Architecture:
 
 
 def enumerate_all(space: Space) -> Iterator[Architecture]:
-    """Every architecture that fits, one by one, as its turn comes.
+    """Yield every architecture that fits, lazily.
 
     The order is lexicographic by the lengths in the order of :meth:`Space.labels`: it starts with
     the shortest lengths everywhere, and the last layer of the last tower changes fastest.
@@ -50,15 +50,15 @@ def enumerate_all(space: Space) -> Iterator[Architecture]:
 
 
 def sample(space: Space, rng: Random, fixed: Mapping[str, int] | None = None) -> Architecture:
-    """An architecture that fits, each with the same probability.
+    """Draw an architecture that fits, each with the same probability.
 
     Parameters
     ----------
     rng
-        Drawn from once.
+        Random generator; one number is drawn.
     fixed
-        Lengths by label, such as ``{"image/0": 4}``, that it shall have; the draw is uniform
-        over those that have them.
+        Required lengths by label, such as ``{"image/0": 4}``; the draw is uniform over the
+        architectures that have them.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def distinct(
     tries: int,
     known: Collection[Architecture] = (),
 ) -> list[Architecture]:
-    """Up to ``count`` different architectures that are not ``known``, of ``tries`` draws."""
+    """Draw up to ``count`` distinct architectures not in ``known``, in at most ``tries`` draws."""
     found: dict[Architecture, None] = {}
     for _ in range(tries):
         if len(found) >= count:
@@ -98,9 +98,9 @@ def distinct(
 
 
 def distinct_sample(space: Space, rng: Random, number: int) -> list[Architecture]:
-    """Different architectures that fit, drawn uniformly; all of a space that has no more.
+    """Draw distinct architectures that fit, uniformly; return all if the space has no more.
 
-    The first of a larger ``number`` are those of a smaller one.
+    A larger ``number`` starts with the same architectures as a smaller one.
     """
     size = count(space)
     if size <= _LISTED:

@@ -1,4 +1,4 @@
-"""The architecture that fits and scores best, exactly."""
+"""Exact search of the best-scoring architecture that fits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["project"]
 
 
 def project(space: Space, scores: Mapping[str, Sequence[float]]) -> Architecture:
-    """The architecture that fits and has the largest sum of scores.
+    """Return the architecture that fits and has the largest sum of scores.
 
-    Exact: sums are those of the scores as real numbers, so that ties do not hang on rounding. Of
+    Sums are exact, over real numbers, so that ties do not depend on rounding. Of
     equal sums, the one with the fewest context vectors is taken, then the one whose first
     differing layer, in the order of :meth:`Space.labels`, is shorter.
 
     Parameters
     ----------
     scores
-        For each label, one score a candidate in the order of the tower's ``lengths``, such as
+        Scores by label, one per candidate in the order of the tower's ``lengths``, such as
         log softmax(alpha). ``-inf`` rules a candidate out; where the limits leave no
         architecture without such candidates, those with the fewest of them are compared by
         their other scores.
@@ -39,7 +39,7 @@ def project(space: Space, scores: Mapping[str, Sequence[float]]) -> Architecture
 
     @cache
     def best(layer: int, room: Room) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-        """The best completion: (-ruled out, score, -vectors), and its lengths."""
+        """Return the best completion: (-ruled out, score, -vectors), and its lengths."""
         if layer == len(values):
             return (0, 0, 0), ()
         found: list[tuple[tuple[int, int, int], tuple[int, ...]]] = []
@@ -59,7 +59,7 @@ def project(space: Space, scores: Mapping[str, Sequence[float]]) -> Architecture
 
 
 def _exact(space: Space, scores: Mapping[str, Sequence[float]]) -> list[dict[int, int | None]]:
-    """For each layer, the scores by length as integers of one common unit; -inf as ``None``."""
+    """Return each layer's scores by length as integers of one common unit; -inf as ``None``."""
     labels = {label: space.towers[tower].lengths for label, tower, _ in space.labels()}
     if set(scores) != set(labels):
         wrong = sorted(set(scores) ^ set(labels))

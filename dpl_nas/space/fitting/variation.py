@@ -1,4 +1,4 @@
-"""Architectures that fit, varied: mutation and crossover."""
+"""Mutation and crossover of architectures that fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["crossover", "mutate", "offspring"]
 
 
 def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:
-    """Another architecture that fits, alike but for a few layers.
+    """Return another architecture that fits and differs in a few layers.
 
     Layers are opened in random order: first ``layers`` of them, and then more, one by one, as
     long as the lengths of all others leave no alternative. The open ones are drawn anew,
@@ -24,9 +24,9 @@ def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 
     Parameters
     ----------
     architecture
-        One that fits.
+        Architecture that fits.
     layers
-        How many are opened at first, at least 1; at most so many change as a rule.
+        Number of layers opened at first, at least 1; usually at most so many change.
 
     Returns
     -------
@@ -61,10 +61,10 @@ def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 
 
 
 def crossover(space: Space, a: Architecture, b: Architecture, rng: Random) -> Architecture:
-    """A child whose length at each layer is that of ``a`` or ``b``, and that fits.
+    """Return a child that fits and takes each layer's length from ``a`` or ``b``.
 
-    Uniform over all such children, which is uniform crossover (Syswerda 1989) given that the
-    child fits. The parents are among them.
+    The draw is uniform over all such children, parents included: uniform crossover (Syswerda
+    1989) given that the child fits.
 
     Raises
     ------
@@ -88,16 +88,16 @@ def offspring(
     crosses: bool,
     mutated_layers: int,
 ) -> Architecture:
-    """One step of evolution: a child of one or two parents, some of whose layers are drawn anew.
+    """Return a child of one or two parents, some of whose layers are drawn anew.
 
     Parameters
     ----------
     select
-        Chooses a parent, such as the best of a few of the population.
+        Function that chooses a parent, such as the best of a sample of the population.
     crosses
         Whether the child has two parents (:func:`crossover`).
     mutated_layers
-        How many layers :func:`mutate` opens; 0 for none.
+        Number of layers that :func:`mutate` opens; 0 for none.
     """
     child = select()
     if crosses:

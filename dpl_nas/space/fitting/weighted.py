@@ -1,4 +1,4 @@
-"""Architectures that fit, drawn by weights of each layer's lengths."""
+"""Weighted draws of architectures that fit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["sample_weighted", "weighted_draws"]
 def sample_weighted(
     space: Space, rng: Random, weights: Mapping[str, Sequence[float]]
 ) -> Architecture:
-    """An architecture that fits, drawn by independent weights of each layer's lengths.
+    """Draw an architecture that fits, by independent weights of each layer's lengths.
 
     The probability of an architecture is the product of the weights of its lengths over the sum
     of these products over all that fit: independent draws, on condition that they fit, without
@@ -27,9 +27,9 @@ def sample_weighted(
     Parameters
     ----------
     rng
-        Drawn from once a layer.
+        Random generator; one number is drawn per layer.
     weights
-        For each label, one weight a candidate in the order of the tower's ``lengths``, such as
+        Weights by label, one per candidate in the order of the tower's ``lengths``, such as
         softmax(alpha): 0 or more. Where the limits allow none whose weights are all positive,
         the draw is uniform.
 
@@ -45,7 +45,7 @@ def sample_weighted(
 def weighted_draws(
     space: Space, weights: Mapping[str, Sequence[float]]
 ) -> Callable[[Random], Architecture]:
-    """:func:`sample_weighted` for many draws by the same weights, which share what takes long."""
+    """Prepare :func:`sample_weighted` for many draws by the same weights."""
     labels = {label: space.towers[tower].lengths for label, tower, _ in space.labels()}
     rows: list[dict[int, int]] = []
     for label, lengths in labels.items():
@@ -68,7 +68,7 @@ def weighted_draws(
 
     @cache
     def total(layer: int, room: Room) -> int:
-        """The sum over the completions of the products of their weights."""
+        """Return the sum, over the completions, of the products of their weights."""
         if layer == len(rows):
             return 1
         return sum(
@@ -78,7 +78,7 @@ def weighted_draws(
 
     @cache
     def shares(layer: int, room: Room) -> tuple[list[tuple[int, Room]], list[float]]:
-        """The lengths of a layer that can be completed, with what they leave; and how likely."""
+        """Return a layer's possible lengths with the room they leave, and their probabilities."""
         options = list(combinations.options(layer, room))
         everything = total(layer, room)
         return options, [

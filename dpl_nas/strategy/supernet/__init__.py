@@ -1,3 +1,3 @@
-"""What the strategies that train a supernet share."""
+"""The parts that all strategies with a supernet share."""
 
 __all__: list[str] = []

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["PromptModule", "SearchBatches"]
 
-#: Images, labels, and what their mean counts in the mean over the batch of all processes.
+#: Images, labels, and the weight of their mean in the mean over the batch of all processes.
 Batch = tuple[Tensor, Tensor, float]
 
 
 class SearchBatches:
-    """An epoch of ``{"train": batch, "val": batch}``: fresh shuffles on both sides.
+    """Batches of an epoch, ``{"train": batch, "val": batch}``; both parts are shuffled afresh.
 
-    Every training image comes once an epoch. Validation batches go round all validation
-    images in an order that is shuffled anew (the released code took the same first 16 images
-    at every step). ``epoch()`` decides the order, so that a resumed epoch is the same one.
+    Every training image comes once an epoch. Validation batches go round all validation images in
+    an order that is shuffled anew (the released code took the same first 16 images at every
+    step). ``epoch()`` decides the order, so a resumed epoch has the same one.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SearchBatches:
 
 
 class PromptModule(SupernetModule):
-    """The two levels' losses.
+    """The losses of the two levels.
 
     NNI's DARTS calls :meth:`training_step` with a validation batch for the alphas, then with
     a training batch for the prompts.
@@ -104,13 +104,13 @@ class PromptModule(SupernetModule):
         self._constraint: ExpectedCost | None = None
         if settings.constraint is not None and space.limits:
             self._constraint = ExpectedCost(space)
-            # Epochs until the limits hold.
+            # The number of epochs until the limits hold.
             self._anneal = settings.epochs * settings.constraint.anneal
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss of one batch; of several processes, they add up to it."""
+        """The loss of one batch; the losses of several processes add up to it."""
         images, labels, weight = batch
-        # NNI numbers the alpha's step 2i and the prompts' step 2i + 1.
+        # NNI numbers the alpha step 2i and the prompt step 2i + 1.
         alphas_step = batch_idx % 2 == 0
         if self._constraint is not None:
             with torch.set_grad_enabled(alphas_step):
@@ -129,4 +129,4 @@ class PromptModule(SupernetModule):
             layer.tilt = tilts[label]
 
     def on_train_batch_end(self, *arguments: Any) -> None:
-        """Nothing; NNI forwards the hook."""
+        """Do nothing; NNI forwards the hook."""

@@ -1,4 +1,4 @@
-"""Keeps a relaxed choice on the limits of its space."""
+"""The constraint that keeps a relaxed choice within the limits of its space."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from dpl_nas.space import Space
 
 __all__ = ["ExpectedCost"]
 
-#: Of the allowed cost; far below what a vector takes.
+#: Tolerance as a share of the allowed cost; far below the cost of a vector.
 _TOLERANCE = 1e-9
 
 
 class ExpectedCost:
-    """The soft-max of alphas that is the closest to the limits of the expected cost.
+    """The distribution closest to softmax(alpha) whose expected cost is within the limits.
 
-    Of all distributions that choose each layer's length independently and whose expected cost is
-    within the limits of the space, the one with the smallest Kullback-Leibler divergence from
-    softmax(alpha) is ``softmax(alpha - sum_i m_i * cost_i)``: the I-projection (Csiszar 1975,
-    Annals of Probability 3). Each multiplier ``m_i >= 0`` is that of the Lagrangian of this
-    problem. It is 0 where a limit holds anyway and is solved for otherwise, so the limits hold at
-    every step, and nothing has to be tuned.
+    Consider all distributions that choose each layer's length independently and whose expected
+    cost is within the limits of the space. The one with the smallest Kullback-Leibler divergence
+    from softmax(alpha) is ``softmax(alpha - sum_i m_i * cost_i)``: the I-projection (Csiszar
+    1975, Annals of Probability 3). The ``m_i >= 0`` are the Lagrange multipliers of this problem.
+    A multiplier is 0 if its limit holds anyway, and is solved for otherwise. So the limits hold
+    at every step, and nothing has to be tuned.
 
-    Costs are counted in shares of what their limit allows.
+    A cost is counted as a share of what its limit allows.
 
     Parameters
     ----------
     space
-        Whose limits hold.
+        Space whose limits hold.
     """
 
     def __init__(self, space: Space) -> None:
@@ -40,38 +40,38 @@ class ExpectedCost:
         most = max(len(space.towers[tower].lengths) for _, tower, _ in labels)
         self._labels = [label for label, _, _ in labels]
         self._sizes = [len(space.towers[tower].lengths) for _, tower, _ in labels]
-        # (limits, layers, candidates); where a layer has fewer candidates, they weigh nothing.
+        # (limits, layers, candidates); candidates that a layer lacks have no weight.
         self._costs = torch.zeros(len(space.limits), len(labels), most, dtype=torch.float64)
         for index, limit in enumerate(space.limits):
             for row, (_, tower, _) in enumerate(labels):
                 lengths = torch.tensor(space.towers[tower].lengths, dtype=torch.float64)
                 self._costs[index, row, : len(lengths)] = limit.per_vector[tower] * lengths
-            # The shortest lengths alone may take all of it, and a soft-max cannot be without
-            # the others: half a vector more is as good.
+            # The shortest lengths alone may take all of it, but a softmax always gives the
+            # others some weight: half a vector more is as good.
             least = float(self._costs[index, :, 0].sum()) + 0.5 * max(limit.per_vector.values())
             self._costs[index] /= max(limit.most, least)
 
     def at_first(self) -> Tensor:
-        """The cost of equal alphas (limits,), in shares of what is allowed."""
+        """The cost of equal alphas (limits,), as shares of what is allowed."""
         counts = torch.tensor(self._sizes, dtype=torch.float64)
         return (self._costs.sum(dim=-1) / counts).sum(dim=-1)
 
     def tilts(self, alphas: Mapping[str, Tensor], slack: float = 0.0) -> dict[str, Tensor]:
-        """What each alpha gives away for its cost, ``sum_i m_i * cost_i``, by label.
+        """The part ``sum_i m_i * cost_i`` that is taken off each alpha for its cost, by label.
 
         Parameters
         ----------
         alphas
             Logits of each layer, one a candidate.
         slack
-            In 0..1: where between the limits (0) and the cost of equal alphas (1), on a
-            logarithmic scale, the expected cost shall be at most.
+            Upper bound of the expected cost, in 0..1: on a logarithmic scale from the limits (0)
+            to the cost of equal alphas (1).
 
         Returns
         -------
         dict
-            Tensors of the shapes of ``alphas``, which gradients go through: the multipliers
-            depend on all alphas, so that these compete for what the limits allow.
+            Tensors of the shapes of ``alphas``. Gradients go through them: the multipliers depend
+            on all alphas, so that these compete for what the limits allow.
         """
         logits = pad_sequence(
             [alphas[label].double() for label in self._labels],
@@ -79,7 +79,7 @@ class ExpectedCost:
             padding_value=-math.inf,
         )
         allowed = self.at_first().clamp(min=1) ** slack
-        # A few numbers and many steps, at each of which a GPU would be waited for.
+        # On the CPU: there are few numbers and many steps, and each would wait for a GPU.
         multipliers = self._solve(logits.detach().cpu(), allowed).to(logits.device)
         costs, allowed = self._costs.to(logits.device), allowed.to(logits.device)
         if logits.requires_grad and torch.is_grad_enabled():
@@ -92,10 +92,10 @@ class ExpectedCost:
 
     @torch.no_grad()
     def _solve(self, logits: Tensor, allowed: Tensor) -> Tensor:
-        """The dual problem is convex: one limit after the other, and Newton's step for all.
+        """Solve the convex dual problem: one limit after the other, and Newton's step for all.
 
-        Where two limits are nearly the same, the first alone takes hundreds of rounds; the
-        second alone need not come closer.
+        If two limits are nearly the same, the first method alone takes hundreds of rounds. The
+        second alone may not come closer.
         """
         costs = self._costs
         multipliers = torch.zeros(len(costs), dtype=torch.float64)
@@ -117,7 +117,7 @@ class ExpectedCost:
 
 
 def _missed(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -> float:
-    """How far from optimal: each limit holds, and is reached where its multiplier is not 0."""
+    """Distance from the optimum: limits hold, and are reached if their multiplier is not 0."""
     weights = (logits - torch.einsum("i,ilc->lc", multipliers, costs)).softmax(dim=-1)
     room = allowed - torch.einsum("lc,ilc->i", weights, costs)
     return float(torch.minimum(multipliers, room).abs().max())
@@ -132,16 +132,16 @@ def _move(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed: Tensor) -
     with torch.no_grad():
         centred = tight - torch.einsum("lc,ilc->il", weights, tight).unsqueeze(-1)
         covariance = torch.einsum("lc,ilc,jlc->ij", weights, centred, centred)
-        # Alphas that are decided leave nothing to move, and limits may be multiples of others.
+        # The matrix is singular if alphas are decided, or if limits are multiples of others.
         inverse = torch.linalg.pinv(covariance, rtol=1e-10, hermitian=True)
     moved = multipliers[active] + inverse @ (expected - allowed[active])
     return torch.zeros_like(multipliers).index_put((active.nonzero().squeeze(-1),), moved)
 
 
 def _root(logits: Tensor, cost: Tensor, allowed: float) -> float:
-    """The m >= 0 at which softmax(logits - m * cost) costs what is allowed; 0 if less.
+    """The m >= 0 at which softmax(logits - m * cost) costs what is allowed; 0 if it costs less.
 
-    Newton's method on a decreasing function, within a bracket that halves where it fails.
+    Uses Newton's method on a decreasing function, within a bracket that is halved if it fails.
     """
     low, high, m = 0.0, math.inf, 0.0
     for _ in range(200):
@@ -172,7 +172,7 @@ def _differentiable(multipliers: Tensor, logits: Tensor, costs: Tensor, allowed:
     if not bool((multipliers > 0).any()):
         return multipliers
     moved = _move(multipliers, logits, costs, allowed)
-    # Where alphas are decided, hardly anything depends on a multiplier, and a step may lead
-    # anywhere: then only its derivatives are taken.
+    # If alphas are decided, hardly anything depends on a multiplier, and a step may lead
+    # anywhere: then only its derivatives are used.
     near = (moved - multipliers).abs() <= 1e-6 * (1 + multipliers)
     return torch.where(near, moved, multipliers + (moved - moved.detach()))

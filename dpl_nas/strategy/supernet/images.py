@@ -1,4 +1,4 @@
-"""What the training of a supernet needs, and how many epochs the budget allows."""
+"""The images of a supernet's training, and the number of epochs that the budget allows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["Supernet"]
 
 
 class Supernet:
-    """Few-shot images, captions and loss of a supernet.
+    """The few-shot images, captions and loss of a supernet.
 
     Attributes
     ----------
     training, validation
-        The two parts of the images that the search sees; those for validation get the test
+        The two parts of the images that the search sees; validation images get the test
         transform, as published.
     text
         Captions of all classes.
     loss
-        What its training minimises.
+        Loss that its training minimises.
     """
 
     def __init__(self, search: Search, settings: SupernetSettings) -> None:
@@ -45,21 +45,23 @@ class Supernet:
 
     @property
     def steps_an_epoch(self) -> int:
-        """Prompt steps."""
+        """Number of prompt steps of an epoch."""
         return math.ceil(len(self.training) / self._settings.batch_size)
 
     def affordable_epochs(self, steps: Callable[[int], int], reserved: float) -> int:
-        """As many epochs as set, or as the budget allows beside ``reserved`` steps.
+        """Number of epochs: those of the settings, or fewer if the budget allows no more.
+
+        ``reserved`` steps of the budget are not used.
 
         Parameters
         ----------
         steps
-            What the epoch with this number, from 0, takes.
+            Function of an epoch's number, from 0, that gives its steps.
 
         Raises
         ------
         StrategyError
-            If there is no budget for a single one.
+            If the budget does not cover a single epoch.
         """
         left = self._search.engine.steps_left - reserved
         taken = accumulate(steps(epoch) for epoch in range(self._settings.epochs))

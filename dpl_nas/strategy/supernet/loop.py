@@ -1,4 +1,4 @@
-"""What the training loops of all supernets share, as Lightning and NNI see them."""
+"""The parts that the training loops of all supernets share, for Lightning and NNI."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class SupernetModule(LightningModule):  # type: ignore[misc]
     Parameters
     ----------
     loss
-        What is minimised.
+        Loss that is minimised.
     epochs_before
-        That an earlier process has trained.
+        Number of epochs that an earlier process has trained.
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class SupernetModule(LightningModule):  # type: ignore[misc]
         self._epochs_before = epochs_before
 
     def step_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The mean over a batch of images (batch, 3, S, S) and labels (batch,)."""
+        """The mean loss over a batch of images (batch, 3, S, S) and labels (batch,)."""
         teacher = self._loss.teacher
         opinions = teacher.opinions(images) if teacher is not None else None
         return self._loss(self.model.clip.outputs(images, self._text), labels, opinions)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Over all parameters: NNI takes the alphas out."""
+        """Make the optimizer of all parameters; NNI takes the alphas out."""
         return build_optimizer(self.model.parameters(), self._settings.prompts)
 
     def on_train_epoch_start(self) -> None:
-        """The learning rate of the epoch."""
+        """Set the learning rate of the epoch."""
         epoch = self._epochs_before + self.trainer.current_epoch
         rate = learning_rate(self._settings.prompts, epoch, self._settings.epochs)
         for optimizer in self.trainer.optimizers:
@@ -80,7 +80,7 @@ class SupernetModule(LightningModule):  # type: ignore[misc]
 
 
 class EpochBatches:
-    """Every image once an epoch, in an order that the seed and ``epoch()`` decide."""
+    """Batches of every image once an epoch; the seed and ``epoch()`` decide the order."""
 
     def __init__(
         self, images: FewShotImages, batch_size: int, seed: int, epoch: Callable[[], int]

@@ -40,16 +40,16 @@ __all__ = ["SearchProgress"]
 
 
 class SearchProgress(pl.Callback):
-    """The callback that a search is watched, stopped, saved and resumed by.
+    """The callback that measures, stops, saves and resumes a search.
 
     Attributes
     ----------
     records
-        One an epoch, including those before a resume.
+        Records of all epochs, including those before a resume.
     done_before
-        Epochs that were complete when this process began.
+        Number of epochs that were complete when this process began.
 
-    ``charge`` is told of each epoch and the seconds that it took, before its record is kept.
+    ``charge`` is called with each epoch and its seconds before its record is kept.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SearchProgress(pl.Callback):
         self._folder = folder
         self._observer = observer
         self._ranks = ranks
-        # Where to write: one process does for all.
+        # One process writes for all.
         self._out = folder if ranks.first else None
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._writer: Any = None
@@ -80,7 +80,7 @@ class SearchProgress(pl.Callback):
         self.done_before = self._saved.epochs
         self.records: list[EpochRecord] = []
         if folder is not None and self.done_before:
-            # The records are written before the state, so there may be one too many.
+            # Records are written before the state, so there may be one too many.
             self.records = read_records(folder / RECORDS)[: self.done_before]
             if len(self.records) < self.done_before:
                 raise CheckpointError(
@@ -89,13 +89,13 @@ class SearchProgress(pl.Callback):
                 )
         self._started = time.perf_counter()
         self._epoch_started = self._started
-        # Paid for in an earlier process; the ledger knows what they took.
+        # An earlier process has paid for them; the ledger has their costs.
         for epoch in range(self.done_before):
             charge(epoch, 0.0)
 
     @property
     def done(self) -> int:
-        """Complete epochs."""
+        """Number of complete epochs."""
         return len(self.records)
 
     @property
@@ -105,7 +105,7 @@ class SearchProgress(pl.Callback):
 
     @property
     def stable_epochs(self) -> int:
-        """For how many epochs, up to now, no layer has changed its choice."""
+        """Number of latest epochs in which no layer has changed its choice."""
         count = 0
         for record in reversed(self.records):
             if record.choice != self.records[-1].choice:
@@ -130,7 +130,7 @@ class SearchProgress(pl.Callback):
 
     @property
     def complete(self) -> bool:
-        """Whether there is nothing left to search."""
+        """Whether the search has ended."""
         return self.stopped_by is not None
 
     def note_loss(self, level: Literal["train", "validation"], loss: Tensor) -> None:
@@ -149,7 +149,7 @@ class SearchProgress(pl.Callback):
         self._observer.begin(Stage.SEARCH, self._settings.epochs, self.done_before)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Measure, record, save, tell, and stop when the rule says so."""
+        """Measure, record and save the epoch, tell observers, and stop if the rule says so."""
         now = time.perf_counter()
         self._charge(self.done, now - self._epoch_started)
         self._epoch_started = now
@@ -178,7 +178,7 @@ class SearchProgress(pl.Callback):
             trainer.should_stop = True
 
     def on_train_end(self, *_: Any) -> None:
-        """Close what is open."""
+        """Close open files."""
         if self._writer is not None:
             self._writer.close()
         self._observer.end(Stage.SEARCH)
@@ -202,7 +202,7 @@ class SearchProgress(pl.Callback):
         record = EpochRecord(
             epoch=self.done,
             train_loss=means["train"],
-            # There is no alpha step, so no validation loss, while the prompts warm up.
+            # While the prompts warm up there is no alpha step, so no validation loss.
             validation_loss=means.get("validation", means["train"]),
             validation_accuracy=self._accuracy(_discretise(clip, choice)),
             supernet_accuracy=self._accuracy(clip.eval()),
@@ -218,7 +218,7 @@ class SearchProgress(pl.Callback):
     def _choice(
         self, layers: Mapping[str, DifferentiableContexts], alpha: Mapping[str, list[float]]
     ) -> dict[str, int]:
-        """The largest alpha of each layer; under limits the most likely lengths that fit."""
+        """The length of the largest alpha of each layer; with limits the most likely that fit."""
         if not self._space.limits:
             return {label: int(layer.chosen()) for label, layer in layers.items()}
         scores = {label: log_softmax(logits) for label, logits in alpha.items()}
@@ -251,7 +251,7 @@ class SearchProgress(pl.Callback):
 
 
 def _discretise(clip: PromptedCLIP, choice: Mapping[str, int]) -> PromptedCLIP:
-    """The chosen lengths with the supernet's own vectors: what the choice is worth now."""
+    """The chosen lengths with the supernet's own vectors, to validate the choice."""
     contexts: dict[Any, dict[int, Any]] = {}
     for label, layer in supermodules(clip).items():
         tower, _, index = label.partition("/")

@@ -1,4 +1,4 @@
-"""A supernet on disk: saved after every epoch, and where a search goes on."""
+"""A supernet on disk: it is saved after every epoch, and a resumed search starts from it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class SavedSupernet:
     Parameters
     ----------
     folder
-        Of the search; without one nothing is kept.
+        Folder of the search; without one nothing is kept.
     most
-        Epochs of the whole search.
+        Number of epochs of the whole search.
     images
-        A digest of those that it is trained on.
+        Digest of the training images.
 
     Attributes
     ----------
     path
-        Of the file; ``None`` without a folder.
+        Path of the file; ``None`` without a folder.
     epochs
-        How many were complete when this process began.
+        Number of epochs that were complete when this process began.
     seconds
-        That they took.
+        Duration of these epochs.
 
     Raises
     ------
     CheckpointError
-        If the file is damaged, or of something else.
+        If the file is damaged, or belongs to another search.
     """
 
     def __init__(self, folder: Path | None, most: int, images: str = "") -> None:
@@ -62,7 +62,7 @@ class SavedSupernet:
         self.seconds = float(state.get("seconds", 0.0)) if state is not None else 0.0
 
     def restore(self, model: nn.Module, trainer: pl.Trainer | None = None) -> None:
-        """Put what was saved, if anything was, into ``model`` and the optimizers of ``trainer``."""
+        """Load the saved state, if any, into ``model`` and the optimizers of ``trainer``."""
         if self._state is None:
             return
         model.load_state_dict(self._state["model"])
@@ -73,7 +73,7 @@ class SavedSupernet:
         self._state = None
 
     def save(self, model: nn.Module, trainer: pl.Trainer, epochs: int, seconds: float) -> None:
-        """Keep all of it, with how many epochs are complete and the seconds that they took.
+        """Save the state, with the number of complete epochs and their seconds.
 
         Raises
         ------
