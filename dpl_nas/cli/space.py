@@ -37,14 +37,13 @@ def show(
         if json:
             print_json({name: _described(name) for name in names})
             return
-        listed = table("space", "backbone", "context vectors", "architectures")
+        listed = table("space", "backbone", "limits", "architectures")
         for name in names:
             found = load_space(name)
-            most = found.max_context_vectors
             listed.add_row(
                 name,
                 _backbone(found),
-                "any" if most is None else f"at most {most:,}",
+                _limits(found) or "none",
                 f"{count(found):.2e}",
             )
         console().print(listed)

@@ -1,8 +1,8 @@
 """Trials of a search: they are run, paid for, and kept in a ledger."""
 
+from dpl_nas.engine.cost import Cost
 from dpl_nas.engine.engine import TrialEngine
 from dpl_nas.engine.evaluation import (
-    Cost,
     Evaluation,
     Outcome,
     best_of,

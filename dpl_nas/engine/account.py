@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from dpl_nas.engine.evaluation import Cost
+from dpl_nas.engine.cost import Cost
 from dpl_nas.engine.stops import StopReason
 from dpl_nas.search_budget import SearchBudget
 

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dpl_nas.engine.account import Account
+from dpl_nas.engine.cost import Cost
 from dpl_nas.engine.entries import ChargeEntry, TrialEntry, trial_key
-from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome, best_of
+from dpl_nas.engine.evaluation import Evaluation, Outcome, best_of
 from dpl_nas.engine.jobs import (
     Finished,
     TrialJob,

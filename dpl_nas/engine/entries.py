@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from dpl_nas.engine.evaluation import Cost, Outcome
+from dpl_nas.engine.cost import Cost
+from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.errors import ArchitectureError, CheckpointError
 from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Space, Tower

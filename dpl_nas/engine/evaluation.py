@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dpl_nas.engine.cost import Cost
 from dpl_nas.space import Architecture
 
 __all__ = [
-    "Cost",
     "Evaluation",
     "Outcome",
     "best_of",
@@ -18,30 +18,6 @@ __all__ = [
     "pareto_front",
     "whole_trials",
 ]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A cost.
-
-    Attributes
-    ----------
-    steps
-        Number of forward and backward passes of one batch.
-    images
-        Number of images in all of these batches; an image that was used twice counts twice.
-    seconds
-        Wall-clock time of the work itself; of parallel trials it adds up.
-    """
-
-    steps: int = 0
-    images: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.steps + other.steps, self.images + other.images, self.seconds + other.seconds
-        )
 
 
 @dataclass(frozen=True)

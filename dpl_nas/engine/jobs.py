@@ -13,7 +13,14 @@ from dpl_nas.errors import DplError
 from dpl_nas.process.scheduler import Here, Processes, Workers
 from dpl_nas.space import Architecture
 
-__all__ = ["Finished", "TrialJob", "TrialWorkers", "trials_here", "trials_in_processes"]
+__all__ = [
+    "Finished",
+    "TrialJob",
+    "TrialWorkers",
+    "run_trial_job",
+    "trials_here",
+    "trials_in_processes",
+]
 
 
 @dataclass(frozen=True)
@@ -67,14 +74,15 @@ def _run_there(job: TrialJob) -> Finished:
             return _failed(error)
     if _Process.trials is None:
         raise RuntimeError("the worker was not prepared")
-    return _run(_Process.trials, job)
+    return run_trial_job(_Process.trials, job)
 
 
 def _running(trials: FewShotTrials) -> Callable[[TrialJob], Finished]:
-    return lambda job: _run(trials, job)
+    return lambda job: run_trial_job(trials, job)
 
 
-def _run(trials: FewShotTrials, job: TrialJob) -> Finished:
+def run_trial_job(trials: FewShotTrials, job: TrialJob) -> Finished:
+    """Run a trial where this is called: workers on other machines call it there."""
     try:
         outcome, seconds = trials.run(job.architecture, job.epochs, job.state)
     except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on

@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional
 
 from dpl_nas.config import SearchSettings
-from dpl_nas.engine.evaluation import Cost, Outcome
+from dpl_nas.engine.cost import Cost, price_trial
+from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit, task_digest
@@ -99,10 +100,7 @@ class FewShotTrials:
 
     def cost(self, epochs: int, done: int = 0) -> Cost:
         """Steps and images of a training from epoch ``done`` to ``epochs``."""
-        return Cost(
-            steps=(epochs - done) * self._training.steps_an_epoch,
-            images=(epochs - done) * self._training.images_an_epoch,
-        )
+        return price_trial(self._training, epochs, done)
 
     def run(
         self,

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dpl_nas.config import RunConfig
-from dpl_nas.engine.evaluation import Cost, Evaluation, Outcome
+from dpl_nas.engine.cost import Cost
+from dpl_nas.engine.evaluation import Evaluation, Outcome
 from dpl_nas.errors import ArchitectureError, ExperimentError
 from dpl_nas.experiments.command import command_options, trial_config
 from dpl_nas.experiments.experiment import Experiment

@@ -18,11 +18,9 @@ from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
 from dpl_nas.observer import Stage
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture
-from dpl_nas.space.fitting import count, distinct, project, weighted_draws
 from dpl_nas.strategy.base import Found, Strategy
-from dpl_nas.strategy.result import EpochRecord, log_softmax, softmax
 from dpl_nas.strategy.search import Search
+from dpl_nas.strategy.shortlist import draw_shortlist
 from dpl_nas.strategy.supernet.bilevel import PromptModule, SearchBatches
 from dpl_nas.strategy.supernet.images import Supernet
 from dpl_nas.strategy.supernet.loop import supernet_trainer
@@ -94,7 +92,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         stopped_by = progress.stopped_by if epochs == self.settings.epochs else None
         # Other processes only help to train the supernet; the first process runs the trials.
         if settings.shortlist and search.ranks.first:
-            search.evaluate(self._shortlist(search, chosen, progress.records[-1]))
+            alphas = progress.records[-1].alpha
+            search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
         if search.engine.evaluations:
             return Found(None, tuple(progress.records), stopped_by)
         return Found(chosen, tuple(progress.records), stopped_by)
@@ -159,38 +158,6 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         # NNI counts the epochs of this process only.
         run.warmup_epochs = max(settings.warmup_epochs - done, 0)
         return run
-
-    def _shortlist(
-        self, search: Search, chosen: Architecture, record: EpochRecord
-    ) -> list[Architecture]:
-        """The choice, then others: for the front within smaller limits, else by probability."""
-        scores = {label: log_softmax(logits) for label, logits in record.alpha.items()}
-        found = {chosen: None}
-        if search.objective == "pareto":
-            for vectors in spread(chosen.vectors, self.settings.shortlist):
-                smaller = search.space.model_copy(update={"max_context_vectors": vectors})
-                design = project(smaller, scores)
-                found.setdefault(design)
-        rng = search.rng("shortlist")
-        wanted = min(self.settings.shortlist, count(search.space))
-        temperature = 1.0
-        while len(found) < wanted:
-            weights = {
-                label: softmax([logit / temperature for logit in logits])
-                for label, logits in record.alpha.items()
-            }
-            draw = weighted_draws(search.space, weights)
-            others = distinct(
-                lambda: draw(rng),  # noqa: B023 - called at once
-                wanted - len(found),
-                tries=2 * wanted,
-                known=found,
-            )
-            found |= dict.fromkeys(others)
-            # If the alphas are decided, hardly anything else is drawn.
-            if not others:
-                temperature *= 1.5
-        return list(found)[: self.settings.shortlist]
 
     # What follows is NNI's interface.
 
@@ -257,13 +224,3 @@ class AlphaModule(DartsLightningModule):  # type: ignore[misc]
 
     def log_probs(self, probs: Any) -> None:
         """Do nothing: logging would copy every probability to the host. Records have the epochs."""
-
-
-def spread(most: int, count: int) -> list[int]:
-    """Up to ``count`` numbers of vectors below ``most``, falling by an equal ratio."""
-    found: list[int] = []
-    for step in range(1, count):
-        vectors = round(most ** (1 - step / count)) if most > 1 else 0
-        if vectors < (found[-1] if found else most):
-            found.append(vectors)
-    return found
