@@ -1,7 +1,7 @@
 """Losses that training minimises; the loops know only this interface.
 
-A recipe's loss (:func:`recipe_loss`) is that of trials and of the final training. Supernets minimise
-the plain cross-entropy (:class:`dpl_nas.strategy.supernet.images.Supernet`).
+A recipe's loss (:func:`recipe_loss`) is that of trials and of the final training. Supernets
+minimise the plain cross-entropy (:class:`dpl_nas.strategy.supernet.images.Supernet`).
 """
 
 from __future__ import annotations
