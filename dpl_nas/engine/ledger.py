@@ -96,7 +96,8 @@ class Ledger:
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
         content = read_bytes(self._path)
         lines, self._whole = _parse(self._path, content)
-        if not lines and not _begins_a_ledger(content):
+        head = json.dumps(seal({"ledger": _VERSION, "of": identity}))
+        if not lines and not _begins_a_ledger(content, len(head) + 1):
             raise CheckpointError(f"{self._path} is not a ledger: use another folder")
         self._file.truncate(self._whole)
         if not lines:
@@ -146,11 +147,16 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     return lines[1:]
 
 
-def _begins_a_ledger(content: bytes) -> bool:
-    """Whether a file without a whole line was to become a ledger: all begin alike."""
+def _begins_a_ledger(content: bytes, most: int) -> bool:
+    """Whether a file without a whole line was to become a ledger: all begin alike.
+
+    After a crash, a file may have its length and not yet its content; but the first line, of
+    ``most`` bytes, was on disk before there was a second one.
+    """
     head = b'{"ledger": '
-    # After a crash, a file may have its length and not yet its content.
-    return content.startswith(head) or head.startswith(content) or not content.strip(b"\0\n")
+    if content.startswith(head) or head.startswith(content):
+        return True
+    return len(content) <= most and not content.strip(b"\0\n")
 
 
 def _parse(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:

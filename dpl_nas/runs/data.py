@@ -10,7 +10,7 @@ from typing import Self
 from dpl_nas.errors import OutputError, TaskError
 from dpl_nas.io.files import names_in, read_json, write_json
 from dpl_nas.io.run_files import CONFIG, DATA, LOCK, VERSIONS
-from dpl_nas.tasks import Task, few_shot_split, load_task, task_digest
+from dpl_nas.tasks import Task, few_shot_split, load_task, task_digest, test_digest
 from dpl_nas.training.prompts import PromptsMetadata
 
 __all__ = ["RunData", "own_task"]
@@ -31,16 +31,19 @@ class RunData:
         Absolute path of the task; empty for an embedded one.
     images
         Digest of the training images (:func:`dpl_nas.tasks.task_digest`).
+    test_images
+        Digest of all test images.
     """
 
     task: str
     folder: str
     images: str
+    test_images: str
 
     @classmethod
     def of(cls, task: Task, rows: Sequence[int]) -> Self:
         """The data of a run on the training images ``rows``."""
-        return cls(task.name, task.folder, task_digest(task, rows))
+        return cls(task.name, task.folder, task_digest(task, rows), test_digest(task))
 
     def claim(self, folder: Path) -> None:
         """Write the data to the folder of the run, which this process has claimed.
@@ -55,8 +58,13 @@ class RunData:
         file = folder / DATA
         if file.exists() and not names_in(folder) <= _CLAIM:
             saved = read_json(file)
-            found = saved.get("images") if isinstance(saved, dict) else None
-            if found != self.images:
+            found = saved if isinstance(saved, dict) else {}
+            if found.get("test_images") != self.test_images:
+                raise OutputError(
+                    f"{folder} holds a run with other test images of task {self.task} than there "
+                    "are now: restore them, or use another folder"
+                )
+            if found.get("images") != self.images:
                 raise OutputError(
                     f"{folder} holds a run on other data: the drawn images, the class names, the "
                     f"templates or the augmentation of task {self.task} are not what they were "

@@ -79,18 +79,12 @@ def open_folder(
             f"{str(folder)!r} holds bytes that are no characters: give a folder with another name"
         ) from None
     try:
-        made = not folder.exists()
+        made = not os.path.lexists(folder)
         if not made:
-            if not folder.is_dir():
-                raise OutputError(f"{folder} is a file: give a folder")
+            _check_is_folder(folder)
             # Somebody else's folder is left as it is, without a lock.
             if not os.path.lexists(folder / run_files.LOCK):
-                if overwrite:
-                    _check_own(folder)
-                elif os.path.lexists(folder / run_files.CONFIG):
-                    _saved(folder)
-                else:
-                    _check_empty(folder)
+                _check_unlocked(folder, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
@@ -100,11 +94,36 @@ def open_folder(
     ):
         if overwrite:
             _clear(folder)
+        _check_links(folder)
         _claim(folder, config, resume)
         # Only now it is certain that the folder holds a run and nothing else.
         _remove_temporaries(folder)
         with _undone_if_refused(folder, made):
             yield folder
+
+
+def _check_is_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file, or a link to none: give a folder")
+
+
+def _check_unlocked(folder: Path, overwrite: bool) -> None:
+    """Complain about a folder in which no run has ever worked."""
+    if overwrite:
+        _check_own(folder)
+    elif os.path.lexists(folder / run_files.CONFIG):
+        _saved(folder)
+    else:
+        _check_empty(folder)
+
+
+def _check_links(folder: Path) -> None:
+    """Complain if what ``folder`` has of a run's folders are links elsewhere."""
+    for name in _OWN:
+        if name != "." and (folder / name).is_symlink():
+            raise OutputError(
+                f"{folder / name} is a link, and a run writes to no other folders: use another one"
+            )
 
 
 @contextmanager

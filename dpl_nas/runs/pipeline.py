@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from dpl_nas.backbone import check_layers, load_backbone
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import CheckpointError, OutputError, SpaceError
+from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
 from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.run_files import (
     ALPHAS_PLOT,
@@ -184,6 +185,13 @@ def evaluate(
     name = task or own_task(trained.metadata)
     tested = load_task(name)
     check_images(tested, observer=observer)
+    if trained.metadata.template != tested.template:
+        warnings.warn(
+            f"the template of task {name} is now '{tested.template}'; the prompts are tested with "
+            f"the one that they were trained with, '{trained.metadata.template}'",
+            DplWarning,
+            stacklevel=2,
+        )
     metrics = evaluate_prompts(
         trained, tested, batch_size=batch_size, device=device, observer=observer
     )
@@ -242,6 +250,12 @@ def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches
     """Prepare a run: its numbers are checked, and its images can be read."""
     observer = observer or Observer()
     task = load_task(config.task)
+    parts = [(Path(task.folder) / part).resolve() for part in ("train", "test") if task.folder]
+    if any(folder.resolve().is_relative_to(part) for part in parts):
+        raise OutputError(
+            f"{folder} lies among the images of task {task.name}, where its pictures would become "
+            "some of them: use a folder elsewhere"
+        )
     # Bad numbers are found before the weights are loaded, which takes seconds.
     seen = few_shot_split(task, config.shots, config.seed).shots
     search = config.strategy.search

@@ -362,6 +362,17 @@ def _understood(
     budget = rest.pop(0) if rest else budget
     if isinstance(budget, str):
         budget = SearchBudget.parse(budget)
+    if budget is not None and not isinstance(budget, SearchBudget):
+        raise ConfigError(
+            "expected a budget such as '20-trials' or SearchBudget(trials=20), found "
+            f"{abbreviate(budget)}"
+        )
+    for name in ("jobs", "devices"):
+        count = options.get(name, 1)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ConfigError(
+                f"{name} should be a whole number of 1 or more, found {abbreviate(count)}"
+            )
     if rest:
         raise ConfigError(
             f"search takes a budget after what is searched, found {abbreviate(rest[0])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpl_nas.tasks.checks import check_images
-from dpl_nas.tasks.digest import task_digest
+from dpl_nas.tasks.digest import task_digest, test_digest
 from dpl_nas.tasks.fewshot import (
     FewShotSplit,
     draw_shots,
@@ -24,4 +24,5 @@ __all__ = [
     "task_descriptions",
     "task_digest",
     "tell_small_classes",
+    "test_digest",
 ]

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["task_digest"]
+__all__ = ["task_digest", "test_digest"]
 
 _MOST_THREADS = 8
 
@@ -37,9 +37,23 @@ def task_digest(task: Task, rows: Sequence[int]) -> str:
     TaskError
         If an image cannot be read.
     """
-    images = task.train
     captions = (task.class_names, task.template, task.templates, task.augmentation)
-    digest = hashlib.sha256(json.dumps(captions).encode())
+    return _digest(json.dumps(captions), task.train, rows)
+
+
+def test_digest(task: Task) -> str:
+    """16 hex digits of the SHA-256 of all test images and their labels.
+
+    Raises
+    ------
+    TaskError
+        If an image cannot be read.
+    """
+    return _digest("", task.test, range(len(task.test.labels)))
+
+
+def _digest(text: str, images: ImageSet, rows: Sequence[int]) -> str:
+    digest = hashlib.sha256(text.encode())
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         for row, signature in zip(rows, pool.map(partial(_signature, images), rows), strict=True):
             digest.update(f"\n{images.labels[row]} {len(signature)} ".encode())

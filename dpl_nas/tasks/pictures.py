@@ -54,6 +54,10 @@ _TURNS = {
 }
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+#: What TIFF calls signed whole numbers.
+_SIGNED = 2
+#: Ours, in the information on a PNG: bits of a grey pixel.
+_BITS = "dpl_nas bits"
 
 
 def read_picture(path: str, background: str = "white") -> Image.Image:
@@ -71,6 +75,8 @@ def read_picture(path: str, background: str = "white") -> Image.Image:
         be meant well, or has values of which it is not known what black and white are.
     """
     with _told(path), _opened(path) as image:
+        if image.format == "PNG":
+            _check_sums(path)
         image.load()
         turn = _turn(image)
         shown = _rgb(image, background)
@@ -194,7 +200,17 @@ def _opened(path: str) -> Iterator[Image.Image]:
         width, height = image.size
         if width * height > _MOST_PIXELS:
             raise ValueError(f"it has {width} x {height} pixels, more than {_MOST_PIXELS:,} in all")
+        raw = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
+        if raw in {"L;2", "L;4"}:
+            # Once the pixels are there, nothing says any more how many bits they had.
+            image.info[_BITS] = int(raw[-1])
         yield image
+
+
+def _check_sums(path: str) -> None:
+    """Complain about damage to a PNG that its pixels do not show: Pillow checks sums on demand."""
+    with _regular(path) as stream, Image.open(stream, formats=["PNG"]) as image:
+        image.verify()
 
 
 @cache
@@ -233,6 +249,12 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def _rgb(image: Image.Image, background: str) -> Image.Image:
+    tags = getattr(image, "tag_v2", {})
+    if image.mode == "L" and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED:
+        raise ValueError("signed numbers, of which it is not known what black and white are")
+    if image.mode == "F" and tags.get(_PHOTOMETRIC) == 0:
+        raise ValueError("floating-point numbers of which 0 is white: save it with 8 bits")
+    _scale_key(image)
     if image.mode == "F" or image.mode.startswith("I"):
         return _grey(image, background)
     if not image.has_transparency_data:
@@ -242,6 +264,14 @@ def _rgb(image: Image.Image, background: str) -> Image.Image:
     below = Image.new("RGBA", image.size, colour(background))
     below.alpha_composite(image.convert("RGBA"))
     return below.convert("RGB")
+
+
+def _scale_key(image: Image.Image) -> None:
+    """Scale the grey that stands for transparency as Pillow has scaled the pixels."""
+    key = image.info.get("transparency")
+    bits = image.info.get(_BITS)
+    if image.mode == "L" and isinstance(key, int) and bits is not None:
+        image.info["transparency"] = key * 255 // (2**bits - 1)
 
 
 def _grey(image: Image.Image, background: str) -> Image.Image:

@@ -385,3 +385,12 @@ def test_a_ledger_is_a_file_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="it is a link"):
         Ledger(path, OF)
     assert not (tmp_path / "other").exists()
+
+
+def test_a_ledger_whose_lines_are_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path, {"of": "it"}) as ledger:
+        ledger.append({"charge": "a"})
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(CheckpointError, match="is not a ledger"):
+        Ledger(path, {"of": "it"})

@@ -84,7 +84,7 @@ def test_the_runs_own_task_is_tested(
     config = config.model_copy(update={"task": "task"})
     runs.train(config, config.space.uniform(2), Path("run"))
     saved = read_json(Path("run/data.json"))
-    assert saved == {"task": "task", "folder": str(tmp_path / "task"), "images": saved["images"]}
+    assert (saved["task"], saved["folder"]) == ("task", str(tmp_path / "task"))
     here = runs.evaluate(Path("run"))
     assert here.task == "task"
 
@@ -110,3 +110,26 @@ def test_small_classes_are_told_of(config: RunConfig, tmp_path: Path) -> None:
     with pytest.warns(DplWarning, match="1 of 3 classes have fewer than 6 training images"):
         result = runs.run(config, tmp_path / "run")
     assert result.test["found"].images == 60
+
+
+def test_other_test_images_are_refused(config: RunConfig, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    runs.train(config, config.space.uniform(2), out)
+    (tmp_path / "task" / "test" / "grey" / "000.png").unlink()
+    with pytest.raises(OutputError, match="other test images of task"):
+        runs.train(config, config.space.uniform(2), out, resume=True)
+
+
+@pytest.mark.parametrize("place", ["train/grey/out", "test/out"])
+def test_a_run_among_the_images_of_its_task(config: RunConfig, tmp_path: Path, place: str) -> None:
+    out = tmp_path / "task" / place
+    with pytest.raises(OutputError, match="lies among the images of task"):
+        runs.train(config, config.space.uniform(2), out)
+    assert not out.exists()
+
+
+def test_another_template_is_told_of(config: RunConfig, tmp_path: Path) -> None:
+    runs.train(config, config.space.uniform(2), tmp_path / "run")
+    (tmp_path / "task" / "task.yml").write_text("template: b {}\naugmentation: none\n")
+    with pytest.warns(DplWarning, match=r"is now 'b \{\}'; the prompts are tested with the one"):
+        runs.evaluate(tmp_path / "run")

@@ -1,5 +1,6 @@
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,8 @@ def test_what_only_has_the_name_of_a_folder_of_a_run_stays(
     ):
         pass
     assert contents(tmp_path) == before
-    with open_folder(folder, run_config, resume=True):
+    refused = pytest.raises(OutputError, match="is a link") if linked else nullcontext()
+    with refused, open_folder(folder, run_config, resume=True):
         pass
     assert contents(tmp_path) == before
 
@@ -278,3 +280,20 @@ def test_texts_that_look_like_other_values_come_back(run_config: RunConfig, tmp_
             (folder / "alphas.jsonl").touch()
         with open_folder(folder, config, resume=True):
             pass
+
+
+@pytest.mark.parametrize("name", ["manual", "trials", "tensorboard"])
+def test_a_folder_of_the_run_that_is_a_link(
+    run_config: RunConfig, tmp_path: Path, name: str
+) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "run"
+    victim.mkdir()
+    with open_folder(folder, run_config, resume=False):
+        (folder / name).symlink_to(victim)
+        (folder / "search.json").write_text("{}")
+    with (
+        pytest.raises(OutputError, match=f"{name} is a link"),
+        open_folder(folder, run_config, resume=True),
+    ):
+        pass
+    assert not list(victim.iterdir())

@@ -177,3 +177,35 @@ def test_colours() -> None:
     for wrong in ("whitish", "#ffffff00", ""):
         with pytest.raises(ValueError, match="name of a colour"):
             colour(wrong)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_the_transparent_grey_of_few_bits(tmp_path: Path, bits: int) -> None:
+    path = tmp_path / "key.png"
+    most = 2**bits - 1
+    # Pillow writes grey with few bits only as a palette: the chunks are made by hand.
+    row = sum(
+        value << (8 - bits * (place + 1)) for place, value in enumerate((0, 1, most)[: 8 // bits])
+    )
+    width = min(3, 8 // bits)
+    head = struct.pack(">IIBBBBB", width, 1, bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"tRNS", struct.pack(">H", 1)))
+    chunks += ((b"IDAT", zlib.compress(bytes([0, row]))), (b"IEND", b""))
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, data in chunks:
+        content += struct.pack(">I", len(data)) + name + data
+        content += struct.pack(">I", zlib.crc32(name + data))
+    path.write_bytes(content)
+    found = np.asarray(read_picture(str(path), "#ff0000"))[0]
+    assert found[0].tolist() == [0, 0, 0]
+    assert found[1].tolist() == [255, 0, 0]
+
+
+def test_a_flipped_bit_of_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (8, 8), "red").save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 6] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(TaskError, match="not a readable image"):
+        read_picture(str(path), "white")
