@@ -154,7 +154,7 @@ def test_names_and_paths_as_text(image_folder: Path, mini_weights: Path, tmp_pat
     config = config.model_copy(
         update={"strategy": config.strategy.model_copy(update={"train": quick})}
     )
-    assert dpl_nas.run(config, str(tmp_path / "run"))["task"] == task
+    assert dpl_nas.run(config, str(tmp_path / "run")).task == task
 
 
 def test_values_are_shown_in_a_line(image_folder: Path) -> None:

@@ -162,27 +162,40 @@ class Processes(Generic[Job, Result]):
             self._pool = self._fresh(self.count)
             return self._pool.submit(self._work, job)
 
-    def _again(self, job: Job) -> Future[Result]:
+    def _again(self, job: Job) -> tuple[Future[Result], Callable[[], None]]:
+        """Try a job alone; the second function ends its process."""
         pool = self._fresh(1)
         self._alone.append(pool)
-        future = pool.submit(self._work, job)
-        future.add_done_callback(lambda _: pool.shutdown(wait=False))
-        return future
+
+        def end() -> None:
+            self._alone.remove(pool)
+            # To wait for it matters: the thread of an executor does not survive less.
+            pool.shutdown(wait=True)
+
+        return pool.submit(self._work, job), end
 
 
 class _Submitted(Generic[Result]):
-    def __init__(self, future: Future[Result], again: Callable[[], Future[Result]]) -> None:
+    def __init__(
+        self,
+        future: Future[Result],
+        again: Callable[[], tuple[Future[Result], Callable[[], None]]],
+    ) -> None:
         self.future = future
-        self._again: Callable[[], Future[Result]] | None = again
+        self._again: Callable[[], tuple[Future[Result], Callable[[], None]]] | None = again
+        self._end: Callable[[], None] | None = None
 
     def settled(self) -> bool:
-        """Return whether the result is there; restart the job if its process died."""
+        """Whether the result is there; starts the job again if its process died."""
         if not self.future.done():
             return False
-        if self._again is None or not isinstance(self.future.exception(), BrokenProcessPool):
-            return True
-        self.future, self._again = self._again(), None
-        return False
+        if self._again is not None and isinstance(self.future.exception(), BrokenProcessPool):
+            (self.future, self._end), self._again = self._again(), None
+            return False
+        if self._end is not None:
+            self._end()
+            self._end = None
+        return True
 
     def result(self) -> Result:
         while not self.settled():

@@ -174,4 +174,4 @@ def test_a_cell_whose_process_is_killed_is_tried_once_more(
     cells = run_cells(Plan((two, one)), tmp_path / "out", jobs=2)
     assert [cell.complete for cell in cells] == [not always, True, True, True]
     if always:
-        assert cells[0].error == "its process ended without a result"
+        assert cells[0].error == "its process ended without a result, twice"
