@@ -19,7 +19,7 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.class_folders import ClassFolders, check_text, read_class_folders, tell_names
-from dpl_nas.tasks.pictures import colour, content, read_picture, shows_first_of_several
+from dpl_nas.tasks.pictures import check_picture, colour, content, read_picture
 from dpl_nas.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -114,10 +114,9 @@ class FolderImages:
         Raises
         ------
         TaskError
-            If the file is not a readable image.
+            If the file is not a readable image, or a damaged one.
         """
-        self.image(index)
-        return shows_first_of_several(self._paths[index])
+        return check_picture(self._paths[index])
 
     def signature(self, index: int) -> bytes:
         """Return a signature of the file, its place and the way it is read."""

@@ -15,7 +15,7 @@ from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
-from dpl_nas.tasks import ImageSet, Task, load_task
+from dpl_nas.tasks import ImageSet, Task, check_images, load_task
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prefetch import decode_ahead
 from dpl_nas.training.prompts import TrainedPrompts, load_prompts
@@ -149,6 +149,8 @@ def evaluate(
     ------
     CheckpointError
         If the prompts were trained on other weights or for other classes.
+    TaskError
+        If test images cannot be read.
     """
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
@@ -157,6 +159,7 @@ def evaluate(
             f"the prompts were trained for the {len(prompts.metadata.class_names)} classes of "
             f"{prompts.metadata.task}, not for those of {task.name}"
         )
+    check_images(task, observer=observer)
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
     found = score(
         {"prompts": build_classifier(prompts, backbone)},
