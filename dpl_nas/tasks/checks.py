@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.tasks.copies import tell_copies
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["check_images"]
@@ -36,6 +37,8 @@ class _Checked(Protocol):
 def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None = None) -> None:
     """Decode the training images ``rows`` and all test images, if they are files.
 
+    Warn of animations, and of pictures that are there twice.
+
     If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
 
     Raises
@@ -43,8 +46,9 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
     TaskError
         If files are not readable images; the message names them.
     """
+    rows = sorted(set(rows))
     jobs = [
-        *((task.train, row) for row in sorted(set(rows))),
+        *((task.train, row) for row in rows),
         *((task.test, row) for row in range(len(task.test.labels))),
     ]
     jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
@@ -77,6 +81,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
             DplWarning,
             stacklevel=2,
         )
+    tell_copies(task, rows)
 
 
 def _check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
