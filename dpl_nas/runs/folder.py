@@ -13,11 +13,11 @@ from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
 from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError, shorten
 from dpl_nas.io import run_files
-from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json, write_text
+from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json
 from dpl_nas.io.locks import claim
 from dpl_nas.io.presets import read_yaml
+from dpl_nas.io.sealed_yaml import read_sealed_yaml, write_sealed_yaml
 from dpl_nas.io.validation import validate
-from dpl_nas.io.yaml_values import dump_yaml
 
 __all__ = ["open_folder"]
 
@@ -244,9 +244,9 @@ def _nothing_done(folder: Path) -> bool:
 
 def _saved(folder: Path) -> RunConfig:
     file = folder / run_files.CONFIG
-    return validate(
-        RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
-    )
+    remedy = "restore it, remove the run with --overwrite, or use another folder"
+    saved = read_sealed_yaml(file, "configuration", ConfigError, remedy)
+    return validate(RunConfig, saved, str(file), ConfigError)
 
 
 def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
@@ -272,7 +272,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
             f"{folder} is not empty: go on with --resume, remove the run with --overwrite, or use "
             "another folder"
         )
-    write_text(file, dump_yaml(config.model_dump(mode="json")))
+    write_sealed_yaml(file, config.model_dump(mode="json"))
     write_json(folder / run_files.VERSIONS, _versions())
 
 

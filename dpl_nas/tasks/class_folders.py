@@ -33,8 +33,6 @@ class ClassFolders:
         Names of the folders, sorted: one per class.
     samples
         Path and class index of each picture, in torchvision's order.
-    files
-        Resolved path of each picture.
     others
         Files that are not pictures.
     again
@@ -43,7 +41,6 @@ class ClassFolders:
 
     names: list[str]
     samples: list[tuple[str, int]] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
 
@@ -67,7 +64,6 @@ def read_class_folders(root: Path) -> ClassFolders:
     owners: dict[str, int] = {}
     for label in range(len(found.names)):
         _read_class(str(root), label, found, owners)
-    found.files.update(owners)
     labels = {label for _, label in found.samples}
     empty = [name for label, name in enumerate(found.names) if label not in labels]
     if empty:

@@ -98,6 +98,10 @@ class FolderImages:
         """Class index of each image."""
         return self._labels
 
+    def path(self, index: int) -> str:
+        """Return the path of the image at ``index``."""
+        return self._paths[index]
+
     def image(self, index: int) -> Image:
         """The RGB image at ``index``.
 
@@ -234,11 +238,9 @@ def _composed(names: Sequence[str]) -> set[str]:
 
 def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
     """Warn of files in the folders that do not count."""
-    shared = sorted(train.files & test.files)
     for paths, what in (
         (train.others + test.others, "are no images that can be read, and left aside"),
         (train.again + test.again, "lead to images that were counted already"),
-        (shared, "are in train/ and in test/, so the test is of what was trained on"),
     ):
         if paths:
             few = tell_names(os.path.relpath(each, path) for each in paths)

@@ -27,6 +27,8 @@ __all__ = [
     "check_picture",
     "colour",
     "content",
+    "end",
+    "file_size",
     "is_picture",
     "read_picture",
 ]
@@ -58,6 +60,9 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _SIGNED = 2
 #: Ours, in the information on a PNG: bits of a grey pixel.
 _BITS = "dpl_nas bits"
+
+#: Bytes at the end of a file in which pictures of the same size differ: heads are often the same.
+_END = 1024
 
 
 def read_picture(path: str, background: str = "white") -> Image.Image:
@@ -139,6 +144,31 @@ def content(path: str) -> bytes:
     """
     with _told(path), _regular(path) as stream:
         return stream.read()
+
+
+def end(path: str) -> bytes:
+    """Return the last bytes of a regular file.
+
+    Raises
+    ------
+    TaskError
+        If there is none, or it cannot be read.
+    """
+    with _told(path), _regular(path) as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - _END))
+        return stream.read()
+
+
+def file_size(path: str) -> int:
+    """Return the number of bytes of a file.
+
+    Raises
+    ------
+    TaskError
+        If there is none.
+    """
+    with _told(path):
+        return Path(path).stat().st_size
 
 
 def colour(name: str) -> tuple[int, int, int]:

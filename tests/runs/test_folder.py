@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import Ledger, read_ledger
@@ -44,6 +45,37 @@ def test_a_run_goes_on_with_its_own_settings_only(run_config: RunConfig, tmp_pat
         pytest.raises(OutputError, match="is not empty: go on with --resume"),
         open_folder(tmp_path, run_config, resume=False),
     ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("seed: 3", "seed: 4", "does not fit its checksum"),
+        # Without its lines, settings have their defaults.
+        ("\ndevices: 1", "", "does not fit its checksum"),
+        ("# sha256: ", "# ", "has no checksum"),
+        ("task:", "task", "is not valid YAML"),
+    ],
+)
+def test_a_configuration_that_was_changed_is_named(
+    run_config: RunConfig, tmp_path: Path, before: str, after: str, problem: str
+) -> None:
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / "alphas.jsonl").touch()
+    file = tmp_path / "config.yml"
+    assert RunConfig.model_validate(yaml.safe_load(file.read_text())) == run_config
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after, 1))
+    for config in (run_config, changed(run_config)):
+        with (
+            pytest.raises(ConfigError, match=rf"config\.yml .*{problem}"),
+            open_folder(tmp_path, config, resume=True),
+        ):
+            pass
+    file.write_text(f"# Mine.\n{text}\n")
+    with open_folder(tmp_path, run_config, resume=True):
         pass
 
 
@@ -102,7 +134,7 @@ def test_somebody_elses_folder_is_left_alone(
     (tmp_path / "notes.txt").unlink()
     (tmp_path / "config.yml").write_text("somebody: else")
     with (
-        pytest.raises(ConfigError, match="unknown key somebody"),
+        pytest.raises(ConfigError, match="has no checksum in its last line"),
         open_folder(tmp_path, run_config, resume=resume),
     ):
         pass
