@@ -29,8 +29,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"expected KEY=VALUE, found {abbreviate(override)}")
         if not all(key.split(".")):
             raise ConfigError(
-                "expected KEY=VALUE with a KEY of names joined by single dots, found "
-                f"{abbreviate(override)}"
+                f"expected KEY=VALUE with a KEY such as search.epochs, found {abbreviate(override)}"
             )
         try:
             values[key] = parse_yaml(text)
@@ -49,8 +48,8 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
         parts.insert(0, "strategy")
     if key in _CHOSEN and not isinstance(value, Mapping):
         raise ConfigError(
-            f"{key} holds settings, found {key}={abbreviate(value)}: choose another {key} with "
-            f"--{key}, or set keys such as {_CHOSEN[key]}"
+            f"expected a single setting such as {_CHOSEN[key]}=VALUE, found "
+            f"{key}={abbreviate(value)}: choose a {key} with --{key}"
         )
     place: Any = data
     for part in parts[:-1]:
@@ -59,7 +58,7 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
             child = place[part] = {}
         if not isinstance(child, Mapping):
             raise ConfigError(
-                f"unknown key {shorten(key, 100)}: {part:.60} has no settings of its own"
+                f"unknown key {shorten(key, 100)}: {part:.60} is a value and has no settings"
             )
         place = child
     place[parts[-1]] = value

@@ -68,8 +68,8 @@ class StrategyConfig(Frozen):
     def _known(cls, name: str) -> str:
         if name not in STRATEGIES and _USERS.fullmatch(name) is None:
             raise ValueError(
-                f"expected one of {', '.join(STRATEGIES)}, or package.module:Class for one of "
-                "your own"
+                f"expected one of {', '.join(STRATEGIES)}, or package.module:Class for your own "
+                "strategy"
             )
         return name
 

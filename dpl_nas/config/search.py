@@ -72,7 +72,7 @@ class EvolutionSettings(SearchSettings):
     @model_validator(mode="after")
     def _sampled_from_it(self) -> EvolutionSettings:
         if self.sample_size > self.population_size:
-            raise ValueError("expected a sample_size of at most population_size")
+            raise ValueError("expected sample_size to be at most population_size")
         return self
 
 
@@ -198,7 +198,7 @@ class Temperature(Frozen):
     @model_validator(mode="after")
     def _falls(self) -> Temperature:
         if self.end > self.start:
-            raise ValueError("expected an end of at most start")
+            raise ValueError("expected end to be at most start")
         return self
 
 

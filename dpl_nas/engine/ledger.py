@@ -108,8 +108,8 @@ class Ledger:
         different = [key for key in identity if found.get(key) != identity[key]]
         if different:
             raise OutputError(
-                f"{self._path} is of a search with another {', '.join(different)}: resume it with "
-                "the same settings, or use another folder"
+                f"{self._path} belongs to a search with other settings ({', '.join(different)}): "
+                "resume it with the same settings, or use another folder"
             )
         return lines[1:]
 
@@ -143,7 +143,9 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     except CheckpointError as error:
         raise CheckpointError(f"cannot read a ledger: {error}") from error
     if not lines:
-        raise CheckpointError(f"{path} is not a ledger of this version of dpl_nas")
+        raise CheckpointError(
+            f"{path} is not a ledger of this version of dpl_nas: give another file"
+        )
     return lines[1:]
 
 

@@ -128,7 +128,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
     except ValueError as error:
         if "null byte" not in str(error):
             raise
-        raise CheckpointError(f"{str(path)!r} is no name of a file") from None
+        raise CheckpointError(f"{str(path)!r} is not a file name: give a file") from None
 
 
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
@@ -161,7 +161,7 @@ def sync(descriptor: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        go_on_without(path, "cannot say what is on disk, so a crash could lose what was done")
+        go_on_without(path, "cannot tell whether files are on disk, so a crash could lose work")
 
 
 def go_on_without(path: Path, what: str) -> None:
@@ -174,8 +174,8 @@ def go_on_without(path: Path, what: str) -> None:
     """
     if not os.environ.get(WEAK):
         raise OutputError(
-            f"the file system of {path} {what}: use a folder on another one, or set {WEAK}=1 to go "
-            "on all the same"
+            f"the file system of {path} {what}: use a folder on another file system, or set "
+            f"{WEAK}=1 to go on anyway"
         )
     warnings.warn(f"the file system of {path.parent} {what}", DplWarning, stacklevel=3)
 
@@ -276,4 +276,4 @@ def _unseal(path: Path, value: dict[str, Any], remedy: str) -> dict[str, Any]:
     try:
         return unseal(value)
     except ValueError as error:
-        raise CheckpointError(f"{path} is damaged, as {error}: {remedy}") from None
+        raise CheckpointError(f"{path} is damaged ({error}): {remedy}") from None

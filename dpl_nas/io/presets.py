@@ -56,8 +56,8 @@ def preset_path(
         close = difflib.get_close_matches(text, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise error(
-            f"unknown {kind} '{shorten(text)}': known are {', '.join(names)}, or give the path "
-            f"of a .yml file{hint}"
+            f"unknown {kind} '{shorten(text)}': give one of {', '.join(names)}, or the path of a "
+            f".yml file{hint}"
         )
     return _folder(collection) / f"{text}.yml"
 

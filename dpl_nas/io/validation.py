@@ -28,7 +28,7 @@ class Frozen(BaseModel):
 
 
 def _no_truth(value: Any) -> Any:
-    # To Python true is 1. Texts are left to pydantic: to YAML, 2.5e6 is one.
+    # To Python, true is 1. pydantic reads texts, since some YAML readers take 2.5e6 for one.
     if isinstance(value, bool):
         raise ValueError("expected a number")
     return value
@@ -62,7 +62,7 @@ def _whole_numbers(value: Any) -> Any:
         if first > last:
             raise ValueError(f"expected a range that rises, such as {last}-{first}")
         if last > _LARGEST:
-            raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {last}")
+            raise ValueError(f"expected whole numbers up to {_LARGEST}, not {last}")
         return tuple(range(first, last + 1))
     if not isinstance(value, (list, tuple)):
         raise ValueError("expected a list of whole numbers or a range such as 0-11")
@@ -76,7 +76,7 @@ def _whole_numbers(value: Any) -> Any:
         )
     large = [item for item in value if item > _LARGEST]
     if large:
-        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {_about(max(large))}")
+        raise ValueError(f"expected whole numbers up to {_LARGEST}, not {_about(max(large))}")
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))

@@ -185,8 +185,8 @@ def evaluate(
     tested = load_task(name)
     if trained.metadata.template != tested.template:
         warnings.warn(
-            f"the template of task {name} is now '{tested.template}'; the prompts are tested with "
-            f"the one that they were trained with, '{trained.metadata.template}'",
+            f"the template of task {name} is now '{tested.template}', but the prompts were trained "
+            f"with '{trained.metadata.template}' and are tested with that",
             DplWarning,
             stacklevel=2,
         )
@@ -221,7 +221,7 @@ def record_search(config: RunConfig, result: SearchResult, folder: Path, **more:
 
 
 class _Clock:
-    """The seconds by stage, kept in a file so that a resumed run counts all its parts."""
+    """The seconds of each stage, kept in a file so that a resumed run counts all its parts."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / SECONDS
@@ -230,7 +230,7 @@ class _Clock:
             remedy = "remove it to count the seconds afresh"
             found = read_sealed(self._file, remedy)
             if not all(isinstance(value, float) for value in found.values()):
-                raise CheckpointError(f"{self._file} should hold seconds by stage: {remedy}")
+                raise CheckpointError(f"{self._file} should hold the seconds of stages: {remedy}")
             self.seconds = found
 
     @contextmanager
@@ -251,8 +251,8 @@ def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches
     parts = [(Path(task.folder) / part).resolve() for part in ("train", "test") if task.folder]
     if any(folder.resolve().is_relative_to(part) for part in parts):
         raise OutputError(
-            f"{folder} lies among the images of task {task.name}, where its pictures would become "
-            "some of them: use a folder elsewhere"
+            f"{folder} lies among the images of task {task.name}, so pictures of the run would "
+            "count as images: use a folder elsewhere"
         )
     problem = Problem.of_run(config, task)
     search = config.strategy.search if searches else None
@@ -272,11 +272,11 @@ def _check_lengths(folder: Path, architecture: Architecture) -> None:
     if file.exists():
         if load_architecture(file).key != architecture.key:
             raise OutputError(
-                f"{folder} holds a run with other lengths, {file.name} has them: use another folder"
+                f"{folder} holds a run with other lengths (see {file.name}): use another folder"
             )
     elif (folder / RECORDS).exists() or (folder / LEDGER).exists():
         raise OutputError(
-            f"{folder} holds a search that is not complete: go on with it, or use another folder"
+            f"{folder} holds an interrupted search: resume the search, or use another folder"
         )
 
 
@@ -367,7 +367,7 @@ def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompt
         saved = load_prompts(file)
         if saved.architecture.key != architecture.key:
             raise CheckpointError(
-                f"{file} holds prompts of other lengths than this run's: remove it to train afresh"
+                f"{file} holds prompts of other lengths than this run: remove it to train again"
             )
         return saved
     prompts = train_prompts(

@@ -82,8 +82,8 @@ class Space(Frozen):
         least = limit.cost({t: part.lengths[:1] * len(part.layers) for t, part in towers.items()})
         if least > limit.most:
             raise ValueError(
-                f"no architecture takes fewer than {least:,} {limit.unit}: allow as many, or offer "
-                "shorter lengths"
+                f"every architecture costs at least {least:,} {limit.unit}: allow as many, or "
+                "offer shorter lengths"
             )
         return most
 
@@ -105,11 +105,10 @@ class Space(Frozen):
 
     @property
     def id(self) -> str:
-        """12 hex digits that change when layers or lengths on offer change, not with the name.
+        """12 hex digits of the backbone's model, the layers and the lengths on offer.
 
-        The backbone counts by its model: the same lengths may be trained on other weights. Limits
-        do not count: an architecture is the same under any, and :meth:`check` tells
-        whether it fits.
+        The name does not count. Neither do the weights: the same lengths may be trained on
+        others. Neither do limits: :meth:`check` tells whether an architecture fits them.
         """
         content = {
             "model": self.backbone.model,
@@ -122,7 +121,7 @@ class Space(Frozen):
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """None, one or two, each of which must hold."""
+        """The limits of the space: none, one or two. All must hold."""
         return tuple(
             limit_of(key, most, self.backbone, self.towers)
             for key in LIMIT_KEYS
@@ -163,8 +162,8 @@ class Space(Frozen):
         if set(lengths) != known:
             wrong = sorted(set(lengths) ^ known)
             raise ArchitectureError(
-                f"space {self.name} has {len(known)} layers; missing or unknown here: "
-                f"{', '.join(wrong[:6])}"
+                f"expected a length for each of the {len(known)} layers of space {self.name}; "
+                f"missing or unknown: {', '.join(wrong[:6])}"
             )
         architecture = Architecture(
             space=self.name,
@@ -233,21 +232,21 @@ class Space(Frozen):
         # A file that was edited by hand may carry an id that is not its own.
         if architecture.layers != {tower: part.layers for tower, part in self.towers.items()}:
             raise ArchitectureError(
-                f"the architecture does not have the layers of space {self.name}, which it says "
-                "it belongs to: use the file that a search wrote"
+                f"the architecture names space {self.name} but has other layers: use the file "
+                "that a search wrote"
             )
         for tower, part in self.towers.items():
             for layer, length in zip(part.layers, architecture.lengths[tower], strict=True):
                 if length not in part.lengths:
                     raise ArchitectureError(
-                        f"{tower}/{layer} has length {length}; space {self.name} offers "
+                        f"{tower}/{layer} has length {length}, but space {self.name} offers only "
                         f"{', '.join(map(str, part.lengths))}"
                     )
         for limit in self.limits:
             if (cost := limit.cost(architecture.lengths)) > limit.most:
                 raise ArchitectureError(
-                    f"the architecture takes {cost:,} {limit.unit}, space {self.name} allows "
-                    f"{limit.most:,}: shorten it, or raise {limit.key}"
+                    f"the architecture costs {cost:,} {limit.unit}, but space {self.name} allows "
+                    f"only {limit.most:,}: choose shorter lengths, or raise {limit.key}"
                 )
 
 

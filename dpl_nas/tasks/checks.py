@@ -77,8 +77,8 @@ def check_images(
         raise TaskError(first + (f"; and {more} more files" if more > 0 else ""))
     if several:
         warnings.warn(
-            f"{task.name}: {several} files hold an animation or several pages, of which the first "
-            "is taken",
+            f"{task.name}: {several} files hold an animation or several pages; only the first "
+            "picture of each is used",
             DplWarning,
             stacklevel=2,
         )

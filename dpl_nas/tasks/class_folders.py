@@ -54,7 +54,7 @@ def read_class_folders(root: Path) -> ClassFolders:
     ------
     TaskError
         If a folder cannot be read, has a name that is no text, or holds no picture; if a picture
-        is in two classes; if what has the name of a picture is not a file.
+        is in two classes; if something with the name of a picture is not a file.
     """
     entries = _entries(str(root))
     found = ClassFolders([entry.name for entry in entries if _is_folder(entry)])
@@ -68,8 +68,8 @@ def read_class_folders(root: Path) -> ClassFolders:
     empty = [name for label, name in enumerate(found.names) if label not in labels]
     if empty:
         raise TaskError(
-            f"{make_printable(str(root))}: no picture in {tell_names(empty)}: add some or remove "
-            "the folder"
+            f"{make_printable(str(root))} has no picture in {tell_names(empty)}: add some, or "
+            "remove the folder"
         )
     return found
 
@@ -84,8 +84,8 @@ def check_text(text: str, what: str) -> None:
     """
     if any(unicodedata.category(each) in _NOT_TEXT for each in text):
         raise TaskError(
-            f"{what} holds bytes that are no UTF-8, or control characters: found "
-            f"'{make_printable(text):.100}', so give another one"
+            f"{what} must be UTF-8 without control characters, found "
+            f"'{make_printable(text):.100}': give another one"
         )
 
 
@@ -129,7 +129,7 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
             elif owner is not None:
                 raise TaskError(
                     f"{make_printable(entry.path)} is also in the class "
-                    f"{tell_names([found.names[owner]])}: leave it in one"
+                    f"{tell_names([found.names[owner]])}: leave it in one class"
                 )
             else:
                 owners[file] = label

@@ -61,7 +61,7 @@ def tell_copies(task: Task) -> None:
     ):
         if found:
             few = tell_names(
-                os.path.relpath(each.path, task.name) for same in found for each in same
+                os.path.relpath(each.path, task.folder) for same in found for each in same
             )
             count = "1 picture" if len(found) == 1 else f"{len(found)} pictures"
             warnings.warn(

@@ -73,7 +73,7 @@ def tell_small_classes(task: Task, shots: int) -> None:
     if small:
         warnings.warn(
             f"task {task.name}: {len(small)} of {len(counts)} classes have fewer than {shots} "
-            f"training images and give all that they have, {min(counts)} at least: "
+            f"training images, so all of these are used; the smallest class has {min(counts)}: "
             f"{tell_names(small)}",
             DplWarning,
             stacklevel=2,
@@ -124,22 +124,22 @@ def few_shot_split(
     needed = shots + wanted if validation == "extra" else shots
     counts = _counts(task)
     fewest, most = min(counts), max(counts)
-    # A number that no class has is a mistake; what some classes lack, they do without.
+    # A number that no class has is a mistake; a class that has fewer gives what it has.
     strict = validation == "extra" or not fewest
     found = fewest if strict else most
     if found < needed:
         extra = f" and {wanted} more to validate" if validation == "extra" else ""
         name = tell_names([task.class_names[counts.index(found)]])
         raise TaskError(
-            f"task {task.name}: {shots} shots a class{extra} were asked for, but "
-            f"{'' if strict else 'even '}class {name} has {found} training images; ask for fewer"
+            f"task {task.name}: expected {shots} shots a class{extra}, but "
+            f"{'' if strict else 'the largest '}class {name} has {found} training images: ask for "
+            "fewer"
         )
     if validation == "split" and not 0 < wanted < shots:
         raise TaskError(
-            f"a search validates on a part of its shots and trains on the rest, at least one image "
-            f"a class each: of {shots} {'shot' if shots == 1 else 'shots'}, {wanted} would "
-            "validate; ask for 2 shots or more, set search.validation_shots to fewer, or "
-            "search.validation=extra"
+            "a search needs at least one shot a class to train on and one to validate on, found "
+            f"{shots} {'shot' if shots == 1 else 'shots'}, of which {wanted} to validate on: ask "
+            "for 2 shots or more, change search.validation_shots, or set search.validation=extra"
         )
     generator = random.Random(seed)
     drawn = draw_shots(labels, shots, generator)

@@ -38,7 +38,8 @@ def _named(names: Any) -> Any:
             for each in (folder, name):
                 if not isinstance(each, str):
                     raise ValueError(
-                        f"expected texts, but to YAML {abbreviate(each)} is none: put it in quotes"
+                        f"expected text, but YAML reads {abbreviate(each)} as something else: put "
+                        "it in quotes"
                     )
     return names
 
@@ -80,7 +81,7 @@ class FolderImages:
     samples
         Path and class index of each.
     root
-        The folder that :meth:`signature` tells paths from.
+        The folder to which paths in :meth:`signature` are relative.
     background
         Background colour where an image is transparent.
     """
@@ -134,8 +135,8 @@ def load_folder(path: Path) -> Task:
     """Load the task in a folder that holds ``train/<class>/*`` and ``test/<class>/*``.
 
     Underscores in folder names become spaces; an optional ``task.yml`` (:class:`TaskFile`)
-    gives better names, the template and the augmentation. Whatever is no image, or is there
-    twice, is warned of.
+    gives better names, the template and the augmentation. Warn of files that are not images, and
+    of images that occur twice.
 
     Raises
     ------
@@ -150,15 +151,17 @@ def load_folder(path: Path) -> Task:
     for template in (settings.template, *settings.templates):
         check_text(template, f"a template of {source}")
         if template.count("{}") != 1:
-            raise TaskError(f"{source}: a template needs one {{}} for the name, found '{template}'")
+            raise TaskError(
+                f"{source}: a template needs one {{}} for the class name, found '{template}'"
+            )
     train, test = _part(path, "train"), _part(path, "test")
     if train.names != test.names:
         odd = sorted(set(train.names) ^ set(test.names))
         hint = ""
         if _composed(train.names) == _composed(test.names):
-            hint = ", as the other writes it in another Unicode form: rename one"
+            hint = "; the other has the name in another Unicode form: rename one"
         raise TaskError(
-            f"{path}: train/ and test/ must have the same classes; only one has "
+            f"{path}: train/ and test/ must have the same classes; only one of them has "
             f"{tell_names(odd)}{hint}"
         )
     _tell(path, train, test)
@@ -177,7 +180,7 @@ def load_folder(path: Path) -> Task:
 def _settings(path: Path) -> tuple[TaskFile, str]:
     """Return the settings in ``task.yml``, and the path of that file, present or not."""
     try:
-        # Other people's computers do not tell Task.YML from task.yml.
+        # Some file systems do not tell Task.YML from task.yml.
         found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
     except OSError as error:
         raise TaskError(f"cannot read the folder {path}: {error.strerror}") from error
@@ -189,7 +192,7 @@ def _settings(path: Path) -> tuple[TaskFile, str]:
     if file.name not in _SETTINGS:
         raise TaskError(f"{file} is not read under this name: rename it to {file.name.lower()}")
     if not file.is_file():
-        raise TaskError(f"{file} is not a file, or a link to none: replace or remove it")
+        raise TaskError(f"{file} is neither a file nor a link to one: replace or remove it")
     settings = validate(TaskFile, read_yaml(file, "task", TaskError), str(file), TaskError)
     return settings, str(file)
 
@@ -198,7 +201,7 @@ def _part(path: Path, part: str) -> ClassFolders:
     root = path / part
     if not root.is_dir():
         raise TaskError(
-            f"{path} must hold train/ and test/ with a folder a class: there is no {part}/"
+            f"{path} must hold train/ and test/ with a folder for each class, found no {part}/"
         )
     found = read_class_folders(root)
     if len(found.names) < 2:
@@ -214,7 +217,7 @@ def _class_names(
     unknown = sorted(set(given) - set(folders))
     if unknown:
         raise TaskError(
-            f"{source}: class_names names folders that do not exist: {tell_names(unknown)}"
+            f"{source}: class_names has folders that do not exist: {tell_names(unknown)}"
         )
     names = tuple(given.get(folder, folder.replace("_", " ")) for folder in folders)
     for folder, name in zip(folders, names, strict=True):
@@ -239,8 +242,8 @@ def _composed(names: Sequence[str]) -> set[str]:
 def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
     """Warn of files in the folders that do not count."""
     for paths, what in (
-        (train.others + test.others, "are no images that can be read, and left aside"),
-        (train.again + test.again, "lead to images that were counted already"),
+        (train.others + test.others, "are not readable images and are left out"),
+        (train.again + test.again, "lead to images that are counted already"),
     ):
         if paths:
             few = tell_names(os.path.relpath(each, path) for each in paths)

@@ -38,10 +38,10 @@ def load_task(name_or_path: str | Path | Task) -> Task:
     if text.startswith("mini/") and not path.exists():
         close = difflib.get_close_matches(text, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise TaskError(f"unknown task '{text}': known are {', '.join(known)}{hint}")
+        raise TaskError(f"unknown task '{text}': give one of {', '.join(known)}{hint}")
     if not path.is_dir():
         raise TaskError(
-            f"unknown task '{text}': neither one of {', '.join(known)} nor a folder of images"
+            f"unknown task '{text}': give one of {', '.join(known)}, or a folder of images"
         )
     from dpl_nas.tasks.folder import load_folder
 

@@ -157,7 +157,8 @@ def evaluate(
     if prompts.metadata.class_names != task.class_names:
         raise CheckpointError(
             f"the prompts were trained for the {len(prompts.metadata.class_names)} classes of "
-            f"{prompts.metadata.task}, not for those of {task.name}"
+            f"{prompts.metadata.task}, not for those of {task.name}: give a task with the same "
+            "classes"
         )
     check_images(task, observer=observer)
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)

@@ -143,7 +143,7 @@ def test_json_and_csv(tmp_path: Path, grid: list[Cell], cell: Any) -> None:
 
 def test_one_seed(tmp_path: Path, grid: list[Cell]) -> None:
     page = written([cell for cell in grid if cell.seed == 1], tmp_path)
-    assert "There is one seed" in page.text
+    assert "There is only one seed" in page.text
     assert "\N{PLUS-MINUS SIGN}" not in page.text
     assert "so nothing may be concluded" in page.text
 
@@ -174,7 +174,7 @@ def test_no_complete_cell(tmp_path: Path, cell: Any) -> None:
 def test_equal_accuracies(tmp_path: Path, cell: Any) -> None:
     cells = [cell(name, seed=seed) for name in ("darts", "random") for seed in range(6)]
     page = written(cells, tmp_path)
-    assert "have the same test accuracy in all of 6 pairs" in page.text
+    assert "have the same test accuracy in all 6 pairs" in page.text
     data = json.loads((tmp_path / "comparison.json").read_text(), parse_constant=no_constant)
     assert data["comparisons"][0]["bootstrap"] is None
     assert data["ranking"]["mean"] == {"darts": 1.5, "random": 1.5}

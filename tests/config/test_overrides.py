@@ -20,7 +20,7 @@ def test_values_are_those_of_yaml_1_2() -> None:
         ("seed=!!timestamp x", "the value of seed is not valid YAML: line 1 has the tag"),
         ("shots=0x" + "f" * 5000, "more than 100 characters"),
         ("space.towers.image.lengths=[0, 1" + "0" * 400 + "]", "more than 100 characters"),
-        ("space.towers.image.lengths=[0, 1" + "0" * 90 + "]", "whole numbers of 1000 at most"),
+        ("space.towers.image.lengths=[0, 1" + "0" * 90 + "]", "whole numbers up to 1000"),
         ("strategy.strategy={a: 1}", "strategy.strategy: input should be a valid string"),
         ("strategy.strategy=[darts]", "strategy.strategy: input should be a valid string"),
         ("train.optimizer.lr=" + "1:" * 200 + "1.5", "should be a valid number"),

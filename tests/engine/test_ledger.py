@@ -264,7 +264,7 @@ def head_of_another_version(content: bytes) -> bytes:
         (
             lambda content: content.replace(b'"seed": 1', b'"seed": 2'),
             OutputError,
-            "of a search with another seed: resume it with the same settings",
+            r"a search with other settings \(seed\): resume it with the same settings",
         ),
         (
             lambda content: content.replace(b'{"number": 1', b'{"numb'),

@@ -87,9 +87,9 @@ def put(metadata: dict[str, Any], path: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "complaint"),
     [
-        ("architecture.space_id", "0" * 12, "not of its own space: the architecture belongs to"),
-        ("space.towers.text.lengths", [0, 1, 2, 3], "not of its own space"),
-        ("space.max_context_vectors", 1, "takes 5 context vectors"),
+        ("architecture.space_id", "0" * 12, "does not fit its space: the architecture belongs to"),
+        ("space.towers.text.lengths", [0, 1, 2, 3], "does not fit its space"),
+        ("space.max_context_vectors", 1, "costs 5 context vectors"),
         ("architecture.lengths.image", [2, 2], "image/2 is missing or unknown"),
     ],
 )
@@ -161,7 +161,7 @@ def test_flipped_bits_do_not_go_unnoticed(prompts: TrainedPrompts, tmp_path: Pat
                 assert all(torch.equal(found.vectors[k], v) for k, v in prompts.vectors.items())
             assert "\n" not in problem
     file.write_bytes(whole[:-1] + b"\x20")
-    with pytest.raises(CheckpointError, match="do not fit their checksum: remove it"):
+    with pytest.raises(CheckpointError, match=r"do not fit their checksum\): remove it"):
         load_prompts(file)
 
 
