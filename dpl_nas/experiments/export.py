@@ -56,7 +56,9 @@ def export(
     evaluations = experiment_evaluations(experiment, config.space)
     best = best_of(evaluations)
     if best is None:
-        raise ExperimentError(f"no trial of experiment {experiment.id} has ended well")
+        raise ExperimentError(
+            f"no trial of experiment {experiment.id} has ended well: read the trials' stderr"
+        )
     # Before the folder is touched: bad input leaves nothing behind.
     backbone = load_backbone(config.space.backbone, config.device)
     split = Problem.of_run(config, load_task(config.task), backbone).split(config.strategy.search)
