@@ -33,14 +33,20 @@ def compare(
         typer.Argument(
             metavar="[SEED]... STRATEGY...",
             show_default=False,
-            help="Packaged strategies or YAML files; whole numbers are further seeds; KEY=VALUE "
-            "are settings for all, STRATEGY.KEY=VALUE for one of them.",
+            help="Strategies: packaged names or YAML files. A whole number is one more seed. "
+            "KEY=VALUE is a setting for all strategies, STRATEGY.KEY=VALUE for one.",
         ),
     ],
-    task: Annotated[list[str], typer.Option(metavar="TASK", help="May be given several times.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the comparison.")],
+    task: Annotated[
+        list[str], typer.Option(metavar="TASK", help="Task. Give the option once for each task.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison.")],
     space: Annotated[
-        list[str] | None, typer.Option(metavar="SPACE", help="May be given several times.")
+        list[str] | None,
+        typer.Option(
+            metavar="SPACE",
+            help="Search space; mini_clip by default. Give the option once for each space.",
+        ),
     ] = None,
     seeds: Annotated[
         str, typer.Option(metavar="SEED [SEED]...", help="Seeds, such as 1 2 3 or 1,2,3.")
@@ -49,23 +55,26 @@ def compare(
     shots: ShotsOption = 16,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Compare all others with this strategy only."),
+        typer.Option(
+            metavar="NAME",
+            help="Strategy that all others are compared with; by default, all pairs are compared.",
+        ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of runs side by side.")] = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compare strategies: same data, seeds, evaluation and budget. DIR/report.html is the result.
 
-    What is in DIR already is not run again: the same command goes on after an interruption, and
-    one with more seeds or strategies adds to it.
+    Runs that DIR already holds are not repeated. Give the same command again to go on after an
+    interruption, or with more seeds or strategies to add these.
     """
     numbers, strategies, overrides = _sorted_out(seeds, arguments)
     configs = _configs(
         task, space or ["mini_clip"], strategies, numbers, overrides, budget, shots, device
     )
-    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
+    with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
 
         plan = Plan(tuple(configs), baseline=baseline)
@@ -82,7 +91,7 @@ def compare(
 
 
 def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[str], list[str]]:
-    """Seeds, strategies and overrides. The shell puts all seeds but the first among them."""
+    """Sort seeds, strategies and overrides; all seeds but the first are among the arguments."""
     words = seeds.replace(",", " ").split()
     strategies: list[str] = []
     overrides: list[str] = []
@@ -145,7 +154,8 @@ def _configs(
             # A setting may be known to some of the strategies only.
             name = Path(strategy).stem
             raise ConfigError(
-                f"{error} (for the strategy {strategy}; {name}.KEY=VALUE is a setting for it alone)"
+                f"{error} (for strategy {strategy}; a setting for this strategy alone is "
+                f"{name}.KEY=VALUE)"
             ) from error
 
     return [

@@ -15,14 +15,15 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    prompts: Annotated[
-        Path, typer.Argument(help="The folder of a run, or its prompts.safetensors.")
-    ],
+    prompts: Annotated[Path, typer.Argument(help="Folder of a run, or its prompts.safetensors.")],
     task: Annotated[
         str | None,
-        typer.Option(metavar="TASK", help="Another task with the same classes to test on."),
+        typer.Option(
+            metavar="TASK",
+            help="Task to test on, with the same classes; by default that of the run.",
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 100,
+    batch_size: Annotated[int, typer.Option(help="Number of images in a batch.", min=1)] = 100,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
     quiet: QuietOption = False,

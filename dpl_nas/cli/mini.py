@@ -19,13 +19,13 @@ __all__ = ["app"]
 
 _STAGE = "pre-train"
 
-app = typer.Typer(no_args_is_help=True, help="The embedded CLIP: make it again, or measure it.")
+app = typer.Typer(no_args_is_help=True, help="Make the embedded CLIP again, or measure it.")
 
 
 @app.command("pretrain")
 def pretrain(
     out: OutOption,
-    seed: Annotated[int, typer.Option(help="Of the weights and of every image.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of all images.")] = 0,
     json: JsonOption = False,
     quiet: QuietOption = False,
     overrides: Overrides = None,
@@ -65,12 +65,12 @@ def pretrain(
 def gates(
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Other weights than those that dpl_nas brings along."),
+        typer.Option(metavar="FILE", help="Weights to measure; by default those of dpl_nas."),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Renders a probe.")] = 1024,
+    images: Annotated[int, typer.Option(min=1, help="Number of images for each probe.")] = 1024,
     json: JsonOption = False,
 ) -> None:
-    """Measure the zero-shot accuracies that a shipped model must reach; exit with 1 if not."""
+    """Measure zero-shot accuracies; exit with 1 if one misses the gate of a shipped model."""
     with job(quiet=True):
         from dpl_nas.mini.gates import measure_gates
         from dpl_nas.mini.model import load_mini_clip

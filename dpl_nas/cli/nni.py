@@ -11,7 +11,7 @@ from dpl_nas.cli import nni_experiment
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="What an NNI experiment needs.")
+app = typer.Typer(no_args_is_help=True, help="Prepare, follow and export NNI experiments.")
 
 
 @app.callback()
@@ -32,11 +32,11 @@ def preload() -> None:
 
 @app.command("worker")
 def worker(
-    folder: Annotated[Path, typer.Argument(help="A new folder; pythonPath in dpl_remote.yml.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write; pythonPath in dpl_remote.yml.")],
 ) -> None:
-    """Write the python that NNI's remote service is to start on this worker.
+    """Write the Python command that NNI's remote service starts on this worker.
 
-    It keeps NNI's server on this machine on 127.0.0.1, and pip off the network.
+    With it, NNI's server on this machine stays on 127.0.0.1, and pip does not use the network.
     """
     from dpl_nas.experiments.worker import write_worker
 

@@ -27,35 +27,36 @@ __all__ = [
 TaskOption = Annotated[
     str,
     typer.Option(
-        metavar="TASK", help="mini/<name> (see dpl-nas tasks), or a folder with train/ and test/."
+        metavar="TASK",
+        help="Task: mini/<name> (see dpl-nas tasks), or a folder with train/ and test/.",
     ),
 ]
 SpaceOption = Annotated[
-    str, typer.Option(metavar="SPACE", help="A packaged search space, or a path to a YAML file.")
+    str, typer.Option(metavar="SPACE", help="Search space: a packaged name or a YAML file.")
 ]
 StrategyOption = Annotated[
-    str, typer.Option(metavar="STRATEGY", help="A packaged strategy, or a path to a YAML file.")
+    str, typer.Option(metavar="STRATEGY", help="Strategy: a packaged name or a YAML file.")
 ]
-ShotsOption = Annotated[int, typer.Option(help="Labelled images a class, validation included.")]
-SeedOption = Annotated[int, typer.Option(help="Of the few-shot draw, the search and training.")]
+ShotsOption = Annotated[int, typer.Option(help="Training images a class, validation included.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the few-shot draw, search and training.")]
 BudgetOption = Annotated[
     str | None,
     typer.Option(
         metavar="BUDGET",
-        help="What the search may spend: 40-trials, 8000-steps, 600-seconds; commas join several.",
+        help="Budget of the search: 40-trials, 8000-steps or 600-seconds; commas join several.",
     ),
 ]
-JobsOption = Annotated[int, typer.Option(min=1, help="Trials of the search side by side.")]
-OutOption = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the run.")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Number of trials side by side.")]
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Remove the run that is in --out first.")
+    bool, typer.Option("--overwrite", help="First remove the run in --out.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
+    bool, typer.Option("--json", help="Print the result on stdout as one JSON object.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Overrides = Annotated[

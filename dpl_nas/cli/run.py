@@ -41,9 +41,9 @@ def run(
     quiet: QuietOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Search the context lengths, train the found ones, test them on the full test set.
+    """Search the context lengths, then train the found ones and test them.
 
-    Beside them, with the same budget: the same length everywhere, and zero-shot CLIP.
+    The manual design is trained and tested beside them, and zero-shot CLIP is tested.
     """
     config = configure(
         task,

@@ -36,12 +36,10 @@ def train(
     out: OutOption,
     architecture: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="An architecture.json, or the folder of a search that has one."
-        ),
+        typer.Option(metavar="FILE", help="File architecture.json, or the folder of a search."),
     ] = None,
     length: Annotated[
-        int | None, typer.Option(help="Instead: this length at every layer (the manual design).")
+        int | None, typer.Option(help="Length of all layers, instead of --architecture.")
     ] = None,
     space: SpaceOption = "mini_clip",
     strategy: StrategyOption = "darts",
@@ -90,7 +88,7 @@ def _everywhere(space: Space, length: int) -> Architecture:
             f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in space.towers.items()
         )
         raise ConfigError(
-            f"--length must be one that every tower of space {space.name} offers ({offered}), "
-            f"found {length}: give another, or --architecture"
+            f"--length must be a length that every tower of space {space.name} offers "
+            f"({offered}), found {length}: give another length, or --architecture"
         )
     return space.architecture({label: length for label, _, _ in space.labels()})
