@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dpl_nas import runs
 from dpl_nas.config import RunConfig
@@ -36,7 +37,7 @@ def config(run_config: RunConfig, image_folder: Path, tmp_path: Path) -> RunConf
 
 
 def more(task: Path) -> None:
-    shutil.copy(task / "train" / "grey" / "000.png", task / "train" / "grey" / "00.png")
+    Image.new("RGB", (32, 36), "grey").save(task / "train" / "grey" / "00.png")
 
 
 def template(task: Path) -> None:
