@@ -28,6 +28,7 @@ from dpl_nas.io.run_files import (
     TRAIN_STATE,
 )
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.runs.damage import check_files
 from dpl_nas.runs.data import RunData, own_task
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.notes import result_notes
@@ -65,8 +66,9 @@ class _Job:
     observer: Observer
 
     def claim(self) -> None:
-        """Keep the data of the run, or raise an error if it is of other data."""
+        """Keep the data of the run, or raise an error if it is of other data, or damaged."""
         RunData.of(self.problem).claim(self.folder)
+        check_files(self.folder)
 
 
 def run(

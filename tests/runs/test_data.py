@@ -37,7 +37,7 @@ def config(run_config: RunConfig, image_folder: Path, tmp_path: Path) -> RunConf
 
 
 def more(task: Path) -> None:
-    Image.new("RGB", (32, 32), "grey").save(task / "train" / "grey" / "00.png")
+    Image.new("RGB", (32, 36), "grey").save(task / "train" / "grey" / "00.png")
 
 
 def template(task: Path) -> None:
