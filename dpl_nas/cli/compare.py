@@ -57,7 +57,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Strategy that all others are compared with; by default, all pairs are compared.",
+            help="Strategy or reference that all others are compared with; by default, all pairs.",
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of runs side by side.")] = 1,

@@ -70,13 +70,13 @@ def test_everything_is_there(tmp_path: Path, grid: list[Cell]) -> None:
         "vectors.png",
     }
     assert page.tags.count("img") == 4
-    for heading in ("Conclusions", "Accuracy", "Tests", "Cost", "What was found", "Pictures"):
+    for heading in ("Conclusions", "Accuracy", "Tests", "Cost", "Found lengths", "Pictures"):
         assert heading in page.text
     # Numbers come before what may and may not be said of them.
     assert page.ids[:2] == ["accuracy", "conclusions"]
     assert "dpl-nas compare --seeds 1 2 3" in page.text
     assert "torch 9" in page.text
-    assert "Every cell is there and complete." in page.text
+    assert "All cells are complete." in page.text
 
 
 def test_the_page_needs_no_network(tmp_path: Path, grid: list[Cell]) -> None:
@@ -150,7 +150,7 @@ def test_one_seed(tmp_path: Path, grid: list[Cell]) -> None:
 
 def test_one_strategy_alone(tmp_path: Path, cell: Any) -> None:
     page = written([cell(seed=seed) for seed in (1, 2)], tmp_path)
-    assert "There is one strategy and nothing beside it" in page.text
+    assert "There is only one strategy and no reference" in page.text
     assert "Nothing is compared." in page.text
     assert not (tmp_path / "ranks.png").exists()
 
