@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -38,6 +39,7 @@ app = typer.Typer(
 
 @app.command("separation")
 def separation(
+    context: typer.Context,
     task: TaskOption,
     out: StudyOut,
     space: SpaceOption = "mini_clip_budget12",
@@ -60,9 +62,8 @@ def separation(
 
     Without a ratio of at least 2, a comparison of strategies on it says nothing.
     """
-    from dpl_nas.config import resolve
-
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    settings = typed(context, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
     with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.diagnostics import measure_separation
 
@@ -88,6 +89,7 @@ def separation(
 
 @app.command("ranking")
 def ranking(
+    context: typer.Context,
     task: TaskOption,
     out: StudyOut,
     space: SpaceOption = "mini_clip_budget12",
@@ -111,9 +113,8 @@ def ranking(
 
     The strategy must be darts, or one of its kind: its alphas are a proxy.
     """
-    from dpl_nas.config import resolve
-
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    settings = typed(context, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
     with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.diagnostics import rank_proxies
 
@@ -121,7 +122,7 @@ def ranking(
             config,
             out,
             architectures=architectures,
-            search_seeds=range(seed, seed + searches),
+            search_seeds=range(config.seed, config.seed + searches),
             epochs=epochs,
             jobs=jobs,
             observer=observer,

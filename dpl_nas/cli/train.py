@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -32,6 +33,7 @@ __all__ = ["train"]
 
 
 def train(
+    context: typer.Context,
     task: TaskOption,
     out: OutOption,
     architecture: Annotated[
@@ -55,13 +57,13 @@ def train(
     overrides: Overrides = None,
 ) -> None:
     """Train the context vectors of an architecture; DIR/prompts.safetensors is the result."""
-    from dpl_nas.config import resolve
     from dpl_nas.io.run_files import ARCHITECTURE
     from dpl_nas.space import load_architecture
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    settings = typed(context, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
     if architecture is not None:
         file = architecture / ARCHITECTURE if architecture.is_dir() else architecture
         chosen = load_architecture(file)
@@ -86,11 +88,9 @@ def train(
 def _everywhere(space: Space, length: int) -> Architecture:
     """The architecture with exactly this length at every layer."""
     if any(length not in part.lengths for part in space.towers.values()):
-        offered = "; ".join(
-            f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in space.towers.items()
-        )
         raise ConfigError(
-            f"--length must be one that every tower of space {space.name} offers ({offered}), "
+            f"--length must be one that every tower of space {space.name} offers "
+            f"({space.describe_lengths()}), "
             f"found {length}: give another, or --architecture"
         )
     return space.architecture({label: length for label, _, _ in space.labels()})

@@ -133,6 +133,12 @@ class Space(Frozen):
         """The same space, in which every architecture fits."""
         return self.model_copy(update=dict.fromkeys(LIMIT_KEYS))
 
+    def describe_lengths(self) -> str:
+        """Return the lengths on offer by tower: ``image 0, 2, 4; text 0, 1``."""
+        return "; ".join(
+            f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in self.towers.items()
+        )
+
     def labels(self) -> Iterator[tuple[str, Tower, int]]:
         """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
         for tower, part in self.towers.items():
