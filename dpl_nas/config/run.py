@@ -16,7 +16,7 @@ from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, validate
+from dpl_nas.io.validation import Frozen, Name, Number, validate
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
 
@@ -60,7 +60,7 @@ class StrategyConfig(Frozen):
     strategy: str
     budget: SearchBudget | None = None
     objective: Objective = "accuracy"
-    max_failed: float = Field(default=0.5, ge=0, le=1)
+    max_failed: Number = Field(default=0.5, ge=0, le=1)
     search: SerializeAsAny[SearchSettings] = Field(default_factory=dict, validate_default=True)
     train: TrainSettings = TrainSettings()
 
