@@ -105,7 +105,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
         raise BackboneError(
             f"{path} is a folder, not a file of weights: set pretrained to {remedy}"
         )
-    if not tag and not path.is_file():
+    if not tag and not path.exists():
         raise BackboneError(
             f"{name} has no weights called {shorten(config.pretrained)}, and no file is there: "
             f"set pretrained to {remedy}"

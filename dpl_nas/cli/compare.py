@@ -17,6 +17,7 @@ from dpl_nas.cli.options import (
     JsonOption,
     QuietOption,
     ShotsOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.errors import ConfigError
@@ -39,7 +40,9 @@ def compare(
         ),
     ],
     task: Annotated[list[str], typer.Option(metavar="TASK", help="May be given several times.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the comparison.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of the comparison.", parser=parse_path)
+    ],
     space: Annotated[
         list[str] | None, typer.Option(metavar="SPACE", help="May be given several times.")
     ] = None,

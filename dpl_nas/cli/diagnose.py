@@ -18,6 +18,7 @@ from dpl_nas.cli.options import (
     SpaceOption,
     StrategyOption,
     TaskOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
@@ -27,7 +28,9 @@ __all__ = ["app"]
 StudyOut = Annotated[
     Path,
     typer.Option(
-        metavar="DIR", help="The folder of the diagnostic; one that was interrupted there goes on."
+        metavar="DIR",
+        help="The folder of the diagnostic; one that was interrupted there goes on.",
+        parser=parse_path,
     ),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Trainings side by side.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpl_nas.cli.options import DeviceOption, JsonOption, QuietOption
+from dpl_nas.cli.options import DeviceOption, JsonOption, QuietOption, parse_path
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_metrics
 
@@ -16,7 +16,12 @@ __all__ = ["evaluate"]
 
 def evaluate(
     prompts: Annotated[
-        Path, typer.Argument(help="The folder of a run, or its prompts.safetensors.")
+        Path,
+        typer.Argument(
+            help="The folder of a run, or its prompts.safetensors.",
+            metavar="PROMPTS",
+            parser=parse_path,
+        ),
     ],
     task: Annotated[
         str | None,

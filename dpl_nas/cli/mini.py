@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpl_nas.cli.configuration import typed
-from dpl_nas.cli.options import JsonOption, OutOption, Overrides, QuietOption
+from dpl_nas.cli.options import JsonOption, OutOption, Overrides, QuietOption, parse_path
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
 from dpl_nas.errors import ConfigError
@@ -65,7 +65,11 @@ def pretrain(
 def gates(
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Other weights than those that dpl_nas brings along."),
+        typer.Option(
+            metavar="FILE",
+            help="Other weights than those that dpl_nas brings along.",
+            parser=parse_path,
+        ),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Renders a probe.")] = 1024,
     json: JsonOption = False,

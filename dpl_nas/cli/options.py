@@ -22,7 +22,16 @@ __all__ = [
     "SpaceOption",
     "StrategyOption",
     "TaskOption",
+    "parse_path",
 ]
+
+
+def parse_path(text: str) -> Path:
+    """Return the path that was typed; to Python, an empty one is the working directory."""
+    if not text:
+        raise typer.BadParameter("expected a path, found nothing: give . for the working directory")
+    return Path(text)
+
 
 TaskOption = Annotated[
     str,
@@ -46,7 +55,9 @@ BudgetOption = Annotated[
     ),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Trials of the search side by side.")]
-OutOption = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the run.")]
+OutOption = Annotated[
+    Path, typer.Option(metavar="DIR", help="The folder of the run.", parser=parse_path)
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
 ]

@@ -21,6 +21,7 @@ from dpl_nas.cli.options import (
     SpaceOption,
     StrategyOption,
     TaskOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_files, show_lengths
@@ -39,7 +40,9 @@ def train(
     architecture: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="An architecture.json, or the folder of a search that has one."
+            metavar="FILE",
+            help="An architecture.json, or the folder of a search that has one.",
+            parser=parse_path,
         ),
     ] = None,
     length: Annotated[

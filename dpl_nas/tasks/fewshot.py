@@ -135,10 +135,11 @@ def few_shot_split(
             f"{'' if strict else 'even '}class {name} has {found} training images; ask for fewer"
         )
     if validation == "split" and not 0 < wanted < shots:
+        fewer = f"set search.validation_shots to {shots - 1} at most, " if shots > 1 else ""
         raise TaskError(
             f"a search validates on a part of its shots and trains on the rest, at least one image "
             f"a class each: of {shots} {'shot' if shots == 1 else 'shots'}, {wanted} would "
-            "validate; ask for 2 shots or more, set search.validation_shots to fewer, or "
+            f"validate; ask for {max(wanted, 1) + 1} shots or more, {fewer}or "
             "search.validation=extra"
         )
     generator = random.Random(seed)
