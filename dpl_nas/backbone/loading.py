@@ -104,7 +104,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
     path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained).expanduser()
     if not tag and path.is_dir():
         raise BackboneError(f"{path} is a folder, not a file of weights: {remedy}")
-    if not tag and not path.is_file():
+    if not tag and not path.exists():
         raise BackboneError(
             f"{shorten(config.pretrained)} is neither a tag of {name} nor a file: {remedy}"
         )

@@ -6,17 +6,18 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpl_nas.cli.configuration import configure
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     BudgetOption,
     DeviceOption,
     JsonOption,
     QuietOption,
     ShotsOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.errors import ConfigError
@@ -28,6 +29,7 @@ __all__ = ["compare"]
 
 
 def compare(
+    context: typer.Context,
     arguments: Annotated[
         list[str],
         typer.Argument(
@@ -40,7 +42,9 @@ def compare(
     task: Annotated[
         list[str], typer.Option(metavar="TASK", help="Task. Give the option once for each task.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the comparison.", parser=parse_path)
+    ],
     space: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,8 +75,9 @@ def compare(
     interruption, or with more seeds or strategies to add these.
     """
     numbers, strategies, overrides = _sorted_out(seeds, arguments)
+    settings = typed(context, shots=shots, device=device)
     configs = _configs(
-        task, space or ["mini_clip"], strategies, numbers, overrides, budget, shots, device
+        task, space or ["mini_clip"], strategies, numbers, overrides, budget, **settings
     )
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
@@ -115,19 +120,22 @@ def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[s
 
 
 def _by_strategy(strategies: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:
-    """The settings of each strategy: those for all, then its own (``darts.search.epochs=15``)."""
-    from dpl_nas.config import RunConfig, load_strategy
+    """The settings of each strategy: its own (``darts.search.epochs=15``), and others for all."""
+    from dpl_nas.config import RunConfig, load_strategy, without_replaced
 
     keys = {*RunConfig.model_fields, "search", "train"}
     names = {strategy: load_strategy(strategy).name for strategy in strategies}
-    settings: dict[str, list[str]] = {strategy: [] for strategy in strategies}
     # A name may begin with another: the longest is meant.
     prefixes = sorted({f"{name}." for name in names.values()} - {f"{key}." for key in keys})
-    for override in sorted(overrides, key=lambda each: each.startswith(tuple(prefixes))):
+    by_prefix: dict[str, list[str]] = {prefix: [] for prefix in ("", *prefixes)}
+    for override in overrides:
         prefix = max((each for each in prefixes if override.startswith(each)), key=len, default="")
-        for strategy, name in names.items():
-            if prefix in ("", f"{name}."):
-                settings[strategy].append(override.removeprefix(prefix))
+        by_prefix[prefix].append(override.removeprefix(prefix))
+    settings = {}
+    for strategy, name in names.items():
+        own = by_prefix.get(f"{name}.", [])
+        common = without_replaced(by_prefix[""], (each.partition("=")[0] for each in own))
+        settings[strategy] = [*common, *own]
     return settings
 
 
@@ -138,8 +146,7 @@ def _configs(
     seeds: Sequence[int],
     overrides: Sequence[str],
     budget: str | None,
-    shots: int,
-    device: str,
+    **common: Any,
 ) -> list[RunConfig]:
     """Runs in the order of the seeds: an interrupted comparison has run all equally often."""
     settings = _by_strategy(strategies, overrides)
@@ -147,9 +154,7 @@ def _configs(
     def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
         own = settings[strategy]
         try:
-            return configure(
-                task, space, strategy, own, budget, shots=shots, seed=seed, device=device
-            )
+            return configure(task, space, strategy, own, budget, seed=seed, **common)
         except ConfigError as error:
             # A setting may be known to some of the strategies only.
             name = Path(strategy).stem

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -17,6 +18,7 @@ from dpl_nas.cli.options import (
     SpaceOption,
     StrategyOption,
     TaskOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
@@ -26,7 +28,9 @@ __all__ = ["app"]
 DiagnosticOut = Annotated[
     Path,
     typer.Option(
-        metavar="DIR", help="Folder of the diagnostic; an interrupted diagnostic there goes on."
+        metavar="DIR",
+        help="Folder of the diagnostic; an interrupted diagnostic there goes on.",
+        parser=parse_path,
     ),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Number of trainings side by side.")]
@@ -39,6 +43,7 @@ app = typer.Typer(
 
 @app.command("separation")
 def separation(
+    context: typer.Context,
     task: TaskOption,
     out: DiagnosticOut,
     space: SpaceOption = "mini_clip_budget12",
@@ -65,9 +70,8 @@ def separation(
     The ratio is the spread of architectures over the noise of seeds. If it is below 2, a
     comparison of strategies on this task says nothing.
     """
-    from dpl_nas.config import resolve
-
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    settings = typed(context, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.diagnostics import measure_separation
 
@@ -93,6 +97,7 @@ def separation(
 
 @app.command("ranking")
 def ranking(
+    context: typer.Context,
     task: TaskOption,
     out: DiagnosticOut,
     space: SpaceOption = "mini_clip_budget12",
@@ -118,9 +123,8 @@ def ranking(
     A proxy is a score that a search goes by. The result is Kendall's tau of each proxy. Alphas
     are one of them, so the strategy must have alphas, as darts does.
     """
-    from dpl_nas.config import resolve
-
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    settings = typed(context, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.diagnostics import rank_proxies
 
@@ -128,7 +132,7 @@ def ranking(
             config,
             out,
             architectures=architectures,
-            search_seeds=range(seed, seed + searches),
+            search_seeds=range(config.seed, config.seed + searches),
             epochs=epochs,
             jobs=jobs,
             observer=observer,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpl_nas.cli.options import DeviceOption, JsonOption, QuietOption
+from dpl_nas.cli.options import DeviceOption, JsonOption, QuietOption, parse_path
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_metrics
 
@@ -15,7 +15,14 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    prompts: Annotated[Path, typer.Argument(help="Folder of a run, or its prompts.safetensors.")],
+    prompts: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run, or its prompts.safetensors.",
+            metavar="PROMPTS",
+            parser=parse_path,
+        ),
+    ],
     task: Annotated[
         str | None,
         typer.Option(

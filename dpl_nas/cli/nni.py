@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dpl_nas.cli import nni_experiment
+from dpl_nas.cli.options import parse_path
 
 __all__ = ["app"]
 
@@ -32,7 +33,14 @@ def preload() -> None:
 
 @app.command("worker")
 def worker(
-    folder: Annotated[Path, typer.Argument(help="Folder to write; pythonPath in dpl_remote.yml.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder to write; pythonPath in dpl_remote.yml.",
+            metavar="FOLDER",
+            parser=parse_path,
+        ),
+    ],
 ) -> None:
     """Write the Python command that NNI's remote service starts on this worker.
 

@@ -22,7 +22,16 @@ __all__ = [
     "SpaceOption",
     "StrategyOption",
     "TaskOption",
+    "parse_path",
 ]
+
+
+def parse_path(text: str) -> Path:
+    """Return the path that was typed; to Python, an empty one is the working directory."""
+    if not text:
+        raise typer.BadParameter("expected a path, found nothing: give . for the working directory")
+    return Path(text)
+
 
 TaskOption = Annotated[
     str,
@@ -47,7 +56,9 @@ BudgetOption = Annotated[
     ),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Number of trials side by side.")]
-OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run.")]
+OutOption = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of the run.", parser=parse_path)
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
 ]

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from dpl_nas.config import RunConfig, resolve
+from dpl_nas.config import RunConfig, resolve, without_replaced
 from dpl_nas.errors import ExperimentError
 
 __all__ = ["command_options", "trial_config", "trial_options"]
@@ -43,7 +43,7 @@ def trial_config(options: argparse.Namespace, parameters: Mapping[str, Any]) -> 
         named.pop("task"),
         named.pop("space"),
         named.pop("strategy"),
-        [*options.overrides, *overrides],
+        [*without_replaced(options.overrides, parameters), *overrides],
         **named,
     )
 

@@ -266,10 +266,19 @@ def _read(path: Path, remedy: str = "") -> Any:
     try:
         return parse_json(content.decode("utf-8"))
     except ValueError as error:
-        problem = shorten(str(error))
+        problem = _problem(error)
         raise CheckpointError(
             f"{path} is not a readable JSON file: {problem}{remedy and f'; {remedy}'}"
         ) from error
+
+
+def _problem(error: ValueError) -> str:
+    """Say what is wrong, without the words of Python's decoders."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it breaks off, or is something else, at line {error.lineno}, column {error.colno}"
+    return shorten(str(error))
 
 
 def _unseal(path: Path, value: dict[str, Any], remedy: str) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
     except CheckpointError as problem:
         raise error(f"{kind} file: {problem}") from problem
     except UnicodeDecodeError as problem:
-        raise error(f"cannot read {kind} file {path}: it is not UTF-8 ({problem})") from problem
+        raise error(
+            f"cannot read {kind} file {path}: it is not UTF-8 (byte {problem.start + 1})"
+        ) from problem
     except NotYamlError as problem:
         raise error(f"{kind} file {path} is not valid YAML: {problem}") from problem
     if not isinstance(value, dict):

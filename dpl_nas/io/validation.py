@@ -18,7 +18,7 @@ from dpl_nas.errors import DplError, shorten
 from dpl_nas.io.suggestions import meant
 from dpl_nas.io.yaml_values import abbreviate
 
-__all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validate"]
+__all__ = ["Frozen", "Name", "Number", "Truth", "WholeNumbers", "problems_of", "validate"]
 
 
 class Frozen(BaseModel):
@@ -27,15 +27,26 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
-def _no_truth(value: Any) -> Any:
-    # To Python, true is 1. pydantic reads texts, since some YAML readers take 2.5e6 for one.
-    if isinstance(value, bool):
+def _number(value: Any) -> Any:
+    # To Python true is 1, and to pydantic the text 1_000 is 1000.
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("expected a number")
     return value
 
 
-#: Numbers; true and false are not numbers.
-Number = Annotated[float, BeforeValidator(_no_truth)]
+#: Numbers; true, false and texts are not numbers.
+Number = Annotated[float, BeforeValidator(_number)]
+
+
+def _truth(value: Any) -> Any:
+    # To pydantic 1 and the texts on and yes are true.
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")
+    return value
+
+
+#: True or false; numbers and texts are neither.
+Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
 def _printable(name: str) -> str:

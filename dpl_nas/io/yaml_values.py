@@ -95,6 +95,14 @@ def parse_yaml(text: str) -> Any:
             loader.dispose()
     except RecursionError:
         raise NotYamlError("it is nested too deeply") from None
+    except yaml.composer.ComposerError as problem:
+        raise NotYamlError(f"{shorten(problem.problem or 'an alias is wrong', 100)}") from problem
+    except yaml.MarkedYAMLError as problem:
+        raise NotYamlError(_wrong_at(problem.problem_mark or problem.context_mark)) from problem
+    except yaml.reader.ReaderError as problem:
+        raise NotYamlError(
+            f"character {problem.position + 1} is a control character, or no character: remove it"
+        ) from problem
     except (yaml.YAMLError, ValueError, LookupError) as problem:
         raise NotYamlError(shorten(" ".join(str(problem).split()), 300)) from problem
 
@@ -171,6 +179,12 @@ for _kind, _pattern, _first in _CORE:
 _Loader.add_implicit_resolver(_MERGE, re.compile("^<<$"), ["<"])
 _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
 _Loader.add_constructor(f"{_TAG}float", _Loader.construct_yaml_float)
+
+
+def _wrong_at(mark: yaml.Mark | None) -> str:
+    # The parser's own words are about its tokens.
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "it"
+    return f"{place} does not go on as expected: check colons, quotes, brackets and indentation"
 
 
 def _line(node: Any) -> str:

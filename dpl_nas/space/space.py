@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validate
+from dpl_nas.io.validation import Frozen, Name, Number, Truth, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
 from dpl_nas.space.limits import LIMIT_KEYS, Limit, limit_of
 from dpl_nas.space.towers import TOWERS, Tower
@@ -62,7 +62,7 @@ class Space(Frozen):
     name: Name
     backbone: BackboneConfig = BackboneConfig()
     towers: dict[Tower, TowerSpace] = Field(min_length=1)
-    shared_vectors: bool = False
+    shared_vectors: Truth = False
     max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
     max_flops: Annotated[Number, Field(ge=0, le=1e18)] | None = None
 
@@ -131,6 +131,12 @@ class Space(Frozen):
     def without_limits(self) -> Space:
         """The same space, in which every architecture fits."""
         return self.model_copy(update=dict.fromkeys(LIMIT_KEYS))
+
+    def describe_lengths(self) -> str:
+        """Return the lengths on offer by tower: ``image 0, 2, 4; text 0, 1``."""
+        return "; ".join(
+            f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in self.towers.items()
+        )
 
     def labels(self) -> Iterator[tuple[str, Tower, int]]:
         """``("image/0", "image", 0)`` and so on, image tower first, by layer."""

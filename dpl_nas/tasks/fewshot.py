@@ -136,10 +136,11 @@ def few_shot_split(
             "fewer"
         )
     if validation == "split" and not 0 < wanted < shots:
+        fewer = f"set search.validation_shots to {shots - 1} at most, " if shots > 1 else ""
         raise TaskError(
             "a search needs at least one shot a class to train on and one to validate on, found "
             f"{shots} {'shot' if shots == 1 else 'shots'}, of which {wanted} to validate on: ask "
-            "for 2 shots or more, change search.validation_shots, or set search.validation=extra"
+            f"for {max(wanted, 1) + 1} shots or more, {fewer}or set search.validation=extra"
         )
     generator = random.Random(seed)
     drawn = draw_shots(labels, shots, generator)

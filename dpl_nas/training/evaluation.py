@@ -16,9 +16,10 @@ from dpl_nas.errors import CheckpointError
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
+from dpl_nas.tasks.class_folders import tell_names
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prefetch import decode_ahead
-from dpl_nas.training.prompts import TrainedPrompts, load_prompts
+from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts, load_prompts
 
 __all__ = ["Classifier", "Metrics", "build_classifier", "evaluate", "score", "zero_shot"]
 
@@ -129,6 +130,26 @@ def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) ->
     )
 
 
+def _check_classes(trained: PromptsMetadata, task: Task) -> None:
+    """Raise an error unless a task has the classes that prompts were trained for."""
+    names, found = trained.class_names, task.class_names
+    if names == found:
+        return
+    lacks, has = (
+        [each for each in a if each not in b] for a, b in ((names, found), (found, names))
+    )
+    if lacks or has:
+        reason = " and ".join(
+            f"{what} {tell_names(each)}" for what, each in (("lacks", lacks), ("adds", has)) if each
+        )
+    else:
+        reason = "has them in another order"
+    raise CheckpointError(
+        f"the prompts were trained for the {len(names)} classes of {trained.task}, and the task "
+        f"{task.name} {reason}: name its classes alike, such as with class_names in task.yml"
+    )
+
+
 def evaluate(
     prompts: TrainedPrompts | str | Path,
     task: Task | str | Path,
@@ -154,12 +175,7 @@ def evaluate(
     """
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
-    if prompts.metadata.class_names != task.class_names:
-        raise CheckpointError(
-            f"the prompts were trained for the {len(prompts.metadata.class_names)} classes of "
-            f"{prompts.metadata.task}, not for those of {task.name}: give a task with the same "
-            "classes"
-        )
+    _check_classes(prompts.metadata, task)
     check_images(task, observer=observer)
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
     found = score(

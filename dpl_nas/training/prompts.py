@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import TextTemplate
 from dpl_nas.errors import ArchitectureError, CheckpointError, shorten
-from dpl_nas.io.files import write_bytes
+from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.run_files import PROMPTS
 from dpl_nas.io.validation import Frozen, validate
@@ -125,15 +126,18 @@ def load_prompts(path: Path | str) -> TrainedPrompts:
     file = Path(path)
     if file.is_dir():
         file /= PROMPTS
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise CheckpointError(f"there are no trained prompts at {file}: {_REMEDY}")
+    # safetensors would wait for a pipe.
+    with open_file(file):
+        pass
     try:
         with safe_open(file, framework="pt") as stream:
             found = stream.metadata() or {}
             vectors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{file} is truncated or not a safetensors file: {shorten(str(error))}"
+            f"{file} is truncated or not a safetensors file: {_REMEDY}"
         ) from error
     if str(found.get("format")).startswith("dpl_nas prompts"):
         raise CheckpointError(

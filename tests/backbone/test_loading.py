@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 import types
@@ -280,6 +281,12 @@ def test_weights_must_be_asked_for() -> None:
         load_backbone(config())
     with pytest.raises(BackboneError, match=r"ViT-B-16 needs weights: .*openai, laion400m_e31"):
         load_backbone(config(model="ViT-B/16"))
+
+
+def test_a_pipe_is_called_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        load_backbone(config(pretrained=str(tmp_path / "weights.pt")))
 
 
 def test_an_unknown_tag_is_answered_with_the_known_ones() -> None:

@@ -1,12 +1,15 @@
 """Bad input: one sentence on stderr, nothing on stdout, exit code 2."""
 
 import errno
+import inspect
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from dpl_nas.cli.app import app
+from dpl_nas.config import RunConfig
 from dpl_nas.space import load_space
 
 
@@ -35,6 +38,16 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
         ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
+        ((*RUN, *OK, "--shots", "4", "shots=8"), "shots is given twice, as 4 and as 8"),
+        ((*RUN, *OK, "--out", ""), "Invalid value for '--out': expected a path, found nothing"),
+        (("evaluate", ""), "expected a path, found nothing"),
+        (("train", "--out", "OUT", *OK, "--architecture", ""), "expected a path, found nothing"),
+        ((*RUN, *OK, "--shots", "2", "search.validation_shots=2"), "ask for 3 shots or more, set"),
+        ((*RUN, *OK, "--shots", "1"), "ask for 2 shots or more, or set search.validation=extra"),
+        ((*RUN, "--task", "a  b"), "unknown task 'a  b'"),
+        ((*RUN, *OK, "--budget", ""), "expected a budget such as 40-trials"),
+        ((*RUN, *OK, "evaluate.uniform_length=9"), "one that space mini_clip offers"),
+        (("mini", "pretrain", "--out", "OUT", "--seed", "1", "seed=2"), "seed is given twice"),
         ((*RUN, *OK, "strategy=darts"), "choose a strategy with --strategy"),
         ((*RUN, *OK, ".=1"), "a KEY such as search.epochs, found '.=1'"),
         ((*RUN, *OK, "search.epochs=!!int 3"), "the value of search.epochs is not valid YAML"),
@@ -177,6 +190,15 @@ def test_names_that_look_like_markup(call, tmp_path: Path) -> None:
     assert "[red]mine[/b] :cat:" in outcome.out
 
 
+def test_options_have_the_defaults_of_settings() -> None:
+    """What nobody typed is left to the settings."""
+    command = next(each for each in app.registered_commands if each.name == "run").callback
+    assert command is not None
+    options = inspect.signature(command).parameters
+    for name in ("shots", "seed", "budget", "jobs", "device"):
+        assert options[name].default == RunConfig.model_fields[name].default
+
+
 def test_a_run_that_is_still_going(call, quick: list[str], tmp_path: Path) -> None:
     import fcntl
 
@@ -200,7 +222,8 @@ def test_an_architecture_of_another_space(call, quick: list[str], tmp_path: Path
 def test_truncated_weights(call, quick: list[str], mini_weights: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
     half.write_bytes(mini_weights.read_bytes()[:100_000])
-    outcome = call("run", *quick, "--out", tmp_path / "out", f"space.backbone.pretrained={half}")
+    pretrained = f"space.backbone.pretrained={half}"
+    outcome = call("run", *quick[:-1], pretrained, "--out", tmp_path / "out")
     assert outcome.code == 2
     assert str(half) in outcome.err
     assert outcome.err.count("\n") == 1

@@ -7,7 +7,7 @@ from dpl_nas.errors import ConfigError
 
 def configs(*overrides: str) -> dict[str, RunConfig]:
     made = _configs(
-        ["mini/digits"], ["mini_clip"], ["darts", "random"], [1], overrides, None, 4, "cpu"
+        ["mini/digits"], ["mini_clip"], ["darts", "random"], [1], overrides, None, shots=4
     )
     return {config.strategy.name: config for config in made}
 

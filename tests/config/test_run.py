@@ -1,10 +1,15 @@
-from typing import Any
+import inspect
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from dpl_nas.config import RunConfig, load_strategy, parse_overrides, resolve
+from dpl_nas.config import STRATEGIES, RunConfig, load_strategy, parse_overrides, resolve
 from dpl_nas.errors import ConfigError, SpaceError, StrategyError
+from dpl_nas.mini.pretraining import PretrainSettings
 
 
 def resolved(*overrides: str, **settings: Any) -> RunConfig:
@@ -119,3 +124,36 @@ def test_the_released_recipe() -> None:
     assert (train.epochs, train.batch_size) == (40, 4)
     assert (train.init.image.scale, train.init.text.scale) == (0.02, 0.02)
     assert train.template == "mean_embedding"
+
+
+def fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """All fields of a configuration, also of each strategy."""
+    for name, field in model.model_fields.items():
+        yield f"{model.__name__}.{name}", field
+        for part in leaves(field.annotation):
+            if inspect.isclass(part) and issubclass(part, BaseModel):
+                yield from fields(part)
+
+
+def leaves(annotation: Any) -> Iterator[Any]:
+    inner = get_args(annotation)
+    yield from (leaf for each in inner for leaf in leaves(each)) if inner else (annotation,)
+
+
+def every_field() -> dict[str, FieldInfo]:
+    models = (RunConfig, PretrainSettings, *(known.settings for known in STRATEGIES.values()))
+    return {name: field for model in models for name, field in fields(model)}
+
+
+@pytest.mark.parametrize("name", every_field())
+def test_no_value_is_taken_for_another(name: str) -> None:
+    """What YAML reads as a text is no number, and only true and false are truths."""
+    field = every_field()[name]
+    kinds = set(leaves(field.annotation)) & {bool, int, float}
+    for kind in kinds:
+        single = TypeAdapter(Annotated[field.annotation, field])
+        wrong = {bool: ("on", "true", 1, 0), int: ("1", True, 1.0), float: ("1_000", "1", True)}
+        for value in wrong[kind]:
+            for given in (value, [value, value], (value,) * 3):
+                with pytest.raises(ValidationError):
+                    single.validate_python(given)

@@ -90,8 +90,10 @@ def test_unreadable_json(tmp_path: Path) -> None:
     (tmp_path / "half.json").write_text('{"a": [1,')
     with pytest.raises(CheckpointError, match="not a readable JSON file"):
         read_json(tmp_path / "half.json")
+    with pytest.raises(CheckpointError, match=r"breaks off, .*, at line 1, column 10$"):
+        read_json(tmp_path / "half.json")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CheckpointError, match="not a readable JSON file"):
+    with pytest.raises(CheckpointError, match="not a readable JSON file: byte 1 is not UTF-8"):
         read_json(tmp_path / "binary.json")
 
 

@@ -59,7 +59,7 @@ def test_values_are_those_of_yaml_1_2(text: str, value: Any) -> None:
         ("a: 1\n2020: b", "line 2 has the key 2020, which is a number to YAML: put it in quotes"),
         ("true: b", "which is true or false to YAML: put it in quotes, as 'true'"),
         ("{<<: {1: 2}}", "the key 1, which is a number"),
-        ("a: [", "expected"),
+        ("a: [", "line 1, column 5 does not go on as expected: check colons, quotes, brackets"),
         ("[" * 5000, "nested too deeply"),
         ("&a [*a]", "too many values"),
         ("a: &a {b: *a}", "too many values"),
@@ -67,7 +67,7 @@ def test_values_are_those_of_yaml_1_2(text: str, value: Any) -> None:
         ("*" + "b" * 100_000, "undefined alias"),
         ("!" + "b" * 100_000 + " 1", "has the tag !b"),
         ("{" + "b" * 100_000 + ": 1, " + "b" * 100_000 + ": 1}", ""),
-        ("\0", "not allowed"),
+        ("\0", "character 1 is a control character"),
     ],
 )
 def test_what_is_no_value(text: str, complaint: str) -> None:

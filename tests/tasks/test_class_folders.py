@@ -122,3 +122,11 @@ def test_long_lists_are_short() -> None:
     one, two = tell_names(["x" * 500 + "1"]), tell_names(["x" * 500 + "2"])
     assert one != two
     assert len(one) < 80
+
+
+def test_names_that_differ_look_different() -> None:
+    assert tell_names(["a b", "a  b", " a"]) == r"'a b', 'a \x20b', ' a'"
+    assert tell_names(["caf\u00e9", "cafe\u0301"]) == r"'caf\u00e9', 'cafe\u0301'".replace(
+        r"\u00e9", "\u00e9"
+    )
+    assert tell_names(["\u0939\u093f\u0902\u0926\u0940"]) == "'\u0939\u093f\u0902\u0926\u0940'"

@@ -1,7 +1,9 @@
 """Prompts whose file is well-formed but not what a run writes."""
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+import dpl_nas
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import CheckpointError
 from dpl_nas.runs import evaluate
@@ -48,6 +51,28 @@ def test_what_fits_is_loaded(prompts: TrainedPrompts, tmp_path: Path) -> None:
     prompts.save(tmp_path / "prompts.safetensors")
     assert load_prompts(tmp_path).metadata == prompts.metadata
     assert evaluate(tmp_path).test["found"].images == 60
+
+
+@pytest.mark.parametrize(
+    ("names", "difference"),
+    [
+        (("dark square", "gray", "white"), "lacks 'grey' and adds 'gray'"),
+        (("dark square", "grey", "white", "black"), "adds 'black'"),
+        (("dark square", "white", "grey"), "has them in another order"),
+    ],
+)
+def test_other_classes_are_named(
+    prompts: TrainedPrompts, image_folder: Path, names: tuple[str, ...], difference: str
+) -> None:
+    task = replace(load_task(image_folder), class_names=names)
+    with pytest.raises(CheckpointError, match=f"the 3 classes of .* and the task .* {difference}"):
+        dpl_nas.evaluate(prompts, task)
+
+
+def test_a_pipe_is_called_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "prompts.safetensors")
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        load_prompts(tmp_path)
 
 
 @pytest.mark.parametrize(
