@@ -1,4 +1,4 @@
-"""Copies of one picture among the images of a run."""
+"""Copies of one picture among the images of a task."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import os
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import tell_names
-from dpl_nas.tasks.pictures import content, end, file_size
+from dpl_nas.tasks.pictures import content, file_size
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["tell_copies"]
+
+#: The end of a file, in which pictures of the same size differ: heads are often the same.
+_end = partial(content, last=1024)
 
 
 @runtime_checkable
@@ -44,18 +48,11 @@ def tell_copies(task: Task) -> None:
     TaskError
         If a file cannot be read.
     """
-    pictures = [
-        *_pictures("train", task.train),
-        *_pictures("test", task.test),
-    ]
-    groups = [pictures]
-    for key in (file_size, end, _digest):
+    groups = [[*_pictures("train", task.train), *_pictures("test", task.test)]]
+    for key in (file_size, _end, _digest):
         groups = [same for group in groups for same in _alike(group, key)]
     for what, found in (
-        (
-            "in train/ and in test/, so test images are trained on",
-            _in_both(groups),
-        ),
+        ("in train/ and in test/, so test images are trained on", _in_both(groups)),
         ("in two classes, so one label is wrong", _in_two_classes(groups)),
         ("in a class twice, and each copy counts", _again(groups)),
     ):

@@ -27,14 +27,14 @@ class _Signed(Protocol):
 
 
 class Signatures:
-    """Signatures of the images of a set, each of which is read once."""
+    """Signatures of the images of a set, each of which is read once for all digests."""
 
     def __init__(self, images: ImageSet) -> None:
         self._images = images
         self._known: dict[int, bytes] = {}
 
-    def of(self, rows: Sequence[int]) -> list[bytes]:
-        """Return the signatures of the images ``rows``.
+    def digest(self, text: str, rows: Sequence[int]) -> str:
+        """Return 16 hex digits of the SHA-256 of ``text``, and the images ``rows`` and labels.
 
         Raises
         ------
@@ -45,7 +45,12 @@ class Signatures:
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             made = pool.map(partial(_signature, self._images), new)
             self._known.update(zip(new, made, strict=True))
-        return [self._known[row] for row in rows]
+        digest = hashlib.sha256(text.encode())
+        for row in rows:
+            signature = self._known[row]
+            digest.update(f"\n{self._images.labels[row]} {len(signature)} ".encode())
+            digest.update(signature)
+        return digest.hexdigest()[:16]
 
 
 def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None = None) -> str:
@@ -65,7 +70,7 @@ def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None =
         If an image cannot be read.
     """
     captions = (task.class_names, task.template, task.templates, task.augmentation)
-    return _digest(json.dumps(captions), task.train, rows, signatures or Signatures(task.train))
+    return (signatures or Signatures(task.train)).digest(json.dumps(captions), rows)
 
 
 def test_digest(task: Task) -> str:
@@ -76,15 +81,7 @@ def test_digest(task: Task) -> str:
     TaskError
         If an image cannot be read.
     """
-    return _digest("", task.test, range(len(task.test.labels)), Signatures(task.test))
-
-
-def _digest(text: str, images: ImageSet, rows: Sequence[int], signatures: Signatures) -> str:
-    digest = hashlib.sha256(text.encode())
-    for row, signature in zip(rows, signatures.of(rows), strict=True):
-        digest.update(f"\n{images.labels[row]} {len(signature)} ".encode())
-        digest.update(signature)
-    return digest.hexdigest()[:16]
+    return Signatures(task.test).digest("", range(len(task.test.labels)))
 
 
 def _signature(images: ImageSet, row: int) -> bytes:

@@ -27,7 +27,6 @@ __all__ = [
     "check_picture",
     "colour",
     "content",
-    "end",
     "file_size",
     "is_picture",
     "read_picture",
@@ -61,9 +60,6 @@ _SIGNED = 2
 #: Our own key in the information on a PNG: the bits of a grey pixel.
 _BITS = "dpl_nas bits"
 
-#: Bytes at the end of a file in which pictures of the same size differ: heads are often the same.
-_END = 1024
-
 
 def read_picture(path: str, background: str = "white") -> Image.Image:
     """Read the RGB image in a file, or the first of several.
@@ -80,10 +76,7 @@ def read_picture(path: str, background: str = "white") -> Image.Image:
         has values without a known black and white.
     """
     with _told(path), _opened(path) as image:
-        image.load()
-        turn = _turn(image)
-        shown = _rgb(image, background)
-        return shown if turn is None else shown.transpose(turn)
+        return _shown(image, background)
 
 
 def check_picture(path: str) -> bool:
@@ -96,11 +89,12 @@ def check_picture(path: str) -> bool:
     TaskError
         If it is not a readable image, or a damaged one.
     """
-    read_picture(path)
     with _told(path), _opened(path) as image:
+        several = image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
+        _shown(image, "white")
         if image.format == "PNG":
             _check_sums(path)
-        return image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
+        return several
 
 
 def is_picture(path: str, *, regular: bool) -> bool:
@@ -134,8 +128,8 @@ def is_picture(path: str, *, regular: bool) -> bool:
         return False
 
 
-def content(path: str) -> bytes:
-    """The bytes of a regular file.
+def content(path: str, last: int | None = None) -> bytes:
+    """Return the bytes of a regular file, or its ``last`` ones.
 
     Raises
     ------
@@ -143,19 +137,8 @@ def content(path: str) -> bytes:
         If there is none, or it cannot be read.
     """
     with _told(path), _regular(path) as stream:
-        return stream.read()
-
-
-def end(path: str) -> bytes:
-    """Return the last bytes of a regular file.
-
-    Raises
-    ------
-    TaskError
-        If there is none, or it cannot be read.
-    """
-    with _told(path), _regular(path) as stream:
-        stream.seek(max(0, os.fstat(stream.fileno()).st_size - _END))
+        if last is not None:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - last))
         return stream.read()
 
 
@@ -274,6 +257,14 @@ def _unsigned(suffix: str) -> tuple[str, ...]:
     """The format that only the suffix tells: Pillow would take nearly any file for one of these."""
     kind = _suffixes().get(suffix)
     return (kind,) if kind is not None and kind not in _signed() else ()
+
+
+def _shown(image: Image.Image, background: str) -> Image.Image:
+    """Decode an image, and show it as a viewer does."""
+    image.load()
+    turn = _turn(image)
+    shown = _rgb(image, background)
+    return shown if turn is None else shown.transpose(turn)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
