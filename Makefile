@@ -1,6 +1,6 @@
 # Everything needs only python3.11 (or python3 of a suitable version), git and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format nni clean
+.PHONY: help install demo test test-experiments test-rest lint format nni clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,14 @@ demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afre
 		--budget 5-trials --out $(DEMO) --overwrite
 
 test: lint  ## Check style and types, then run all tests
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory --output-sync=target -j2 test-experiments test-rest
+
+# Experiments of NNI wait most of the time, so they run beside the other tests.
+test-experiments: $(STAMP)
+	$(BIN)/python -m pytest tests/experiments
+
+test-rest: $(STAMP)
+	$(BIN)/python -m pytest --ignore tests/experiments
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check

@@ -18,7 +18,6 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
 from dpl_nas.tasks import load_task
-from dpl_nas.training.problem import Problem
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
@@ -151,6 +150,9 @@ def run_cells(
 
 def _digests(plan: Plan) -> list[str]:
     """Digests of the images of each run of the plan; the images are known to be there."""
+    # It needs torch, which is slow to import.
+    from dpl_nas.training.problem import Problem
+
     tasks = {name: load_task(name) for name in dict.fromkeys(each.task for each in plan.configs)}
     found: dict[tuple[str, int, int], str] = {}
     digests = []
@@ -294,6 +296,7 @@ def _strategy(job: _Job) -> Cell:
 def _reference(job: _Job) -> Cell:
     from dpl_nas.training import train
     from dpl_nas.training.evaluation import build_classifier, score, zero_shot
+    from dpl_nas.training.problem import Problem
 
     config = job.config
     problem = Problem.of_run(config)

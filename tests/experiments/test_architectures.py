@@ -147,7 +147,7 @@ def test_illegal_lengths_fail_their_trials(experiment, tmp_path: Path) -> None:
     assert seen["trials"] == {"succeeded": 0, "failed": 2, "running": 0, "most": 2}
     assert seen["best"] is None
     logs = [path.read_text() for path in tmp_path.rglob("trial.stderr")]
-    assert sum("space mini_clip_budget6 allows 6" in log for log in logs) == 2
+    assert sum("space mini_clip_budget6 allows only 6:" in log for log in logs) == 2
 
 
 def test_watch_ends_when_the_tuner_has_nothing_left(experiment_of, mini_weights: Path) -> None:
