@@ -33,11 +33,13 @@ demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afre
 		--budget 5-trials --out $(DEMO) --overwrite
 
 test: lint  ## Check style and types, then run all tests
-	$(MAKE) --no-print-directory --output-sync=target -j2 test-experiments test-rest
+	$(MAKE) --no-print-directory -j2 test-experiments test-rest
 
-# Experiments of NNI wait most of the time, so they run beside the other tests.
+# Experiments of NNI wait most of the time, so they run beside the other tests, and are told of at
+# their end.
 test-experiments: $(STAMP)
-	$(BIN)/python -m pytest tests/experiments
+	@said=$$($(BIN)/python -m pytest tests/experiments 2>&1); code=$$?; \
+		printf '\n%s\n' "$$said"; exit $$code
 
 test-rest: $(STAMP)
 	$(BIN)/python -m pytest --ignore tests/experiments
