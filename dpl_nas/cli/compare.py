@@ -6,13 +6,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dpl_nas.cli.configuration import configure
 from dpl_nas.cli.options import (
     BudgetOption,
+    ClassesOption,
+    DataOption,
     DeviceOption,
     JsonOption,
     QuietOption,
@@ -51,6 +53,8 @@ def compare(
         str | None,
         typer.Option(metavar="NAME", help="Compare all others with this strategy only."),
     ] = None,
+    data: DataOption = None,
+    classes: ClassesOption = "all",
     jobs: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
@@ -63,7 +67,16 @@ def compare(
     """
     numbers, strategies, overrides = _sorted_out(seeds, arguments)
     configs = _configs(
-        task, space or ["mini_clip"], strategies, numbers, overrides, budget, shots, device
+        task,
+        space or ["mini_clip"],
+        strategies,
+        numbers,
+        overrides,
+        budget=budget,
+        data=data,
+        classes=classes,
+        shots=shots,
+        device=device,
     )
     with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
@@ -128,9 +141,7 @@ def _configs(
     strategies: Sequence[str],
     seeds: Sequence[int],
     overrides: Sequence[str],
-    budget: str | None,
-    shots: int,
-    device: str,
+    **shared: Any,
 ) -> list[RunConfig]:
     """Runs in the order of the seeds: an interrupted comparison has run all equally often."""
     settings = _by_strategy(strategies, overrides)
@@ -138,9 +149,7 @@ def _configs(
     def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
         own = settings[strategy]
         try:
-            return configure(
-                task, space, strategy, own, budget, shots=shots, seed=seed, device=device
-            )
+            return configure(task, space, strategy, own, seed=seed, **shared)
         except ConfigError as error:
             # A setting may be known to some of the strategies only.
             name = Path(strategy).stem

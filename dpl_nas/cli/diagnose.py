@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dpl_nas.cli.options import (
+    DataOption,
     DeviceOption,
     JsonOption,
     Overrides,
@@ -44,6 +45,7 @@ def separation(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
     architectures: Annotated[
         int, typer.Option(min=2, max=10_000, help="Random architectures.")
     ] = 20,
@@ -62,7 +64,9 @@ def separation(
     """
     from dpl_nas.config import resolve
 
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    config = resolve(
+        task, space, strategy, overrides or (), data=data, shots=shots, seed=seed, device=device
+    )
     with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.diagnostics import measure_separation
 
@@ -94,6 +98,7 @@ def ranking(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
     architectures: Annotated[
         int, typer.Option(min=3, max=10_000, help="Random architectures.")
     ] = 60,
@@ -113,7 +118,9 @@ def ranking(
     """
     from dpl_nas.config import resolve
 
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    config = resolve(
+        task, space, strategy, overrides or (), data=data, shots=shots, seed=seed, device=device
+    )
     with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
         from dpl_nas.diagnostics import rank_proxies
 

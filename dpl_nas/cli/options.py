@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 __all__ = [
     "BudgetOption",
+    "ClassesOption",
+    "DataOption",
     "DeviceOption",
     "JobsOption",
     "JsonOption",
@@ -27,8 +29,17 @@ __all__ = [
 TaskOption = Annotated[
     str,
     typer.Option(
-        metavar="TASK", help="mini/<name> (see dpl-nas tasks), or a folder with train/ and test/."
+        metavar="TASK",
+        help="mini/<name> or coop/<dataset> (see dpl-nas tasks), or the path of your own images.",
     ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(metavar="ROOT", help="The folder of the datasets, for coop/<dataset>."),
+]
+ClassesOption = Annotated[
+    Literal["all", "base", "new"],
+    typer.Option(help="All classes of the task, the first half by label, or the second."),
 ]
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", help="A packaged search space, or a path to a YAML file.")

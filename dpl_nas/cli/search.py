@@ -5,6 +5,8 @@ from __future__ import annotations
 from dpl_nas.cli.configuration import configure
 from dpl_nas.cli.options import (
     BudgetOption,
+    ClassesOption,
+    DataOption,
     DeviceOption,
     JobsOption,
     JsonOption,
@@ -32,6 +34,8 @@ def search(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
+    classes: ClassesOption = "all",
     budget: BudgetOption = None,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
@@ -48,6 +52,8 @@ def search(
         strategy,
         overrides,
         budget,
+        data=data,
+        classes=classes,
         shots=shots,
         seed=seed,
         device=device,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpl_nas.cli.options import (
+    ClassesOption,
+    DataOption,
     DeviceOption,
     JsonOption,
     OutOption,
@@ -47,6 +49,8 @@ def train(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
+    classes: ClassesOption = "all",
     device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
@@ -61,7 +65,17 @@ def train(
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
-    config = resolve(task, space, strategy, overrides or (), shots=shots, seed=seed, device=device)
+    config = resolve(
+        task,
+        space,
+        strategy,
+        overrides or (),
+        data=data,
+        classes=classes,
+        shots=shots,
+        seed=seed,
+        device=device,
+    )
     if architecture is not None:
         file = architecture / ARCHITECTURE if architecture.is_dir() else architecture
         chosen = load_architecture(file)

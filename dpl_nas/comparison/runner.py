@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
-from dpl_nas.tasks import few_shot_split, load_task, task_digest
+from dpl_nas.tasks import Task, configured_task, few_shot_split, task_digest
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
@@ -151,13 +151,16 @@ def run_cells(
 
 def _digests(plan: Plan) -> list[str]:
     """Digests of the images of each run of the plan; the images are known to be there."""
-    tasks = {config.task: load_task(config.task) for config in plan.configs}
-    found: dict[tuple[str, int, int], str] = {}
+    tasks: dict[Hashable, Task] = {}
+    found: dict[Hashable, str] = {}
     digests = []
     for config in plan.configs:
-        task, search = tasks[config.task], config.strategy.search
+        place = config.task, config.data, config.classes
+        if place not in tasks:
+            tasks[place] = configured_task(config)
+        task, search = tasks[place], config.strategy.search
         few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
-        key = config.task, config.shots, config.seed
+        key = place, config.shots, config.seed
         if key not in found:
             found[key] = task_digest(task, few_shot_split(task, config.shots, config.seed).shots)
         digests.append(found[key])
@@ -299,7 +302,7 @@ def _reference(job: _Job) -> Cell:
 
     config = job.config
     backbone = load_backbone(config.space.backbone, config.device)
-    problem = Problem.of_run(config, load_task(config.task), backbone)
+    problem = Problem.of_run(config, configured_task(config), backbone)
     # The limits of the space do not apply: references show what the limits cost.
     problem = problem.having(space=config.space.without_limits())
     task = problem.task

@@ -12,7 +12,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 from dpl_nas.config.overrides import parse_overrides, put
 from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
-from dpl_nas.config.values import NotNegative, Positive
+from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, validate
@@ -95,6 +95,10 @@ class RunConfig(Frozen):
 
     Attributes
     ----------
+    data
+        Folder of the datasets, for a task such as ``coop/OxfordPets``.
+    classes
+        Classes of the task: ``all``, or its ``base`` or ``new`` half.
     budget
         Budget of the search; the strategy's own by default.
     jobs
@@ -104,6 +108,8 @@ class RunConfig(Frozen):
     """
 
     task: str = Field(min_length=1)
+    data: str | None = Field(default=None, min_length=1)
+    classes: Classes = "all"
     space: Space
     strategy: StrategyConfig
     shots: Positive = 16

@@ -24,7 +24,7 @@ from dpl_nas.strategy import DARTS, Found, OneShot, Search, SearchResult
 from dpl_nas.strategy.one_shot import measure_shared, train_supernet
 from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet.images import Supernet
-from dpl_nas.tasks import load_task
+from dpl_nas.tasks import configured_task
 from dpl_nas.training.problem import Problem
 
 __all__ = ["Agreement", "Choice", "Ranking", "kendall", "rank_proxies"]
@@ -119,7 +119,7 @@ def rank_proxies(
         )
     observer = observer or Observer()
     backbone = load_backbone(config.space.backbone, config.device)
-    problem = Problem.of_run(config, load_task(config.task), backbone)
+    problem = Problem.of_run(config, configured_task(config), backbone)
     chosen = draw_architectures(config.space, architectures, config.seed, least=3)
     check_folder(folder)
     searches = _search(config, problem, folder, search_seeds, observer)

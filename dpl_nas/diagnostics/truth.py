@@ -20,7 +20,7 @@ from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import Here, Processes, Workers, run_jobs
 from dpl_nas.space import Architecture, Tower
-from dpl_nas.tasks import few_shot_split, load_task, task_digest
+from dpl_nas.tasks import configured_task, few_shot_split, task_digest
 from dpl_nas.training.evaluation import build_classifier, score
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
@@ -107,7 +107,7 @@ def train_and_test(
     """
     observer = observer or Observer()
     check_folder(folder)
-    task = load_task(config.task)
+    task = configured_task(config)
     images = {
         seed: task_digest(task, few_shot_split(task, config.shots, seed).shots)
         for seed in sorted({seed for _, seed in pairs})
@@ -183,7 +183,7 @@ class _Bench:
     def __init__(self, config: RunConfig) -> None:
         self._batch_size = config.evaluate.batch_size
         backbone = load_backbone(config.space.backbone, config.device)
-        self._problem = Problem.of_run(config, load_task(config.task), backbone)
+        self._problem = Problem.of_run(config, configured_task(config), backbone)
         self._trainings: dict[int, FewShotTraining] = {}
 
     def test(self, job: _Job) -> Tested:

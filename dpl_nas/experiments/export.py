@@ -15,7 +15,7 @@ from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.pipeline import record_search, run
 from dpl_nas.runs.result import RunResult
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import load_task
+from dpl_nas.tasks import configured_task
 from dpl_nas.training.problem import Problem
 
 __all__ = ["export"]
@@ -59,7 +59,7 @@ def export(
         raise ExperimentError(f"no trial of experiment {experiment.id} has ended well")
     # Before the folder is touched: bad input leaves nothing behind.
     backbone = load_backbone(config.space.backbone, config.device)
-    split = Problem.of_run(config, load_task(config.task), backbone).split(config.strategy.search)
+    split = Problem.of_run(config, configured_task(config), backbone).split(config.strategy.search)
     with open_folder(folder, config, resume, overwrite=overwrite):
         if not (folder / SEARCH).exists():
             record_search(

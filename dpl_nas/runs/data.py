@@ -82,6 +82,8 @@ def own_task(metadata: PromptsMetadata) -> str:
     TaskError
         If its folder has moved.
     """
+    if metadata.data:
+        return metadata.task
     here, folder = Path(metadata.task), Path(metadata.folder)
     if not metadata.folder or (folder.is_dir() and here.is_dir() and here.samefile(folder)):
         return metadata.task

@@ -14,7 +14,7 @@ from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["check_images"]
+__all__ = ["check_each", "check_images"]
 
 #: Checks shorter than this are not reported as a stage.
 QUIET_SECONDS = 2.0
@@ -34,7 +34,7 @@ class _Checked(Protocol):
 
 
 def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None = None) -> None:
-    """Decode the training images ``rows`` and all test images, if they are files.
+    """Decode the images ``rows`` of the pool and all test images, if they are files.
 
     If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
 
@@ -44,7 +44,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
         If files are not readable images; the message names them.
     """
     jobs = [
-        *((task.train, row) for row in sorted(set(rows))),
+        *((task.pool, row) for row in sorted(set(rows))),
         *((task.test, row) for row in range(len(task.test.labels))),
     ]
     jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
@@ -54,7 +54,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
     problems: list[str] = []
     several = 0
     started, told = time.monotonic(), False
-    for done, found in enumerate(_check_each(jobs), start=1):
+    for done, found in enumerate(check_each(jobs), start=1):
         if isinstance(found, TaskError):
             problems.append(str(found))
         else:
@@ -79,8 +79,8 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
         )
 
 
-def _check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
-    """Yield the result of each check, in the order of ``jobs``."""
+def check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
+    """Yield, for each of ``jobs``, whether its file holds more than the image, or what is wrong."""
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
         # A part at a time: an interruption waits for no more than one.

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["task_digest", "test_digest"]
+__all__ = ["sign_image", "task_digest", "test_digest"]
 
 _MOST_THREADS = 8
 
@@ -30,7 +30,7 @@ def task_digest(task: Task, rows: Sequence[int]) -> str:
     """Return 16 hex digits of the SHA-256 of all training data.
 
     These are the classes, the captions, the augmentation, and labels, places and content of the
-    training images ``rows``. The location of the task's folder does not matter.
+    images ``rows`` of the pool. The location of the task's folder does not matter.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def task_digest(task: Task, rows: Sequence[int]) -> str:
         If an image cannot be read.
     """
     captions = (task.class_names, task.template, task.templates, task.augmentation)
-    return _digest(json.dumps(captions), task.train, rows)
+    return _digest(json.dumps(captions), task.pool, rows)
 
 
 def test_digest(task: Task) -> str:
@@ -55,13 +55,14 @@ def test_digest(task: Task) -> str:
 def _digest(text: str, images: ImageSet, rows: Sequence[int]) -> str:
     digest = hashlib.sha256(text.encode())
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-        for row, signature in zip(rows, pool.map(partial(_signature, images), rows), strict=True):
+        for row, signature in zip(rows, pool.map(partial(sign_image, images), rows), strict=True):
             digest.update(f"\n{images.labels[row]} {len(signature)} ".encode())
             digest.update(signature)
     return digest.hexdigest()[:16]
 
 
-def _signature(images: ImageSet, row: int) -> bytes:
+def sign_image(images: ImageSet, row: int) -> bytes:
+    """Return a signature of an image that changes with any change to it."""
     if isinstance(images, _Signed):
         return images.signature(row)
     image = images.image(row)

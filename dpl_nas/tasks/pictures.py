@@ -26,6 +26,7 @@ from dpl_nas.io.text import make_printable
 __all__ = [
     "colour",
     "content",
+    "has_picture_name",
     "is_picture",
     "read_picture",
     "shows_first_of_several",
@@ -95,6 +96,11 @@ def shows_first_of_several(path: str) -> bool:
         return image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
 
 
+def has_picture_name(name: str) -> bool:
+    """Return whether the name of a file has the suffix of an image."""
+    return name[name.rfind(".") :].lower() in _suffixes()
+
+
 def is_picture(path: str, *, regular: bool) -> bool:
     """Return whether the name or, if its suffix is unknown, the first bytes mean an image.
 
@@ -108,7 +114,7 @@ def is_picture(path: str, *, regular: bool) -> bool:
     TaskError
         If it has the name of an image and is not a regular file, or cannot be opened.
     """
-    if Path(path).suffix.lower() in _suffixes():
+    if has_picture_name(Path(path).name):
         if not regular:
             raise TaskError(
                 f"{make_printable(path)} has the name of an image and is not a file, or a "
@@ -164,6 +170,10 @@ def _told(path: str) -> Iterator[None]:
         raise
     except Exception as error:
         # Pillow's readers raise errors of many kinds.
+        if isinstance(error, FileNotFoundError):
+            raise TaskError(
+                f"{make_printable(path)} is not a readable image (it does not exist): restore it"
+            ) from error
         if isinstance(error, UnidentifiedImageError):
             reason = "no kind of image that Pillow reads"
         else:
