@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.comparison.statistics import estimate
 from dpl_nas.config import resolve
 from dpl_nas.engine import measure as measure_images
@@ -33,7 +32,6 @@ from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import weighted_draws
 from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.result import softmax
-from dpl_nas.tasks import load_task
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import build_classifier
 from dpl_nas.training.few_shot import FewShotTraining
@@ -61,8 +59,8 @@ def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
     strategy = "gumbel_darts" if row == "Gumbel softmax" else "darts"
     overrides = [*ROWS[row], "search.shortlist=0"]
     config = resolve(f"mini/{task_name}", space, strategy, overrides, shots=SHOTS, seed=seed)
-    task, backbone = load_task(config.task), load_backbone(config.space.backbone)
-    problem = Problem.of_run(config, task, backbone)
+    problem = Problem.of_run(config)
+    task, backbone = problem.task, problem.backbone
     search = make_strategy(config.strategy).search(problem)
     split = problem.split(config.strategy.search)
     training = FewShotTraining(problem, split.train)

@@ -46,6 +46,3 @@ class Observer:
 
     def end(self, stage: str) -> None:
         """Report that the stage is complete, or stopped early by its own rule."""
-
-    def note(self, text: str) -> None:
-        """Report a note to the user that is not an error."""

@@ -49,11 +49,7 @@ class _Stage:
 
 
 class QuietObserver(Observer):
-    """An observer that prints only notes, on stderr."""
-
-    def note(self, text: str) -> None:
-        """Print the note."""
-        sys.stderr.write(f"note: {make_printable(text)}\n")
+    """An observer that shows nothing."""
 
     def left(self) -> str:
         """Do nothing: the terminal is as it was."""
@@ -141,10 +137,6 @@ class ConsoleObserver(Observer):
             total = self._progress.tasks[self._progress.task_ids.index(bar)].completed
             self._progress.update(bar, total=max(total, 1), completed=max(total, 1))
         self._status.plain = ""
-
-    def note(self, text: str) -> None:
-        """Print the note above the bars."""
-        self._console.print(Text(make_printable(f"note: {text}")), soft_wrap=True)
 
     def left(self) -> str:
         """Text that restores the terminal when the process ends in the middle of a stage."""

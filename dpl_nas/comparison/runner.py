@@ -17,7 +17,8 @@ from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
-from dpl_nas.tasks import Task, configured_task, few_shot_split, task_digest
+from dpl_nas.tasks import Task, configured_task
+from dpl_nas.training.problem import Problem
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
@@ -158,11 +159,11 @@ def _digests(plan: Plan) -> list[str]:
         place = config.task, config.data, config.classes
         if place not in tasks:
             tasks[place] = configured_task(config)
-        task, search = tasks[place], config.strategy.search
-        few_shot_split(task, config.shots, config.seed, search.validation, search.validation_shots)
+        problem = Problem.of_run(config, tasks[place])
+        problem.split(config.strategy.search)
         key = place, config.shots, config.seed
         if key not in found:
-            found[key] = task_digest(task, few_shot_split(task, config.shots, config.seed).shots)
+            found[key] = problem.digest()
         digests.append(found[key])
     return digests
 
@@ -295,17 +296,14 @@ def _strategy(job: _Job) -> Cell:
 
 
 def _reference(job: _Job) -> Cell:
-    from dpl_nas.backbone import load_backbone
     from dpl_nas.training import train
     from dpl_nas.training.evaluation import build_classifier, score, zero_shot
-    from dpl_nas.training.problem import Problem
 
     config = job.config
-    backbone = load_backbone(config.space.backbone, config.device)
-    problem = Problem.of_run(config, configured_task(config), backbone)
+    problem = Problem.of_run(config)
     # The limits of the space do not apply: references show what the limits cost.
     problem = problem.having(space=config.space.without_limits())
-    task = problem.task
+    task, backbone = problem.task, problem.backbone
     if job.reference == _ZERO_SHOT:
         design = None
         classifier = zero_shot(task, backbone)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.config import DartsSettings, RunConfig, load_strategy
 from dpl_nas.diagnostics.separation import draw_architectures
 from dpl_nas.diagnostics.truth import check_folder, train_and_test
@@ -24,7 +23,6 @@ from dpl_nas.strategy import DARTS, Found, OneShot, Search, SearchResult
 from dpl_nas.strategy.one_shot import measure_shared, train_supernet
 from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet.images import Supernet
-from dpl_nas.tasks import configured_task
 from dpl_nas.training.problem import Problem
 
 __all__ = ["Agreement", "Choice", "Ranking", "kendall", "rank_proxies"]
@@ -118,8 +116,7 @@ def rank_proxies(
             "give darts or one of its kind"
         )
     observer = observer or Observer()
-    backbone = load_backbone(config.space.backbone, config.device)
-    problem = Problem.of_run(config, configured_task(config), backbone)
+    problem = Problem.of_run(config)
     chosen = draw_architectures(config.space, architectures, config.seed, least=3)
     check_folder(folder)
     searches = _search(config, problem, folder, search_seeds, observer)

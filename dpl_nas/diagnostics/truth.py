@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import Field
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.engine import Ledger
 from dpl_nas.errors import CheckpointError, OutputError
@@ -20,7 +19,6 @@ from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import Here, Processes, Workers, run_jobs
 from dpl_nas.space import Architecture, Tower
-from dpl_nas.tasks import configured_task, few_shot_split, task_digest
 from dpl_nas.training.evaluation import build_classifier, score
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
@@ -107,9 +105,9 @@ def train_and_test(
     """
     observer = observer or Observer()
     check_folder(folder)
-    task = configured_task(config)
+    problem = Problem.of_run(config)
     images = {
-        seed: task_digest(task, few_shot_split(task, config.shots, seed).shots)
+        seed: problem.digest(replace(problem, seed=seed).shot_rows)
         for seed in sorted({seed for _, seed in pairs})
     }
     identity = {
@@ -182,8 +180,7 @@ class _Bench:
 
     def __init__(self, config: RunConfig) -> None:
         self._batch_size = config.evaluate.batch_size
-        backbone = load_backbone(config.space.backbone, config.device)
-        self._problem = Problem.of_run(config, configured_task(config), backbone)
+        self._problem = Problem.of_run(config)
         self._trainings: dict[int, FewShotTraining] = {}
 
     def test(self, job: _Job) -> Tested:

@@ -20,7 +20,7 @@ from dpl_nas.engine.cost import Cost, price_trial
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
-from dpl_nas.tasks import FewShotSplit, task_digest
+from dpl_nas.tasks import FewShotSplit
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import Classifier, build_classifier
 from dpl_nas.training.few_shot import FewShotTraining
@@ -53,7 +53,7 @@ class TrialSettings:
     def images(self) -> str:
         """Digest of the drawn images, of their transforms and of the captions."""
         split = self.split
-        return task_digest(self.problem.task, (*split.train, *split.validation))
+        return self.problem.digest((*split.train, *split.validation))
 
     def identity(self) -> Mapping[str, Any]:
         """The values that two ledgers must share for their lines to mean the same."""

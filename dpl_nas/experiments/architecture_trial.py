@@ -56,14 +56,12 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
     """
     architecture = architecture_of_parameters(config.space, parameters)
     # torch is slow to import: wrong lengths fail at once.
-    from dpl_nas.backbone import load_backbone
     from dpl_nas.engine import FewShotTrials, TrialSettings, peak_bytes
-    from dpl_nas.tasks import configured_task
     from dpl_nas.training.problem import Problem
 
-    backbone = load_backbone(config.space.backbone, config.device)
     train = config.strategy.train
-    problem = Problem.of_run(config, configured_task(config), backbone)
+    problem = Problem.of_run(config)
+    problem.check(config.strategy.search)
     trials = FewShotTrials(TrialSettings(problem, config.strategy.search))
     outcome, seconds = trials.run(architecture, train.epochs, observer=TrainingObserver())
     cost = trials.cost(train.epochs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.engine import StopReason, best_of
 from dpl_nas.errors import ExperimentError
 from dpl_nas.experiments.experiment import Experiment
@@ -15,7 +14,6 @@ from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.pipeline import record_search, run
 from dpl_nas.runs.result import RunResult
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import configured_task
 from dpl_nas.training.problem import Problem
 
 __all__ = ["export"]
@@ -58,8 +56,9 @@ def export(
     if best is None:
         raise ExperimentError(f"no trial of experiment {experiment.id} has ended well")
     # Before the folder is touched: bad input leaves nothing behind.
-    backbone = load_backbone(config.space.backbone, config.device)
-    split = Problem.of_run(config, configured_task(config), backbone).split(config.strategy.search)
+    problem = Problem.of_run(config)
+    problem.check(config.strategy.search)
+    split = problem.split(config.strategy.search)
     with open_folder(folder, config, resume, overwrite=overwrite):
         if not (folder / SEARCH).exists():
             record_search(

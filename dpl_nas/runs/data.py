@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -10,7 +9,8 @@ from typing import Self
 from dpl_nas.errors import OutputError, TaskError
 from dpl_nas.io.files import names_in, read_json, write_json
 from dpl_nas.io.run_files import CONFIG, DATA, LOCK, VERSIONS
-from dpl_nas.tasks import Task, few_shot_split, load_task, task_digest, test_digest
+from dpl_nas.tasks import load_task, test_digest
+from dpl_nas.training.problem import Problem
 from dpl_nas.training.prompts import PromptsMetadata
 
 __all__ = ["RunData", "own_task"]
@@ -41,9 +41,10 @@ class RunData:
     test_images: str
 
     @classmethod
-    def of(cls, task: Task, rows: Sequence[int]) -> Self:
-        """The data of a run on the training images ``rows``."""
-        return cls(task.name, task.folder, task_digest(task, rows), test_digest(task))
+    def of(cls, problem: Problem) -> Self:
+        """The data of a run on ``problem``."""
+        task = problem.task
+        return cls(task.name, task.folder, problem.digest(), test_digest(task))
 
     def claim(self, folder: Path) -> None:
         """Write the data to the folder of the run, which this process has claimed.
@@ -100,8 +101,8 @@ def own_task(metadata: PromptsMetadata) -> str:
 def _is_of(metadata: PromptsMetadata) -> bool:
     """Whether the task of this name is the one that the prompts were trained on."""
     try:
-        task = load_task(metadata.task)
-        rows = few_shot_split(task, metadata.shots, metadata.seed).shots
-        return task_digest(task, rows) == metadata.images
+        task = load_task(metadata.task, classes=metadata.classes)
+        problem = Problem(metadata.space, task, metadata.shots, metadata.seed)
+        return problem.digest() == metadata.images
     except TaskError:
         return False

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dpl_nas.backbone import check_layers, load_backbone
+from dpl_nas.backbone import check_layers
 from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
 from dpl_nas.io.files import read_sealed, write_json
@@ -44,10 +44,9 @@ from dpl_nas.runs.result import (
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import check_images, configured_task, few_shot_split, load_task
+from dpl_nas.tasks import configured_task, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
-from dpl_nas.training.captions import check_task
 from dpl_nas.training.distributed import check_devices
 from dpl_nas.training.evaluation import Classifier, build_classifier, score, zero_shot
 from dpl_nas.training.evaluation import evaluate as evaluate_prompts
@@ -67,7 +66,7 @@ class _Job:
 
     def claim(self) -> None:
         """Keep the data of the run, or raise an error if it is of other data."""
-        RunData.of(self.problem.task, self.problem.shot_rows).claim(self.folder)
+        RunData.of(self.problem).claim(self.folder)
 
 
 def run(
@@ -203,7 +202,6 @@ def evaluate(
     name = task or own_task(trained.metadata)
     own = trained.metadata.classes if task is None else "all"
     tested = load_task(name, data or trained.metadata.data or None, classes or own)
-    check_images(tested, observer=observer)
     if trained.metadata.template != tested.template:
         warnings.warn(
             f"the template of task {name} is {'' if task else 'now '}'{tested.template}'; the "
@@ -280,21 +278,16 @@ def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches
             f"{folder} lies among the images of task {task.name}, where its pictures would become "
             "some of them: use a folder elsewhere"
         )
+    problem = Problem.of_run(config, task)
+    search = config.strategy.search if searches else None
     # Bad numbers are found before the weights are loaded, which takes seconds.
-    seen = few_shot_split(task, config.shots, config.seed).shots
-    search = config.strategy.search
-    if searches:
-        seen += few_shot_split(
-            task, config.shots, config.seed, search.validation, search.validation_shots
-        ).validation
-    backbone = load_backbone(config.space.backbone, config.device)
-    check_devices(config.devices, backbone.device)
+    problem.split(search)
+    check_devices(config.devices, problem.backbone.device)
     for tower, part in config.space.towers.items():
         asks = f"space {config.space.name} searches"
-        check_layers(backbone, tower, part.layers, asks=asks, error=SpaceError)
-    check_task(backbone, task, config.shots, config.strategy.train, search)
-    check_images(task, seen, observer)
-    return _Job(config, Problem.of_run(config, task, backbone), folder, observer)
+        check_layers(problem.backbone, tower, part.layers, asks=asks, error=SpaceError)
+    problem.check(search, test=True, observer=observer)
+    return _Job(config, problem, folder, observer)
 
 
 def _check_lengths(folder: Path, architecture: Architecture) -> None:

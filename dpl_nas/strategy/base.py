@@ -6,24 +6,27 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict, Unpack, overload
+from typing import Any, ClassVar, Unpack, overload
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.config import Objective, SearchSettings, TrainSettings
+from dpl_nas.config import SearchSettings
 from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
-from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.validation import validate
-from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space
+from dpl_nas.strategy.arguments import (
+    ProblemAndSearchOptions,
+    SearchOptions,
+    Wanted,
+    understand,
+)
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
-from dpl_nas.training.captions import check_task
-from dpl_nas.training.distributed import ALONE, Ranks, on_devices
+from dpl_nas.training.distributed import Ranks, on_devices
 from dpl_nas.training.problem import Problem
 
 __all__ = ["Found", "Strategy"]
@@ -46,29 +49,6 @@ class Found:
     architecture: Architecture | None = None
     records: tuple[EpochRecord, ...] = ()
     stopped_by: StopReason | None = None
-
-
-class SearchOptions(TypedDict, total=False):
-    """The options of a search: see :meth:`Strategy.search`."""
-
-    objective: Objective
-    jobs: int
-    workers: TrialWorkers | None
-    max_failed: float
-    folder: str | Path | None
-    observer: Observer | None
-    devices: int
-    ranks: Ranks
-
-
-class ProblemAndSearchOptions(SearchOptions, total=False):
-    """The options of a search of a space and a task, which include those of the problem."""
-
-    shots: int
-    seed: int
-    train: TrainSettings | None
-    backbone: Backbone | None
-    device: str
 
 
 class Strategy(ABC):
@@ -192,14 +172,14 @@ class Strategy(ABC):
         OutputError, CheckpointError
             If ``folder`` holds another search, or its state is damaged.
         """
-        problem, budget, wanted = _understood(*subject, **options)
-        check_task(problem.backbone, problem.task, problem.shots, problem.recipe, self.settings)
+        problem, budget, wanted = understand(*subject, **options)
+        problem.check(self.settings)
         if wanted.devices > 1:
             return self._search_shared(problem, budget, wanted)
         return self._search_alone(problem, budget or self.default_budget, wanted)
 
     def _search_shared(
-        self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted
+        self, problem: Problem, budget: SearchBudget | None, wanted: Wanted
     ) -> SearchResult:
         """Search in several processes that share every batch."""
         if not self.shares_batches:
@@ -218,7 +198,7 @@ class Strategy(ABC):
         return on_devices(wanted.devices, work, problem.backbone, observer=wanted.observer)
 
     def _search_alone(
-        self, problem: Problem, budget: SearchBudget | None, wanted: _Wanted
+        self, problem: Problem, budget: SearchBudget | None, wanted: Wanted
     ) -> SearchResult:
         trials = TrialSettings(
             problem,
@@ -317,80 +297,12 @@ class Strategy(ABC):
         )
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """The options of :meth:`Strategy.search` for a problem."""
-
-    objective: Objective = "accuracy"
-    jobs: int = 1
-    workers: TrialWorkers | None = None
-    max_failed: float = 0.5
-    folder: Path | None = None
-    observer: Observer | None = None
-    devices: int = 1
-    ranks: Ranks = ALONE
-
-
-def _understood(
-    *subject: Any,
-    shots: int = 16,
-    seed: int = 1,
-    train: TrainSettings | None = None,
-    backbone: Backbone | None = None,
-    device: str = "cpu",
-    space: Space | str | Path | None = None,
-    task: Task | str | Path | None = None,
-    budget: SearchBudget | str | None = None,
-    folder: str | Path | None = None,
-    **options: Any,
-) -> tuple[Problem, SearchBudget | None, _Wanted]:
-    """Sort the arguments of :meth:`Strategy.search` into problem, budget and options."""
-    rest = list(subject)
-    if rest and isinstance(rest[0], Problem):
-        problem = rest.pop(0)
-    else:
-        space = rest.pop(0) if rest else space
-        task = rest.pop(0) if rest else task
-        if space is None or task is None:
-            raise ConfigError(
-                "expected search(problem, budget) or search(space, task, budget), found no "
-                f"{'space' if space is None else 'task'}: give one, or its name"
-            )
-        problem = Problem.of(
-            space, task, shots=shots, seed=seed, recipe=train, backbone=backbone, device=device
-        )
-    budget = rest.pop(0) if rest else budget
-    if isinstance(budget, str):
-        budget = SearchBudget.parse(budget)
-    if budget is not None and not isinstance(budget, SearchBudget):
-        raise ConfigError(
-            "expected a budget such as '20-trials' or SearchBudget(trials=20), found "
-            f"{abbreviate(budget)}"
-        )
-    for name in ("jobs", "devices"):
-        count = options.get(name, 1)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ConfigError(
-                f"{name} should be a whole number of 1 or more, found {abbreviate(count)}"
-            )
-    if rest:
-        raise ConfigError(
-            f"search takes a budget after what is searched, found {abbreviate(rest[0])}"
-        )
-    where = None if folder is None else Path(folder)
-    try:
-        return problem, budget, _Wanted(folder=where, **options)
-    except TypeError as error:
-        # Python's error names the unknown option.
-        raise ConfigError(f"search: {str(error).partition('() ')[2]}") from None
-
-
 def _search_there(
     kind: type[Strategy],
     settings: dict[str, Any],
     problem: Problem,
     budget: SearchBudget | None,
-    wanted: _Wanted,
+    wanted: Wanted,
     *,
     backbone: Backbone,
     ranks: Ranks,

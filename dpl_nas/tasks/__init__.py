@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpl_nas.tasks.checks import check_images
-from dpl_nas.tasks.digest import task_digest, test_digest
+from dpl_nas.tasks.digest import Signatures, task_digest, test_digest
 from dpl_nas.tasks.fewshot import (
     FewShotSplit,
     draw_shots,
@@ -17,6 +17,7 @@ from dpl_nas.tasks.task import ImageSet, Task
 __all__ = [
     "FewShotSplit",
     "ImageSet",
+    "Signatures",
     "Task",
     "check_images",
     "configured_task",

@@ -33,8 +33,10 @@ class _Checked(Protocol):
         ...
 
 
-def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None = None) -> None:
-    """Decode the images ``rows`` of the pool and all test images, if they are files.
+def check_images(
+    task: Task, rows: Iterable[int] = (), *, test: bool = True, observer: Observer | None = None
+) -> None:
+    """Decode the images ``rows`` of the pool and, with ``test``, all test images, if in files.
 
     If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
 
@@ -45,7 +47,7 @@ def check_images(task: Task, rows: Iterable[int] = (), observer: Observer | None
     """
     jobs = [
         *((task.pool, row) for row in sorted(set(rows))),
-        *((task.test, row) for row in range(len(task.test.labels))),
+        *((task.test, row) for row in range(len(task.test.labels)) if test),
     ]
     jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
     if not jobs:

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["sign_image", "task_digest", "test_digest"]
+__all__ = ["Signatures", "sign_image", "task_digest", "test_digest"]
 
 _MOST_THREADS = 8
 
@@ -26,11 +26,38 @@ class _Signed(Protocol):
         ...
 
 
-def task_digest(task: Task, rows: Sequence[int]) -> str:
+class Signatures:
+    """Signatures of the images of a set, each of which is read once."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images
+        self._known: dict[int, bytes] = {}
+
+    def of(self, rows: Sequence[int]) -> list[bytes]:
+        """Return the signatures of the images ``rows``.
+
+        Raises
+        ------
+        TaskError
+            If an image cannot be read.
+        """
+        new = [row for row in dict.fromkeys(rows) if row not in self._known]
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+            made = pool.map(partial(sign_image, self._images), new)
+            self._known.update(zip(new, made, strict=True))
+        return [self._known[row] for row in rows]
+
+
+def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None = None) -> str:
     """Return 16 hex digits of the SHA-256 of all training data.
 
     These are the classes, the captions, the augmentation, and labels, places and content of the
     images ``rows`` of the pool. The location of the task's folder does not matter.
+
+    Parameters
+    ----------
+    signatures
+        Signatures of the images of the pool, where some may be known already.
 
     Raises
     ------
@@ -38,7 +65,7 @@ def task_digest(task: Task, rows: Sequence[int]) -> str:
         If an image cannot be read.
     """
     captions = (task.class_names, task.template, task.templates, task.augmentation)
-    return _digest(json.dumps(captions), task.pool, rows)
+    return _digest(json.dumps(captions), task.pool, rows, signatures or Signatures(task.pool))
 
 
 def test_digest(task: Task) -> str:
@@ -49,15 +76,14 @@ def test_digest(task: Task) -> str:
     TaskError
         If an image cannot be read.
     """
-    return _digest("", task.test, range(len(task.test.labels)))
+    return _digest("", task.test, range(len(task.test.labels)), Signatures(task.test))
 
 
-def _digest(text: str, images: ImageSet, rows: Sequence[int]) -> str:
+def _digest(text: str, images: ImageSet, rows: Sequence[int], signatures: Signatures) -> str:
     digest = hashlib.sha256(text.encode())
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-        for row, signature in zip(rows, pool.map(partial(sign_image, images), rows), strict=True):
-            digest.update(f"\n{images.labels[row]} {len(signature)} ".encode())
-            digest.update(signature)
+    for row, signature in zip(rows, signatures.of(rows), strict=True):
+        digest.update(f"\n{images.labels[row]} {len(signature)} ".encode())
+        digest.update(signature)
     return digest.hexdigest()[:16]
 
 

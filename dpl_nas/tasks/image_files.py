@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dpl_nas.tasks.pictures import content, read_picture, shows_first_of_several
+from dpl_nas.tasks.pictures import check_picture, content, read_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,10 +68,9 @@ class ImageFiles:
         Raises
         ------
         TaskError
-            If the file is not a readable image.
+            If the file is not a readable image, or a damaged one.
         """
-        self.image(index)
-        return shows_first_of_several(self.path(index))
+        return check_picture(self.path(index))
 
     def signature(self, index: int) -> bytes:
         """Return a signature of the file, its place and the way it is read."""

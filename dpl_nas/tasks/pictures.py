@@ -24,12 +24,12 @@ from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 
 __all__ = [
+    "check_picture",
     "colour",
     "content",
     "has_picture_name",
     "is_picture",
     "read_picture",
-    "shows_first_of_several",
 ]
 
 #: Pixels, at most: where Pillow gives up, too.
@@ -76,23 +76,26 @@ def read_picture(path: str, background: str = "white") -> Image.Image:
         be meant well, or has values of which it is not known what black and white are.
     """
     with _told(path), _opened(path) as image:
-        if image.format == "PNG":
-            _check_sums(path)
         image.load()
         turn = _turn(image)
         shown = _rgb(image, background)
         return shown if turn is None else shown.transpose(turn)
 
 
-def shows_first_of_several(path: str) -> bool:
-    """Return whether :func:`read_picture` skips further frames or pages.
+def check_picture(path: str) -> bool:
+    """Return whether :func:`read_picture` skips further frames or pages of a readable image.
+
+    The sums of a PNG are verified, as its pixels need not show that it is damaged.
 
     Raises
     ------
     TaskError
-        If it is not a readable image.
+        If it is not a readable image, or a damaged one.
     """
+    read_picture(path)
     with _told(path), _opened(path) as image:
+        if image.format == "PNG":
+            _check_sums(path)
         return image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
 
 
@@ -218,7 +221,7 @@ def _opened(path: str) -> Iterator[Image.Image]:
 
 
 def _check_sums(path: str) -> None:
-    """Complain about damage to a PNG that its pixels do not show: Pillow checks sums on demand."""
+    """Raise an error if the sums of a PNG do not fit its data: Pillow checks them on demand."""
     with _regular(path) as stream, Image.open(stream, formats=["PNG"]) as image:
         image.verify()
 

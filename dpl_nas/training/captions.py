@@ -10,38 +10,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs
-from dpl_nas.config import SearchSettings, SupernetSettings, TextTemplate, TrainSettings
+from dpl_nas.config import TextTemplate
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.prompted import PromptedCLIP
-from dpl_nas.tasks import Task, tell_small_classes
+from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.model import class_captions
 
-__all__ = ["check_captions", "check_different", "check_task"]
+__all__ = ["check_captions", "check_different"]
 
 #: Of features of unit length: at CLIP's largest scale, 100, logits differ by no more than 1.
 _NEAR = 0.01
 #: Rows of the table of distances that are held at a time.
 _ROWS = 1024
-
-
-def check_task(
-    backbone: Backbone,
-    task: Task,
-    shots: int,
-    train: TrainSettings,
-    search: SearchSettings | None = None,
-) -> None:
-    """:func:`check_captions`, and a warning of classes with fewer than ``shots`` images.
-
-    Parameters
-    ----------
-    train, search
-        Settings that decide which captions are used.
-    """
-    supernet = [search.template] if isinstance(search, SupernetSettings) else []
-    check_captions(backbone, task, train.template, *supernet)
-    tell_small_classes(task, shots)
 
 
 def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:

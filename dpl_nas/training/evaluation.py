@@ -16,7 +16,7 @@ from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
-from dpl_nas.tasks import ImageSet, Task, load_task
+from dpl_nas.tasks import ImageSet, Task, check_images, load_task
 from dpl_nas.training.captions import check_different
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prefetch import decode_ahead
@@ -165,10 +165,13 @@ def evaluate(
     ------
     CheckpointError
         If the prompts were trained on other weights or for other classes.
+    TaskError
+        If test images cannot be read.
     """
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
     _check_classes(prompts, task, other_classes)
+    check_images(task, observer=observer)
     other = None if prompts.metadata.class_names == task.class_names else task
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
     found = score(

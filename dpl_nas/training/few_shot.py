@@ -13,9 +13,9 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture, Space, load_architecture, load_space
-from dpl_nas.tasks import Task, task_digest
+from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
-from dpl_nas.training.captions import check_different, check_task
+from dpl_nas.training.captions import check_different
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.loop import TrainingLoop
@@ -87,8 +87,8 @@ class FewShotTraining:
 
     @cached_property
     def images(self) -> str:
-        """A digest of what is trained on (:func:`dpl_nas.tasks.task_digest`)."""
-        return task_digest(self._problem.task, self._rows)
+        """A digest of what is trained on (:meth:`Problem.digest`)."""
+        return self._problem.digest(self._rows)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -258,7 +258,7 @@ def train(
             space, task, shots=shots, seed=seed, recipe=settings, backbone=backbone, device=device
         )
     problem.space.check(architecture)
-    check_task(problem.backbone, problem.task, problem.shots, problem.recipe)
+    problem.check()
     if devices > 1:
         work = partial(_train_there, architecture, problem, state)
         return on_devices(devices, work, problem.backbone, observer=observer, stage=stage)

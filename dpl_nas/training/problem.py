@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.config import RunConfig, SearchSettings, TrainSettings
+from dpl_nas.config import RunConfig, SearchSettings, SupernetSettings, TextTemplate, TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.observer import Observer
 from dpl_nas.space import Space, load_space
-from dpl_nas.tasks import FewShotSplit, Task, few_shot_split, load_task
+from dpl_nas.tasks import (
+    FewShotSplit,
+    Signatures,
+    Task,
+    check_images,
+    configured_task,
+    few_shot_split,
+    load_task,
+    task_digest,
+    tell_small_classes,
+)
+from dpl_nas.training.captions import check_captions
 
 __all__ = ["Problem"]
 
@@ -22,6 +35,15 @@ def _check_whole(name: str, value: object, least: int) -> None:
         raise ConfigError(
             f"{name} should be a whole number of {least} or more, found {abbreviate(value)}"
         )
+
+
+@dataclass
+class _Checked:
+    """What :meth:`Problem.check` has seen: kinds of captions, training images, the test set."""
+
+    kinds: set[TextTemplate] = field(default_factory=set)
+    rows: set[int] = field(default_factory=set)
+    test: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +98,11 @@ class Problem:
         return problem.on(backbone or problem.backbone)
 
     @classmethod
-    def of_run(cls, config: RunConfig, task: Task, backbone: Backbone) -> Self:
-        """Return the problem of a run."""
-        return cls.of(
-            config.space,
-            task,
-            shots=config.shots,
-            seed=config.seed,
-            recipe=config.strategy.train,
-            backbone=backbone,
-        )
+    def of_run(cls, config: RunConfig, task: Task | None = None) -> Self:
+        """Return the problem of a run, whose backbone is loaded when it is first asked for."""
+        task = task or configured_task(config)
+        recipe = config.strategy.train
+        return cls(config.space, task, config.shots, config.seed, recipe, config.device)
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -123,19 +140,85 @@ class Problem:
         TaskError
             If a class has too few images.
         """
-        return few_shot_split(self.task, self.shots, self.seed).shots
+        return self.split().shots
 
-    def split(self, search: SearchSettings) -> FewShotSplit:
-        """The images that a search trains on, and those that it validates on.
+    def split(self, search: SearchSettings | None = None) -> FewShotSplit:
+        """The images that ``search`` trains on, and those that it validates on.
+
+        Without ``search``, all of the stated shots are trained on.
 
         Raises
         ------
         TaskError
             If a class has too few images, or the shots cannot be split.
         """
+        if search is None:
+            return few_shot_split(self.task, self.shots, self.seed)
         return few_shot_split(
             self.task, self.shots, self.seed, search.validation, search.validation_shots
         )
 
+    def digest(self, rows: Sequence[int] | None = None) -> str:
+        """Return :func:`dpl_nas.tasks.task_digest` of training images; each file is read once.
+
+        Parameters
+        ----------
+        rows
+            Indices into the task's pool; all of the stated shots by default.
+
+        Raises
+        ------
+        TaskError
+            If an image cannot be read.
+        """
+        return task_digest(self.task, self.shot_rows if rows is None else rows, self._signatures)
+
+    def check(
+        self,
+        search: SearchSettings | None = None,
+        *,
+        test: bool = False,
+        observer: Observer | None = None,
+    ) -> None:
+        """Check, once, what training or ``search`` needs: captions that differ, readable images.
+
+        Parameters
+        ----------
+        search
+            Settings of a search, which decide what it validates on and which captions it uses.
+        test
+            Whether the test images are checked as well.
+
+        Raises
+        ------
+        TaskError
+            If a class has too few images, classes have the same caption, or images cannot be read.
+        """
+        split = self.split(search)
+        rows = {*split.shots, *split.validation}
+        kinds: set[TextTemplate] = {self.recipe.template}
+        if isinstance(search, SupernetSettings):
+            kinds.add(search.template)
+        done = self._checked
+        if not kinds <= done.kinds:
+            check_captions(self.backbone, self.task, *sorted(kinds - done.kinds))
+            tell_small_classes(self.task, self.shots)
+            done.kinds |= kinds
+        test = test and not done.test
+        check_images(self.task, rows - done.rows, test=test, observer=observer)
+        done.rows |= rows
+        done.test |= test
+
+    @cached_property
+    def _signatures(self) -> Signatures:
+        return Signatures(self.task.pool)
+
+    @cached_property
+    def _checked(self) -> _Checked:
+        return _Checked()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "backbone"}
+        state = {key: value for key, value in self.__dict__.items() if key != "backbone"}
+        if "backbone" in self.__dict__:
+            state["fingerprint"] = self.backbone.fingerprint
+        return state

@@ -58,9 +58,7 @@ def test_names_are_no_markup(capsys) -> None:
     with ConsoleObserver() as observer:
         observer.begin("[/x] :cat:", 2)
         observer.advance("[/x] :cat:", 2, {"loss": 1.0}, "[bold]task[/y] \x1b[2J")
-        observer.note("[red]:smile:")
     told = capsys.readouterr().err
     assert "[/x] :cat:: 2/2" in told
     assert r"[bold]task[/y] \x1b[2J" in told
-    assert "note: [red]:smile:" in told
     assert "\x1b" not in told

@@ -4,21 +4,17 @@ from typing import Any
 
 import pytest
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.config import RunConfig
 from dpl_nas.io.files import write_json
 from dpl_nas.runs.notes import result_notes
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.result import EpochRecord, write_records
-from dpl_nas.tasks import load_task
 from dpl_nas.training.problem import Problem
 
 
 @pytest.fixture
 def problem(run_config: RunConfig) -> Problem:
-    return Problem.of_run(
-        run_config, load_task(run_config.task), load_backbone(run_config.space.backbone)
-    )
+    return Problem.of_run(run_config)
 
 
 def trials(folder: Path, accuracies: Mapping[float, Architecture]) -> None:

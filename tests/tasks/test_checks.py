@@ -35,7 +35,7 @@ def test_all_test_images_and_the_rows_are_decoded(
 ) -> None:
     heard = Heard()
     monkeypatch.setattr(checks, "QUIET_SECONDS", 0.0)
-    check_images(load_task(folder), [3, 1, 3], heard)
+    check_images(load_task(folder), [3, 1, 3], observer=heard)
     assert heard.said == [("check", 62), *(("check", done) for done in range(1, 63))]
 
 
@@ -66,5 +66,5 @@ def test_animations_are_told_of(folder: Path) -> None:
 def test_images_in_memory_need_no_check() -> None:
     heard = Heard()
     task: Task = load_task("mini/digits")
-    check_images(task, range(10), heard)
+    check_images(task, range(10), observer=heard)
     assert not heard.said

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dpl_nas.errors import TaskError
-from dpl_nas.tasks.pictures import colour, is_picture, read_picture, shows_first_of_several
+from dpl_nas.tasks.pictures import check_picture, colour, is_picture, read_picture
 
 RAMP = np.arange(65536, dtype=np.uint16).reshape(256, 256)
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8))
@@ -100,12 +100,12 @@ def test_the_first_of_several_frames(tmp_path: Path, suffix: str) -> None:
     file = str(tmp_path / f"a.{suffix}")
     first, *others = (Image.new("RGB", (8, 8), name) for name in ("red", "green", "blue"))
     first.save(file, save_all=True, append_images=others)
-    assert shows_first_of_several(file)
+    assert check_picture(file)
     red, green, blue = read_picture(file).getpixel((4, 4))  # type: ignore[misc]
     assert red > 250
     assert green + blue < 5
     first.save(file)
-    assert not shows_first_of_several(file)
+    assert not check_picture(file)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a", "a.jpg", "a.what"])

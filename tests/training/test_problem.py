@@ -1,14 +1,15 @@
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.config import SearchSettings
+from dpl_nas.config import RunConfig, SearchSettings
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.space import Space
-from dpl_nas.tasks import few_shot_split, load_task
+from dpl_nas.tasks import few_shot_split, image_files, load_task, task_digest
 from dpl_nas.training.problem import Problem
 
 
@@ -46,3 +47,59 @@ def test_the_weights_do_not_travel_and_must_be_the_same() -> None:
     assert moved.backbone.fingerprint == problem.fingerprint
     with pytest.raises(ConfigError, match="not those that the search began with"):
         _ = replace(problem, fingerprint="0" * 16).backbone
+
+
+@pytest.fixture
+def folder(image_folder: Path, tmp_path: Path) -> Path:
+    shutil.copytree(image_folder, tmp_path / "task")
+    return tmp_path / "task"
+
+
+def test_what_is_used_is_checked_once(
+    small_space: Space, small_backbone: Backbone, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(image_files, "check_picture", lambda path: bool(read.append(path)))
+    problem = Problem.of(small_space, folder, shots=4, backbone=small_backbone)
+    search = SearchSettings(validation="extra", validation_shots=2)
+    for _ in range(2):
+        problem.check()
+        assert len(read) == len(problem.shot_rows)
+    for _ in range(2):
+        problem.check(search)
+        assert len(read) == len(problem.shot_rows) + len(problem.split(search).validation)
+    before = len(read)
+    for _ in range(2):
+        pickle.loads(pickle.dumps(problem)).check(search)  # noqa: S301 - our own
+        problem.check(search, test=True)
+        assert len(read) == before + len(problem.task.test.labels)
+
+
+def test_captions_are_checked_before_images(
+    small_space: Space, small_backbone: Backbone, folder: Path
+) -> None:
+    (folder / "task.yml").write_text("template: 'a {}.'\nclass_names: {grey: White}\n")
+    problem = Problem.of(small_space, folder, shots=4, backbone=small_backbone)
+    for _ in range(2):
+        with pytest.raises(TaskError, match="are the same to"):
+            problem.check()
+
+
+def test_a_file_is_read_once_for_all_digests(
+    small_space: Space, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem(small_space, load_task(folder), 4)
+    few, most = problem.digest([0, 1]), problem.digest()
+    assert most == task_digest(problem.task, problem.shot_rows)
+    shutil.rmtree(folder / "train")
+    assert (problem.digest([0, 1]), problem.digest()) == (few, most)
+    with pytest.raises(TaskError):
+        problem.digest([each for each in range(20) if each not in problem.shot_rows])
+
+
+def test_a_run_names_its_problem_without_weights(run_config: RunConfig) -> None:
+    problem = Problem.of_run(run_config)
+    assert (problem.task.name, problem.shots) == (run_config.task, run_config.shots)
+    assert pickle.loads(pickle.dumps(replace(problem, task=None))).fingerprint is None  # noqa: S301
+    fingerprint = problem.backbone.fingerprint
+    assert pickle.loads(pickle.dumps(problem)).fingerprint == fingerprint  # noqa: S301

@@ -1,0 +1,112 @@
+"""The arguments of :meth:`dpl_nas.strategy.Strategy.search`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.config import Objective, TrainSettings
+from dpl_nas.engine.jobs import TrialWorkers
+from dpl_nas.errors import ConfigError
+from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.observer import Observer
+from dpl_nas.search_budget import SearchBudget
+from dpl_nas.space import Space
+from dpl_nas.tasks import Task
+from dpl_nas.training.distributed import ALONE, Ranks
+from dpl_nas.training.problem import Problem
+
+__all__ = ["ProblemAndSearchOptions", "SearchOptions", "Wanted", "understand"]
+
+
+class SearchOptions(TypedDict, total=False):
+    """The options of a search: see :meth:`Strategy.search`."""
+
+    objective: Objective
+    jobs: int
+    workers: TrialWorkers | None
+    max_failed: float
+    folder: str | Path | None
+    observer: Observer | None
+    devices: int
+    ranks: Ranks
+
+
+class ProblemAndSearchOptions(SearchOptions, total=False):
+    """The options of a search of a space and a task, which include those of the problem."""
+
+    shots: int
+    seed: int
+    train: TrainSettings | None
+    backbone: Backbone | None
+    device: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The options of :meth:`Strategy.search` for a problem."""
+
+    objective: Objective = "accuracy"
+    jobs: int = 1
+    workers: TrialWorkers | None = None
+    max_failed: float = 0.5
+    folder: Path | None = None
+    observer: Observer | None = None
+    devices: int = 1
+    ranks: Ranks = ALONE
+
+
+def understand(
+    *subject: Any,
+    shots: int = 16,
+    seed: int = 1,
+    train: TrainSettings | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+    space: Space | str | Path | None = None,
+    task: Task | str | Path | None = None,
+    budget: SearchBudget | str | None = None,
+    folder: str | Path | None = None,
+    **options: Any,
+) -> tuple[Problem, SearchBudget | None, Wanted]:
+    """Sort the arguments of :meth:`Strategy.search` into problem, budget and options."""
+    rest = list(subject)
+    if rest and isinstance(rest[0], Problem):
+        problem = rest.pop(0)
+    else:
+        space = rest.pop(0) if rest else space
+        task = rest.pop(0) if rest else task
+        if space is None or task is None:
+            raise ConfigError(
+                "expected search(problem, budget) or search(space, task, budget), found no "
+                f"{'space' if space is None else 'task'}: give one, or its name"
+            )
+        problem = Problem.of(
+            space, task, shots=shots, seed=seed, recipe=train, backbone=backbone, device=device
+        )
+    budget = rest.pop(0) if rest else budget
+    if isinstance(budget, str):
+        budget = SearchBudget.parse(budget)
+    if budget is not None and not isinstance(budget, SearchBudget):
+        raise ConfigError(
+            "expected a budget such as '20-trials' or SearchBudget(trials=20), found "
+            f"{abbreviate(budget)}"
+        )
+    for name in ("jobs", "devices"):
+        count = options.get(name, 1)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ConfigError(
+                f"{name} should be a whole number of 1 or more, found {abbreviate(count)}"
+            )
+    if rest:
+        raise ConfigError(
+            f"search takes a budget after what is searched, found {abbreviate(rest[0])}"
+        )
+    where = None if folder is None else Path(folder)
+    try:
+        return problem, budget, Wanted(folder=where, **options)
+    except TypeError as error:
+        # Python's error names the unknown option.
+        raise ConfigError(f"search: {str(error).partition('() ')[2]}") from None
