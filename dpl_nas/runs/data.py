@@ -86,11 +86,11 @@ def own_task(metadata: PromptsMetadata) -> str:
     if metadata.data:
         return metadata.task
     here, folder = Path(metadata.task), Path(metadata.folder)
-    if not metadata.folder or (folder.is_dir() and here.is_dir() and here.samefile(folder)):
+    if not metadata.folder or (folder.exists() and here.exists() and here.samefile(folder)):
         return metadata.task
-    if folder.is_dir():
+    if folder.exists():
         return metadata.folder
-    if here.is_dir() and _is_of(metadata):
+    if here.exists() and _is_of(metadata):
         return metadata.task
     raise TaskError(
         f"the task that the prompts were trained on is no longer at {folder}: give the folder to "

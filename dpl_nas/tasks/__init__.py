@@ -12,6 +12,7 @@ from dpl_nas.tasks.fewshot import (
     tell_small_classes,
 )
 from dpl_nas.tasks.loading import configured_task, load_task, task_descriptions
+from dpl_nas.tasks.python_images import make_task
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "draw_shots",
     "few_shot_split",
     "load_task",
+    "make_task",
     "select_places",
     "task_descriptions",
     "task_digest",

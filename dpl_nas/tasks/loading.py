@@ -10,6 +10,7 @@ from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_parts import take_classes
 from dpl_nas.tasks.coop import coop_descriptions, is_coop, load_coop_task
+from dpl_nas.tasks.own import load_own
 from dpl_nas.tasks.task import Task
 
 __all__ = ["configured_task", "load_task", "task_descriptions"]
@@ -79,11 +80,9 @@ def _load(text: str, data: str | Path | None) -> Task:
             close = difflib.get_close_matches(text, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise TaskError(f"unknown task '{text}': known are {', '.join(known)}{hint}")
-    if not path.is_dir():
+    if not path.exists():
         raise TaskError(
-            f"unknown task '{make_printable(text):.100}': neither one of "
-            f"{', '.join(_embedded())}, coop/<dataset>, nor a folder of images"
+            f"unknown task '{make_printable(text):.100}': neither one of {', '.join(_embedded())}, "
+            "nor coop/<dataset>, nor a folder of images or a list of them"
         )
-    from dpl_nas.tasks.folder import load_folder
-
-    return load_folder(path)
+    return load_own(path)

@@ -13,8 +13,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,14 @@ from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 
 __all__ = [
+    "Encoded",
     "check_picture",
     "colour",
     "content",
     "has_picture_name",
     "is_picture",
     "read_picture",
+    "show_picture",
 ]
 
 #: Pixels, at most: where Pillow gives up, too.
@@ -61,11 +64,20 @@ _SIGNED = 2
 _BITS = "dpl_nas bits"
 
 
-def read_picture(path: str, background: str = "white") -> Image.Image:
+class Encoded(NamedTuple):
+    """The content of a file that is no file here, and what to call it."""
+
+    name: str
+    content: bytes
+
+
+def read_picture(source: str | Encoded, background: str = "white") -> Image.Image:
     """Read the RGB image in a file, or the first of several.
 
     Parameters
     ----------
+    source
+        Path of the file, or its content.
     background
         Background colour where the image is transparent: a name or ``#rrggbb``.
 
@@ -75,14 +87,29 @@ def read_picture(path: str, background: str = "white") -> Image.Image:
         If it is not a regular file, not a readable image, has more pixels than Pillow takes to
         be meant well, or has values of which it is not known what black and white are.
     """
-    with _told(path), _opened(path) as image:
+    with _told(_name(source)), _opened(source) as image:
         image.load()
-        turn = _turn(image)
-        shown = _rgb(image, background)
-        return shown if turn is None else shown.transpose(turn)
+        return _shown(image, background)
 
 
-def check_picture(path: str) -> bool:
+def show_picture(name: str, image: Image.Image, background: str = "white") -> Image.Image:
+    """Return an image of Pillow's as :func:`read_picture` does that of a file.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+
+    Raises
+    ------
+    TaskError
+        If its values have no known meaning as colours.
+    """
+    with _told(name):
+        return _shown(image, background)
+
+
+def check_picture(source: str | Encoded) -> bool:
     """Return whether :func:`read_picture` skips further frames or pages of a readable image.
 
     The sums of a PNG are verified, as its pixels need not show that it is damaged.
@@ -92,10 +119,10 @@ def check_picture(path: str) -> bool:
     TaskError
         If it is not a readable image, or a damaged one.
     """
-    read_picture(path)
-    with _told(path), _opened(path) as image:
+    read_picture(source)
+    with _told(_name(source)), _opened(source) as image:
         if image.format == "PNG":
-            _check_sums(path)
+            _check_sums(source)
         return image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
 
 
@@ -187,6 +214,27 @@ def _told(path: str) -> Iterator[None]:
         ) from error
 
 
+def _name(source: str | Encoded) -> str:
+    return source if isinstance(source, str) else source.name
+
+
+def _shown(image: Image.Image, background: str) -> Image.Image:
+    turn = _turn(image)
+    shown = _rgb(image, background)
+    return shown if turn is None else shown.transpose(turn)
+
+
+@contextmanager
+def _stream(source: str | Encoded) -> Iterator[BinaryIO]:
+    if isinstance(source, str):
+        with _regular(source) as stream:
+            yield stream
+    elif source.content:
+        yield BytesIO(source.content)
+    else:
+        raise ValueError("it is empty")
+
+
 @contextmanager
 def _regular(path: str) -> Iterator[BinaryIO]:
     # Asked before it is opened, as opening a device may do something; of a FIFO that takes the
@@ -206,10 +254,10 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
+def _opened(source: str | Encoded) -> Iterator[Image.Image]:
     """The image, of which nothing but the head was read."""
-    formats = [*_signed(), *_unsigned(Path(path).suffix.lower())]
-    with _regular(path) as stream, Image.open(stream, formats=formats) as image:
+    formats = [*_signed(), *_unsigned(Path(_name(source)).suffix.lower())]
+    with _stream(source) as stream, Image.open(stream, formats=formats) as image:
         width, height = image.size
         if width * height > _MOST_PIXELS:
             raise ValueError(f"it has {width} x {height} pixels, more than {_MOST_PIXELS:,} in all")
@@ -220,9 +268,9 @@ def _opened(path: str) -> Iterator[Image.Image]:
         yield image
 
 
-def _check_sums(path: str) -> None:
+def _check_sums(source: str | Encoded) -> None:
     """Raise an error if the sums of a PNG do not fit its data: Pillow checks them on demand."""
-    with _regular(path) as stream, Image.open(stream, formats=["PNG"]) as image:
+    with _stream(source) as stream, Image.open(stream, formats=["PNG"]) as image:
         image.verify()
 
 

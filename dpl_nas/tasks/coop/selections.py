@@ -61,7 +61,7 @@ def _rows(file: Path, listed: Listed) -> list[int]:
     source = make_printable(str(file))
     known = {place: row for row, place in enumerate(listed.places)}
     rows = []
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
             where = f"line {number} of {source}"
             place, label = _item(line, where)
