@@ -75,8 +75,13 @@ class RunData:
         write_json(file, asdict(self))
 
 
-def own_task(metadata: PromptsMetadata) -> str:
+def own_task(metadata: PromptsMetadata, data: str | None = None) -> str:
     """The name or path of the task that prompts were trained on, from any working directory.
+
+    Parameters
+    ----------
+    data
+        Folder of all datasets, if it is another one now.
 
     Raises
     ------
@@ -84,6 +89,11 @@ def own_task(metadata: PromptsMetadata) -> str:
         If its folder has moved.
     """
     if metadata.data:
+        if data is None and not Path(metadata.data).is_dir():
+            raise TaskError(
+                f"the datasets that the prompts were trained on are no longer at {metadata.data}: "
+                "give their folder with --data"
+            )
         return metadata.task
     here, folder = Path(metadata.task), Path(metadata.folder)
     if not metadata.folder or (folder.exists() and here.exists() and here.samefile(folder)):

@@ -199,7 +199,7 @@ def evaluate(
         If the prompts or the task cannot be read, or do not belong together.
     """
     trained = load_prompts(prompts)
-    name = task or own_task(trained.metadata)
+    name = task or own_task(trained.metadata, data)
     own = trained.metadata.classes if task is None else "all"
     tested = load_task(name, data or trained.metadata.data or None, classes or own)
     if trained.metadata.template != tested.template:

@@ -68,7 +68,7 @@ def configured_task(config: RunConfig) -> Task:
 
 def _load(text: str, data: str | Path | None) -> Task:
     path = Path(text)
-    if is_coop(text) and not path.exists():
+    if is_coop(text) and (data is not None or not path.exists()):
         return load_coop_task(text, data)
     if text.startswith("mini/"):
         known = _embedded()

@@ -48,7 +48,7 @@ def test_base_to_new(
     with pytest.warns(DplWarning, match="0 of them the same"):
         assert runs.evaluate(folder, classes="new") == new
     data.rename(tmp_path / "moved")
-    with pytest.raises(TaskError, match=r"is not complete: there is no .*/data/oxford_pets"):
+    with pytest.raises(TaskError, match=r"no longer at .*/data: give their folder with --data"):
         runs.evaluate(folder)
     with pytest.warns(DplWarning, match="0 of them the same"):
         moved = runs.evaluate(folder, data=str(tmp_path / "moved"), classes="new")
