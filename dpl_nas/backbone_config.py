@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dpl_nas.io.validation import Frozen, Number
+from dpl_nas.io.validation import Frozen, Number, Truth
 
 __all__ = ["BackboneConfig", "Precision"]
 
@@ -46,6 +46,6 @@ class BackboneConfig(Frozen):
     pretrained: str | None = Field(default=None, min_length=1)
     precision: Precision = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
-    quick_gelu: bool | None = None
+    quick_gelu: Truth | None = None
     mean: tuple[_Mean, _Mean, _Mean] | None = None
     std: tuple[_Deviation, _Deviation, _Deviation] | None = None

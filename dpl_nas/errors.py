@@ -17,11 +17,17 @@ __all__ = [
     "SpaceError",
     "StrategyError",
     "TaskError",
+    "join_lines",
     "shorten",
 ]
 
 #: Longest sentence. Those that list all models of open_clip have 700 characters.
 _LONGEST = 1500
+
+
+def join_lines(text: str) -> str:
+    """Return ``text`` in one line; blanks within a line may be part of a name."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def shorten(text: str, most: int = 200) -> str:

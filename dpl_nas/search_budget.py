@@ -62,12 +62,13 @@ class SearchBudget(Frozen):
             unit = _UNITS.get(match[2]) if match else None
             if match is None or unit is None or unit in found:
                 raise ConfigError(
-                    "expected a budget such as 40-trials, 8000-steps or 600-seconds, several "
+                    "expected a budget such as 40-trials, 8000-steps or 600-seconds, or several "
                     f"joined by commas, found '{text:.60}'"
                 )
             number = float(match[1])
             if number <= 0 or (unit != "seconds" and not number.is_integer()):
-                raise ConfigError(f"expected a whole number of {unit} above 0, found '{part:.60}'")
+                kind = "number" if unit == "seconds" else "whole number"
+                raise ConfigError(f"expected a {kind} of {unit} above 0, found '{part:.60}'")
             found[unit] = number if unit == "seconds" else int(number)
         return validate(cls, found, f"budget {text:.60}", ConfigError)
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ with warnings.catch_warnings():
     # NNI and Lightning are imported by tests that search; what they warn of is theirs.
     warnings.simplefilter("ignore")
     import nni.nas.strategy
+
+# A shell that starts the tests in the background, or nohup, has its children ignore these, and
+# processes that the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 CLASSES = ("dark_square", "grey", "white")
 MODEL = "test-small"

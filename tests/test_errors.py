@@ -1,6 +1,6 @@
 import pickle
 
-from dpl_nas.errors import ConfigError, shorten
+from dpl_nas.errors import ConfigError, join_lines, shorten
 
 
 def test_the_middle_of_what_is_long_is_left_out() -> None:
@@ -16,3 +16,7 @@ def test_no_sentence_is_very_long() -> None:
     for each in (error, pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
         assert len(str(each)) <= 1500
         assert str(each).endswith("is too long: use less")
+
+
+def test_lines_become_one() -> None:
+    assert join_lines("a  b\n  c\r\n\n d \x0b e\n") == "a  b c d e"

@@ -68,7 +68,7 @@ def test_texts_that_are_no_budget(text: str) -> None:
     with pytest.raises(ConfigError) as error:
         SearchBudget.parse(text)
     assert len(str(error.value).splitlines()) == 1
-    assert "budget" in str(error.value) or "whole number" in str(error.value)
+    assert "budget" in str(error.value) or "number of" in str(error.value)
 
 
 @pytest.mark.parametrize("value", [None, 5, ["5-trials"]])

@@ -1,9 +1,9 @@
 """Read tensors from the zip files of torch.save and torch.jit.save without running their code.
 
-Only a few names of a pickle mean anything here: those that tensors are made of. NumPy's values
-and other common company of weights in checkpoints of trainings are passed over, unmade. All else
-is refused. Modules of TorchScript are read as names and values; their code is not looked at, but
-for the lists of what is a parameter or a buffer. The checksums of all that is read are checked.
+A pickle may name the functions that rebuild tensors. NumPy's values and other plain values, which
+checkpoints of trainings often hold, are skipped. Everything else is refused. Modules of
+TorchScript are read as names and values; of their code, only the lists of parameters and buffers
+are read. All checksums are checked.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-#: Modules, and single names, of values that are no weights.
+#: Names of values that are skipped.
 _PASSED_OVER = re.compile(
     r"numpy\..*|_codecs\.encode|argparse\.Namespace|datetime\..*|decimal\.Decimal"
     r"|pathlib(\.[_a-z]+)?\.\w+|collections\.(defaultdict|deque|Counter)|types\.SimpleNamespace"
     r"|builtins\.(set|frozenset|complex|bytearray|slice|range|list|dict|tuple|int|float|bool|str)"
     r"|torch\.(device|Size)|omegaconf\..*"
 )
-#: No CLIP has more.
+#: More modules than any CLIP has.
 _MODULES = 100_000
 _CLASS = re.compile(
     r"^class (\w+)\(Module\):\n  __parameters__ = \[(.*)\]\n  __buffers__ = \[(.*)\]$", re.MULTILINE
@@ -80,8 +80,8 @@ class _Module:
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
-            # The argument of its own __setstate__.
-            raise ForbiddenError("a module that is restored by code of its own")
+            # The module has a __setstate__ of its own, and this is its argument.
+            raise ForbiddenError("a module with its own code for loading")
         self.values = state
 
 
@@ -102,11 +102,11 @@ class _Stored:
         self.offset, self.size, self.stride = offset, tuple(size), tuple(stride)
 
     def __setstate__(self, state: Any) -> None:
-        raise ForbiddenError("a tensor with more than numbers")
+        raise ForbiddenError("a tensor with attributes of its own")
 
 
 def read_archive(stream: BinaryIO, choose: Callable[[Any], Mapping[Any, Any]]) -> dict[Any, Any]:
-    """Return the contents of an archive by name; of a TorchScript, its parameters and buffers.
+    """Return the contents of an archive by name; for TorchScript, the parameters and buffers.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def read_archive(stream: BinaryIO, choose: Callable[[Any], Mapping[Any, Any]]) -
         (main,) = (name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name))
         top = main.removesuffix("data.pkl")
         if f"{top}byteorder" in names and archive.read(f"{top}byteorder") != b"little":
-            raise ValueError("its numbers are in big-endian order")
+            raise ValueError("the numbers are in big-endian order")
         scripted = f"{top}constants.pkl" in names
         with archive.open(main) as pickled:
             content = _Unpickler(pickled, scripted).load()
@@ -150,7 +150,7 @@ class _Reader:
             member = self._archive.getinfo(f"{self._top}data/{stored.key}")
             if member.compress_type != zipfile.ZIP_STORED:
                 # A few bytes might decompress to very many.
-                raise ValueError("its tensors are compressed")
+                raise ValueError("the tensors are compressed")
             # zipfile checks the checksum.
             self._storages[stored.key] = bytearray(self._archive.read(member))
         content = self._storages[stored.key]
@@ -168,7 +168,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> tuple[Any, str]:
         what, kind, key, *_ = pid
         if what != "storage":
-            raise ForbiddenError("what is no storage of a tensor")
+            raise ForbiddenError("an object that is not a tensor")
         return kind, str(key)
 
     def find_class(self, module: str, name: str) -> Any:
@@ -203,7 +203,7 @@ def _first(value: Any, *_: Any) -> Any:
 
 def _of_subclass(make: Any, _: Any, arguments: tuple[Any, ...], __: Any) -> Any:
     if make not in (_Stored, _stored_as, _first):
-        raise ForbiddenError("a tensor of another kind")
+        raise ForbiddenError("a tensor of an unknown kind")
     return make(*arguments)
 
 
@@ -240,15 +240,14 @@ def _kept(archive: zipfile.ZipFile, top: str) -> dict[str, set[str]]:
 
 
 def _weights(content: Any, kept: dict[str, set[str]]) -> dict[str, _Stored]:
-    """Parameters and buffers of a module and its submodules, as ``state_dict`` names them."""
+    """Return the parameters and buffers of a module by their names in ``state_dict``."""
     weights: dict[str, _Stored] = {}
     waiting: list[tuple[str, _Module]] = [("", content)] if isinstance(content, _Module) else []
     seen = 0
     while waiting:
         seen += 1
         if seen > _MODULES:
-            # A module that contains itself.
-            raise ValueError("its modules are without end")
+            raise ValueError("a module contains itself")
         prefix, module = waiting.pop()
         for name, value in module.values.items():
             if isinstance(value, _Module):

@@ -81,7 +81,7 @@ def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Be
     model = found.model_cfg
     try:
         different = [
-            f"{part}.{key} is {abbreviate(given)} there and {abbreviate(asked[key])} here"
+            f"{part}.{key} is {abbreviate(given)} in the file, {abbreviate(asked[key])} in {name}"
             for part, kind, settings in (
                 ("vision_cfg", CLIPVisionCfg, model.vision_cfg),
                 ("text_cfg", CLIPTextCfg, model.text_cfg),
@@ -91,14 +91,18 @@ def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Be
             if given != asked[key] and key not in _OF_NO_ACCOUNT
         ]
     except TypeError as error:
-        raise CheckpointError(f"{file} is of another version of open_clip: {error}") from error
+        raise CheckpointError(
+            f"{file} has settings that this version of open_clip does not know: {error}"
+        ) from error
     if model.embed_dim != architecture["embed_dim"]:
-        different.append(f"embed_dim is {model.embed_dim} there, {architecture['embed_dim']} here")
+        different.append(
+            f"embed_dim is {model.embed_dim} in the file, {architecture['embed_dim']} in {name}"
+        )
     if architecture.get("quick_gelu") and not model.quick_gelu:
-        different.append("quick_gelu is not set there, and set here")
+        different.append(f"quick_gelu is false in the file, true in {name}")
     if different:
         raise BackboneError(
-            f"{file} is not of a {name}: {different[0]}; set space.backbone.model to the model "
-            "that it is of"
+            f"{file} describes another model than {name}: {different[0]}; set "
+            "space.backbone.model to the model of the file"
         )
     return Beside(model.quick_gelu, found.preprocess_cfg.model_dump(exclude_none=True))

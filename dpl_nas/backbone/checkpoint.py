@@ -1,4 +1,4 @@
-"""Weights of a CLIP from a file of either layout, checked against the model first."""
+"""Read the weights of a CLIP from a file, and check them before a model takes them."""
 
 from __future__ import annotations
 
@@ -50,11 +50,13 @@ def read_weights(path: Path) -> Weights:
         raise
     except ForbiddenError as error:
         raise CheckpointError(
-            f"{path} holds {error}, which is not read: save the state_dict of the model alone"
+            f"{path} holds {error}, which dpl_nas does not read: save only the state_dict of the "
+            "model"
         ) from error
     except Exception as error:  # the kind depends on which part is damaged
         raise CheckpointError(
-            f"{path} is truncated or not a file of weights ({type(error).__name__})"
+            f"{path} is truncated or not a file of weights ({type(error).__name__}): give another "
+            "file"
         ) from error
     tensors: dict[str, Tensor] = {}
     for name, value in content.items():
@@ -63,7 +65,10 @@ def read_weights(path: Path) -> Weights:
         if key in _OPENAI_SIZES:
             continue
         if not isinstance(value, Tensor):
-            raise CheckpointError(f"{path} holds {shorten(key)}, which is not a tensor")
+            raise CheckpointError(
+                f"{path} should hold only tensors, found {shorten(key)}: save only the state_dict "
+                "of the model"
+            )
         tensors[key] = value
     return Weights(tensors, openai=_OPENAI_SIZES.issubset(content))
 
@@ -84,7 +89,9 @@ def _named(content: Any, path: Path) -> Mapping[Any, Any]:
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
-        raise CheckpointError(f"{path} holds no weights by name")
+        raise CheckpointError(
+            f"{path} should hold the state_dict of a model, found none: give another file"
+        )
     return content
 
 

@@ -71,7 +71,9 @@ class Backbone:
     ) -> None:
         height, width = encoder.image.image_size
         if height != width:
-            raise BackboneError(f"{name} takes images of {height} x {width}, not square ones")
+            raise BackboneError(
+                f"expected a model of square images, found {name} with {height} x {width}"
+            )
         self._encoder = encoder
         self.model = _frozen(encoder.module, precision)
         self.image = encoder.image
@@ -179,7 +181,7 @@ class Backbone:
             If the model was given without a tokenizer.
         """
         if self._tokenize is None:
-            raise BackboneError(f"{self.name} has no tokenizer: give its token ids instead")
+            raise BackboneError(f"{self.name} has no tokenizer: give token ids instead of captions")
         return self._tokenize(list(captions)).long()
 
     def text_inputs(self, captions: Sequence[str]) -> TextInputs:

@@ -1,4 +1,4 @@
-"""Checks of the layers that a tower has."""
+"""Check that a tower has the layers that something needs."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
     Raises
     ------
     BackboneError
-        If the model is unknown or of an unsupported kind, or its weights or the device cannot
-        be had.
+        If the model is unknown or of an unsupported kind, its weights cannot be found, or the
+        device cannot be used.
     CheckpointError
         If a file of weights is truncated, foreign, or of another model.
     """
@@ -90,9 +90,10 @@ def _mini_clip(config: BackboneConfig) -> Backbone:
 def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP, PreprocessCfg]:
     architecture = model_config(config.model)
     tags = list_pretrained_tags_by_model(name)
-    remedy = f"one of its tags ({', '.join(tags) or 'it has none'}), the path of a file, or random"
+    a_tag = f"one of its tags ({', '.join(tags)}), " if tags else ""
+    remedy = f"set space.backbone.pretrained to {a_tag}the path of a file, or random"
     if config.pretrained is None:
-        raise BackboneError(f"{name} needs weights: set pretrained to {remedy}")
+        raise BackboneError(f"{name} needs weights: {remedy}")
 
     if config.pretrained == "random":
         with torch.random.fork_rng(devices=[]):
@@ -102,13 +103,10 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
     tag = get_pretrained_cfg(name, config.pretrained)
     path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained).expanduser()
     if not tag and path.is_dir():
+        raise BackboneError(f"{path} is a folder, not a file of weights: {remedy}")
+    if not tag and not path.exists():
         raise BackboneError(
-            f"{path} is a folder, not a file of weights: set pretrained to {remedy}"
-        )
-    if not tag and not path.is_file():
-        raise BackboneError(
-            f"{name} has no weights called {shorten(config.pretrained)}, and no file is there: "
-            f"set pretrained to {remedy}"
+            f"{shorten(config.pretrained)} is neither a tag of {name} nor a file: {remedy}"
         )
     weights = read_weights(path)
     beside = None if tag else read_beside(path, name, architecture)
@@ -119,7 +117,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
     fill(model, weights, str(path), name)
     if activation is None:
         warnings.warn(
-            f"nothing says whether {path} was trained with GELU or QuickGELU, and GELU is used: "
+            f"{path} does not say whether it was trained with GELU or QuickGELU, so GELU is used: "
             "set space.backbone.quick_gelu to true or false",
             DplWarning,
             stacklevel=3,
@@ -159,8 +157,8 @@ def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
         # Each transport (urllib, the hub's client, httpx) raises its own errors.
         raise BackboneError(
             f"the weights {pretrained} of {name} could not be downloaded "
-            f"({type(error).__name__}): fetch them where there is a network and set pretrained "
-            "to the path of the file"
+            f"({type(error).__name__}): download them on a machine with a network, and set "
+            "space.backbone.pretrained to the path of the file"
         ) from error
 
 

@@ -28,6 +28,7 @@ _OTHER_ATTENTION = (
     "scale_attn",
     "scale_fc",
 )
+_OTHER_BLOCKS = "its attention blocks are not plain pre-norm blocks"
 
 
 def supported_models() -> list[str]:
@@ -52,10 +53,10 @@ def model_config(model: str) -> dict[str, Any]:
     """
     # OpenAI writes ViT-B/16; a colon would make open_clip look elsewhere.
     config = open_clip.get_model_config(model.replace("/", "-")) if ":" not in model else None
-    reason = "it is not known" if config is None else objection_to_config(config)
+    reason = "open_clip does not know it" if config is None else objection_to_config(config)
     if config is None or reason is not None:
         raise BackboneError(
-            f"{model} cannot be the backbone: {reason}; these can: mini-clip, "
+            f"{model} cannot be the backbone, since {reason}; take one of mini-clip, "
             f"{', '.join(supported_models())}"
         )
     return dict(config)
@@ -88,31 +89,31 @@ def objection_to_config(config: Mapping[str, Any]) -> str | None:
     image, text = config["vision_cfg"], config["text_cfg"]
     for tower in (image, text):
         if tower.get("block_type") == "custom" or any(tower.get(key) for key in _OTHER_ATTENTION):
-            return "its attention blocks are not plain ones"
+            return _OTHER_BLOCKS
     return _objection_to_image(image) or _objection_to_text(text)
 
 
 def _objection_to_image(image: Mapping[str, Any]) -> str | None:
     if image.get("timm_model_name"):
-        return f"its image tower is {image['timm_model_name']} of timm"
+        return f"its image tower is the timm model {image['timm_model_name']}"
     if not isinstance(image.get("layers", 12), int):
         return "its image tower is a ResNet"
     if image.get("attentional_pool"):
         return "its image tower has an attentional pooler"
     if image.get("pool_type", "tok") not in ("tok", "avg"):
-        return f"its image tower pools by {image['pool_type']}"
+        return f"its image tower pools by {image['pool_type']}, not by tok or avg"
     return None
 
 
 def _objection_to_text(text: Mapping[str, Any]) -> str | None:
     if text.get("hf_model_name"):
-        return f"its text tower is {text['hf_model_name']} of Hugging Face"
+        return f"its text tower is the Hugging Face model {text['hf_model_name']}"
     if text.get("no_causal_mask") or text.get("embed_cls"):
         return "its text tower is not causal"
     if text.get("pool_type", "argmax") != "argmax":
         return f"its text tower pools by {text['pool_type']}, not at the end-of-text token"
     if text.get("hf_tokenizer_name"):
-        return f"its tokenizer is {text['hf_tokenizer_name']} of Hugging Face"
+        return f"its tokenizer is the Hugging Face tokenizer {text['hf_tokenizer_name']}"
     return None
 
 
@@ -127,7 +128,7 @@ def objection(model: Any) -> str | None:
     if visual.attn_pool is not None:
         return "its image tower has an attentional pooler"
     if visual.pool_type not in ("tok", "avg"):
-        return f"its image tower pools by {visual.pool_type}"
+        return f"its image tower pools by {visual.pool_type}, not by tok or avg"
     if text is not model and not isinstance(text, TextTransformer):
         return f"its text tower is a {type(text).__name__}"
     if text.attn_mask is None or getattr(text, "cls_emb", None) is not None:
@@ -137,5 +138,5 @@ def objection(model: Any) -> str | None:
         return f"its text tower pools by {pool}, not at the end-of-text token"
     blocks = [*visual.transformer.resblocks, *text.transformer.resblocks]
     if not all(type(block) is ResidualAttentionBlock for block in blocks):
-        return "its attention blocks are not plain ones"
+        return _OTHER_BLOCKS
     return None

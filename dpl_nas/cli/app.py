@@ -23,7 +23,7 @@ from dpl_nas.cli import (
     train,
 )
 from dpl_nas.cli.streams import ReaderGone, finish_output, say
-from dpl_nas.errors import DplError, shorten
+from dpl_nas.errors import DplError, join_lines, shorten
 from dpl_nas.io.text import make_printable
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.notes import notes_told
@@ -132,5 +132,5 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(sentence: str) -> int:
-    say(f"error: {shorten(make_printable(' '.join(sentence.split())), _LONGEST)}")
+    say(f"error: {shorten(make_printable(join_lines(sentence)), _LONGEST)}")
     return 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpl_nas.cli.configuration import configure
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     BudgetOption,
     ClassesOption,
@@ -19,6 +19,7 @@ from dpl_nas.cli.options import (
     JsonOption,
     QuietOption,
     ShotsOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.errors import ConfigError
@@ -30,19 +31,28 @@ __all__ = ["compare"]
 
 
 def compare(
+    context: typer.Context,
     arguments: Annotated[
         list[str],
         typer.Argument(
             metavar="[SEED]... STRATEGY...",
             show_default=False,
-            help="Packaged strategies or YAML files; whole numbers are further seeds; KEY=VALUE "
-            "are settings for all, STRATEGY.KEY=VALUE for one of them.",
+            help="Strategies: packaged names or YAML files. A whole number is one more seed. "
+            "KEY=VALUE is a setting for all strategies, STRATEGY.KEY=VALUE for one.",
         ),
     ],
-    task: Annotated[list[str], typer.Option(metavar="TASK", help="May be given several times.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the comparison.")],
+    task: Annotated[
+        list[str], typer.Option(metavar="TASK", help="Task. Give the option once for each task.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the comparison.", parser=parse_path)
+    ],
     space: Annotated[
-        list[str] | None, typer.Option(metavar="SPACE", help="May be given several times.")
+        list[str] | None,
+        typer.Option(
+            metavar="SPACE",
+            help="Search space; mini_clip by default. Give the option once for each space.",
+        ),
     ] = None,
     seeds: Annotated[
         str, typer.Option(metavar="SEED [SEED]...", help="Seeds, such as 1 2 3 or 1,2,3.")
@@ -51,34 +61,29 @@ def compare(
     shots: ShotsOption = 16,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Compare all others with this strategy only."),
+        typer.Option(
+            metavar="NAME",
+            help="Strategy or reference that all others are compared with; by default, all pairs.",
+        ),
     ] = None,
     data: DataOption = None,
     classes: ClassesOption = "all",
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of runs side by side.")] = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compare strategies: same data, seeds, evaluation and budget. DIR/report.html is the result.
 
-    What is in DIR already is not run again: the same command goes on after an interruption, and
-    one with more seeds or strategies adds to it.
+    Runs that DIR already holds are not repeated. Give the same command again to go on after an
+    interruption, or with more seeds or strategies to add these.
     """
     numbers, strategies, overrides = _sorted_out(seeds, arguments)
+    settings = typed(context, data=data, classes=classes, shots=shots, device=device)
     configs = _configs(
-        task,
-        space or ["mini_clip"],
-        strategies,
-        numbers,
-        overrides,
-        budget=budget,
-        data=data,
-        classes=classes,
-        shots=shots,
-        device=device,
+        task, space or ["mini_clip"], strategies, numbers, overrides, budget, **settings
     )
-    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
+    with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
 
         plan = Plan(tuple(configs), baseline=baseline)
@@ -95,7 +100,7 @@ def compare(
 
 
 def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[str], list[str]]:
-    """Seeds, strategies and overrides. The shell puts all seeds but the first among them."""
+    """Sort seeds, strategies and overrides; all seeds but the first are among the arguments."""
     words = seeds.replace(",", " ").split()
     strategies: list[str] = []
     overrides: list[str] = []
@@ -119,19 +124,22 @@ def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[s
 
 
 def _by_strategy(strategies: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:
-    """The settings of each strategy: those for all, then its own (``darts.search.epochs=15``)."""
-    from dpl_nas.config import RunConfig, load_strategy
+    """The settings of each strategy: its own (``darts.search.epochs=15``), and others for all."""
+    from dpl_nas.config import RunConfig, load_strategy, without_replaced
 
     keys = {*RunConfig.model_fields, "search", "train"}
     names = {strategy: load_strategy(strategy).name for strategy in strategies}
-    settings: dict[str, list[str]] = {strategy: [] for strategy in strategies}
     # A name may begin with another: the longest is meant.
     prefixes = sorted({f"{name}." for name in names.values()} - {f"{key}." for key in keys})
-    for override in sorted(overrides, key=lambda each: each.startswith(tuple(prefixes))):
+    by_prefix: dict[str, list[str]] = {prefix: [] for prefix in ("", *prefixes)}
+    for override in overrides:
         prefix = max((each for each in prefixes if override.startswith(each)), key=len, default="")
-        for strategy, name in names.items():
-            if prefix in ("", f"{name}."):
-                settings[strategy].append(override.removeprefix(prefix))
+        by_prefix[prefix].append(override.removeprefix(prefix))
+    settings = {}
+    for strategy, name in names.items():
+        own = by_prefix.get(f"{name}.", [])
+        common = without_replaced(by_prefix[""], (each.partition("=")[0] for each in own))
+        settings[strategy] = [*common, *own]
     return settings
 
 
@@ -141,7 +149,8 @@ def _configs(
     strategies: Sequence[str],
     seeds: Sequence[int],
     overrides: Sequence[str],
-    **shared: Any,
+    budget: str | None,
+    **common: Any,
 ) -> list[RunConfig]:
     """Runs in the order of the seeds: an interrupted comparison has run all equally often."""
     settings = _by_strategy(strategies, overrides)
@@ -149,12 +158,13 @@ def _configs(
     def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
         own = settings[strategy]
         try:
-            return configure(task, space, strategy, own, seed=seed, **shared)
+            return configure(task, space, strategy, own, budget, seed=seed, **common)
         except ConfigError as error:
             # A setting may be known to some of the strategies only.
             name = Path(strategy).stem
             raise ConfigError(
-                f"{error} (for the strategy {strategy}; {name}.KEY=VALUE is a setting for it alone)"
+                f"{error} (for strategy {strategy}; a setting for this strategy alone is "
+                f"{name}.KEY=VALUE)"
             ) from error
 
     return [

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from dpl_nas.config import RunConfig
 
-__all__ = ["configure"]
+__all__ = ["configure", "typed"]
 
 
 def configure(
@@ -29,5 +31,16 @@ def configure(
     from dpl_nas.config import resolve
     from dpl_nas.search_budget import SearchBudget
 
-    spent = SearchBudget.parse(budget) if budget else None
-    return resolve(task, space, strategy, overrides or (), budget=spent, **settings)
+    if budget is not None:
+        settings["budget"] = SearchBudget.parse(budget)
+    return resolve(task, space, strategy, overrides or (), **settings)
+
+
+def typed(context: typer.Context, **options: Any) -> dict[str, Any]:
+    """Return the options that somebody typed: others have the default of the setting."""
+    sources = {name: context.get_parameter_source(name) for name in options}
+    return {
+        name: value
+        for name, value in options.items()
+        if (source := sources[name]) is not None and source.name != "DEFAULT"
+    }

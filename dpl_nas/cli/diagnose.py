@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     DataOption,
     DeviceOption,
@@ -18,39 +19,47 @@ from dpl_nas.cli.options import (
     SpaceOption,
     StrategyOption,
     TaskOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
 
 __all__ = ["app"]
 
-StudyOut = Annotated[
+DiagnosticOut = Annotated[
     Path,
     typer.Option(
-        metavar="DIR", help="The folder of the diagnostic; one that was interrupted there goes on."
+        metavar="DIR",
+        help="Folder of the diagnostic; an interrupted diagnostic there goes on.",
+        parser=parse_path,
     ),
 ]
-JobsOption = Annotated[int, typer.Option(min=1, help="Trainings side by side.")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Number of trainings side by side.")]
 
 app = typer.Typer(
-    no_args_is_help=True, help="Whether the search is right, and whether a task can tell."
+    no_args_is_help=True,
+    help="Measure whether a task tells architectures apart, and whether searches rank them right.",
 )
 
 
 @app.command("separation")
 def separation(
+    context: typer.Context,
     task: TaskOption,
-    out: StudyOut,
+    out: DiagnosticOut,
     space: SpaceOption = "mini_clip_budget12",
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
     data: DataOption = None,
     architectures: Annotated[
-        int, typer.Option(min=2, max=10_000, help="Random architectures.")
+        int, typer.Option(min=2, max=10_000, help="Number of random architectures.")
     ] = 20,
     seeds: Annotated[
-        int, typer.Option(min=2, max=1000, help="Trainings of each, from --seed on.")
+        int,
+        typer.Option(
+            min=2, max=1000, help="Number of seeds for each architecture; the first is --seed."
+        ),
     ] = 5,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
@@ -58,16 +67,14 @@ def separation(
     quiet: QuietOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Measure whether a task tells architectures apart: their spread against the seeds' noise.
+    """Measure whether a task tells architectures apart.
 
-    Without a ratio of at least 2, a comparison of strategies on it says nothing.
+    The ratio is the spread of architectures over the noise of seeds. If it is below 2, a
+    comparison of strategies on this task says nothing.
     """
-    from dpl_nas.config import resolve
-
-    config = resolve(
-        task, space, strategy, overrides or (), data=data, shots=shots, seed=seed, device=device
-    )
-    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
+    settings = typed(context, data=data, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
+    with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.diagnostics import measure_separation
 
         found = measure_separation(
@@ -92,43 +99,43 @@ def separation(
 
 @app.command("ranking")
 def ranking(
+    context: typer.Context,
     task: TaskOption,
-    out: StudyOut,
+    out: DiagnosticOut,
     space: SpaceOption = "mini_clip_budget12",
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
     data: DataOption = None,
     architectures: Annotated[
-        int, typer.Option(min=3, max=10_000, help="Random architectures.")
+        int, typer.Option(min=3, max=10_000, help="Number of random architectures.")
     ] = 60,
     searches: Annotated[
-        int, typer.Option(min=1, max=1000, help="Search seeds, from --seed on.")
+        int,
+        typer.Option(min=1, max=1000, help="Number of seeds to search with; the first is --seed."),
     ] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the low-fidelity trials.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs of a short trial.")] = 5,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
     quiet: QuietOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Do strategies rank architectures as their tests do? Kendall's tau of each proxy.
+    """Measure whether searches rank architectures as the test does.
 
-    The strategy must be darts, or one of its kind: its alphas are a proxy.
+    A proxy is a score that a search goes by. The result is Kendall's tau of each proxy. Alphas
+    are one of them, so the strategy must have alphas, as darts does.
     """
-    from dpl_nas.config import resolve
-
-    config = resolve(
-        task, space, strategy, overrides or (), data=data, shots=shots, seed=seed, device=device
-    )
-    with job(quiet=quiet, goes_on=f"the same command goes on with {out}") as observer:
+    settings = typed(context, data=data, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
+    with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.diagnostics import rank_proxies
 
         found = rank_proxies(
             config,
             out,
             architectures=architectures,
-            search_seeds=range(seed, seed + searches),
+            search_seeds=range(config.seed, config.seed + searches),
             epochs=epochs,
             jobs=jobs,
             observer=observer,

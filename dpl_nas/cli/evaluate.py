@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dpl_nas.cli.options import DataOption, DeviceOption, JsonOption, QuietOption
+from dpl_nas.cli.options import DataOption, DeviceOption, JsonOption, QuietOption, parse_path
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_metrics
 
@@ -16,11 +16,16 @@ __all__ = ["evaluate"]
 
 def evaluate(
     prompts: Annotated[
-        Path, typer.Argument(help="The folder of a run, or its prompts.safetensors.")
+        Path,
+        typer.Argument(
+            help="Folder of a run, or its prompts.safetensors.",
+            metavar="PROMPTS",
+            parser=parse_path,
+        ),
     ],
     task: Annotated[
         str | None,
-        typer.Option(metavar="TASK", help="Another task to test on."),
+        typer.Option(metavar="TASK", help="Task to test on; by default that of the run."),
     ] = None,
     data: DataOption = None,
     classes: Annotated[
@@ -37,7 +42,7 @@ def evaluate(
             help="Test on a task whose classes differ. A dataset coop/... always may.",
         ),
     ] = False,
-    batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 100,
+    batch_size: Annotated[int, typer.Option(help="Number of images in a batch.", min=1)] = 100,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
     quiet: QuietOption = False,

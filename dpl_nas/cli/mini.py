@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpl_nas.cli.options import JsonOption, OutOption, Overrides, QuietOption
+from dpl_nas.cli.configuration import typed
+from dpl_nas.cli.options import JsonOption, OutOption, Overrides, QuietOption, parse_path
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
 from dpl_nas.errors import ConfigError
@@ -19,13 +20,14 @@ __all__ = ["app"]
 
 _STAGE = "pre-train"
 
-app = typer.Typer(no_args_is_help=True, help="The embedded CLIP: make it again, or measure it.")
+app = typer.Typer(no_args_is_help=True, help="Make the embedded CLIP again, or measure it.")
 
 
 @app.command("pretrain")
 def pretrain(
+    context: typer.Context,
     out: OutOption,
-    seed: Annotated[int, typer.Option(help="Of the weights and of every image.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of all images.")] = 0,
     json: JsonOption = False,
     quiet: QuietOption = False,
     overrides: Overrides = None,
@@ -34,19 +36,17 @@ def pretrain(
 
     An interrupted pre-training in --out goes on. KEY=VALUE sets steps, batch_size and so on.
     """
-    from dpl_nas.config import parse_overrides
+    from dpl_nas.config import parse_overrides, put_all
     from dpl_nas.io.validation import validate
 
     with job(quiet=quiet) as observer:
         from dpl_nas.mini.pretraining import PretrainSettings
         from dpl_nas.mini.pretraining import pretrain as pretrain_model
 
-        settings = validate(
-            PretrainSettings,
-            {"seed": seed, **parse_overrides(overrides or ())},
-            "pre-training",
-            ConfigError,
-        )
+        given = typed(context, seed=seed)
+        data = dict(given)
+        put_all(data, parse_overrides(overrides or ()), given)
+        settings = validate(PretrainSettings, data, "pre-training", ConfigError)
         observer.begin(_STAGE, settings.steps)
 
         def tell(progress: PretrainProgress) -> None:
@@ -65,12 +65,16 @@ def pretrain(
 def gates(
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Other weights than those that dpl_nas brings along."),
+        typer.Option(
+            metavar="FILE",
+            help="Weights to measure; by default those of dpl_nas.",
+            parser=parse_path,
+        ),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Renders a probe.")] = 1024,
+    images: Annotated[int, typer.Option(min=1, help="Number of images for each probe.")] = 1024,
     json: JsonOption = False,
 ) -> None:
-    """Measure the zero-shot accuracies that a shipped model must reach; exit with 1 if not."""
+    """Measure zero-shot accuracies; exit with 1 if one misses the gate of a shipped model."""
     with job(quiet=True):
         from dpl_nas.mini.gates import measure_gates
         from dpl_nas.mini.model import load_mini_clip

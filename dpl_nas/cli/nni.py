@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from dpl_nas.cli import nni_experiment
+from dpl_nas.cli.options import parse_path
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="What an NNI experiment needs.")
+app = typer.Typer(no_args_is_help=True, help="Prepare, follow and export NNI experiments.")
 
 
 @app.callback()
@@ -32,11 +33,18 @@ def preload() -> None:
 
 @app.command("worker")
 def worker(
-    folder: Annotated[Path, typer.Argument(help="A new folder; pythonPath in dpl_remote.yml.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder to write; pythonPath in dpl_remote.yml.",
+            metavar="FOLDER",
+            parser=parse_path,
+        ),
+    ],
 ) -> None:
-    """Write the python that NNI's remote service is to start on this worker.
+    """Write the Python command that NNI's remote service starts on this worker.
 
-    It keeps NNI's server on this machine on 127.0.0.1, and pip off the network.
+    With it, NNI's server on this machine stays on 127.0.0.1, and pip does not use the network.
     """
     from dpl_nas.experiments.worker import write_worker
 

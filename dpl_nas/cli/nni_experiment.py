@@ -23,29 +23,31 @@ _MISSES = 3
 #: An experiment that is found exhausted this often in a row does not go on.
 _LOOKS = 2
 _MEANINGS = {
-    "TUNER_NO_MORE_TRIAL": "the tuner has no more architectures to try; nnictl stop ends it",
-    "VIEWED": "shown by nnictl view, and does not run",
+    "TUNER_NO_MORE_TRIAL": "the tuner has no more architectures to try; end it with nnictl stop",
+    "VIEWED": "nnictl view shows it, but it does not run",
 }
 
 ExperimentArgument = Annotated[
-    str | None, typer.Argument(metavar="[ID]", help="The experiment; nnictl prints its id.")
+    str | None, typer.Argument(metavar="[ID]", help="ID of the experiment; nnictl prints it.")
 ]
 PortOption = Annotated[
     int | None,
-    typer.Option(min=1, max=65535, help="Of its server on this machine; 8080 without an ID."),
+    typer.Option(
+        min=1, max=65535, help="Port of NNI's server on this machine; 8080 if no ID is given."
+    ),
 ]
 
 
 def watch(
     experiment: ExperimentArgument = None,
     port: PortOption = None,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates.")] = 2.0,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Follow an NNI experiment until it is done; exit with 1 if it ends in an error.
 
-    Shows trials done, running and failed, the time left, and the best lengths by validation.
+    Show how many trials are done, running and failed, the time left, and the best lengths.
     """
     from dpl_nas.experiments.command import command_options
     from dpl_nas.experiments.experiment import find_experiment
@@ -68,7 +70,7 @@ def export(
     experiment: ExperimentArgument = None,
     port: PortOption = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N; that of the trials by default.")
+        str | None, typer.Option(help="Device: cpu, cuda or cuda:N; by default that of the trials.")
     ] = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
@@ -77,7 +79,7 @@ def export(
 ) -> None:
     """Make a run folder of an NNI experiment: train its best lengths on all shots, and test them.
 
-    Of an experiment that no longer runs, give the ID.
+    Give the ID if the experiment no longer runs.
     """
     from dpl_nas.experiments.experiment import find_experiment
 
@@ -175,7 +177,7 @@ def _show(summary: dict[str, Any]) -> None:
         f"trials {ended}, {summary['seconds']:.0f} s",
     ]
     if best is not None:
-        accuracy = f"{best['validation_accuracy']:.1%} of the validation images"
+        accuracy = f"{best['validation_accuracy']:.1%} validation accuracy"
         lines.append(f"best   {accuracy}, {best['vectors']} context vectors")
         for part in best["lengths"].split(" | "):
             tower, _, lengths = part.partition(" ")

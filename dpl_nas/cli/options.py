@@ -24,49 +24,68 @@ __all__ = [
     "SpaceOption",
     "StrategyOption",
     "TaskOption",
+    "parse_path",
 ]
+
+
+def parse_path(text: str) -> Path:
+    """Return the path that was typed; to Python, an empty one is the working directory."""
+    if not text:
+        raise typer.BadParameter("expected a path, found nothing: give . for the working directory")
+    return Path(text)
+
+
+def _parse_root(text: str) -> str:
+    # As it was typed: it must equal data=ROOT.
+    parse_path(text)
+    return text
+
 
 TaskOption = Annotated[
     str,
     typer.Option(
         metavar="TASK",
-        help="mini/<name> or coop/<dataset> (see dpl-nas tasks), or the path of your own images.",
+        help="Task: mini/<name> or coop/<dataset> (see dpl-nas tasks), or the path of your images.",
     ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(metavar="ROOT", help="The folder of the datasets, for coop/<dataset>."),
+    typer.Option(
+        metavar="ROOT", help="Folder of the datasets, for coop/<dataset>.", parser=_parse_root
+    ),
 ]
 ClassesOption = Annotated[
     Literal["all", "base", "new"],
     typer.Option(help="All classes of the task, the first half by label, or the second."),
 ]
 SpaceOption = Annotated[
-    str, typer.Option(metavar="SPACE", help="A packaged search space, or a path to a YAML file.")
+    str, typer.Option(metavar="SPACE", help="Search space: a packaged name or a YAML file.")
 ]
 StrategyOption = Annotated[
-    str, typer.Option(metavar="STRATEGY", help="A packaged strategy, or a path to a YAML file.")
+    str, typer.Option(metavar="STRATEGY", help="Strategy: a packaged name or a YAML file.")
 ]
-ShotsOption = Annotated[int, typer.Option(help="Labelled images a class, validation included.")]
-SeedOption = Annotated[int, typer.Option(help="Of the few-shot draw, the search and training.")]
+ShotsOption = Annotated[int, typer.Option(help="Training images a class, validation included.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the few-shot draw, search and training.")]
 BudgetOption = Annotated[
     str | None,
     typer.Option(
         metavar="BUDGET",
-        help="What the search may spend: 40-trials, 8000-steps, 600-seconds; commas join several.",
+        help="Budget of the search: 40-trials, 8000-steps or 600-seconds; commas join several.",
     ),
 ]
-JobsOption = Annotated[int, typer.Option(min=1, help="Trials of the search side by side.")]
-OutOption = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the run.")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Number of trials side by side.")]
+OutOption = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of the run.", parser=parse_path)
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Remove the run that is in --out first.")
+    bool, typer.Option("--overwrite", help="First remove the run in --out.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
+    bool, typer.Option("--json", help="Print the result on stdout as one JSON object.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Overrides = Annotated[

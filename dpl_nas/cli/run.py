@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dpl_nas.cli.configuration import configure
+import typer
+
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     BudgetOption,
     ClassesOption,
@@ -28,6 +30,7 @@ __all__ = ["run"]
 
 
 def run(
+    context: typer.Context,
     task: TaskOption,
     out: OutOption,
     space: SpaceOption = "mini_clip",
@@ -45,9 +48,9 @@ def run(
     quiet: QuietOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Search the context lengths, train the found ones, test them on the full test set.
+    """Search the context lengths, then train the found ones and test them.
 
-    Beside them, with the same budget: the same length everywhere, and zero-shot CLIP.
+    The manual design is trained and tested beside them, and zero-shot CLIP is tested.
     """
     config = configure(
         task,
@@ -55,12 +58,15 @@ def run(
         strategy,
         overrides,
         budget,
-        data=data,
-        classes=classes,
-        shots=shots,
-        seed=seed,
-        device=device,
-        jobs=jobs,
+        **typed(
+            context,
+            data=data,
+            classes=classes,
+            shots=shots,
+            seed=seed,
+            device=device,
+            jobs=jobs,
+        ),
     )
     with job(quiet=quiet, folder=out) as observer:
         from dpl_nas.runs import run as run_job

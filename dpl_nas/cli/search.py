@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dpl_nas.cli.configuration import configure
+import typer
+
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     BudgetOption,
     ClassesOption,
@@ -28,6 +30,7 @@ __all__ = ["search"]
 
 
 def search(
+    context: typer.Context,
     task: TaskOption,
     out: OutOption,
     space: SpaceOption = "mini_clip",
@@ -52,12 +55,15 @@ def search(
         strategy,
         overrides,
         budget,
-        data=data,
-        classes=classes,
-        shots=shots,
-        seed=seed,
-        device=device,
-        jobs=jobs,
+        **typed(
+            context,
+            data=data,
+            classes=classes,
+            shots=shots,
+            seed=seed,
+            device=device,
+            jobs=jobs,
+        ),
     )
     with job(quiet=quiet, folder=out) as observer:
         from dpl_nas.runs import search as search_job

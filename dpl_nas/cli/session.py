@@ -57,7 +57,7 @@ def job(
     Yields the observer to hand to the work. If a signal ends the program, its last line says how
     the run in ``folder`` goes on, or ``goes_on``.
     """
-    hint = f"the same command with --resume goes on with {folder}" if folder else goes_on
+    hint = f"give the same command with --resume to go on with {folder}" if folder else goes_on
     said = f"interrupted{hint and f'; {make_printable(hint)}'}\n"
     with ExitStack() as stack:
         stack.enter_context(_stdout_kept_clean())

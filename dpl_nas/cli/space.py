@@ -1,4 +1,4 @@
-"""``dpl-nas space``: look at search spaces, and check one's own."""
+"""``dpl-nas space``: show search spaces, and check your own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Look at search spaces, and check one's own.")
+app = typer.Typer(no_args_is_help=True, help="Show search spaces, and check your own.")
 
 
 @app.command("show")
 def show(
     space: Annotated[
-        str | None, typer.Argument(help="A packaged space or a path; without it, all are listed.")
+        str | None,
+        typer.Argument(
+            help="Packaged name or YAML file; without it, all packaged ones are listed."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,8 +61,8 @@ def show(
     console().print(shown)
     layers = sum(1 for _ in found.labels())
     console().print(
-        f"backbone {_backbone(found)}; {layers} choices, {found.size:.3g} architectures; "
-        f"candidates {'share' if found.shared_vectors else 'have their own'} vectors",
+        f"backbone {_backbone(found)}; {layers} searched layers, {found.size:.3g} architectures; "
+        f"candidates {'share' if found.shared_vectors else 'do not share'} vectors",
         highlight=False,
     )
     if found.limits:
@@ -68,7 +71,7 @@ def show(
 
 @app.command("validate")
 def validate(
-    files: Annotated[list[str], typer.Argument(help="YAML files, or names of packaged spaces.")],
+    files: Annotated[list[str], typer.Argument(help="YAML files, or packaged names.")],
     json: JsonOption = False,
 ) -> None:
     """Check search spaces and report every problem at once; exit with 2 if there is one."""
@@ -92,12 +95,12 @@ def validate(
 
 @app.command("nni")
 def nni(
-    space: Annotated[str, typer.Argument(help="A packaged space or a path.")],
+    space: Annotated[str, typer.Argument(help="Packaged name or YAML file.")],
     json: JsonOption = False,
 ) -> None:
     """Print the search space of an NNI experiment (searchSpace, or a searchSpaceFile).
 
-    NNI's own tuners know nothing of limits; for a space with some, the tuner that does is named.
+    NNI's own tuners do not know limits. For a space with limits, a tuner that does is printed too.
     """
     from dpl_nas.io.presets import preset_names
     from dpl_nas.nni.search_space import nni_search_space, search_space_yaml, tuner_settings
@@ -119,7 +122,7 @@ def _commented(limits: str, tuner: dict[str, Any]) -> str:
     import yaml
 
     text = (
-        f"NNI's own tuners know nothing of the limit of {limits}: take this one.\n"
+        f"NNI's own tuners do not know the limit of {limits}. Use this tuner:\n"
         + yaml.safe_dump({"tuner": tuner}, sort_keys=False)
     )
     return "".join(f"# {line}\n" for line in text.splitlines())
@@ -147,8 +150,8 @@ def _misfits(space: Space) -> list[str]:
 
         depths = tower_depths(space.backbone.model)
     return [
-        f"towers.{tower}.layers: {space.backbone.model} has {depths[tower]} layers there, "
-        f"counted from 0 (found {_ranges(beyond)})"
+        f"towers.{tower}.layers: expected layers 0 to {depths[tower] - 1}, as many as "
+        f"{space.backbone.model} has (found {_ranges(beyond)})"
         for tower, part in space.towers.items()
         if (beyond := missing_layers(depths[tower], part.layers))
     ]

@@ -70,7 +70,7 @@ def show_lengths(console: Console, lengths: Lengths, ties: Sequence[str] = ()) -
         layers = sum(map(len, lengths.values()))
         named = f": {', '.join(ties)}" if len(ties) <= _NAMED_TIES else ""
         console.print(
-            f"ties   {len(ties)} of {layers} layers were a close call{named}", highlight=False
+            f"ties   the choice was close at {len(ties)} of {layers} layers{named}", highlight=False
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     ClassesOption,
     DataOption,
@@ -22,6 +23,7 @@ from dpl_nas.cli.options import (
     SpaceOption,
     StrategyOption,
     TaskOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import show_files, show_lengths
@@ -34,16 +36,19 @@ __all__ = ["train"]
 
 
 def train(
+    context: typer.Context,
     task: TaskOption,
     out: OutOption,
     architecture: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="An architecture.json, or the folder of a search that has one."
+            metavar="FILE",
+            help="File architecture.json, or the folder of a search.",
+            parser=parse_path,
         ),
     ] = None,
     length: Annotated[
-        int | None, typer.Option(help="Instead: this length at every layer (the manual design).")
+        int | None, typer.Option(help="Length of all layers, instead of --architecture.")
     ] = None,
     space: SpaceOption = "mini_clip",
     strategy: StrategyOption = "darts",
@@ -59,23 +64,13 @@ def train(
     overrides: Overrides = None,
 ) -> None:
     """Train the context vectors of an architecture; DIR/prompts.safetensors is the result."""
-    from dpl_nas.config import resolve
     from dpl_nas.io.run_files import ARCHITECTURE
     from dpl_nas.space import load_architecture
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
-    config = resolve(
-        task,
-        space,
-        strategy,
-        overrides or (),
-        data=data,
-        classes=classes,
-        shots=shots,
-        seed=seed,
-        device=device,
-    )
+    settings = typed(context, data=data, classes=classes, shots=shots, seed=seed, device=device)
+    config = configure(task, space, strategy, overrides, **settings)
     if architecture is not None:
         file = architecture / ARCHITECTURE if architecture.is_dir() else architecture
         chosen = load_architecture(file)
@@ -100,11 +95,8 @@ def train(
 def _everywhere(space: Space, length: int) -> Architecture:
     """The architecture with exactly this length at every layer."""
     if any(length not in part.lengths for part in space.towers.values()):
-        offered = "; ".join(
-            f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in space.towers.items()
-        )
         raise ConfigError(
-            f"--length must be one that every tower of space {space.name} offers ({offered}), "
-            f"found {length}: give another, or --architecture"
+            f"--length must be a length that every tower of space {space.name} offers "
+            f"({space.describe_lengths()}), found {length}: give another length, or --architecture"
         )
     return space.architecture({label: length for label, _, _ in space.labels()})

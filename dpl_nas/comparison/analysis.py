@@ -131,7 +131,7 @@ def _check_each(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
         if (cell.strategy, cell.block) in seen:
             raise ComparisonError(
                 f"{cell.strategy} on {cell.task}, {cell.space}, {cell.shots} shots, seed "
-                f"{cell.seed} is there twice: give each cell once"
+                f"{cell.seed} was given twice: give each cell once"
             )
         seen.add((cell.strategy, cell.block))
         if cell.vector:
@@ -139,8 +139,8 @@ def _check_each(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
             first, expected = shapes.setdefault(cell.space, (cell, shape))
             if shape != expected:
                 raise ComparisonError(
-                    f"{cell.strategy} and {first.strategy} have other layers in space "
-                    f"{cell.space}: compare cells of the same space"
+                    f"{cell.strategy} and {first.strategy} have different layers in space "
+                    f"{cell.space}: give cells of one and the same space"
                 )
     both = {cell.strategy for cell in cells if cell.reference} & {
         cell.strategy for cell in cells if not cell.reference

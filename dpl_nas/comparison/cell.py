@@ -99,15 +99,15 @@ class Cell:
             value = getattr(self, name)
             # Rounding may take an entropy just out of range.
             if value is not None and not -1e-6 <= value <= 1 + 1e-6:
-                raise self._wrong(f"{name} is {value}; expected a share from 0 to 1")
+                raise self._wrong(f"expected {name} from 0 to 1, found {value}")
         if not math.isfinite(self.seconds) or self.seconds < 0:
-            raise self._wrong(f"seconds are {self.seconds}; expected a number of 0 or more")
+            raise self._wrong(f"expected seconds of 0 or more, found {self.seconds}")
         if (self.error is None) == (self.test_accuracy is None or self.test_macro_f1 is None):
             raise self._wrong("expected either test_accuracy and test_macro_f1, or an error")
         # Any sequence becomes plain, immutable, and equal after a round trip.
         curve = tuple((int(step), float(at), float(best)) for step, at, best in self.curve)
         if not all(math.isfinite(at) and 0 <= best <= 1 for _, at, best in curve):
-            raise self._wrong("its curve has a number that is not finite, or no share from 0 to 1")
+            raise self._wrong("expected a curve of finite seconds and accuracies from 0 to 1")
         object.__setattr__(self, "curve", tuple(sorted(curve)))
         lengths = {str(tower): tuple(map(int, part)) for tower, part in self.lengths.items()}
         object.__setattr__(self, "lengths", lengths)

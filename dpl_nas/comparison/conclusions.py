@@ -33,11 +33,11 @@ def conclusion(comparison: Comparison) -> str:
     pairs = _pairs(comparison)
     if test.method == "none":
         return (
-            f"{first} and {second} have the same test accuracy in all of {pairs}, so no "
-            "difference is shown."
+            f"{first} and {second} have the same test accuracy in all {pairs}, so no difference "
+            "is shown."
             if test.pairs > 1
-            else f"{first} and {second} have the same test accuracy in {pairs}, which shows "
-            "nothing about others."
+            else f"{first} and {second} have the same test accuracy in {pairs}, so nothing may be "
+            "concluded."
         )
     if mean < 0:
         first, second = second, first
@@ -50,26 +50,29 @@ def conclusion(comparison: Comparison) -> str:
         left_out = f" ({counted(test.zeros, 'pair')} without a difference left out)"
         corrected = "corrected p" if comparison.comparisons > 1 else "p"
         return (
-            f"{told}, but {counted(test.pairs - test.zeros, 'pair')}"
-            f"{left_out if test.zeros else ''} cannot give a {corrected} below "
-            f"{p_value(comparison.smallest_p)} whatever the results, so nothing may be concluded."
+            f"{told}, but with {counted(test.pairs - test.zeros, 'pair')}"
+            f"{left_out if test.zeros else ''} no {corrected} below "
+            f"{p_value(comparison.smallest_p)} is possible, so nothing may be concluded."
         )
     if comparison.corrected_p >= LEVEL:
-        return f"{told}, which shows no difference, nor that the two are equal."
+        return f"{told}; this shows neither that the two differ nor that they are equal."
     if not supported(comparison):
-        return f"{told}, where test and interval disagree, so nothing may be concluded."
+        return f"{told}, but the test and the interval disagree, so nothing may be concluded."
     ahead, tasks = comparison.ahead if mean > 0 else comparison.behind
     if tasks == 1:
-        return f"{told}, so it tests better on this task."
+        return f"{told}, so {first} tests better on this task."
     # Several seeds of one task are not independent samples of tasks.
-    return f"{told}, so it tests better on these {tasks} tasks together (it leads on {ahead})."
+    return (
+        f"{told}, so {first} tests better on these {tasks} tasks together "
+        f"(and leads on {ahead} of them)."
+    )
 
 
 def supported(comparison: Comparison) -> bool:
     """Whether a difference may be claimed.
 
-    It may if the corrected p is below 0.05, the interval of the mean excludes zero (or there is
-    none, as all differences are equal), and both have the same sign.
+    It may if the corrected p is below 0.05, the interval of the mean excludes zero, and both have
+    the same sign. If all differences are equal, there is no interval and p decides.
     """
     mean, interval = comparison.difference.mean, comparison.interval
     if mean is None or comparison.test is None or comparison.corrected_p is None:
@@ -84,8 +87,8 @@ def caveats(analysis: Analysis) -> list[str]:
     made = max((item.comparisons for item in analysis.comparisons), default=0)
     if made > 1:
         told.append(
-            f"{made} comparisons were made: each p of Wilcoxon's test is corrected for that, "
-            "with Holm's method."
+            f"{made} comparisons were made, so each p of Wilcoxon's test is corrected with Holm's "
+            "method."
         )
     if any((item.smallest_p or 0) >= LEVEL for item in analysis.comparisons):
         # 2 / 2^n, times the number of comparisons, must be below the level.
@@ -95,7 +98,7 @@ def caveats(analysis: Analysis) -> list[str]:
             f"each needs at least {needed} pairs that differ."
         )
     if len(analysis.seeds) == 1:
-        told.append("There is one seed: differences between seeds are not known.")
+        told.append("There is only one seed, so differences between seeds are not known.")
     if analysis.failed:
         names = _by_name(cell.strategy for cell in analysis.failed)
         told.append(f"{counted(len(analysis.failed), 'cell')} failed ({names}).")
@@ -104,7 +107,7 @@ def caveats(analysis: Analysis) -> list[str]:
         missing = counted(len(analysis.missing), "cell")
         told.append(f"{missing} {'is' if len(analysis.missing) == 1 else 'are'} missing ({names}).")
     if analysis.failed or analysis.missing:
-        told.append("Pairs and ranks use only what is complete; the counts are beside them.")
+        told.append("Pairs and ranks count complete results only; the tables say how many.")
     unequal: dict[str, list[str]] = {}
     for setting in analysis.settings:
         images = {
@@ -117,7 +120,7 @@ def caveats(analysis: Analysis) -> list[str]:
             unequal.setdefault(seen, []).append(f"{setting.space}, {setting.shots} shots")
     for seen, settings in unequal.items():
         where = f" ({'; '.join(settings)})" if len(analysis.settings) > 1 else ""
-        told.append(f"The searches did not see equally many images{where}: {seen}.")
+        told.append(f"The searches saw different numbers of images{where}: {seen}.")
     return told
 
 
@@ -141,7 +144,7 @@ def _evidence(comparison: Comparison) -> str:
         spread = (
             "no interval, as all differences are equal"
             if comparison.pairs > 1
-            else ("no interval of one pair")
+            else "no interval, as there is only one pair"
         )
     else:
         ends = sorted((interval.low, interval.high))

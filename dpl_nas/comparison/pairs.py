@@ -123,7 +123,7 @@ def compare(
         names = [(name, baseline) for name in (*strategies, *references) if name != baseline]
     else:
         raise ComparisonError(
-            f"the baseline {baseline} is not among what is compared: choose one of "
+            f"the baseline {baseline} is not compared: choose one of "
             f"{', '.join((*strategies, *references))}"
         )
     pairs = [paired(cells, first, second, metric) for first, second in names]

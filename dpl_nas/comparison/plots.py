@@ -158,7 +158,7 @@ def plot_ranks(
     panel.set_ylim(-0.6, len(order) - 0.4)
     panel.set_xlim(0.9, max(len(order), 2) + 0.35)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.set_xlabel("mean rank by test accuracy (1 = best; small: each seed)", fontsize=9)
+    panel.set_xlabel("mean rank by test accuracy (1 = best; small: single seeds)", fontsize=9)
     panel.tick_params(axis="y", length=0)
     panel.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
     plain(panel)
@@ -431,7 +431,7 @@ def _legend(
         Line2D([], [], color=GREY, linestyle=line, linewidth=1.2, label=literal(name))
         for name, line in (across or {}).items()
     ]
-    # As many as surely fit side by side.
+    # The number of labels that surely fit side by side.
     widest = max(len(str(handle.get_label())) for handle in handles)
     room = max(int(figure.get_figwidth() / (0.55 + 0.075 * widest)), 1)
     figure.legend(

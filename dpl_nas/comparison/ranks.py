@@ -13,7 +13,7 @@ __all__ = ["Ranking", "rank"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """Mean ranks of the strategies, 1 is the best.
+    """Mean ranks of the strategies; 1 is the best.
 
     Attributes
     ----------

@@ -153,14 +153,18 @@ def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
         )
     if len(analysis.ranking.mean) > 1:
         plot_ranks(analysis.ranking.mean, analysis.ranking.by_seed, folder / "ranks.png")
-        made.append(_Picture("ranks.png", "Mean ranks", "Large: over all seeds. Small: each seed."))
+        made.append(
+            _Picture(
+                "ranks.png", "Mean ranks", "Large dots: mean over seeds. Small dots: single seeds."
+            )
+        )
     if any(cell.complete for cell in analysis.cells):
         plot_vectors(_points(analysis), folder / "vectors.png", analysis.references)
         made.append(
             _Picture(
                 "vectors.png",
                 "Test accuracy against context vectors",
-                "Small: each seed. Large: mean over seeds, lines join the spaces.",
+                "Large marks: mean over seeds. Small marks: single seeds. Lines join the spaces.",
             )
         )
     for index, setting in enumerate(analysis.settings):
@@ -176,7 +180,7 @@ def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
                 _Picture(
                     file,
                     f"Found lengths, {setting.space}, {setting.shots} shots",
-                    "Mean over seeds of each searched layer's context length.",
+                    "Context length of each searched layer, mean over seeds.",
                 )
             )
     return made

@@ -63,20 +63,19 @@ class Plan:
         taken = sorted(set(strategies) & set(self.references))
         if taken:
             raise ComparisonError(
-                f"a strategy is called {taken[0]}, as what stands beside all of them: rename it"
+                f"{taken[0]} is the name of a reference: give the strategy another name"
             )
         known = (*strategies, *self.references)
         if self.baseline is not None and self.baseline not in known:
             raise ComparisonError(
-                f"the baseline {self.baseline} is not among what is compared: choose one of "
-                f"{', '.join(known)}"
+                f"the baseline {self.baseline} is not compared: choose one of {', '.join(known)}"
             )
         places = [_place(config) for config in self.configs]
         twice = sorted({str(place) for place in places if places.count(place) > 1})
         if twice:
             raise ComparisonError(
-                f"{twice[0]} is asked for twice: give strategies, spaces, tasks and seeds once, "
-                "under different names"
+                f"two cells would have the folder {twice[0]}: give each strategy, space, task and "
+                "seed once, under different names"
             )
 
 
@@ -207,22 +206,22 @@ def _kept(job: _Job) -> Cell | None:
         return None
     content = read_sealed(file, "remove it to run the cell again")
     if set(content) != {"config", "images", "cell"}:
-        raise CheckpointError(f"{file} is not a cell of a comparison: remove it to run it again")
-    if content["config"] != _identity(job):
-        raise OutputError(
-            f"{job.folder} holds {job.name} with other settings: compare in another folder"
+        raise CheckpointError(
+            f"{file} is not a cell of a comparison: remove it to run the cell again"
         )
+    if content["config"] != _identity(job):
+        raise OutputError(f"{job.folder} holds {job.name} with other settings: use another folder")
     if content["images"] != job.images:
         raise OutputError(
-            f"{job.folder} holds {job.name} on other images of task {job.config.task} than there "
-            "are now: restore them, or compare in another folder"
+            f"the images of task {job.config.task} have changed since {job.name} ran in "
+            f"{job.folder}: restore the images, or use another folder"
         )
     try:
         cell = Cell.from_json(content["cell"])
     except ComparisonError as error:
-        raise CheckpointError(f"{file}: {error}; remove it to run it again") from error
+        raise CheckpointError(f"{file}: {error}; remove it to run the cell again") from error
     if {name: getattr(cell, name) for name in _head(job)} != _head(job):
-        raise CheckpointError(f"{file} is of another cell: remove it to run it again")
+        raise CheckpointError(f"{file} belongs to another cell: remove it to run the cell again")
     return cell
 
 
@@ -381,6 +380,6 @@ def _check_own(folder: Path) -> None:
         ):
             return
     raise OutputError(
-        f"{folder} is not empty and holds no comparison, whose {_PLAN} would say what it is of: "
-        "use another folder"
+        f"{folder} is neither empty nor the folder of a comparison, which has a {_PLAN}: use "
+        "another folder"
     )

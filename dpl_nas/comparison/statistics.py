@@ -55,7 +55,7 @@ class Estimate:
     half_width
         Half-width of the interval; ``None`` with fewer than two values, whose spread is unknown.
     values
-        Values that the mean is of.
+        Values of which the mean is taken.
     """
 
     mean: float | None
@@ -275,7 +275,7 @@ def agreement(rows: Sequence[Sequence[int]]) -> Agreement | None:
         If rows differ in their number of layers.
     """
     if len({len(row) for row in rows}) > 1:
-        raise ValueError("expected as many lengths for each seed")
+        raise ValueError("expected the same number of lengths for each seed")
     if len(rows) < 2 or not rows[0]:
         return None
     pairs = list(combinations(rows, 2))

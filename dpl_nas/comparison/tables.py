@@ -88,11 +88,11 @@ def _accuracy_table(analysis: Analysis, setting: Setting) -> Grid:
             best = points(max(items[place].test.mean or 0 for place in shown))
             strong |= {(index, place + 1) for place, text in shown.items() if text == best}
     note = (
-        f"{_interval(analysis)}, in percent of the test images. Bold: the highest mean of a row, "
-        "which alone shows nothing."
+        f"{_interval(analysis)}, in percent of the test images. Bold: the highest mean of a row; "
+        "this alone shows no difference."
     )
     if None in tasks:
-        note += " The mean of tasks is taken for each seed first."
+        note += " The last row first takes the mean over tasks for each seed."
     return Grid(
         title=f"Test accuracy, {setting.space}, {setting.shots} shots",
         columns=("task", *methods),
@@ -139,7 +139,7 @@ def detail_tables(analysis: Analysis) -> list[Grid]:
                     )
                     for item in items
                 ),
-                note=f"{_interval(analysis)}, in percent; single values in the order of the seeds.",
+                note=f"{_interval(analysis)}, in percent. Each seed: in the order of the seeds.",
                 labels=2,
             )
         )
@@ -178,7 +178,8 @@ def cost_table(analysis: Analysis) -> Grid:
             # Nothing was searched for a reference.
             if cost.steps or cost.images or cost.seconds
         ),
-        note="Means over tasks and seeds; the largest peak memory; all failed evaluations.",
+        note="Steps, images, time and evaluations: means over tasks and seeds. Peak memory: the "
+        "largest. Failed: the sum.",
         labels=len(_heads(analysis)),
     )
 
@@ -216,9 +217,10 @@ def found_table(analysis: Analysis) -> Grid:
             "vectors",
         ),
         rows=tuple(rows),
-        note="Entropy: 0 decided, 1 undecided. Equal: layers with the same length in two seeds. "
-        "Distance: of two seeds' lengths, mean over layers. Correlation: of two seeds' lengths, "
-        "where neither has the same length everywhere.",
+        note="Entropy: 0 decided, 1 undecided. The next three compare the lengths of two seeds, "
+        "mean over pairs of seeds. Equal: share of layers with the same length. Distance: "
+        "difference of lengths, mean over layers. Correlation: over layers, without seeds that "
+        "have the same length everywhere.",
         labels=len(heads) + 1,
     )
 
@@ -243,11 +245,11 @@ def comparison_table(analysis: Analysis) -> Grid:
         ),
         rows=tuple(_comparison_row(item) for item in analysis.comparisons),
         note="Points: mean of the paired differences, with 95% intervals. p: Wilcoxon's "
-        f"signed-rank test, corrected with Holm's method over {counted(made, 'comparison')}. "
-        "Smallest: no result could have a smaller corrected p. Effect: rank-biserial correlation. "
-        "Pairs, of which only complete ones count, share space, task, shots and seed. Those of "
-        "one task are not independent, so this is about these tasks. The bootstrap interval of "
-        "few pairs is too narrow.",
+        f"signed-rank test. Corrected p: Holm's method over {counted(made, 'comparison')}. "
+        "Smallest: the smallest possible corrected p. Effect: rank-biserial correlation. Both "
+        "results of a pair share space, task, shots and seed; only complete pairs count. Pairs "
+        "of one task are not independent, so the result holds for these tasks only. With few "
+        "pairs, the bootstrap interval is too narrow.",
         labels=2,
     )
 
@@ -282,13 +284,13 @@ def rank_table(analysis: Analysis) -> Grid:
     ranking = analysis.ranking
     order = sorted(ranking.mean, key=lambda name: ranking.mean[name])
     note = (
-        f"1 is the best; ties share the mean of their ranks. Over "
+        f"1 is the best; ties share the mean of their ranks. Mean over "
         f"{counted(ranking.blocks, 'block')} of space, task, shots and seed"
     )
     if ranking.incomplete:
-        note += f"; {ranking.incomplete} more lack a strategy's result and do not count"
+        note += f"; {counted(ranking.incomplete, 'block')} without all results left out"
     if ranking.absent:
-        note += f"; without any result: {', '.join(ranking.absent)}"
+        note += f"; strategies without any result: {', '.join(ranking.absent)}"
     return Grid(
         title="Mean rank by test accuracy",
         columns=("strategy", "mean rank", *(f"seed {seed}" for seed in ranking.seeds)),
@@ -360,10 +362,10 @@ def escape(text: str) -> str:
 
 def _interval(analysis: Analysis) -> str:
     if len(analysis.seeds) < 2:
-        return "Of the one seed"
+        return "One seed"
     return (
-        "Mean over seeds, and after \N{PLUS-MINUS SIGN} how far its 95% confidence interval (of "
-        "Student's t) reaches to either side"
+        "Mean over seeds \N{PLUS-MINUS SIGN} half the width of its 95% confidence interval "
+        "(Student's t)"
     )
 
 

@@ -1,6 +1,6 @@
 """The configuration of the search, the training and the run, as frozen values."""
 
-from dpl_nas.config.overrides import parse_overrides
+from dpl_nas.config.overrides import parse_overrides, put_all, without_replaced
 from dpl_nas.config.run import (
     EvaluateSettings,
     Objective,
@@ -69,5 +69,7 @@ __all__ = [
     "UserSettings",
     "load_strategy",
     "parse_overrides",
+    "put_all",
     "resolve",
+    "without_replaced",
 ]

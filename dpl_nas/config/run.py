@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,13 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
-from dpl_nas.config.overrides import parse_overrides, put
+from dpl_nas.config.overrides import parse_overrides, put_all
 from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, validate
+from dpl_nas.io.validation import Frozen, Name, Number, validate
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
 
@@ -59,7 +60,7 @@ class StrategyConfig(Frozen):
     strategy: str
     budget: SearchBudget | None = None
     objective: Objective = "accuracy"
-    max_failed: float = Field(default=0.5, ge=0, le=1)
+    max_failed: Number = Field(default=0.5, ge=0, le=1)
     search: SerializeAsAny[SearchSettings] = Field(default_factory=dict, validate_default=True)
     train: TrainSettings = TrainSettings()
 
@@ -68,8 +69,8 @@ class StrategyConfig(Frozen):
     def _known(cls, name: str) -> str:
         if name not in STRATEGIES and _USERS.fullmatch(name) is None:
             raise ValueError(
-                f"expected one of {', '.join(STRATEGIES)}, or package.module:Class for one of "
-                "your own"
+                f"expected one of {', '.join(STRATEGIES)}, or package.module:Class for your own "
+                "strategy"
             )
         return name
 
@@ -151,15 +152,29 @@ def resolve(
     SpaceError, StrategyError
         If the space or the strategy cannot be loaded.
     ConfigError
-        If an override is malformed, unknown, or its value is not valid.
+        If an override is malformed, unknown, or its value is not valid; or if a setting has two
+        values.
     """
-    chosen = load_strategy(strategy).model_dump(mode="json")
-    data: dict[str, Any] = {
-        "task": task,
+    given = {"task": task, **{key: each for key, each in settings.items() if each is not None}}
+    if isinstance(budget := given.get("budget"), SearchBudget):
+        given["budget"] = budget.model_dump(mode="json", exclude_none=True)
+    data = {
+        **copy.deepcopy(given),
         "space": load_space(space).model_dump(mode="json"),
-        "strategy": chosen,
-        **settings,
+        "strategy": load_strategy(strategy).model_dump(mode="json"),
     }
-    for key, value in parse_overrides(overrides).items():
-        put(data, key, value)
-    return validate(RunConfig, data, "configuration", ConfigError)
+    put_all(data, parse_overrides(overrides), given)
+    config = validate(RunConfig, data, "configuration", ConfigError)
+    if "uniform_length" in config.evaluate.model_fields_set:
+        _check_offered(config)
+    return config
+
+
+def _check_offered(config: RunConfig) -> None:
+    """Raise an error if no tower offers the length of the manual design, which was asked for."""
+    length = config.evaluate.uniform_length
+    if not any(length in part.lengths for part in config.space.towers.values()):
+        raise ConfigError(
+            f"evaluate.uniform_length must be one that space {config.space.name} offers "
+            f"({config.space.describe_lengths()}), found {length}: give another"
+        )

@@ -16,7 +16,7 @@ from dpl_nas.config.values import (
     SizeOrZero,
     TextTemplate,
 )
-from dpl_nas.io.validation import Frozen
+from dpl_nas.io.validation import Frozen, Number, Truth
 
 __all__ = [
     "STRATEGIES",
@@ -67,12 +67,12 @@ class EvolutionSettings(SearchSettings):
     population_size: Positive = 10
     sample_size: Positive = 4
     mutated_layers: Positive = 2
-    crossover: bool = True
+    crossover: Truth = True
 
     @model_validator(mode="after")
     def _sampled_from_it(self) -> EvolutionSettings:
         if self.sample_size > self.population_size:
-            raise ValueError("expected a sample_size of at most population_size")
+            raise ValueError("expected sample_size to be at most population_size")
         return self
 
 
@@ -86,14 +86,14 @@ class TpeSettings(SearchSettings):
 
     startup_trials: Positive = 10
     candidates: Positive = 24
-    gamma: float = Field(default=0.5, gt=0, le=10)
-    prior_weight: float = Field(default=1.0, gt=0, le=1000)
+    gamma: Number = Field(default=0.5, gt=0, le=10)
+    prior_weight: Number = Field(default=1.0, gt=0, le=1000)
 
 
 class GridSettings(SearchSettings):
     """Grid search: every architecture of a small space, in random order if ``shuffle``."""
 
-    shuffle: bool = True
+    shuffle: Truth = True
 
 
 class HalvingSettings(SearchSettings):
@@ -157,7 +157,7 @@ class EarlyStop(Frozen):
 
     patience: Positive = 10
     min_epochs: NotNegative = 0
-    max_entropy: float = Field(default=1.0, ge=0, le=1)
+    max_entropy: Number = Field(default=1.0, ge=0, le=1)
 
 
 class Constraint(Frozen):
@@ -168,7 +168,7 @@ class Constraint(Frozen):
     expected cost may be larger: it falls log-linearly from that of equal alphas to the limits.
     """
 
-    anneal: float = Field(default=0.0, ge=0, le=1)
+    anneal: Number = Field(default=0.0, ge=0, le=1)
 
 
 class DartsSettings(SupernetSettings):
@@ -198,7 +198,7 @@ class Temperature(Frozen):
     @model_validator(mode="after")
     def _falls(self) -> Temperature:
         if self.end > self.start:
-            raise ValueError("expected an end of at most start")
+            raise ValueError("expected end to be at most start")
         return self
 
 

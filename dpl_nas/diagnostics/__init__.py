@@ -1,4 +1,4 @@
-"""Diagnostics: whether a task tells architectures apart, and scores rank them as tests do."""
+"""Diagnostics: whether a task tells architectures apart, and whether searches rank them right."""
 
 from __future__ import annotations
 

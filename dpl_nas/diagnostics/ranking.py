@@ -1,4 +1,4 @@
-"""A diagnostic: whether a strategy's own scores rank architectures as their tests do."""
+"""A diagnostic: whether the scores that a search goes by rank architectures as the test does."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def rank_proxies(
     """
     if not isinstance(config.strategy.search, DartsSettings):
         raise StrategyError(
-            f"ranking proxies needs alphas, and strategy {config.strategy.name} has none: "
-            "give darts or one of its kind"
+            "the ranking diagnostic needs a strategy with alphas, found "
+            f"{config.strategy.name}: give one such as darts"
         )
     observer = observer or Observer()
     problem = Problem.of_run(config)

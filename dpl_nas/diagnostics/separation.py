@@ -76,8 +76,8 @@ def draw_architectures(space: Space, count: int, seed: int, least: int = 1) -> l
     """
     if (fitting := count_architectures(space)) < least:
         raise SpaceError(
-            f"space {space.name} has {fitting} architectures that fit, and the diagnostic needs at "
-            f"least {least}: give one with more"
+            f"the diagnostic needs at least {least} architectures that fit, found {fitting} in "
+            f"space {space.name}: give a larger space"
         )
     return distinct_sample(space, random.Random(derive_seed(seed, "study")), count)
 

@@ -126,8 +126,8 @@ def train_and_test(
         for line in lines:
             if line.images != images.get(line.seed, line.images):
                 raise OutputError(
-                    f"{folder / _TESTED} is of other images of task {config.task} than there are "
-                    "now: restore them, or use another folder"
+                    f"the images of task {config.task} have changed since {folder / _TESTED} was "
+                    "written: restore the images, or use another folder"
                 )
         found = {line.key: line for line in lines}
         missing = [job for key, job in wanted.items() if key not in found]

@@ -405,6 +405,6 @@ class TrialEngine:
         count = len(self.evaluations)
         if failed and count >= _ENOUGH and len(failed) > self._max_failed * count:
             raise StrategyError(
-                f"{len(failed)} of {count} trials failed, more than the share of "
-                f"{self._max_failed:g} that may; the last one: {failed[-1].error}"
+                f"{len(failed)} of {count} trials failed, more than the allowed share of "
+                f"{self._max_failed:g}; error of the last one: {failed[-1].error}"
             )

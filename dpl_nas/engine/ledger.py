@@ -18,13 +18,13 @@ from dpl_nas.io.locks import claim_file
 __all__ = ["Ledger", "read_ledger"]
 
 #: Version of the format: lines of other versions mean something else.
-_VERSION = 2
+_VERSION = 3
 
 
 class Ledger:
     """An append-only file of JSON lines with one writer.
 
-    The first line says which search the ledger belongs to; the others have a checksum. A line
+    The first line says which search the ledger belongs to; each has a checksum. A line
     counts once :meth:`append` has returned: then it is on disk (fsync). After a crash, an
     incomplete last line is cut off.
 
@@ -96,20 +96,20 @@ class Ledger:
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
         content = read_bytes(self._path)
         lines, self._whole = _parse(self._path, content)
-        head = json.dumps(seal({"ledger": _VERSION, "of": identity}))
-        if not lines and not _begins_a_ledger(content, len(head) + 1):
+        head = seal({"ledger": _VERSION, "of": identity})
+        if not lines and not _begins_a_ledger(content, len(json.dumps(head)) + 1):
             raise CheckpointError(f"{self._path} is not a ledger: use another folder")
         self._file.truncate(self._whole)
         if not lines:
-            self._write({"ledger": _VERSION, "of": identity})
+            self._write(head)
             sync_name(self._path)
             return []
         found = lines[0]["of"]
         different = [key for key in identity if found.get(key) != identity[key]]
         if different:
             raise OutputError(
-                f"{self._path} is of a search with another {', '.join(different)}: resume it with "
-                "the same settings, or use another folder"
+                f"{self._path} belongs to a search with other settings ({', '.join(different)}): "
+                "resume it with the same settings, or use another folder"
             )
         return lines[1:]
 
@@ -143,7 +143,9 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     except CheckpointError as error:
         raise CheckpointError(f"cannot read a ledger: {error}") from error
     if not lines:
-        raise CheckpointError(f"{path} is not a ledger of this version of dpl_nas")
+        raise CheckpointError(
+            f"{path} is not a ledger of this version of dpl_nas: give another file"
+        )
     return lines[1:]
 
 
@@ -177,17 +179,15 @@ def _parse(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
                 # The disk may have written the end of a line without its middle.
                 break
             raise _damaged(path, number)
-        if number == 1:
-            # It needs no checksum: all of it is compared with what is expected.
-            if line.get("ledger") != _VERSION or not isinstance(line.get("of"), dict):
-                raise CheckpointError(
-                    f"{path} is not a ledger of this version of dpl_nas: use another folder"
-                )
-        else:
-            try:
-                line = unseal(line)
-            except ValueError:
-                raise _damaged(path, number) from None
+        head = line.get("ledger") == _VERSION and isinstance(line.get("of"), dict)
+        if number == 1 and not head:
+            raise CheckpointError(
+                f"{path} is not a ledger of this version of dpl_nas: use another folder"
+            )
+        try:
+            line = unseal(line)
+        except ValueError:
+            raise _damaged(path, number) from None
         lines.append(line)
         whole += len(part) + 1
     return lines, whole

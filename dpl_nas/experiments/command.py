@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from dpl_nas.config import RunConfig, resolve
+from dpl_nas.config import RunConfig, resolve, without_replaced
 from dpl_nas.errors import ExperimentError
 
 __all__ = ["command_options", "trial_config", "trial_options"]
@@ -43,7 +43,7 @@ def trial_config(options: argparse.Namespace, parameters: Mapping[str, Any]) -> 
         named.pop("task"),
         named.pop("space"),
         named.pop("strategy"),
-        [*options.overrides, *overrides],
+        [*without_replaced(options.overrides, parameters), *overrides],
         **named,
     )
 
@@ -64,7 +64,7 @@ def command_options(command: str) -> argparse.Namespace:
         words = []
     if MODULE not in words:
         raise ExperimentError(
-            f"the trials of this experiment run {command[:60]!r}, not python -m {MODULE}: name an "
+            f"expected trials that run python -m {MODULE}, found {command[:60]!r}: give an "
             "experiment of dpl_nas"
         )
     words = words[words.index(MODULE) + 1 :]
@@ -86,7 +86,7 @@ def _fill(
 ) -> argparse.Namespace:
     parser = kind(
         prog=f"python -m {MODULE}",
-        description="One trial of an NNI experiment; NNI's parameters replace these options.",
+        description="Run one trial of an NNI experiment. NNI's parameters override the options.",
     )
     parser.add_argument("--task", default="mini/digits")
     parser.add_argument("--space", default="mini_clip")
@@ -96,8 +96,8 @@ def _fill(
     parser.add_argument("--device")
     parser.add_argument(
         "--out",
-        help="folder of the run, where {experiment} and {trial} stand for NNI's ids; by default "
-        "run/ in the trial's own output folder",
+        help="folder of the run; {experiment} and {trial} stand for NNI's ids; by default run/ "
+        "in the trial's output folder",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     return parser.parse_intermixed_args(arguments)

@@ -156,8 +156,8 @@ def find_experiment(
         found = read_port(port)
         if found.id != experiment:
             raise ExperimentError(
-                f"port {port} is that of experiment {found.id}, not of {experiment}: name one of "
-                "them only"
+                f"port {port} belongs to experiment {found.id}, not to {experiment}: give only "
+                "the port or only the id"
             )
         return found
     home = home or Path.home() / "nni-experiments"
@@ -199,7 +199,7 @@ def read_port(port: int) -> Experiment:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # HTTP errors and timeouts are OSErrors.
         raise ExperimentError(
-            f"no experiment of NNI answers at 127.0.0.1:{port}: give its port by --port, or its id"
+            f"no NNI experiment answers at 127.0.0.1:{port}: give its port with --port, or its id"
         ) from None
 
 
@@ -214,8 +214,8 @@ def read_database(folder: Path) -> Experiment:
     file = folder / "db" / "nni.sqlite"
     if not file.is_file():
         raise ExperimentError(
-            f"there is no experiment {folder.name}, since {file} does not exist: nnictl experiment "
-            "list --all shows the ids"
+            f"there is no experiment {folder.name} ({file} does not exist): list the ids with "
+            "nnictl experiment list --all"
         )
     try:
         # Read-only: a running experiment writes to it.

@@ -54,7 +54,9 @@ def export(
     evaluations = experiment_evaluations(experiment, config.space)
     best = best_of(evaluations)
     if best is None:
-        raise ExperimentError(f"no trial of experiment {experiment.id} has ended well")
+        raise ExperimentError(
+            f"no trial of experiment {experiment.id} has ended well: read the trials' stderr"
+        )
     # Before the folder is touched: bad input leaves nothing behind.
     problem = Problem.of_run(config)
     problem.check(config.strategy.search)

@@ -38,8 +38,8 @@ def experiment_config(experiment: Experiment, device: str | None = None) -> RunC
     options = command_options(str(settings.get("trialCommand", "")))
     if not is_architecture(settings.get("searchSpace") or {}):
         raise ExperimentError(
-            f"the trials of experiment {experiment.id} are whole runs with folders of their own, "
-            "so there is nothing to export: name an experiment that searches lengths, such as "
+            f"each trial of experiment {experiment.id} is a whole run in its own folder, so there "
+            "is nothing to export: give an experiment that searches lengths, such as that of "
             "dpl_random.yml"
         )
     code = Path(str(settings.get("trialCodeDirectory", ".")))
@@ -90,18 +90,18 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
             )
         except ArchitectureError as error:
             raise ExperimentError(
-                f"trial {trial.id} of experiment {experiment.id} is not of space {space.name}: "
+                f"trial {trial.id} of experiment {experiment.id} does not fit space {space.name}: "
                 f"{error}"
             ) from None
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ExperimentError(
-                f"trial {trial.id} of experiment {experiment.id} has no result of this version of "
-                "dpl_nas"
+                f"trial {trial.id} of experiment {experiment.id} has a result that this version "
+                "of dpl_nas cannot read: export with the version that ran it"
             ) from None
     if not found:
         raise ExperimentError(
-            f"no trial of experiment {experiment.id} has ended well, {experiment.failed} failed "
-            f"and {experiment.running} run: wait, or read the trials' stderr"
+            f"no trial of experiment {experiment.id} has ended well ({experiment.failed} failed, "
+            f"{experiment.running} still running): wait, or read the trials' stderr"
         )
     return tuple(found)
 

@@ -85,8 +85,8 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         """
         if dict(search_space) != nni_search_space(self._space):
             raise SpaceError(
-                f"searchSpace of the experiment is not that of space {self._space.name}: take "
-                "what dpl-nas space nni prints"
+                f"searchSpace of the experiment is not that of space {self._space.name}: use the "
+                "output of dpl-nas space nni"
             )
 
     def generate_parameters(

@@ -19,9 +19,9 @@ _MARK = "# Written by `dpl-nas nni worker`"
 _SCRIPT = f"""\
 #!/bin/sh
 {_MARK}; its folder is this machine's pythonPath in dpl_remote.yml.
-# NNI's server on this machine knows no password: it stays on 127.0.0.1.
+# NNI's server on this machine has no password, so it must stay on 127.0.0.1.
 export NODE_OPTIONS={{options}}
-# NNI runs `pip install nni --upgrade` here: pip shall be content with what is installed.
+# NNI runs `pip install nni --upgrade` here, and pip must use what is installed.
 export PIP_NO_INDEX=1
 exec {{python}} "$@"
 """
@@ -51,9 +51,7 @@ def write_worker(folder: Path, python: Path | None = None) -> Path:
     paths = [folder / name for name in NAMES]
     for path in paths:
         if path.exists() and _MARK.encode() not in path.read_bytes()[:200]:
-            raise OutputError(
-                f"{path} is there already and was not written by dpl-nas: name a folder of its own"
-            )
+            raise OutputError(f"{path} was not written by dpl-nas nni worker: give another folder")
     for path in paths:
         write_text(path, script)
         path.chmod(0o755)

@@ -128,7 +128,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
     except ValueError as error:
         if "null byte" not in str(error):
             raise
-        raise CheckpointError(f"{str(path)!r} is no name of a file") from None
+        raise CheckpointError(f"{str(path)!r} is not a file name: give a file") from None
 
 
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
@@ -161,7 +161,7 @@ def sync(descriptor: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        go_on_without(path, "cannot say what is on disk, so a crash could lose what was done")
+        go_on_without(path, "cannot tell whether files are on disk, so a crash could lose work")
 
 
 def go_on_without(path: Path, what: str) -> None:
@@ -174,8 +174,8 @@ def go_on_without(path: Path, what: str) -> None:
     """
     if not os.environ.get(WEAK):
         raise OutputError(
-            f"the file system of {path} {what}: use a folder on another one, or set {WEAK}=1 to go "
-            "on all the same"
+            f"the file system of {path} {what}: use a folder on another file system, or set "
+            f"{WEAK}=1 to go on anyway"
         )
     warnings.warn(f"the file system of {path.parent} {what}", DplWarning, stacklevel=3)
 
@@ -266,14 +266,23 @@ def _read(path: Path, remedy: str = "") -> Any:
     try:
         return parse_json(content.decode("utf-8"))
     except ValueError as error:
-        problem = shorten(str(error))
+        problem = _problem(error)
         raise CheckpointError(
             f"{path} is not a readable JSON file: {problem}{remedy and f'; {remedy}'}"
         ) from error
+
+
+def _problem(error: ValueError) -> str:
+    """Say what is wrong, without the words of Python's decoders."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it breaks off, or is something else, at line {error.lineno}, column {error.colno}"
+    return shorten(str(error))
 
 
 def _unseal(path: Path, value: dict[str, Any], remedy: str) -> dict[str, Any]:
     try:
         return unseal(value)
     except ValueError as error:
-        raise CheckpointError(f"{path} is damaged, as {error}: {remedy}") from None
+        raise CheckpointError(f"{path} is damaged ({error}): {remedy}") from None

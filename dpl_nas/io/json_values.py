@@ -74,7 +74,7 @@ def _digest(value: Mapping[str, Any]) -> str:
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return value
 
 
@@ -91,5 +91,5 @@ def _finite(text: str) -> float:
 
 def _whole(text: str) -> int:
     if len(text) > _MAX_DIGITS:
-        raise ValueError(f"{shorten(text, 40)} is a number of too many digits")
+        raise ValueError(f"{shorten(text, 40)} has too many digits")
     return int(text)

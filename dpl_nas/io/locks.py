@@ -30,7 +30,7 @@ def claim(path: Path, busy: str) -> Iterator[None]:
     with claim_file(path, busy) as stream:
         if os.fstat(stream.fileno()).st_size:
             raise OutputError(
-                f"{path} is not empty, so another program has made it: use another folder"
+                f"{path} is not empty, so it is not a lock of dpl_nas: use another folder"
             )
         yield
 

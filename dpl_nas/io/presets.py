@@ -56,8 +56,8 @@ def preset_path(
         close = difflib.get_close_matches(text, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise error(
-            f"unknown {kind} '{shorten(text)}': known are {', '.join(names)}, or give the path "
-            f"of a .yml file{hint}"
+            f"unknown {kind} '{shorten(text)}': give one of {', '.join(names)}, or the path of a "
+            f".yml file{hint}"
         )
     return _folder(collection) / f"{text}.yml"
 
@@ -75,7 +75,9 @@ def read_yaml(path: Path, kind: str, error: type[DplError]) -> dict[str, Any]:
     except CheckpointError as problem:
         raise error(f"{kind} file: {problem}") from problem
     except UnicodeDecodeError as problem:
-        raise error(f"cannot read {kind} file {path}: it is not UTF-8 ({problem})") from problem
+        raise error(
+            f"cannot read {kind} file {path}: it is not UTF-8 (byte {problem.start + 1})"
+        ) from problem
     except NotYamlError as problem:
         raise error(f"{kind} file {path} is not valid YAML: {problem}") from problem
     if not isinstance(value, dict):

@@ -18,7 +18,7 @@ from dpl_nas.errors import DplError, shorten
 from dpl_nas.io.suggestions import meant
 from dpl_nas.io.yaml_values import abbreviate
 
-__all__ = ["Frozen", "Name", "Number", "WholeNumbers", "problems_of", "validate"]
+__all__ = ["Frozen", "Name", "Number", "Truth", "WholeNumbers", "problems_of", "validate"]
 
 
 class Frozen(BaseModel):
@@ -27,15 +27,26 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
-def _no_truth(value: Any) -> Any:
-    # To Python true is 1. Texts are left to pydantic: to YAML, 2.5e6 is one.
-    if isinstance(value, bool):
+def _number(value: Any) -> Any:
+    # To Python true is 1, and to pydantic the text 1_000 is 1000.
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("expected a number")
     return value
 
 
-#: Numbers; true and false are not numbers.
-Number = Annotated[float, BeforeValidator(_no_truth)]
+#: Numbers; true, false and texts are not numbers.
+Number = Annotated[float, BeforeValidator(_number)]
+
+
+def _truth(value: Any) -> Any:
+    # To pydantic 1 and the texts on and yes are true.
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")
+    return value
+
+
+#: True or false; numbers and texts are neither.
+Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
 def _printable(name: str) -> str:
@@ -62,7 +73,7 @@ def _whole_numbers(value: Any) -> Any:
         if first > last:
             raise ValueError(f"expected a range that rises, such as {last}-{first}")
         if last > _LARGEST:
-            raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {last}")
+            raise ValueError(f"expected whole numbers up to {_LARGEST}, not {last}")
         return tuple(range(first, last + 1))
     if not isinstance(value, (list, tuple)):
         raise ValueError("expected a list of whole numbers or a range such as 0-11")
@@ -76,7 +87,7 @@ def _whole_numbers(value: Any) -> Any:
         )
     large = [item for item in value if item > _LARGEST]
     if large:
-        raise ValueError(f"expected whole numbers of {_LARGEST} at most, not {_about(max(large))}")
+        raise ValueError(f"expected whole numbers up to {_LARGEST}, not {_about(max(large))}")
     if len(set(value)) != len(value):
         raise ValueError("expected each number once")
     return tuple(sorted(value))

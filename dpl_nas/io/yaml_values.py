@@ -20,11 +20,11 @@ __all__ = ["MAX_BYTES", "NotYamlError", "abbreviate", "dump_yaml", "parse_yaml"]
 
 #: Largest configuration; a larger file is probably something else.
 MAX_BYTES = 1_000_000
-#: Deepest nesting,
+#: Largest depth of nesting.
 _MAX_DEPTH = 50
-#: most values, where each alias counts as its target,
+#: Largest number of values; each alias counts as its target.
 _MAX_VALUES = 200_000
-#: and longest numbers.
+#: Largest number of characters of a number.
 _MAX_DIGITS = 100
 
 _TAG = "tag:yaml.org,2002:"
@@ -95,6 +95,14 @@ def parse_yaml(text: str) -> Any:
             loader.dispose()
     except RecursionError:
         raise NotYamlError("it is nested too deeply") from None
+    except yaml.composer.ComposerError as problem:
+        raise NotYamlError(f"{shorten(problem.problem or 'an alias is wrong', 100)}") from problem
+    except yaml.MarkedYAMLError as problem:
+        raise NotYamlError(_wrong_at(problem.problem_mark or problem.context_mark)) from problem
+    except yaml.reader.ReaderError as problem:
+        raise NotYamlError(
+            f"character {problem.position + 1} is a control character, or no character: remove it"
+        ) from problem
     except (yaml.YAMLError, ValueError, LookupError) as problem:
         raise NotYamlError(shorten(" ".join(str(problem).split()), 300)) from problem
 
@@ -116,7 +124,7 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "tag", None) is not None:
             tag = shorten(str(event.tag).replace(_TAG, "!!"), 40)
-            raise NotYamlError(f"{_line(event)} has the tag {tag}: leave it out")
+            raise NotYamlError(f"{_line(event)} has the tag {tag}: remove it")
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise NotYamlError("it is nested too deeply")
@@ -129,7 +137,7 @@ class _Loader(yaml.SafeLoader):
         for key in _texts(node):
             if key.value in seen:
                 name = shorten(key.value, 60)
-                raise NotYamlError(f"{_line(key)} has the key {name} again: remove one")
+                raise NotYamlError(f"{_line(key)} repeats the key {name}: remove one")
             seen.add(key.value)
         self.flatten_mapping(node)
         # Merged mappings are checked too.
@@ -147,7 +155,7 @@ class _Loader(yaml.SafeLoader):
         # YAML writes .inf and .nan.
         value = float(re.sub(r"\.([iInN])", r"\1", text))
         if math.isinf(value) and any(map(str.isdigit, text)):
-            raise NotYamlError(f"{shorten(text, 40)} is too large a number")
+            raise NotYamlError(f"the number {shorten(text, 40)} is too large")
         return value
 
 
@@ -173,6 +181,12 @@ _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
 _Loader.add_constructor(f"{_TAG}float", _Loader.construct_yaml_float)
 
 
+def _wrong_at(mark: yaml.Mark | None) -> str:
+    # The parser's own words are about its tokens.
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "it"
+    return f"{place} does not go on as expected: check colons, quotes, brackets and indentation"
+
+
 def _line(node: Any) -> str:
     return f"line {node.start_mark.line + 1}"
 
@@ -182,13 +196,13 @@ def _texts(node: yaml.MappingNode) -> list[yaml.ScalarNode]:
     keys = [key for key, _ in node.value if key.tag != _MERGE]
     for key in keys:
         if not isinstance(key, yaml.ScalarNode):
-            raise NotYamlError(f"{_line(key)} has a key that is not a text")
+            raise NotYamlError(f"{_line(key)} has a list or a mapping as a key: use a name")
         if key.tag != _STR:
             name = shorten(key.value, 60)
             kind = _KINDS[key.tag.removeprefix(_TAG)]
             raise NotYamlError(
-                f"{_line(key)} has the key {name or 'without a name'}, which is {kind} to YAML: "
-                f"put it in quotes, as '{name}'"
+                f"{_line(key)} has {f'the key {name}' if name else 'an empty key'}, which is "
+                f"{kind} to YAML: put it in quotes, as '{name}'"
             )
     return keys
 
@@ -196,7 +210,7 @@ def _texts(node: yaml.MappingNode) -> list[yaml.ScalarNode]:
 def _short_number(text: str) -> str:
     if len(text) > _MAX_DIGITS:
         raise NotYamlError(
-            f"{shorten(text, 40)} is a number of more than {_MAX_DIGITS} characters: put it in "
+            f"the number {shorten(text, 40)} has more than {_MAX_DIGITS} characters: put it in "
             "quotes if it is a text"
         )
     return text
@@ -215,6 +229,6 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, i
                     more, below = _measure(part, known)
                     size, depth = size + more, max(depth, 1 + below)
         if size > _MAX_VALUES or depth > _MAX_DEPTH:
-            raise NotYamlError("it stands for too many values: use fewer aliases")
+            raise NotYamlError("it expands to too many values: use fewer aliases")
         known[key] = size, depth
     return known[key]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import write_bytes
+from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.mini.render import IMAGE_SIZE
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer, used_tokens
 
@@ -128,8 +128,9 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
 def _read(file: Path) -> dict[str, Tensor]:
     if file.is_dir():
         raise CheckpointError(f"{file} is a folder: give the file of weights itself")
-    if not file.is_file():
-        raise CheckpointError(f"{file} does not exist")
+    # safetensors would wait for a pipe.
+    with open_file(file):
+        pass
     try:
         with safetensors.safe_open(str(file), framework="pt") as stream:
             metadata = stream.metadata() or {}
@@ -137,7 +138,7 @@ def _read(file: Path) -> dict[str, Tensor]:
             raise CheckpointError(f"{file} does not hold the weights of mini-clip")
         return {name: value.float() for name, value in load_file(str(file)).items()}
     except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is truncated or not a safetensors file: {error}") from error
+        raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
 
 
 def mini_preprocess() -> Callable[..., Tensor]:

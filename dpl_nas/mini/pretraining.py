@@ -12,12 +12,14 @@ from typing import Any, cast
 
 import torch
 from open_clip.model import CLIP
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dpl_nas.config.values import NotNegative, Positive, Whole
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import write_bytes
+from dpl_nas.io.validation import Frozen, Number
 from dpl_nas.mini.gates import normalize, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
 from dpl_nas.mini.scenes import FACTS, Batch, sample_batch
@@ -32,7 +34,7 @@ _REWARM = 60
 _ANCHOR_SCALE = 12.0
 
 
-class PretrainSettings(BaseModel):
+class PretrainSettings(Frozen):
     """Settings of the pre-training of the embedded CLIP.
 
     Attributes
@@ -58,22 +60,20 @@ class PretrainSettings(BaseModel):
         Number of steps between zero-shot measurements, and between saves of the state.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = Field(default=4500, ge=1)
-    batch_size: int = Field(default=128, ge=2)
-    matrix_lr: float = Field(default=4e-3, gt=0)
-    other_lr: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=0.05, ge=0)
-    warmup: float = Field(default=0.02, ge=0, le=1)
-    decay: float = Field(default=0.3, ge=0, le=1)
-    easing: float = Field(default=0.1, ge=0, le=1)
-    anchoring: float = Field(default=1.0, ge=0)
-    shallow_layers: int = Field(default=4, ge=1, le=MINI_CONFIG.layers)
-    grow_at: float = Field(default=0.65, ge=0, le=1)
-    seed: int = Field(default=0, ge=0)
-    evaluate_every: int = Field(default=300, ge=1)
-    save_every: int = Field(default=300, ge=1)
+    steps: Positive = 4500
+    batch_size: Whole = Field(default=128, ge=2)
+    matrix_lr: Number = Field(default=4e-3, gt=0)
+    other_lr: Number = Field(default=2e-3, gt=0)
+    weight_decay: Number = Field(default=0.05, ge=0)
+    warmup: Number = Field(default=0.02, ge=0, le=1)
+    decay: Number = Field(default=0.3, ge=0, le=1)
+    easing: Number = Field(default=0.1, ge=0, le=1)
+    anchoring: Number = Field(default=1.0, ge=0)
+    shallow_layers: Whole = Field(default=4, ge=1, le=MINI_CONFIG.layers)
+    grow_at: Number = Field(default=0.65, ge=0, le=1)
+    seed: NotNegative = 0
+    evaluate_every: Positive = 300
+    save_every: Positive = 300
 
 
 @dataclass(frozen=True)

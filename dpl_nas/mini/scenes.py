@@ -262,7 +262,7 @@ def paint(
     """Return images of one filled shape each, of given colours or textures, ``(b,)`` indices."""
     given = colours if colours is not None else textures
     if given is None:
-        raise ValueError("expected colours or textures, got neither")
+        raise ValueError("expected colours or textures, found neither")
     variety = variety or Variety(styles=(1.0, 0.0, 0.0))
     labels = _integers((len(given),), len(SHAPES), generator)
     scene, _, _ = _single_scene(labels, variety, generator)

@@ -84,7 +84,7 @@ def architecture_of_parameters(space: Space, parameters: Mapping[str, Any]) -> A
         if isinstance(value, bool) or re.fullmatch(r"[0-9]{1,4}", text) is None:
             raise ArchitectureError(
                 f"expected a context length for {label}, found {abbreviate(value)}: make the "
-                "search space by dpl-nas space nni"
+                "search space with dpl-nas space nni"
             )
         lengths[label] = int(text)
     return space.architecture(lengths)

@@ -24,7 +24,7 @@ def check_main_guard() -> None:
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # This is a new process that runs the script again; its parent could not tell.
-        raise ConfigError(_told("the script that is running"))
+        raise ConfigError(_told("the script"))
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     # Input at a prompt is not imported again.
@@ -41,9 +41,8 @@ def check_main_guard() -> None:
 
 def _told(where: str) -> str:
     return (
-        "work in several processes starts new ones, each of which imports the script that is run, "
-        f"and {where} would start the work again: put it under "
-        'if __name__ == "__main__": or set jobs=1'
+        f"each new process imports the running script, so {where} would start the work again: put "
+        'the work under if __name__ == "__main__": or set jobs=1'
     )
 
 

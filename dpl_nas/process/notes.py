@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from dpl_nas.errors import DplWarning
+from dpl_nas.errors import DplWarning, join_lines
 
 __all__ = ["let_notes_through", "notes_told", "tell_notes"]
 
@@ -34,7 +34,7 @@ def tell_notes() -> None:
         if not issubclass(category, DplWarning):
             before(message, category, filename, lineno, file, line)
             return
-        text = " ".join(str(message).split())
+        text = join_lines(str(message))
         if text not in told:
             told.add(text)
             sys.stderr.write(f"note: {text}\n")

@@ -19,10 +19,10 @@ ResultOut_co = TypeVar("ResultOut_co", covariant=True)
 
 
 class LostJobError(Exception):
-    """The process of a job ended without a result, twice."""
+    """The process of a job ended twice without a result."""
 
     def __init__(self) -> None:
-        super().__init__("its process ended without a result, twice")
+        super().__init__("its process ended twice without a result")
 
 
 class Pending(Protocol[ResultOut_co]):
@@ -169,7 +169,7 @@ class Processes(Generic[Job, Result]):
 
         def end() -> None:
             self._alone.remove(pool)
-            # To wait for it matters: the thread of an executor does not survive less.
+            # Without waiting, the executor's own thread breaks.
             pool.shutdown(wait=True)
 
         return pool.submit(self._work, job), end

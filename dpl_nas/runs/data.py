@@ -62,14 +62,14 @@ class RunData:
             found = saved if isinstance(saved, dict) else {}
             if found.get("test_images") != self.test_images:
                 raise OutputError(
-                    f"{folder} holds a run with other test images of task {self.task} than there "
-                    "are now: restore them, or use another folder"
+                    f"the test images of task {self.task} have changed since the run in {folder} "
+                    "began: restore the images, or use another folder"
                 )
             if found.get("images") != self.images:
                 raise OutputError(
-                    f"{folder} holds a run on other data: the drawn images, the class names, the "
-                    f"templates or the augmentation of task {self.task} are not what they were "
-                    f"({file.name} has their digest), so restore them, or use another folder"
+                    f"the drawn images, class names, templates or augmentation of task {self.task} "
+                    f"have changed since the run in {folder} began: restore them, or use another "
+                    "folder"
                 )
             return
         write_json(file, asdict(self))

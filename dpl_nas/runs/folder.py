@@ -13,11 +13,11 @@ from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
 from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError, shorten
 from dpl_nas.io import run_files
-from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json, write_text
+from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json
 from dpl_nas.io.locks import claim
 from dpl_nas.io.presets import read_yaml
+from dpl_nas.io.sealed_yaml import read_sealed_yaml, write_sealed_yaml
 from dpl_nas.io.validation import validate
-from dpl_nas.io.yaml_values import dump_yaml
 
 __all__ = ["open_folder"]
 
@@ -76,7 +76,7 @@ def open_folder(
         str(folder).encode()
     except UnicodeEncodeError:
         raise OutputError(
-            f"{str(folder)!r} holds bytes that are no characters: give a folder with another name"
+            f"the name {str(folder)!r} is not UTF-8: give a folder with another name"
         ) from None
     try:
         made = not os.path.lexists(folder)
@@ -104,7 +104,7 @@ def open_folder(
 
 def _check_is_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise OutputError(f"{folder} is a file, or a link to none: give a folder")
+        raise OutputError(f"{folder} is a file or a broken link: give a folder")
 
 
 def _check_unlocked(folder: Path, overwrite: bool) -> None:
@@ -118,11 +118,12 @@ def _check_unlocked(folder: Path, overwrite: bool) -> None:
 
 
 def _check_links(folder: Path) -> None:
-    """Complain if what ``folder`` has of a run's folders are links elsewhere."""
+    """Raise an error if a folder inside ``folder`` that a run writes to is a link."""
     for name in _OWN:
         if name != "." and (folder / name).is_symlink():
             raise OutputError(
-                f"{folder / name} is a link, and a run writes to no other folders: use another one"
+                f"{folder / name} is a link, and a run writes only inside its own folder: use "
+                "another folder"
             )
 
 
@@ -167,8 +168,8 @@ def _check_own(folder: Path) -> None:
         raise OutputError(f"cannot read {folder}: {error.strerror}") from error
     if foreign:
         raise OutputError(
-            f"{folder} holds {shorten(min(foreign))}, which no run has written: --overwrite "
-            "leaves it alone, so move that away or use another folder"
+            f"--overwrite removes only what a run has written, found {shorten(min(foreign))} in "
+            f"{folder}: move it away, or use another folder"
         )
     if not _held(folder):
         return
@@ -177,8 +178,8 @@ def _check_own(folder: Path) -> None:
     config = read_yaml(file, "configuration", OutputError) if file.exists() else {}
     if not {"task", "space", "strategy"} <= set(config):
         raise OutputError(
-            f"{folder} is not empty and not a run, since it has no {run_files.CONFIG} of one: "
-            "--overwrite leaves it alone, so use another folder"
+            f"--overwrite removes only runs, and {folder} has no {run_files.CONFIG} of a run: use "
+            "another folder"
         )
 
 
@@ -228,7 +229,7 @@ def _held(folder: Path) -> set[str]:
 
 def _check_empty(folder: Path) -> None:
     if _held(folder):
-        raise OutputError(f"{folder} is not empty: use another one")
+        raise OutputError(f"{folder} is not empty: use another folder")
 
 
 def _nothing_done(folder: Path) -> bool:
@@ -244,9 +245,9 @@ def _nothing_done(folder: Path) -> bool:
 
 def _saved(folder: Path) -> RunConfig:
     file = folder / run_files.CONFIG
-    return validate(
-        RunConfig, read_yaml(file, "configuration", ConfigError), str(file), ConfigError
-    )
+    remedy = "restore it, remove the run with --overwrite, or use another folder"
+    saved = read_sealed_yaml(file, "configuration", ConfigError, remedy)
+    return validate(RunConfig, saved, str(file), ConfigError)
 
 
 def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
@@ -262,8 +263,8 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
         ]
         if different and not untouched:
             raise OutputError(
-                f"{folder} holds a run with another {', '.join(different)}: resume it with the "
-                "same settings, or use another folder"
+                f"the run in {folder} has other settings ({', '.join(different)}): resume it with "
+                "the same settings, or use another folder"
             )
         if not different and (folder / run_files.VERSIONS).exists():
             return
@@ -272,7 +273,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
             f"{folder} is not empty: go on with --resume, remove the run with --overwrite, or use "
             "another folder"
         )
-    write_text(file, dump_yaml(config.model_dump(mode="json")))
+    write_sealed_yaml(file, config.model_dump(mode="json"))
     write_json(folder / run_files.VERSIONS, _versions())
 
 

@@ -44,8 +44,8 @@ def _other_than_likeliest(folder: Path, found: Architecture) -> str:
     if not different:
         return ""
     return (
-        f"at {different} of {len(lengths)} layers the found lengths are not the most likely ones "
-        "of the supernet, since others of its shortlist validated better once they were trained"
+        f"at {different} of {len(lengths)} layers the found length is not the most likely one of "
+        "the supernet, as another architecture of the shortlist validated better after training"
     )
 
 
@@ -61,8 +61,8 @@ def _manual_favoured(
         return ""
     images = len(problem.split(config.strategy.search).validation)
     return (
-        f"the manual design validated better than the found lengths, {other:.1%} against "
-        f"{own:.1%} of {images} images, so what the run saw before the test speaks for it"
+        f"the manual design validated better than the found lengths ({other:.1%} against "
+        f"{own:.1%} of {images} images), so before the test it was the better choice"
     )
 
 

@@ -28,6 +28,7 @@ from dpl_nas.io.run_files import (
     TRAIN_STATE,
 )
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.runs.damage import check_files
 from dpl_nas.runs.data import RunData, own_task
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.notes import result_notes
@@ -65,8 +66,9 @@ class _Job:
     observer: Observer
 
     def claim(self) -> None:
-        """Keep the data of the run, or raise an error if it is of other data."""
+        """Keep the data of the run, or raise an error if it is of other data, or damaged."""
         RunData.of(self.problem).claim(self.folder)
+        check_files(self.folder)
 
 
 def run(
@@ -204,9 +206,8 @@ def evaluate(
     tested = load_task(name, data or trained.metadata.data or None, classes or own)
     if trained.metadata.template != tested.template:
         warnings.warn(
-            f"the template of task {name} is {'' if task else 'now '}'{tested.template}'; the "
-            "prompts are tested with the one that they were trained with, "
-            f"'{trained.metadata.template}'",
+            f"the template of task {name} is {'' if task else 'now '}'{tested.template}', but the "
+            f"prompts were trained with '{trained.metadata.template}' and are tested with that",
             DplWarning,
             stacklevel=2,
         )
@@ -246,7 +247,7 @@ def record_search(config: RunConfig, result: SearchResult, folder: Path, **more:
 
 
 class _Clock:
-    """The seconds by stage, kept in a file so that a resumed run counts all its parts."""
+    """The seconds of each stage, kept in a file so that a resumed run counts all its parts."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / SECONDS
@@ -255,7 +256,7 @@ class _Clock:
             remedy = "remove it to count the seconds afresh"
             found = read_sealed(self._file, remedy)
             if not all(isinstance(value, float) for value in found.values()):
-                raise CheckpointError(f"{self._file} should hold seconds by stage: {remedy}")
+                raise CheckpointError(f"{self._file} should hold the seconds of stages: {remedy}")
             self.seconds = found
 
     @contextmanager
@@ -275,8 +276,8 @@ def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches
     task = configured_task(config)
     if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
         raise OutputError(
-            f"{folder} lies among the images of task {task.name}, where its pictures would become "
-            "some of them: use a folder elsewhere"
+            f"{folder} lies among the images of task {task.name}, so pictures of the run would "
+            "count as images: use a folder elsewhere"
         )
     problem = Problem.of_run(config, task)
     search = config.strategy.search if searches else None
@@ -296,11 +297,11 @@ def _check_lengths(folder: Path, architecture: Architecture) -> None:
     if file.exists():
         if load_architecture(file).key != architecture.key:
             raise OutputError(
-                f"{folder} holds a run with other lengths, {file.name} has them: use another folder"
+                f"{folder} holds a run with other lengths (see {file.name}): use another folder"
             )
     elif (folder / RECORDS).exists() or (folder / LEDGER).exists():
         raise OutputError(
-            f"{folder} holds a search that is not complete: go on with it, or use another folder"
+            f"{folder} holds an interrupted search: resume the search, or use another folder"
         )
 
 
@@ -391,7 +392,7 @@ def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompt
         saved = load_prompts(file)
         if saved.architecture.key != architecture.key:
             raise CheckpointError(
-                f"{file} holds prompts of other lengths than this run's: remove it to train afresh"
+                f"{file} holds prompts of other lengths than this run: remove it to train again"
             )
         return saved
     prompts = train_prompts(

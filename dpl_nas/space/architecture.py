@@ -91,7 +91,7 @@ class Architecture(Frozen):
 
 
 def load_architecture(path: str | Path | Architecture) -> Architecture:
-    """Load an architecture from a file of :meth:`Architecture.save`; return a given one as is.
+    """Load an architecture that :meth:`Architecture.save` wrote; return an architecture as is.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def image_tower_size(model: str) -> TowerSize:
     """
     if model == "mini-clip":
         return _MINI_CLIP
-    # Only this needs open_clip, and with it torch.
+    # Only this needs open_clip, which imports torch.
     import open_clip
 
     # OpenAI writes ViT-B/16; a colon would make open_clip look elsewhere.
@@ -77,7 +77,8 @@ def image_tower_size(model: str) -> TowerSize:
     image: dict[str, Any] = (config or {}).get("vision_cfg", {})
     if not image or image.get("timm_model_name") or not isinstance(image.get("layers", 12), int):
         raise BackboneError(
-            f"expected mini-clip or a vision transformer of open_clip to count FLOPs, found {model}"
+            "expected mini-clip or a vision transformer of open_clip, whose FLOPs are known, found "
+            f"{model}"
         )
     # Where a configuration is silent, open_clip's own defaults (CLIPVisionCfg).
     width = int(image.get("width", 768))

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, Number, WholeNumbers, problems_of, validate
+from dpl_nas.io.validation import Frozen, Name, Number, Truth, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
 from dpl_nas.space.limits import LIMIT_KEYS, Limit, limit_of
 from dpl_nas.space.towers import TOWERS, Tower
@@ -62,7 +62,7 @@ class Space(Frozen):
     name: Name
     backbone: BackboneConfig = BackboneConfig()
     towers: dict[Tower, TowerSpace] = Field(min_length=1)
-    shared_vectors: bool = False
+    shared_vectors: Truth = False
     max_context_vectors: Annotated[int, Field(ge=0, strict=True)] | None = None
     max_flops: Annotated[Number, Field(ge=0, le=1e18)] | None = None
 
@@ -82,8 +82,8 @@ class Space(Frozen):
         least = limit.cost({t: part.lengths[:1] * len(part.layers) for t, part in towers.items()})
         if least > limit.most:
             raise ValueError(
-                f"no architecture takes fewer than {least:,} {limit.unit}: allow as many, or offer "
-                "shorter lengths"
+                f"every architecture costs at least {least:,} {limit.unit}: allow as many, or "
+                "offer shorter lengths"
             )
         return most
 
@@ -105,11 +105,10 @@ class Space(Frozen):
 
     @property
     def id(self) -> str:
-        """12 hex digits that change when layers or lengths on offer change, not with the name.
+        """12 hex digits of the backbone's model, the layers and the lengths on offer.
 
-        The backbone counts by its model: the same lengths may be trained on other weights. Limits
-        do not count: an architecture is the same under any, and :meth:`check` tells
-        whether it fits.
+        The name does not count. Neither do the weights: the same lengths may be trained on
+        others. Neither do limits: :meth:`check` tells whether an architecture fits them.
         """
         content = {
             "model": self.backbone.model,
@@ -122,7 +121,7 @@ class Space(Frozen):
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """None, one or two, each of which must hold."""
+        """The limits of the space: none, one or two. All must hold."""
         return tuple(
             limit_of(key, most, self.backbone, self.towers)
             for key in LIMIT_KEYS
@@ -132,6 +131,12 @@ class Space(Frozen):
     def without_limits(self) -> Space:
         """The same space, in which every architecture fits."""
         return self.model_copy(update=dict.fromkeys(LIMIT_KEYS))
+
+    def describe_lengths(self) -> str:
+        """Return the lengths on offer by tower: ``image 0, 2, 4; text 0, 1``."""
+        return "; ".join(
+            f"{tower} {', '.join(map(str, part.lengths))}" for tower, part in self.towers.items()
+        )
 
     def labels(self) -> Iterator[tuple[str, Tower, int]]:
         """``("image/0", "image", 0)`` and so on, image tower first, by layer."""
@@ -163,8 +168,8 @@ class Space(Frozen):
         if set(lengths) != known:
             wrong = sorted(set(lengths) ^ known)
             raise ArchitectureError(
-                f"space {self.name} has {len(known)} layers; missing or unknown here: "
-                f"{', '.join(wrong[:6])}"
+                f"expected a length for each of the {len(known)} layers of space {self.name}; "
+                f"missing or unknown: {', '.join(wrong[:6])}"
             )
         architecture = Architecture(
             space=self.name,
@@ -233,21 +238,21 @@ class Space(Frozen):
         # A file that was edited by hand may carry an id that is not its own.
         if architecture.layers != {tower: part.layers for tower, part in self.towers.items()}:
             raise ArchitectureError(
-                f"the architecture does not have the layers of space {self.name}, which it says "
-                "it belongs to: use the file that a search wrote"
+                f"the architecture names space {self.name} but has other layers: use the file "
+                "that a search wrote"
             )
         for tower, part in self.towers.items():
             for layer, length in zip(part.layers, architecture.lengths[tower], strict=True):
                 if length not in part.lengths:
                     raise ArchitectureError(
-                        f"{tower}/{layer} has length {length}; space {self.name} offers "
+                        f"{tower}/{layer} has length {length}, but space {self.name} offers only "
                         f"{', '.join(map(str, part.lengths))}"
                     )
         for limit in self.limits:
             if (cost := limit.cost(architecture.lengths)) > limit.most:
                 raise ArchitectureError(
-                    f"the architecture takes {cost:,} {limit.unit}, space {self.name} allows "
-                    f"{limit.most:,}: shorten it, or raise {limit.key}"
+                    f"the architecture costs {cost:,} {limit.unit}, but space {self.name} allows "
+                    f"only {limit.most:,}: choose shorter lengths, or raise {limit.key}"
                 )
 
 

@@ -81,7 +81,7 @@ def understand(
         if space is None or task is None:
             raise ConfigError(
                 "expected search(problem, budget) or search(space, task, budget), found no "
-                f"{'space' if space is None else 'task'}: give one, or its name"
+                f"{'space' if space is None else 'task'}: give it, or its name"
             )
         problem = Problem.of(
             space, task, shots=shots, seed=seed, recipe=train, backbone=backbone, device=device
@@ -102,7 +102,8 @@ def understand(
             )
     if rest:
         raise ConfigError(
-            f"search takes a budget after what is searched, found {abbreviate(rest[0])}"
+            f"expected no argument after the budget, found {abbreviate(rest[0])}: give options "
+            "by their names"
         )
     where = None if folder is None else Path(folder)
     try:

@@ -184,8 +184,8 @@ class Strategy(ABC):
         """Search in several processes that share every batch."""
         if not self.shares_batches:
             raise ConfigError(
-                f"devices={wanted.devices} is for strategies that train a supernet with "
-                f"differentiable weights, found {self.name}: set jobs={wanted.devices} instead"
+                f"devices={wanted.devices} needs a strategy with a differentiable supernet, such "
+                f"as darts, found {self.name}: set jobs={wanted.devices} instead"
             )
         work = partial(
             _search_there,
@@ -270,7 +270,7 @@ class Strategy(ABC):
             if isinstance(error.__context__, KeyboardInterrupt) or type(error) is not SystemExit:
                 raise
             raise StrategyError(
-                f"strategy {self.name} asked to end the program (exit code {error.code}): let "
+                f"strategy {self.name} tried to end the program (exit code {error.code}): let "
                 "explore return, or raise an error"
             ) from error
         if found is not None and not isinstance(found, Found):
@@ -283,9 +283,9 @@ class Strategy(ABC):
     def _nothing(self, engine: TrialEngine) -> str:
         """The error that says why there is no result."""
         if engine.evaluations:
-            return f"every trial failed; the last one: {engine.evaluations[-1].error}"
+            return f"all trials failed; error of the last one: {engine.evaluations[-1].error}"
         if engine.stopped_by is StopReason.SECONDS:
-            return "the time of the budget was over before the first trial: allow more seconds"
+            return "the budget of seconds was spent before the first trial: allow more seconds"
         if engine.affords():
             return (
                 f"strategy {self.name} evaluated no architecture and chose none: explore should "

@@ -127,7 +127,7 @@ class _OneShot(Strategy):
                 strategy(RawFormatModelSpace(model, evaluator), InProcessEngine())
             except ImportError as error:
                 raise StrategyError(
-                    f"{type(strategy).__name__} needs a package that is not there ({error}): "
+                    f"{type(strategy).__name__} needs a package that is not installed ({error}): "
                     "install it, or use another strategy"
                 ) from error
             scores = _scores(search, strategy, next(iter(strategy.list_models(limit=1))).sample)

@@ -33,8 +33,8 @@ class Grid(Strategy):
         affordable = search.engine.steps_left / search.engine.trial_cost.steps
         if count > affordable:
             raise StrategyError(
-                f"a grid search trains every architecture, and space {search.space.name} has "
-                f"{count:,} that fit, where the budget covers {int(affordable):,}: search a "
-                "smaller space, allow more, or use another strategy"
+                f"grid search trains all {count:,} architectures that fit space "
+                f"{search.space.name}, but the budget covers only {int(affordable):,} trials: "
+                "search a smaller space, allow more, or use another strategy"
             )
         run_nni(GridSearch(shuffle=self.settings.shuffle, seed=nni_seed(search, "grid")), search)

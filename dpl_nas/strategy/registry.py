@@ -24,7 +24,7 @@ def strategy_class(name: str) -> type[Strategy]:
         If the name is unknown; the message lists the known names.
     """
     if name not in STRATEGIES:
-        raise StrategyError(f"unknown strategy {name!r}: known are {', '.join(STRATEGIES)}")
+        raise StrategyError(f"unknown strategy {name!r}: give one of {', '.join(STRATEGIES)}")
     from dpl_nas.nni.quiet import quiet
 
     # The module is imported only when it is asked for: NNI takes seconds.
@@ -58,9 +58,9 @@ def make_strategy(config: StrategyConfig) -> Strategy:
     except DplError:
         raise
     except (Exception, SystemExit) as error:
+        how = f"with the settings {', '.join(sorted(extra))}" if extra else "without settings"
         raise StrategyError(
-            f"strategy {config.strategy} cannot be made with search settings "
-            f"{sorted(extra) or 'of its own'}: {type(error).__name__}: {error}"
+            f"strategy {config.strategy} cannot be made {how}: {type(error).__name__}: {error}"
         ) from error
     common_settings = SearchSettings(
         validation=config.search.validation, validation_shots=config.search.validation_shots
@@ -88,11 +88,11 @@ def _import(name: str) -> type[Any]:
     except (Exception, SystemExit) as error:
         raise StrategyError(
             f"strategy {name} cannot be imported ({type(error).__name__}: {error}): give "
-            "package.module:Class, and run where the module lies or with its folder on PYTHONPATH"
+            "package.module:Class, and run in the folder of the module or with it on PYTHONPATH"
         ) from error
     if not inspect.isclass(found) or not issubclass(found, (Strategy, NniStrategy)):
         raise StrategyError(
-            f"strategy {name} is no subclass of dpl_nas.strategy.Strategy or of "
-            "nni.nas.strategy.Strategy: give one"
+            f"strategy {name} should be a subclass of dpl_nas.strategy.Strategy or "
+            "nni.nas.strategy.Strategy: give such a class"
         )
     return found

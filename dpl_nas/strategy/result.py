@@ -258,12 +258,14 @@ def read_records(path: Path) -> list[EpochRecord]:
             records.append(EpochRecord(**unseal(parse_json(line))))
         except (TypeError, ValueError) as error:
             raise CheckpointError(
-                f"line {number} of {path} is not a record of a search, as {_reason(error)}: "
-                "restore the file, or search in another folder"
+                f"line {number} of {path} is not a record of a search ({_reason(error)}): restore "
+                "the file, or search in another folder"
             ) from error
     return records
 
 
 def _reason(error: Exception) -> str:
     # Python raises it for keys that are missing or unknown.
-    return "its keys are others" if isinstance(error, TypeError) else shorten(str(error))
+    if isinstance(error, TypeError):
+        return "a key is missing or unknown"
+    return shorten(str(error))

@@ -108,7 +108,7 @@ class Search:
 def _check_each(architecture: Architecture) -> Architecture:
     if not isinstance(architecture, Architecture):
         raise ArchitectureError(
-            "expected architectures, such as dpl_nas.space.fitting.sample draws, found "
+            "expected an Architecture, such as one from dpl_nas.space.fitting.sample, found "
             f"{type(architecture).__name__}"
         )
     return architecture

@@ -38,9 +38,9 @@ def run_nni(strategy: NniStrategyBase, search: Search) -> None:
             strategy(space, engine)
         except SampleValidationError as error:
             raise StrategyError(
-                f"{type(strategy).__name__} asked for an architecture that space "
-                f"{search.space.name} does not have ({' '.join(str(error).split()):.200}): use a "
-                "strategy that heeds limits, or a space without any"
+                f"{type(strategy).__name__} asked for an architecture that does not fit space "
+                f"{search.space.name} ({' '.join(str(error).split()):.200}): use a strategy that "
+                "keeps to limits, or a space without limits"
             ) from error
         engine.wait_models()
 

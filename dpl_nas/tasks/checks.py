@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.tasks.copies import tell_copies
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["check_each", "check_images"]
@@ -37,6 +38,8 @@ def check_images(
     task: Task, rows: Iterable[int] = (), *, test: bool = True, observer: Observer | None = None
 ) -> None:
     """Decode the images ``rows`` of the pool and, with ``test``, all test images, if in files.
+
+    Warn of animations and, with ``test``, of pictures that are there twice.
 
     If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
 
@@ -74,11 +77,13 @@ def check_images(
         raise TaskError(first + (f"; and {more} more files" if more > 0 else ""))
     if several:
         warnings.warn(
-            f"{task.name}: {several} files hold an animation or several pages, of which the first "
-            "is taken",
+            f"{task.name}: {several} files hold an animation or several pages; only the first "
+            "picture of each is used",
             DplWarning,
             stacklevel=2,
         )
+    if test:
+        tell_copies(task)
 
 
 def check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:

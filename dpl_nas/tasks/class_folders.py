@@ -24,8 +24,6 @@ class ClassFolders:
         Names of the folders, sorted: one per class.
     samples
         Path and class index of each picture, in torchvision's order.
-    files
-        Resolved path of each picture.
     others
         Files that are not pictures.
     again
@@ -34,7 +32,6 @@ class ClassFolders:
 
     names: list[str]
     samples: list[tuple[str, int]] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
 
@@ -48,7 +45,7 @@ def read_class_folders(root: Path) -> ClassFolders:
     ------
     TaskError
         If a folder cannot be read, has a name that is no text, or holds no picture; if a picture
-        is in two classes; if what has the name of a picture is not a file.
+        is in two classes; if something with the name of a picture is not a file.
     """
     entries = _entries(str(root))
     found = ClassFolders([entry.name for entry in entries if _is_folder(entry)])
@@ -58,13 +55,12 @@ def read_class_folders(root: Path) -> ClassFolders:
     owners: dict[str, int] = {}
     for label in range(len(found.names)):
         _read_class(str(root), label, found, owners)
-    found.files.update(owners)
     labels = {label for _, label in found.samples}
     empty = [name for label, name in enumerate(found.names) if label not in labels]
     if empty:
         raise TaskError(
-            f"{make_printable(str(root))}: no picture in {tell_names(empty)}: add some or remove "
-            "the folder"
+            f"{make_printable(str(root))} has no picture in {tell_names(empty)}: add some, or "
+            "remove the folder"
         )
     return found
 
@@ -96,7 +92,7 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
             elif owner is not None:
                 raise TaskError(
                     f"{make_printable(entry.path)} is also in the class "
-                    f"{tell_names([found.names[owner]])}: leave it in one"
+                    f"{tell_names([found.names[owner]])}: leave it in one class"
                 )
             else:
                 owners[file] = label

@@ -82,7 +82,7 @@ def tell_small_classes(task: Task, shots: int) -> None:
     if small:
         warnings.warn(
             f"task {task.name}: {len(small)} of {len(counts)} classes have fewer than {shots} "
-            f"training images and give all that they have, {min(counts)} at least: "
+            f"training images, so all of these are used; the smallest class has {min(counts)}: "
             f"{tell_names(small)}",
             DplWarning,
             stacklevel=2,
@@ -174,11 +174,11 @@ def few_shot_split(
     own = task.validation is not None or task.selections is not None
     _check_counts(task, shots, wanted if validation == "extra" and not own else 0)
     if validation == "split" and not 0 < wanted < shots:
+        fewer = f"set search.validation_shots to {shots - 1} at most, " if shots > 1 else ""
         raise TaskError(
-            f"a search validates on a part of its shots and trains on the rest, at least one image "
-            f"a class each: of {shots} {'shot' if shots == 1 else 'shots'}, {wanted} would "
-            "validate; ask for 2 shots or more, set search.validation_shots to fewer, or "
-            "search.validation=extra"
+            "a search needs at least one shot a class to train on and one to validate on, found "
+            f"{shots} {'shot' if shots == 1 else 'shots'}, of which {wanted} to validate on: ask "
+            f"for {max(wanted, 1) + 1} shots or more, {fewer}or set search.validation=extra"
         )
     drawn, more = _draw(task, shots, seed, wanted if validation == "extra" else 0)
     everything = tuple(chain(*drawn.values()))
@@ -199,15 +199,16 @@ def _check_counts(task: Task, shots: int, left_over: int) -> None:
     if not any(counts):
         raise _tests_only(task)
     fewest, most = min(counts), max(counts)
-    # A number that no class has is a mistake; what some classes lack, they do without.
+    # A number that no class has is a mistake; a class that has fewer gives what it has.
     strict = left_over > 0 or not fewest
     found = fewest if strict else most
     if found < shots + left_over:
         extra = f" and {left_over} more to validate" if left_over else ""
         name = tell_names([task.class_names[counts.index(found)]])
         raise TaskError(
-            f"task {task.name}: {shots} shots a class{extra} were asked for, but "
-            f"{'' if strict else 'even '}class {name} has {found} training images; ask for fewer"
+            f"task {task.name}: expected {shots} shots a class{extra}, but "
+            f"{'' if strict else 'the largest '}class {name} has {found} training images: ask for "
+            "fewer"
         )
 
 

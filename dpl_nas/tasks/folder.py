@@ -25,7 +25,7 @@ def load_folder(path: Path) -> Task:
 
     Underscores in folder names become spaces; an optional ``task.yml``
     (:class:`~dpl_nas.tasks.settings.TaskFile`) gives better names, the template and the
-    augmentation. Whatever is no image, or is there twice, is warned of.
+    augmentation. Warn of files that are not images, and of images that occur twice.
 
     Raises
     ------
@@ -42,9 +42,9 @@ def load_folder(path: Path) -> Task:
         odd = sorted(set(train.names) ^ set(test.names))
         hint = ""
         if _composed(train.names) == _composed(test.names):
-            hint = ", as the other writes it in another Unicode form: rename one"
+            hint = "; the other has the name in another Unicode form: rename one"
         raise TaskError(
-            f"{path}: train/ and test/ must have the same classes; only one has "
+            f"{path}: train/ and test/ must have the same classes; only one of them has "
             f"{tell_names(odd)}{hint}"
         )
     _tell(path, train, test)
@@ -72,7 +72,7 @@ def _part(path: Path, part: str) -> ClassFolders:
     root = path / part
     if not root.is_dir():
         raise TaskError(
-            f"{path} must hold train/ and test/ with a folder a class: there is no {part}/"
+            f"{path} must hold train/ and test/ with a folder for each class, found no {part}/"
         )
     found = read_class_folders(root)
     if len(found.names) < 2:
@@ -88,11 +88,9 @@ def _composed(names: Sequence[str]) -> set[str]:
 
 def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
     """Warn of files in the folders that do not count."""
-    shared = sorted(train.files & test.files)
     for paths, what in (
-        (train.others + test.others, "are no images that can be read, and left aside"),
-        (train.again + test.again, "lead to images that were counted already"),
-        (shared, "are in train/ and in test/, so the test is of what was trained on"),
+        (train.others + test.others, "are not readable images and are left out"),
+        (train.again + test.again, "lead to images that are counted already"),
     ):
         if paths:
             few = tell_names(os.path.relpath(each, path) for each in paths)

@@ -79,10 +79,10 @@ def _load(text: str, data: str | Path | None) -> Task:
         if not path.exists():
             close = difflib.get_close_matches(text, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise TaskError(f"unknown task '{text}': known are {', '.join(known)}{hint}")
+            raise TaskError(f"unknown task '{text}': give one of {', '.join(known)}{hint}")
     if not path.exists():
         raise TaskError(
-            f"unknown task '{make_printable(text):.100}': neither one of {', '.join(_embedded())}, "
-            "nor coop/<dataset>, nor a folder of images or a list of them"
+            f"unknown task '{make_printable(text):.100}': give one of {', '.join(_embedded())}, "
+            "coop/<dataset>, or a folder of images or a list of them"
         )
     return load_own(path)

@@ -117,7 +117,7 @@ def _halves(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 _RECIPES: dict[str, _Recipe] = {
     "colours": _Recipe(
-        "12 colours, seen through a filter that exchanges the primary ones",
+        "12 colours, seen through a filter that exchanges the primary colours",
         tuple(COLOURS),
         _colours,
         31,
@@ -136,7 +136,9 @@ _RECIPES: dict[str, _Recipe] = {
         34,
         template="a photo of the digit {}.",
     ),
-    "relation": _Recipe("which of two shapes is where, tilted", _SCENES, _relations, 35),
+    "relation": _Recipe(
+        "two shapes above, below or beside each other, tilted", _SCENES, _relations, 35
+    ),
     "squeezed": _Recipe("16 shapes at a third of their width", BASIC_SHAPES, _squeezed, 36),
     "tiled": _Recipe("four small copies of one of 16 shapes", BASIC_SHAPES, _tiled, 37),
 }
@@ -159,7 +161,7 @@ def load_mini_task(name: str) -> Task:
     if name == "digits":
         return _digits()
     if name not in _RECIPES:
-        raise TaskError(f"unknown task 'mini/{name}': known are {', '.join(MINI_TASKS)}")
+        raise TaskError(f"unknown task 'mini/{name}': give one of {', '.join(MINI_TASKS)}")
     recipe = _RECIPES[name]
     classes = len(recipe.class_names)
     return Task(
@@ -174,7 +176,7 @@ def load_mini_task(name: str) -> Task:
 
 
 def _drawn(recipe: _Recipe, count: int, seed: int) -> MemoryImages:
-    # Large and odd, so that it meets no seed of pre-training or of its measurements.
+    # Large and odd, so that it differs from all seeds of pre-training and its measurements.
     generator = torch.Generator().manual_seed(3**30 + seed)
     labels = torch.arange(count) % len(recipe.class_names)
     parts = [recipe.draw(part, generator) for part in labels.split(512)]

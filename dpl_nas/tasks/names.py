@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -29,16 +30,26 @@ def check_text(text: str, what: str) -> None:
     """
     if any(unicodedata.category(each) in _NOT_TEXT for each in text):
         raise TaskError(
-            f"{what} holds bytes that are no UTF-8, or control characters: found "
-            f"'{make_printable(text):.100}', so give another one"
+            f"{what} must be UTF-8 without control characters, found "
+            f"'{make_printable(text):.100}': give another one"
         )
 
 
 def tell_names(names: Iterable[str]) -> str:
-    """Return the first few names and the number of the others."""
-    every = [f"'{_short(make_printable(name))}'" for name in names]
+    """Return the first few names and the number of the others; names that differ look different."""
+    every = [f"'{_short(_distinct(make_printable(name)))}'" for name in names]
     more = len(every) - _TOLD
     return ", ".join(every[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def _distinct(name: str) -> str:
+    """Escape what looks alike in names that differ: further blanks and other Unicode forms."""
+    shown = re.sub("(?<= ) ", r"\\x20", name)
+    if unicodedata.is_normalized("NFC", shown):
+        return shown
+    return "".join(
+        each if each.isascii() else each.encode("unicode_escape").decode("ascii") for each in shown
+    )
 
 
 def _short(name: str) -> str:

@@ -40,8 +40,8 @@ def load_one_folder(path: Path) -> Task:
     ]
     again = [os.path.relpath(each, root) for each in found.again]
     for paths, what in (
-        (others, "are no images that can be read, and left aside"),
-        (again, "lead to images that were counted already"),
+        (others, "are not readable images and are left out"),
+        (again, "lead to images that are counted already"),
     ):
         if paths:
             warnings.warn(

@@ -1,8 +1,8 @@
 """The one reader of pictures: whatever Pillow reads, as 8-bit RGB.
 
-What is stored is shown as a viewer shows it: turned as its EXIF orientation says, what is
-transparent on a background, 16-bit grey and floats from 0 to 1 scaled. What has no known meaning
-as a colour is refused. No file is given to another program, and nothing but a regular file is
+A picture looks as in a viewer: it is turned as its EXIF orientation says, transparent parts are put
+on a background, and 16-bit grey and floats from 0 to 1 are scaled. Pixels that have no known
+meaning as a colour are refused. No file is given to another program, and only regular files are
 opened.
 """
 
@@ -29,19 +29,21 @@ __all__ = [
     "check_picture",
     "colour",
     "content",
+    "end",
+    "file_size",
     "has_picture_name",
     "is_picture",
     "read_picture",
     "show_picture",
 ]
 
-#: Pixels, at most: where Pillow gives up, too.
+#: Largest number of pixels; Pillow's limit is the same.
 _MOST_PIXELS = 2 * (1 << 30) // 12
 
-#: Pillow hands EPS to Ghostscript, which runs it as a program; of the others it reads the head.
+#: Pillow hands EPS to Ghostscript, which runs it as a program. It reads only heads of the others.
 _UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
-#: A second picture of these is a preview, a layer, or another size of the first.
+#: Formats whose further pictures are previews, layers or other sizes of the first.
 _ONE_PICTURE = {"CUR", "ICNS", "ICO", "MPO", "PSD"}
 
 _CHANNELS = 3
@@ -58,10 +60,13 @@ _TURNS = {
 }
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-#: What TIFF calls signed whole numbers.
+#: TIFF's code of signed whole numbers.
 _SIGNED = 2
-#: Ours, in the information on a PNG: bits of a grey pixel.
+#: Our own key in the information on a PNG: the bits of a grey pixel.
 _BITS = "dpl_nas bits"
+
+#: Bytes at the end of a file in which pictures of the same size differ: heads are often the same.
+_END = 1024
 
 
 class Encoded(NamedTuple):
@@ -84,8 +89,8 @@ def read_picture(source: str | Encoded, background: str = "white") -> Image.Imag
     Raises
     ------
     TaskError
-        If it is not a regular file, not a readable image, has more pixels than Pillow takes to
-        be meant well, or has values of which it is not known what black and white are.
+        If it is not a regular file, not a readable image, has more pixels than Pillow allows, or
+        has values without a known black and white.
     """
     with _told(_name(source)), _opened(source) as image:
         image.load()
@@ -147,8 +152,8 @@ def is_picture(path: str, *, regular: bool) -> bool:
     if has_picture_name(Path(path).name):
         if not regular:
             raise TaskError(
-                f"{make_printable(path)} has the name of an image and is not a file, or a "
-                "link to none: replace or remove it"
+                f"{make_printable(path)} has the name of an image but is neither a file nor a "
+                "link to one: replace or remove it"
             )
         return True
     try:
@@ -172,6 +177,31 @@ def content(path: str) -> bytes:
     """
     with _told(path), _regular(path) as stream:
         return stream.read()
+
+
+def end(path: str) -> bytes:
+    """Return the last bytes of a regular file.
+
+    Raises
+    ------
+    TaskError
+        If there is none, or it cannot be read.
+    """
+    with _told(path), _regular(path) as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - _END))
+        return stream.read()
+
+
+def file_size(path: str) -> int:
+    """Return the number of bytes of a file.
+
+    Raises
+    ------
+    TaskError
+        If there is none.
+    """
+    with _told(path):
+        return Path(path).stat().st_size
 
 
 def colour(name: str) -> tuple[int, int, int]:
@@ -205,7 +235,7 @@ def _told(path: str) -> Iterator[None]:
                 f"{make_printable(path)} is not a readable image (it does not exist): restore it"
             ) from error
         if isinstance(error, UnidentifiedImageError):
-            reason = "no kind of image that Pillow reads"
+            reason = "Pillow does not know its format"
         else:
             reason = getattr(error, "strerror", None) or str(error)
         reason = make_printable(" ".join(reason.split())) or type(error).__name__
@@ -237,8 +267,8 @@ def _stream(source: str | Encoded) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _regular(path: str) -> Iterator[BinaryIO]:
-    # Asked before it is opened, as opening a device may do something; of a FIFO that takes the
-    # place of the file meanwhile, nobody may be at the other end.
+    # Checked first: opening a device may have side effects. If a FIFO replaces the file meanwhile,
+    # O_NONBLOCK does not wait for its writer.
     _check_regular(Path(path).stat())
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
         status = os.fstat(stream.fileno())
@@ -255,21 +285,23 @@ def _check_regular(status: os.stat_result) -> None:
 
 @contextmanager
 def _opened(source: str | Encoded) -> Iterator[Image.Image]:
-    """The image, of which nothing but the head was read."""
+    """Open an image and read only its head."""
     formats = [*_signed(), *_unsigned(Path(_name(source)).suffix.lower())]
     with _stream(source) as stream, Image.open(stream, formats=formats) as image:
         width, height = image.size
         if width * height > _MOST_PIXELS:
-            raise ValueError(f"it has {width} x {height} pixels, more than {_MOST_PIXELS:,} in all")
+            raise ValueError(
+                f"it has {width} x {height} pixels, more than the limit of {_MOST_PIXELS:,}"
+            )
         raw = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
         if raw in {"L;2", "L;4"}:
-            # Once the pixels are there, nothing says any more how many bits they had.
+            # Once the pixels are read, Pillow no longer tells how many bits they had.
             image.info[_BITS] = int(raw[-1])
         yield image
 
 
 def _check_sums(source: str | Encoded) -> None:
-    """Raise an error if the sums of a PNG do not fit its data: Pillow checks them on demand."""
+    """Raise an error for damage to a PNG that its pixels do not show: Pillow would miss it."""
     with _stream(source) as stream, Image.open(stream, formats=["PNG"]) as image:
         image.verify()
 
@@ -287,7 +319,7 @@ def _suffixes() -> dict[str, str]:
 
 @cache
 def _signed() -> tuple[str, ...]:
-    """The formats whose files begin with a sign of their own."""
+    """The formats whose files begin with a signature."""
     Image.init()
     return tuple(
         kind
@@ -297,7 +329,7 @@ def _signed() -> tuple[str, ...]:
 
 
 def _unsigned(suffix: str) -> tuple[str, ...]:
-    """The format that only a name tells of: nearly anything would pass for one of these."""
+    """The format that only the suffix tells: Pillow would take nearly any file for one of these."""
     kind = _suffixes().get(suffix)
     return (kind,) if kind is not None and kind not in _signed() else ()
 
@@ -305,16 +337,18 @@ def _unsigned(suffix: str) -> tuple[str, ...]:
 def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
         return _TURNS.get(int(image.getexif().get(_ORIENTATION, 1)))
-    except Exception:  # noqa: BLE001 - as viewers do, whatever is wrong with what nobody sees
+    except Exception:  # noqa: BLE001 - viewers ignore damaged EXIF data, too
         return None
 
 
 def _rgb(image: Image.Image, background: str) -> Image.Image:
     tags = getattr(image, "tag_v2", {})
     if image.mode == "L" and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED:
-        raise ValueError("signed numbers, of which it is not known what black and white are")
+        raise ValueError("its pixels are signed numbers without a known black and white")
     if image.mode == "F" and tags.get(_PHOTOMETRIC) == 0:
-        raise ValueError("floating-point numbers of which 0 is white: save it with 8 bits")
+        raise ValueError(
+            "its pixels are floating-point numbers with 0 as white: save it with 8 bits"
+        )
     _scale_key(image)
     if image.mode == "F" or image.mode.startswith("I"):
         return _grey(image, background)
@@ -348,11 +382,11 @@ def _grey(image: Image.Image, background: str) -> Image.Image:
 
 def _floats(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
-    # Written so that it fails where they are no numbers.
+    # Written so that NaN fails, too.
     if not (low >= 0 and high <= 1):
         raise ValueError(
-            f"floating-point numbers from {low:.4g} to {high:.4g}, of which 0 to 1 would be black "
-            "to white: save it with 8 bits"
+            f"its pixels are floating-point numbers from {low:.4g} to {high:.4g}, not from 0 to 1: "
+            "save it with 8 bits"
         )
     return np.asarray(np.rint(values * 255), dtype=np.uint8)
 
@@ -368,8 +402,8 @@ def _whole_numbers(image: Image.Image, values: NDArray[np.integer]) -> NDArray[n
         known = image.format in {"PNG", "PPM", "JPEG2000"}
     if not known:
         raise ValueError(
-            f"numbers from {values.min()} to {values.max()}, of which it is not known what black "
-            "and white are: save it with 8 or 16 bits"
+            f"its pixels are numbers from {values.min()} to {values.max()} without a known black "
+            "and white: save it with 8 or 16 bits"
         )
     white = 2**bits - 1
     # Rounded to the nearest, as 255 * 65535 still fits.

@@ -38,7 +38,8 @@ def _named(names: Any) -> Any:
             for each in (folder, name):
                 if not isinstance(each, str):
                     raise ValueError(
-                        f"expected texts, but to YAML {abbreviate(each)} is none: put it in quotes"
+                        f"expected text, but YAML reads {abbreviate(each)} as something else: put "
+                        "it in quotes"
                     )
     return names
 
@@ -131,7 +132,7 @@ def read_settings(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
         If the file is not valid, or there are several.
     """
     try:
-        # Other people's computers do not tell Task.YML from task.yml.
+        # Some file systems do not tell Task.YML from task.yml.
         found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
     except OSError as error:
         raise TaskError(f"cannot read the folder {path}: {error.strerror}") from error
@@ -143,7 +144,7 @@ def read_settings(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
     if file.name not in _SETTINGS:
         raise TaskError(f"{file} is not read under this name: rename it to {file.name.lower()}")
     if not file.is_file():
-        raise TaskError(f"{file} is not a file, or a link to none: replace or remove it")
+        raise TaskError(f"{file} is neither a file nor a link to one: replace or remove it")
     return _read(file, kind), str(file)
 
 
@@ -183,7 +184,7 @@ def name_classes(settings: TaskFile, source: str, labels: Sequence[str]) -> tupl
     unknown = sorted(set(given) - set(labels))
     if unknown:
         raise TaskError(
-            f"{source}: class_names names classes that do not exist: {tell_names(unknown)}"
+            f"{source}: class_names has classes that do not exist: {tell_names(unknown)}"
         )
     names = tuple(given.get(label, spaced(label)) for label in labels)
     for label, name in zip(labels, names, strict=True):

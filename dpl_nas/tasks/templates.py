@@ -31,7 +31,7 @@ def check_template(template: str, source: str) -> None:
     check_text(template, f"a template of {source}")
     if template.count("{}") != 1:
         raise TaskError(
-            f"{source}: a template needs one {{}} for the name, found "
+            f"{source}: a template needs one {{}} for the class name, found "
             f"'{make_printable(template):.100}'"
         )
 

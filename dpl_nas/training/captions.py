@@ -28,8 +28,8 @@ _ROWS = 1024
 def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:
     """Raise an error for classes that are identical to the text tower.
 
-    Classes whose features are nearly the same, and words in their names that the tower knows
-    nothing of, are warned of.
+    Warn of classes whose features are nearly the same, and of words in their names that the tower
+    was not trained on.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         if near is not None and len({task.class_names[each] for each in near}) > 1:
             first, second = (task.class_names[each] for each in near)
             warnings.warn(
-                f"{task.name}: the captions of {tell_names((first, second))} are nearly the same "
-                f"to {backbone.name}, which will hardly tell the classes apart: other names may "
-                "help",
+                f"{task.name}: {backbone.name} will hardly tell the classes "
+                f"{tell_names((first, second))} apart, as their captions are nearly the same to "
+                "it: try other names",
                 DplWarning,
                 stacklevel=2,
             )
@@ -61,8 +61,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
     if unseen:
         words = dict.fromkeys(word for each in unseen.values() for word in each)
         warnings.warn(
-            f"{task.name}: {backbone.name} never saw the words {tell_names(words)}, so they say "
-            f"nothing of the classes {tell_names(unseen)}: name them in words that it knows",
+            f"{task.name}: {backbone.name} was not trained on the words {tell_names(words)}, so "
+            f"they tell it nothing about the classes {tell_names(unseen)}: use other words",
             DplWarning,
             stacklevel=2,
         )
@@ -117,15 +117,15 @@ def _sentence(
     words = dict.fromkeys(word for name in names for word in unseen.get(name, ()))
     alike = bool((tokens == tokens[0]).all())
     if words and not alike:
-        reason = f"it never saw the words {tell_names(words)}"
+        reason = f"it was not trained on the words {tell_names(words)}"
     elif not alike or int(tokens.argmax(dim=-1).max()) == tokens.shape[1] - 1:
-        reason = f"it cuts them after {tokens.shape[1]} tokens"
+        reason = f"it cuts captions after {tokens.shape[1]} tokens"
     else:
-        reason = "capitals, blanks and forms of characters are nothing to it"
+        reason = "it ignores capitals, extra blanks and forms of characters"
     return (
         f"{task.name}: the captions of the classes {tell_names(names)} are the same to "
-        f"{backbone.name}, as {reason}: give them names that differ, with class_names in task.yml, "
-        "or take another backbone"
+        f"{backbone.name}, as {reason}: give them different names with class_names in task.yml, "
+        "or use another backbone"
     )
 
 

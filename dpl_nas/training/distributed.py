@@ -5,7 +5,7 @@ Neither Lightning's ``ddp`` nor its launchers are used:
 - DDP expects one backward pass for each forward pass through its module. The search has two, of
   which NNI keeps the gradients of one half each, and one process may have a smaller part of a
   batch than the others, or none. Only context vectors and alphas have gradients, a few hundred
-  thousand numbers, so that a single sum before each step of an optimizer is quick, and as plain.
+  thousand numbers, so one sum before each step of an optimizer is quick, and simple.
 - Lightning's and torchrun's processes start the whole program again, ``sys.argv`` included. That
   fits a command line and no Python API, whose caller may be a notebook or a test. Here the
   caller's own process is the first of the group and goes on with its result; it alone writes
@@ -129,12 +129,13 @@ def check_devices(devices: int, device: torch.device) -> None:
     if devices > 1 and device.type == "cuda":
         if device.index:
             raise ConfigError(
-                f"devices={devices} takes the GPUs from cuda:0 on, found device {device}: set it "
-                "to cuda, and choose GPUs with CUDA_VISIBLE_DEVICES"
+                f"devices={devices} uses the GPUs from cuda:0 on, found device {device}: set "
+                "device to cuda, and choose GPUs with CUDA_VISIBLE_DEVICES"
             )
         if devices > torch.cuda.device_count():
             raise ConfigError(
-                f"devices={devices} takes as many GPUs, found {torch.cuda.device_count()}: lower it"
+                f"expected {devices} GPUs for devices={devices}, found "
+                f"{torch.cuda.device_count()}: lower devices"
             )
 
 
@@ -170,8 +171,8 @@ def on_devices(
     check_devices(devices, backbone.device)
     if dist.is_initialized():
         raise ConfigError(
-            "devices should be 1 where torch.distributed is in use already: the program that runs "
-            "this is one of several processes itself"
+            f"expected devices=1, as this process already uses torch.distributed, found "
+            f"devices={devices}"
         )
     with tempfile.TemporaryDirectory(prefix="dpl_nas-") as name:
         folder = Path(name)
@@ -179,8 +180,8 @@ def on_devices(
             torch.save({"work": work, "backbone": backbone, "size": devices}, folder / "job")
         except (AttributeError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"with devices={devices}, task and backbone have to be such that pickle can copy "
-                f"them into other processes, found that it cannot: {error}"
+                f"devices={devices} needs a task and a backbone that pickle can copy to other "
+                f"processes, but pickle failed: {error}"
             ) from error
         with _helpers(folder, devices) as helpers:
             try:
@@ -188,7 +189,7 @@ def on_devices(
                     result = work(backbone=backbone, ranks=Ranks(0, devices), **first)
                     helpers.wait()
             except RuntimeError as error:
-                # The others' trouble is the reason of ours, if they had any.
+                # If a helper failed, its error is the reason of this one.
                 helpers.blame(error)
                 raise
     return result
@@ -233,7 +234,7 @@ class _Helpers:
                 said = (self._folder / f"log.{rank}").read_text(errors="replace")[-2000:]
                 raise RuntimeError(
                     f"process {rank} of {len(self._processes) + 1} ended with code "
-                    f"{process.returncode}: {said.strip() or 'it said nothing'}"
+                    f"{process.returncode}: {said.strip() or 'it printed nothing'}"
                 ) from error
 
 

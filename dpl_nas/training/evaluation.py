@@ -17,10 +17,11 @@ from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.captions import check_different
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prefetch import decode_ahead
-from dpl_nas.training.prompts import TrainedPrompts, load_prompts
+from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts, load_prompts
 
 __all__ = ["Classifier", "Metrics", "build_classifier", "evaluate", "score", "zero_shot"]
 
@@ -142,6 +143,36 @@ def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) ->
     )
 
 
+def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) -> None:
+    """Raise an error if a task has other classes than the prompts, or tell if that is meant."""
+    names, found = trained.class_names, task.class_names
+    if names == found:
+        return
+    if other_classes:
+        shared = len(set(names) & set(found))
+        warnings.warn(
+            f"the prompts were trained for the {len(names)} classes of {trained.task}, and are "
+            f"tested on the {len(found)} of {task.name}, {shared} of them the same",
+            DplWarning,
+            stacklevel=3,
+        )
+        return
+    lacks, has = (
+        [each for each in a if each not in b] for a, b in ((names, found), (found, names))
+    )
+    if lacks or has:
+        reason = " and ".join(
+            f"{what} {tell_names(each)}" for what, each in (("lacks", lacks), ("adds", has)) if each
+        )
+    else:
+        reason = "has them in another order"
+    raise CheckpointError(
+        f"the prompts were trained for the {len(names)} classes of {trained.task}, and the task "
+        f"{task.name} {reason}: name its classes alike, such as with class_names in task.yml, "
+        "or if they are meant to differ, give --other-classes (in Python, other_classes=True)"
+    )
+
+
 def evaluate(
     prompts: TrainedPrompts | str | Path,
     task: Task | str | Path,
@@ -170,7 +201,7 @@ def evaluate(
     """
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
-    _check_classes(prompts, task, other_classes)
+    _check_classes(prompts.metadata, task, other_classes)
     check_images(task, observer=observer)
     other = None if prompts.metadata.class_names == task.class_names else task
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
@@ -182,23 +213,3 @@ def evaluate(
         observer=observer,
     )
     return found["prompts"]
-
-
-def _check_classes(prompts: TrainedPrompts, task: Task, other_classes: bool) -> None:
-    """Raise an error if a task has other classes than the prompts, or tell if that is meant."""
-    trained = prompts.metadata
-    if trained.class_names == task.class_names:
-        return
-    if not other_classes:
-        raise CheckpointError(
-            f"the prompts were trained for the {len(trained.class_names)} classes of "
-            f"{trained.task}, not for those of {task.name}: if this is meant, say so with "
-            "--other-classes, or in Python with other_classes=True"
-        )
-    shared = len(set(trained.class_names) & set(task.class_names))
-    warnings.warn(
-        f"the prompts were trained for the {len(trained.class_names)} classes of {trained.task}, "
-        f"and are tested on the {len(task.class_names)} of {task.name}, {shared} of them the same",
-        DplWarning,
-        stacklevel=3,
-    )

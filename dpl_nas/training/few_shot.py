@@ -249,10 +249,12 @@ def train(
     if isinstance(space, Problem):
         problem = space
     elif task is None:
-        raise ConfigError("train needs a task beside a space: dpl_nas.load_task makes one")
+        raise ConfigError(
+            "expected train(architecture, space, task), found no task: give it, or its name"
+        )
     else:
         space = load_space(space)
-        # Before the seconds that weights take.
+        # This comes before the weights are loaded, which takes seconds.
         space.check(architecture)
         problem = Problem.of(
             space, task, shots=shots, seed=seed, recipe=settings, backbone=backbone, device=device

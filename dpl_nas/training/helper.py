@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except Exception:
         if _ended(first):
-            # Killed, it cannot clean up.
+            # The first process was killed and could not remove the folder.
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return 0

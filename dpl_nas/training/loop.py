@@ -90,7 +90,7 @@ class TrainingLoop:
                 raise ConfigError(
                     f"the training loss became {loss} in epoch {epoch}: {self._remedy()}"
                 )
-            # The last step may be the one too many; no loss would tell.
+            # The last step may spoil the vectors, and no loss is computed after it.
             if not all(bool(each.isfinite().all()) for each in self._model.parameters()):
                 raise ConfigError(
                     f"the context vectors were not finite after epoch {epoch}: {self._remedy()}"
@@ -113,7 +113,7 @@ class TrainingLoop:
         set_learning_rate(
             self._optimizer, learning_rate(settings.optimizer, epoch, settings.epochs)
         )
-        # Of the loss and of what is right, weighed by images.
+        # The sum of the losses and the number of right answers.
         total = torch.zeros(2, device=self._model.backbone.device)
         order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
         jobs = [
@@ -175,7 +175,7 @@ class TrainingLoop:
 
 
 def _make_step(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """An optimizer that made a step on the like of the parameters: its state is laid out so."""
+    """An optimizer that made a step on copies of the parameters: its state has the layout."""
     parameters = [nn.Parameter(torch.zeros_like(each.detach())) for each in model.parameters()]
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import Classes, TextTemplate
 from dpl_nas.errors import ArchitectureError, CheckpointError, shorten
-from dpl_nas.io.files import write_bytes
+from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.run_files import PROMPTS
 from dpl_nas.io.validation import Frozen, validate
@@ -23,7 +24,7 @@ from dpl_nas.space import Architecture, Space
 __all__ = ["PromptsMetadata", "TrainedPrompts", "load_prompts"]
 
 _FORMAT = "dpl_nas prompts 2"
-#: Its only key of metadata: safetensors writes several in an order of chance.
+#: The only key of the metadata: safetensors writes several keys in a random order.
 _HEADER = "dpl_nas"
 _DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _REMEDY = "give the file that a run wrote"
@@ -83,7 +84,7 @@ class TrainedPrompts:
         if backbone.fingerprint != self.metadata.fingerprint:
             raise CheckpointError(
                 f"the prompts were trained on {self.metadata.space.backbone.model} weights "
-                f"{self.metadata.fingerprint}, but this backbone is {backbone.name} "
+                f"{self.metadata.fingerprint}, found {backbone.name} weights "
                 f"{backbone.fingerprint}: load the weights that they were trained on"
             )
         for tower, layer, length in self.architecture.items():
@@ -128,15 +129,18 @@ def load_prompts(path: Path | str) -> TrainedPrompts:
     file = Path(path)
     if file.is_dir():
         file /= PROMPTS
-    if not file.is_file():
-        raise CheckpointError(f"there are no trained prompts at {file}")
+    if not os.path.lexists(file):
+        raise CheckpointError(f"there are no trained prompts at {file}: {_REMEDY}")
+    # safetensors would wait for a pipe.
+    with open_file(file):
+        pass
     try:
         with safe_open(file, framework="pt") as stream:
             found = stream.metadata() or {}
             vectors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{file} is truncated or not a safetensors file: {shorten(str(error))}"
+            f"{file} is truncated or not a safetensors file: {_REMEDY}"
         ) from error
     if str(found.get("format")).startswith("dpl_nas prompts"):
         raise CheckpointError(
@@ -151,7 +155,7 @@ def load_prompts(path: Path | str) -> TrainedPrompts:
         metadata.space.check(metadata.architecture)
     except ArchitectureError as error:
         raise CheckpointError(
-            f"{file} has an architecture that is not of its own space: {error}"
+            f"{file} has an architecture that does not fit its space: {error}"
         ) from error
     _check_vectors(vectors, metadata.architecture, file)
     return TrainedPrompts(metadata, vectors)
@@ -163,14 +167,14 @@ def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file:
     }
     if wrong := sorted(vectors.keys() ^ expected.keys()):
         raise CheckpointError(
-            f"{file} does not hold the vectors of its own architecture: {wrong[0]} is missing or "
-            f"unknown, {_REMEDY}"
+            f"{file} does not hold the vectors of its architecture ({wrong[0]} is missing or "
+            f"unknown): {_REMEDY}"
         )
     for name, value in vectors.items():
         if value.dim() != 2 or len(value) != expected[name]:
             raise CheckpointError(
-                f"{file} does not hold the vectors of its own architecture: {name} should be "
-                f"({expected[name]}, width), found {tuple(value.shape)}, {_REMEDY}"
+                f"{file} does not hold the vectors of its architecture: {name} should be "
+                f"({expected[name]}, width), found {tuple(value.shape)}; {_REMEDY}"
             )
         if value.dtype not in _DTYPES:
             kind = str(value.dtype).removeprefix("torch.")
@@ -178,10 +182,10 @@ def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file:
                 f"{file} should hold vectors of floating-point numbers, found {kind} at {name}: "
                 f"{_REMEDY}"
             )
-        # As the model will hold it: a large float64 is none to float32.
+        # The model holds float32, to which a large float64 is infinite.
         if not bool(torch.isfinite(value.float()).all()):
             raise CheckpointError(
-                f"{file} is damaged: {name} holds values that are not finite, so train again"
+                f"{file} is damaged ({name} holds values that are not finite): train again"
             )
 
 
@@ -214,8 +218,7 @@ def _header(text: str, vectors: dict[str, Tensor], file: Path) -> dict[str, Any]
         raise CheckpointError(f"{file} holds no prompts of this version of dpl_nas: {_REMEDY}")
     if header.get("vectors") != _digest(vectors):
         raise CheckpointError(
-            f"{file} is damaged, as its vectors do not fit their checksum: remove it and train "
-            "again"
+            f"{file} is damaged (its vectors do not fit their checksum): remove it and train again"
         )
     prompts: dict[str, Any] = header["prompts"]
     return prompts

@@ -60,8 +60,8 @@ def check_images_of(path: Path, saved: Any, images: str) -> None:
     """
     if saved != images:
         raise CheckpointError(
-            f"{path} is of other images, class names or templates than the task has now: restore "
-            "them, or use another folder"
+            f"the images, class names or templates of the task have changed since {path} was "
+            "written: restore them, or use another folder"
         )
 
 
@@ -85,10 +85,10 @@ def check_layout(path: Path, saved: Any, expected: Any) -> None:
     CheckpointError
         If the layouts differ; the message names the first difference.
     """
-    problem = _difference(saved, expected, "it")
+    problem = _difference(saved, expected, "the file")
     if problem:
         raise CheckpointError(
-            f"{path} is not a state of this run, {problem}: remove it to start that stage afresh"
+            f"{path} is not a state of this run ({problem}): remove it to start that stage afresh"
         )
 
 

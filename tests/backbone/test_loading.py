@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 import types
@@ -247,13 +248,13 @@ def test_foreign_files(tmp_path: Path, weights: dict[str, Tensor]) -> None:
     path.write_text("hello")
     assert "truncated or not a file of weights" in complaint()
     torch.save(NotWeights(), path)
-    assert "NotWeights, which is not read: save the state_dict" in complaint()
+    assert "NotWeights, which dpl_nas does not read: save only the state_dict" in complaint()
     torch.save(torch.zeros(3), path)
-    assert "holds no weights by name" in complaint()
+    assert "should hold the state_dict of a model, found none" in complaint()
     torch.save({}, path)
-    assert "holds no weights by name" in complaint()
+    assert "should hold the state_dict of a model, found none" in complaint()
     torch.save({**weights, "epoch": 3}, path)
-    assert "holds epoch, which is not a tensor" in complaint()
+    assert "should hold only tensors, found epoch" in complaint()
     torch.save({"linear.weight": torch.zeros(3, 3)}, path)
     assert f"does not hold a {TINY}" in complaint()
     missing = dict(weights)
@@ -265,22 +266,33 @@ def test_foreign_files(tmp_path: Path, weights: dict[str, Tensor]) -> None:
     torch.save({**weights, "visual.proj": weights["visual.proj"] * torch.nan}, path)
     assert "visual.proj holds values that are not finite" in complaint()
     path.unlink()
-    with pytest.raises(BackboneError, match="no file is there"):
+    with pytest.raises(BackboneError, match=f"is neither a tag of {TINY} nor a file"):
         load_backbone(config(pretrained=str(path)))
     path.mkdir()
-    with pytest.raises(BackboneError, match="is a folder, not a file of weights: set pretrained"):
+    with pytest.raises(BackboneError, match="is a folder, not a file of weights: set space"):
         load_backbone(config(pretrained=str(path)))
 
 
 def test_weights_must_be_asked_for() -> None:
-    with pytest.raises(BackboneError, match=f"{TINY} needs weights: set pretrained to .*random"):
+    with pytest.raises(
+        BackboneError,
+        match=f"{TINY} needs weights: set .*pretrained to the path of a file, or random",
+    ):
         load_backbone(config())
     with pytest.raises(BackboneError, match=r"ViT-B-16 needs weights: .*openai, laion400m_e31"):
         load_backbone(config(model="ViT-B/16"))
 
 
+def test_a_pipe_is_called_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        load_backbone(config(pretrained=str(tmp_path / "weights.pt")))
+
+
 def test_an_unknown_tag_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(BackboneError, match=r"ViT-B-32 has no weights called openia.*\(openai, "):
+    with pytest.raises(
+        BackboneError, match=r"openia is neither a tag of ViT-B-32 nor .*\(openai, "
+    ):
         load_backbone(config(model="ViT-B-32", pretrained="openia"))
 
 
@@ -288,19 +300,21 @@ def test_an_unknown_tag_is_answered_with_the_known_ones() -> None:
     ("model", "reason"),
     [
         ("RN50", "its image tower is a ResNet"),
-        ("convnext_base", "its image tower is convnext_base of timm"),
-        ("ViT-B-16-SigLIP", "its image tower is vit_base_patch16_siglip_224 of timm"),
-        ("xlm-roberta-base-ViT-B-32", "its text tower is xlm-roberta-base of Hugging Face"),
+        ("convnext_base", "its image tower is the timm model convnext_base"),
+        ("ViT-B-16-SigLIP", "its image tower is the timm model vit_base_patch16_siglip_224"),
+        ("xlm-roberta-base-ViT-B-32", "its text tower is the Hugging Face model xlm-roberta-base"),
         ("coca_ViT-B-32", "it is a CoCa"),
         ("ViT-L-14-CLIPA", "its text tower is not causal"),
-        ("ViT-Z-99", "it is not known"),
-        ("hf-hub:someone/something", "it is not known"),
+        ("ViT-Z-99", "open_clip does not know it"),
+        ("hf-hub:someone/something", "open_clip does not know it"),
     ],
 )
 def test_unsupported_models_are_refused_by_name(model: str, reason: str) -> None:
     with pytest.raises(BackboneError) as caught:
         load_backbone(config(model=model, pretrained="random"))
-    assert str(caught.value).startswith(f"{model} cannot be the backbone: {reason}; these can: ")
+    assert str(caught.value).startswith(
+        f"{model} cannot be the backbone, since {reason}; take one of "
+    )
     assert "mini-clip, " in str(caught.value)
     assert "ViT-B-16, " in str(caught.value)
 
@@ -320,12 +334,12 @@ def test_models_in_memory_are_judged_too() -> None:
 
     for model, reason in {
         build(layers=(1, 1, 1, 1), image_size=32): "its image tower is a ModifiedResNet",
-        build(qk_norm=True): "its attention blocks are not plain ones",
+        build(qk_norm=True): "its attention blocks are not plain pre-norm blocks",
         build(
             attentional_pool=True, attn_pooler_heads=2
         ): "its image tower has an attentional pooler",
         torch.nn.Linear(1, 1): "it is a Linear, not a CLIP of open_clip",
-        build(image_size=(24, 32)): "images of 24 x 32, not square ones",
+        build(image_size=(24, 32)): "square images, found .* with 24 x 32",
     }.items():
         with pytest.raises(BackboneError, match=reason):
             Backbone.from_model(model)

@@ -1,12 +1,15 @@
 """Bad input: one sentence on stderr, nothing on stdout, exit code 2."""
 
 import errno
+import inspect
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from dpl_nas.cli.app import app
+from dpl_nas.config import RunConfig
 from dpl_nas.space import load_space
 
 
@@ -35,8 +38,21 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
         ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
-        ((*RUN, *OK, "strategy=darts"), "choose another strategy with --strategy, or set keys"),
-        ((*RUN, *OK, ".=1"), "a KEY of names joined by single dots, found '.=1'"),
+        ((*RUN, *OK, "--shots", "4", "shots=8"), "shots is given twice, as 4 and as 8"),
+        ((*RUN, *OK, "--data", "/a", "data=/b"), "data is given twice, as '/a' and as '/b'"),
+        ((*RUN, *OK, "--classes", "base", "classes=new"), "classes is given twice"),
+        ((*RUN, *OK, "--data", ""), "expected a path, found nothing"),
+        ((*RUN, *OK, "--out", ""), "Invalid value for '--out': expected a path, found nothing"),
+        (("evaluate", ""), "expected a path, found nothing"),
+        (("train", "--out", "OUT", *OK, "--architecture", ""), "expected a path, found nothing"),
+        ((*RUN, *OK, "--shots", "2", "search.validation_shots=2"), "ask for 3 shots or more, set"),
+        ((*RUN, *OK, "--shots", "1"), "ask for 2 shots or more, or set search.validation=extra"),
+        ((*RUN, "--task", "a  b"), "unknown task 'a  b'"),
+        ((*RUN, *OK, "--budget", ""), "expected a budget such as 40-trials"),
+        ((*RUN, *OK, "evaluate.uniform_length=9"), "one that space mini_clip offers"),
+        (("mini", "pretrain", "--out", "OUT", "--seed", "1", "seed=2"), "seed is given twice"),
+        ((*RUN, *OK, "strategy=darts"), "choose a strategy with --strategy"),
+        ((*RUN, *OK, ".=1"), "a KEY such as search.epochs, found '.=1'"),
         ((*RUN, *OK, "search.epochs=!!int 3"), "the value of search.epochs is not valid YAML"),
         ((*RUN, *OK, "search={epochs: 1, epochs: 2}"), "the value of search is not valid YAML"),
         (
@@ -48,12 +64,12 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "search.alphas.betas=[0.5, 1]"), "search.alphas.betas.1: input should be"),
         ((*RUN, *OK, "--shots", "0"), "shots: input should be greater than or equal to 1"),
         ((*RUN, *OK, "--shots", "1.5"), "Invalid value for '--shots'"),
-        ((*RUN, *OK, "--shots", "100000"), "100000 shots a class were asked for"),
+        ((*RUN, *OK, "--shots", "100000"), "expected 100000 shots a class"),
         ((*RUN, *OK, "--seed", "-1"), "seed"),
         ((*RUN, *OK, "space.towers.image.lengths=[-2]"), "whole numbers of 0 or more, not -2"),
         ((*RUN, *OK, "space.towers.image.layers=0-99"), "searches image/99, but the image tower"),
         ((*RUN, *OK, "space.towers.image.layers=0-99999999999"), "a range such as 0-11"),
-        ((*RUN, *OK, "space.towers.image.lengths=[0, 1000000]"), "whole numbers of 1000 at most"),
+        ((*RUN, *OK, "space.towers.image.lengths=[0, 1000000]"), "whole numbers up to 1000"),
         ((*RUN, *OK, "space.backbone.model=ViT-Z"), "ViT-Z cannot be the backbone"),
         ((*RUN, *OK, "space.backbone.model=RN50"), "its image tower is a ResNet"),
         ((*RUN, *OK, "space.backbone.pretrained=no.safetensors"), "no.safetensors"),
@@ -72,9 +88,9 @@ OK = ("--task", "mini/digits")
         ),
         (
             ("train", "--out", "OUT", *OK, "--length", "1", "space.max_context_vectors=3"),
-            "space mini_clip allows 3",
+            "space mini_clip allows only 3",
         ),
-        (("mini", "pretrain", "--out", "OUT", ".=3"), "a KEY of names joined by single dots"),
+        (("mini", "pretrain", "--out", "OUT", ".=3"), "a KEY such as search.epochs"),
         (("mini", "pretrain", "--out", "OUT", "stepz=3"), "unknown key stepz"),
         (("mini", "gates", "--weights", "no.safetensors"), "no.safetensors"),
         (("mini", "gates", "--weights", "/"), "/ is a folder: give the file of weights"),
@@ -141,7 +157,7 @@ def test_a_run_with_something_else_in_it(call, quick: list[str], tmp_path: Path)
     notes.write_text("mine")
     outcome = call(*train, "--overwrite")
     assert outcome.code == 2
-    assert "holds notes.txt, which no run has written" in outcome.err
+    assert "found notes.txt in" in outcome.err
     assert (tmp_path / "run" / "prompts.safetensors").exists()
     notes.unlink()
     assert call(*train, "--overwrite").code == 0
@@ -165,7 +181,7 @@ def test_an_architecture_edited_by_hand(call, quick: list[str], tmp_path: Path) 
     (tmp_path / "architecture.json").write_text(json.dumps(whole))
     outcome = call("train", *quick, "--out", tmp_path / "out", "--architecture", tmp_path)
     assert outcome.code == 2
-    assert "does not have the layers of space mini_clip" in outcome.err
+    assert "names space mini_clip but has other layers" in outcome.err
     assert outcome.err.count("\n") == 1
 
 
@@ -175,6 +191,15 @@ def test_names_that_look_like_markup(call, tmp_path: Path) -> None:
     outcome = call("space", "show", file)
     assert outcome.code == 0
     assert "[red]mine[/b] :cat:" in outcome.out
+
+
+def test_options_have_the_defaults_of_settings() -> None:
+    """What nobody typed is left to the settings."""
+    command = next(each for each in app.registered_commands if each.name == "run").callback
+    assert command is not None
+    options = inspect.signature(command).parameters
+    for name in ("shots", "seed", "budget", "jobs", "device"):
+        assert options[name].default == RunConfig.model_fields[name].default
 
 
 def test_a_run_that_is_still_going(call, quick: list[str], tmp_path: Path) -> None:
@@ -200,7 +225,8 @@ def test_an_architecture_of_another_space(call, quick: list[str], tmp_path: Path
 def test_truncated_weights(call, quick: list[str], mini_weights: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
     half.write_bytes(mini_weights.read_bytes()[:100_000])
-    outcome = call("run", *quick, "--out", tmp_path / "out", f"space.backbone.pretrained={half}")
+    pretrained = f"space.backbone.pretrained={half}"
+    outcome = call("run", *quick[:-1], pretrained, "--out", tmp_path / "out")
     assert outcome.code == 2
     assert str(half) in outcome.err
     assert outcome.err.count("\n") == 1

@@ -7,7 +7,7 @@ from dpl_nas.errors import ConfigError
 
 def configs(*overrides: str) -> dict[str, RunConfig]:
     made = _configs(
-        ["mini/digits"], ["mini_clip"], ["darts", "random"], [1], overrides, None, 4, "cpu"
+        ["mini/digits"], ["mini_clip"], ["darts", "random"], [1], overrides, None, shots=4
     )
     return {config.strategy.name: config for config in made}
 
@@ -24,7 +24,7 @@ def test_a_setting_of_one_strategy() -> None:
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("search.epochs=15", "random.KEY=VALUE is a setting for it alone"),
+        ("search.epochs=15", "a setting for this strategy alone is random.KEY=VALUE"),
         ("darts.search.epoch=15", "did you mean epochs?"),
         ("drats.search.epochs=15", "unknown key drats"),
         ("darts.=15", "expected KEY=VALUE"),

@@ -86,7 +86,7 @@ def test_interrupted_and_resumed(program, quick: list[str], tmp_path: Path) -> N
     stdout, stderr = going.communicate(timeout=60)
     assert going.returncode == 130, stderr
     assert stdout == ""
-    assert f"interrupted; the same command with --resume goes on with {out}" in stderr
+    assert f"interrupted; give the same command with --resume to go on with {out}" in stderr
     assert "Traceback" not in stderr
 
     resumed = program("run", *quick, "--out", out, "--json", "--resume")

@@ -30,8 +30,8 @@ def test_the_tuner_of_a_budget(call, tmp_path: Path, monkeypatch: pytest.MonkeyP
         first, *comment = [line for line in told.out.splitlines() if line.startswith("# ")]
         most = 12 if name.startswith("mini") else 1
         assert first == (
-            f"# NNI's own tuners know nothing of the limit of at most {most} context vectors: "
-            "take this one."
+            f"# NNI's own tuners do not know the limit of at most {most} context vectors. "
+            "Use this tuner:"
         )
         tuner = yaml.safe_load("\n".join(line.removeprefix("# ") for line in comment))
         assert tuner == {"tuner": tuner_settings(where)}
@@ -45,7 +45,7 @@ def test_the_tuner_of_a_budget(call, tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         (("space", "nni", "mini_clpi"), "unknown space 'mini_clpi'"),
         (("nni", "watch", "no-such-id"), "there is no experiment no-such-id"),
-        (("nni", "watch", "--port", "9"), "no experiment of NNI answers at 127.0.0.1:9"),
+        (("nni", "watch", "--port", "9"), "no NNI experiment answers at 127.0.0.1:9"),
         (("nni", "watch", "--port", "0"), "Invalid value for '--port'"),
         (("nni", "export", "--port", "9", "--out", "OUT"), "answers at 127.0.0.1:9"),
         (("nni", "export", "no-such-id", "--out", "OUT"), "there is no experiment no-such-id"),

@@ -57,7 +57,7 @@ def test_at_any_moment(tmp_path: Path, tenths: int) -> None:
         time.sleep(tenths / 10)
         lines = ended(going, number).splitlines()
         assert len(lines) == 1
-        hint = f"interrupted; the same command with --resume goes on with {out}"
+        hint = f"interrupted; give the same command with --resume to go on with {out}"
         assert lines[0] in ("interrupted", hint)
 
 
@@ -89,5 +89,5 @@ def test_sigterm_while_a_supernet_trains(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     last = ended(going, signal.SIGTERM).splitlines()[-1]
-    assert last == f"interrupted; the same command with --resume goes on with {out}"
+    assert last == f"interrupted; give the same command with --resume to go on with {out}"
     assert not (out / "result.json").exists()

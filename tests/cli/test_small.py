@@ -115,7 +115,7 @@ def test_spaces(call) -> None:
 def test_a_space(call) -> None:
     shown = call("space", "show", "mini_clip")
     assert shown.code == 0
-    assert "24 choices" in shown.out
+    assert "24 searched layers" in shown.out
     told = call("space", "show", "clip_vit_b16_paper", "--json").json
     assert told["towers"]["image"]["lengths"] == [0, 2, 4, 6]
     assert told["size"] == 4**24
@@ -173,7 +173,7 @@ def test_worker(call, tmp_path: Path) -> None:
     (folder / "python").write_text("mine")
     outcome = call("nni", "worker", folder)
     assert outcome.code == 2
-    assert outcome.err.startswith(f"error: {folder}/python is there already")
+    assert outcome.err.startswith(f"error: {folder}/python was not written by dpl-nas nni worker")
 
 
 def test_layers_that_the_backbone_does_not_have(call, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_layers_that_the_backbone_does_not_have(call, tmp_path: Path) -> None:
     )
     outcome = call("space", "validate", file)
     assert outcome.code == 2
-    has = "mini-clip has 12 layers there, counted from 0"
+    has = "expected layers 0 to 11, as many as mini-clip has"
     assert outcome.err == (
         f"{file}: towers.image.layers: {has} (found 12-13)\n"
         f"{file}: towers.text.layers: {has} (found 12)\n"
@@ -210,4 +210,4 @@ def test_a_backbone_that_does_not_work(call, tmp_path: Path) -> None:
     file.write_text("backbone: {model: RN50}\ntowers: {text: {layers: [0], lengths: [0, 1]}}\n")
     outcome = call("space", "validate", file)
     assert outcome.code == 2
-    assert "RN50 cannot be the backbone: its image tower is a ResNet" in outcome.err
+    assert "RN50 cannot be the backbone, since its image tower is a ResNet" in outcome.err

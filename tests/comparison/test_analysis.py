@@ -36,5 +36,5 @@ def test_what_cannot_be_compared(grid: list[Cell], cell: Any) -> None:
         analyse([*grid, grid[0]])
     with pytest.raises(ComparisonError, match=r"darts is a strategy .* a reference"):
         analyse([*grid, cell(seed=9, reference=True)])
-    with pytest.raises(ComparisonError, match="other layers in space small"):
+    with pytest.raises(ComparisonError, match="different layers in space small"):
         analyse([*grid, cell("evolution", lengths={"image": [1]})])

@@ -62,13 +62,13 @@ def test_a_failed_cell(cell: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"test_accuracy": math.nan}, "test_accuracy is nan; expected a share"),
-        ({"test_accuracy": 81.2}, "expected a share from 0 to 1"),
-        ({"mean_entropy": math.inf}, "mean_entropy is inf"),
-        ({"seconds": math.nan}, "seconds are nan"),
+        ({"test_accuracy": math.nan}, "expected test_accuracy from 0 to 1, found nan"),
+        ({"test_accuracy": 81.2}, "from 0 to 1, found 81.2"),
+        ({"mean_entropy": math.inf}, "expected mean_entropy from 0 to 1, found inf"),
+        ({"seconds": math.nan}, "seconds of 0 or more, found nan"),
         ({"test_accuracy": None}, "either test_accuracy and test_macro_f1, or an error"),
         ({"error": "failed"}, "either test_accuracy and test_macro_f1, or an error"),
-        ({"curve": [(1, 2.0, math.nan)]}, "its curve has a number that is not finite"),
+        ({"curve": [(1, 2.0, math.nan)]}, "a curve of finite seconds and accuracies"),
     ],
 )
 def test_what_is_no_cell(cell: Any, settings: dict[str, Any], told: str) -> None:

@@ -22,8 +22,8 @@ def test_a_difference_that_is_shown(cell: Any) -> None:
     assert supported(item)
     assert conclusion(item) == (
         "darts is ahead of random by 10.7 points on average over 12 pairs of 3 tasks and 12 seeds "
-        "(95% bootstrap interval 10.5 to 10.8; p < 0.001), so it tests better on these 3 tasks "
-        "together (it leads on 3)."
+        "(95% bootstrap interval 10.5 to 10.8; p < 0.001), so darts tests better on these 3 tasks "
+        "together (and leads on 3 of them)."
     )
 
 
@@ -31,13 +31,13 @@ def test_it_is_told_from_the_side_that_is_ahead(cell: Any) -> None:
     item = versus(cell, [0.7] * 6, [0.71, 0.72, 0.73, 0.74, 0.75, 0.76])
     assert supported(item)
     assert conclusion(item).startswith("random is ahead of darts by 3.5 points on average over 6 ")
-    assert "(95% t interval 1.5 to 5.5; p = 0.031), so it tests better" in conclusion(item)
+    assert "(95% t interval 1.5 to 5.5; p = 0.031), so random tests better" in conclusion(item)
 
 
 def test_no_difference_is_shown(cell: Any) -> None:
     item = versus(cell, [0.7, 0.8] * 4, [0.71, 0.78] * 4)
     assert not supported(item)
-    assert conclusion(item).endswith("which shows no difference, nor that the two are equal.")
+    assert conclusion(item).endswith("shows neither that the two differ nor that they are equal.")
 
 
 def test_equal_means_are_no_conclusion(cell: Any) -> None:
@@ -52,15 +52,14 @@ def test_too_few_pairs(cell: Any, count: int, smallest: str) -> None:
     assert not supported(item)
     pairs = "1 pair" if count == 1 else f"{count} pairs"
     assert conclusion(item).endswith(
-        f"but {pairs} cannot give a p below {smallest} whatever the results, so nothing may be "
-        "concluded."
+        f"but with {pairs} no p below {smallest} is possible, so nothing may be concluded."
     )
 
 
 def test_pairs_that_do_not_differ_do_not_help(cell: Any) -> None:
     item = versus(cell, [0.9, 0.8, 0.7, *[0.5] * 5], [*[0.5] * 8])
     assert (
-        "but 3 pairs (5 pairs without a difference left out) cannot give a p below 0.250"
+        "but with 3 pairs (5 pairs without a difference left out) no p below 0.250"
         in conclusion(item)
     )
 
@@ -72,10 +71,12 @@ def test_no_pair_and_no_difference_at_all(cell: Any) -> None:
     equal = versus(cell, [0.5] * 8, [0.5] * 8)
     assert not supported(equal)
     assert conclusion(equal) == (
-        "darts and random have the same test accuracy in all of 8 pairs of 3 tasks and 8 seeds, "
+        "darts and random have the same test accuracy in all 8 pairs of 3 tasks and 8 seeds, "
         "so no difference is shown."
     )
-    assert "shows nothing" in conclusion(versus(cell, [0.5], [0.5]))
+    assert "in 1 pair of 1 task and 1 seed, so nothing may be concluded." in conclusion(
+        versus(cell, [0.5], [0.5])
+    )
 
 
 def test_test_and_interval_must_agree(cell: Any) -> None:
@@ -84,7 +85,9 @@ def test_test_and_interval_must_agree(cell: Any) -> None:
     assert item.corrected_p is not None
     assert item.corrected_p < 0.05
     assert not supported(item)
-    assert conclusion(item).endswith("test and interval disagree, so nothing may be concluded.")
+    assert conclusion(item).endswith(
+        "the test and the interval disagree, so nothing may be concluded."
+    )
 
 
 def test_incomplete_pairs_are_told(cell: Any) -> None:
@@ -103,5 +106,5 @@ def test_caveats(grid: list[Cell], cell: Any) -> None:
     assert "6 cells are missing (darts: 1, slow: 5)." in told
     greedy = [cell(), cell("greedy", images=64000)]
     told = " ".join(caveats(analyse(greedy)))
-    assert "did not see equally many images: darts 6,400, greedy 64,000." in told
-    assert "There is one seed" in told
+    assert "saw different numbers of images: darts 6,400, greedy 64,000." in told
+    assert "There is only one seed" in told

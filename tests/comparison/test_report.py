@@ -70,13 +70,13 @@ def test_everything_is_there(tmp_path: Path, grid: list[Cell]) -> None:
         "vectors.png",
     }
     assert page.tags.count("img") == 4
-    for heading in ("Conclusions", "Accuracy", "Tests", "Cost", "What was found", "Pictures"):
+    for heading in ("Conclusions", "Accuracy", "Tests", "Cost", "Found lengths", "Pictures"):
         assert heading in page.text
     # Numbers come before what may and may not be said of them.
     assert page.ids[:2] == ["accuracy", "conclusions"]
     assert "dpl-nas compare --seeds 1 2 3" in page.text
     assert "torch 9" in page.text
-    assert "Every cell is there and complete." in page.text
+    assert "All cells are complete." in page.text
 
 
 def test_the_page_needs_no_network(tmp_path: Path, grid: list[Cell]) -> None:
@@ -143,14 +143,14 @@ def test_json_and_csv(tmp_path: Path, grid: list[Cell], cell: Any) -> None:
 
 def test_one_seed(tmp_path: Path, grid: list[Cell]) -> None:
     page = written([cell for cell in grid if cell.seed == 1], tmp_path)
-    assert "There is one seed" in page.text
+    assert "There is only one seed" in page.text
     assert "\N{PLUS-MINUS SIGN}" not in page.text
     assert "so nothing may be concluded" in page.text
 
 
 def test_one_strategy_alone(tmp_path: Path, cell: Any) -> None:
     page = written([cell(seed=seed) for seed in (1, 2)], tmp_path)
-    assert "There is one strategy and nothing beside it" in page.text
+    assert "There is only one strategy and no reference" in page.text
     assert "Nothing is compared." in page.text
     assert not (tmp_path / "ranks.png").exists()
 
@@ -174,7 +174,7 @@ def test_no_complete_cell(tmp_path: Path, cell: Any) -> None:
 def test_equal_accuracies(tmp_path: Path, cell: Any) -> None:
     cells = [cell(name, seed=seed) for name in ("darts", "random") for seed in range(6)]
     page = written(cells, tmp_path)
-    assert "have the same test accuracy in all of 6 pairs" in page.text
+    assert "have the same test accuracy in all 6 pairs" in page.text
     data = json.loads((tmp_path / "comparison.json").read_text(), parse_constant=no_constant)
     assert data["comparisons"][0]["bootstrap"] is None
     assert data["ranking"]["mean"] == {"darts": 1.5, "random": 1.5}

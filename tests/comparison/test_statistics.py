@@ -190,5 +190,5 @@ def test_agreement_of_too_little() -> None:
     constant = agreement([[1, 1], [1, 1]])
     assert constant is not None
     assert (constant.equal, constant.distance, constant.correlation) == (1, 0, None)
-    with pytest.raises(ValueError, match="as many lengths"):
+    with pytest.raises(ValueError, match="the same number of lengths"):
         agreement([[1], [1, 2]])

@@ -1,10 +1,15 @@
-from typing import Any
+import inspect
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from dpl_nas.config import RunConfig, load_strategy, parse_overrides, resolve
+from dpl_nas.config import STRATEGIES, RunConfig, load_strategy, parse_overrides, resolve
 from dpl_nas.errors import ConfigError, SpaceError, StrategyError
+from dpl_nas.mini.pretraining import PretrainSettings
 
 
 def resolved(*overrides: str, **settings: Any) -> RunConfig:
@@ -50,7 +55,7 @@ def test_configurations_round_trip() -> None:
     [
         ("search.epochz=3", "unknown key strategy.search.epochz"),
         ("shotz=3", "unknown key shotz"),
-        ("search.epochs.more=3", "epochs has no settings of its own"),
+        ("search.epochs.more=3", "epochs is a value and has no settings"),
         ("search.epochs=0", "greater than or equal to 1"),
         ("search.epochs=1.5", "whole number"),
         ("search.epochs=2.0", "whole number"),
@@ -64,10 +69,10 @@ def test_configurations_round_trip() -> None:
         ("train.optimizer.name=lamb", "'sgd', 'adam' or 'adamw'"),
         ("search.epochs", "expected KEY=VALUE, found 'search.epochs'"),
         ("=3", "expected KEY=VALUE"),
-        (".=1", "names joined by single dots, found '.=1'"),
-        ("search..epochs=1", "names joined by single dots"),
-        ("strategy=darts", "found strategy='darts': choose another strategy with --strategy"),
-        ("space=mini_clip", "with --space, or set keys such as space.towers.image.lengths"),
+        (".=1", "a KEY such as search.epochs, found '.=1'"),
+        ("search..epochs=1", "a KEY such as search.epochs"),
+        ("strategy=darts", "found strategy='darts': choose a strategy with --strategy"),
+        ("space=mini_clip", "a single setting such as space.towers.image.lengths=VALUE"),
         ("search=3", "strategy.search: expected a mapping of settings (found 3)"),
         ("search.epochs=[", "not valid YAML"),
     ],
@@ -119,3 +124,36 @@ def test_the_released_recipe() -> None:
     assert (train.epochs, train.batch_size) == (40, 4)
     assert (train.init.image.scale, train.init.text.scale) == (0.02, 0.02)
     assert train.template == "mean_embedding"
+
+
+def fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """All fields of a configuration, also of each strategy."""
+    for name, field in model.model_fields.items():
+        yield f"{model.__name__}.{name}", field
+        for part in leaves(field.annotation):
+            if inspect.isclass(part) and issubclass(part, BaseModel):
+                yield from fields(part)
+
+
+def leaves(annotation: Any) -> Iterator[Any]:
+    inner = get_args(annotation)
+    yield from (leaf for each in inner for leaf in leaves(each)) if inner else (annotation,)
+
+
+def every_field() -> dict[str, FieldInfo]:
+    models = (RunConfig, PretrainSettings, *(known.settings for known in STRATEGIES.values()))
+    return {name: field for model in models for name, field in fields(model)}
+
+
+@pytest.mark.parametrize("name", every_field())
+def test_no_value_is_taken_for_another(name: str) -> None:
+    """What YAML reads as a text is no number, and only true and false are truths."""
+    field = every_field()[name]
+    kinds = set(leaves(field.annotation)) & {bool, int, float}
+    for kind in kinds:
+        single = TypeAdapter(Annotated[field.annotation, field])
+        wrong = {bool: ("on", "true", 1, 0), int: ("1", True, 1.0), float: ("1_000", "1", True)}
+        for value in wrong[kind]:
+            for given in (value, [value, value], (value,) * 3):
+                with pytest.raises(ValidationError):
+                    single.validate_python(given)

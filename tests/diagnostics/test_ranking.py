@@ -39,7 +39,7 @@ def test_the_whole_study(run_config: RunConfig, tmp_path: Path) -> None:
 def test_only_differentiable_strategies_have_alphas(run_config: RunConfig, tmp_path: Path) -> None:
     data = run_config.model_dump(mode="json")
     data["strategy"] = {"name": "random", "strategy": "random"}
-    with pytest.raises(StrategyError, match="needs alphas"):
+    with pytest.raises(StrategyError, match="needs a strategy with alphas"):
         rank_proxies(RunConfig.model_validate(data), tmp_path)
 
 

@@ -77,7 +77,7 @@ def test_a_process_that_dies_is_tried_once_more(
         waiting.start()
         kill_at_work(state, before)
         waiting.join(60)
-        assert str(killed[0]) == "its process ended without a result, twice"
+        assert str(killed[0]) == "its process ended twice without a result"
 
         # Others are not held up by it.
         after = workers.start(TrialJob(architecture, 3)).result()

@@ -247,8 +247,16 @@ def test_one_writer(tmp_path: Path) -> None:
         assert ledger.entries == [{"number": 0}, {"number": 1}]
 
 
+def test_a_search_with_other_settings_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    content = written(path, numbered(1))
+    with pytest.raises(OutputError, match=r"with other settings \(seed\): resume it"):
+        Ledger(path, {**OF, "seed": 2})
+    assert path.read_bytes() == content
+
+
 def head_of_another_version(content: bytes) -> bytes:
-    return content.replace(b'{"ledger": 2', b'{"ledger": 99', 1)
+    return content.replace(b'{"ledger": 3', b'{"ledger": 99', 1)
 
 
 @pytest.mark.parametrize(
@@ -263,8 +271,8 @@ def head_of_another_version(content: bytes) -> bytes:
         (head_of_another_version, CheckpointError, "not a ledger of this version"),
         (
             lambda content: content.replace(b'"seed": 1', b'"seed": 2'),
-            OutputError,
-            "of a search with another seed: resume it with the same settings",
+            CheckpointError,
+            "line 1 of .* is damaged",
         ),
         (
             lambda content: content.replace(b'{"number": 1', b'{"numb'),

@@ -89,8 +89,8 @@ def test_no_context_at_all(
     [
         ({"image/0": 3}, "image/0 has length 3"),
         ({"image/0": "many"}, "expected a context length for image/0, found 'many'"),
-        ({"image/7": 0}, "missing or unknown here: image/7"),
-        ({"train.epochs": 3}, "missing or unknown here: train.epochs"),
+        ({"image/7": 0}, "missing or unknown: image/7"),
+        ({"train.epochs": 3}, "missing or unknown: train.epochs"),
     ],
 )
 def test_illegal_lengths(
@@ -116,5 +116,5 @@ def test_lengths_over_the_budget(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert trial.main([*command, "space.max_context_vectors=6"]) == 2
-    assert "takes 7 context vectors, space small allows 6" in capsys.readouterr().err
+    assert "costs 7 context vectors, but space small allows only 6" in capsys.readouterr().err
     assert not told["final"]

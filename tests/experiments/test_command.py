@@ -32,7 +32,9 @@ def test_a_line_of_a_shell(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["python train.py --lr 0.1", "", "python 'open"])
 def test_not_ours(command: str) -> None:
-    with pytest.raises(ExperimentError, match=r"not python -m dpl_nas\.experiments\.trial"):
+    with pytest.raises(
+        ExperimentError, match=r"expected trials that run python -m dpl_nas\.experiments\.trial"
+    ):
         command_options(command)
 
 

@@ -44,12 +44,12 @@ def stranger() -> Iterator[int]:
 
 
 def test_nobody_listens(free_port: Callable[[], int]) -> None:
-    with pytest.raises(ExperimentError, match=r"no experiment of NNI answers at 127.0.0.1:\d+"):
+    with pytest.raises(ExperimentError, match=r"no NNI experiment answers at 127.0.0.1:\d+"):
         read_port(free_port())
 
 
 def test_somebody_else_listens(stranger: int) -> None:
-    with pytest.raises(ExperimentError, match="no experiment of NNI answers"):
+    with pytest.raises(ExperimentError, match="no NNI experiment answers"):
         find_experiment("abc", stranger)
 
 
@@ -63,7 +63,9 @@ def test_a_proxy_is_not_asked(
 
 
 def test_unknown_ids(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"there is no experiment abc, since .*nni\.sqlite"):
+    with pytest.raises(
+        ExperimentError, match=r"there is no experiment abc .*nni\.sqlite does not exist"
+    ):
         find_experiment("abc", home=tmp_path)
     (tmp_path / ".experiment").write_text("no JSON")
     with pytest.raises(ExperimentError, match="there is no experiment abc"):

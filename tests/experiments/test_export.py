@@ -147,14 +147,14 @@ def test_an_interrupted_export_goes_on_with_its_choice(
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"trialCommand": "python train.py"}, "run 'python train.py', not python -m dpl_nas"),
+        ({"trialCommand": "python train.py"}, "run python -m dpl_nas.*, found 'python train.py'"),
         (
             {"searchSpace": {"seed": {"_type": "choice", "_value": [1, 2]}}},
-            "the trials of experiment abc123 are whole runs",
+            "each trial of experiment abc123 is a whole run",
         ),
         (
             {"trialCommand": "python -m dpl_nas.experiments.trial --space mini_clip"},
-            "trial a of experiment abc123 is not of space mini_clip: expected one length",
+            "trial a of experiment abc123 does not fit space mini_clip: expected one length",
         ),
         (
             {"trialCommand": "python -m dpl_nas.experiments.trial --space mini_clpi"},
@@ -172,17 +172,21 @@ def test_what_cannot_be_exported(
 
 def test_nothing_has_ended_well(experiment: Experiment, tmp_path: Path) -> None:
     for trials, counts in (
-        ((), "0 failed and 0 run"),
-        (experiment.trials[3:], "1 failed and 0 run"),
-        ((ExperimentTrial("e", "RUNNING", None),), "0 failed and 1 run"),
+        ((), "0 failed, 0 still running"),
+        (experiment.trials[3:], "1 failed, 0 still running"),
+        ((ExperimentTrial("e", "RUNNING", None),), "0 failed, 1 still running"),
     ):
         nothing = Experiment(**{**vars(experiment), "trials": trials})
-        with pytest.raises(ExperimentError, match=f"no trial .*abc123 has ended well, {counts}"):
+        with pytest.raises(
+            ExperimentError, match=rf"no trial .*abc123 has ended well \({counts}\)"
+        ):
             export(nothing, tmp_path / "run")
 
 
 @pytest.mark.parametrize("result", [0.5, None, {"default": 0.5}, {"lengths": LENGTHS[0]}])
 def test_results_of_something_else(experiment: Experiment, tmp_path: Path, result: Any) -> None:
     trials = (ExperimentTrial("e", "SUCCEEDED", 1.0, result),)
-    with pytest.raises(ExperimentError, match=r"trial e .* has no result of this version"):
+    with pytest.raises(
+        ExperimentError, match=r"trial e .* has a result that this version of dpl_nas cannot read"
+    ):
         export(Experiment(**{**vars(experiment), "trials": trials}), tmp_path / "run")

@@ -121,7 +121,7 @@ def test_results_in_any_order_and_of_anybody(tmp_path: Path) -> None:
 def test_another_search_space(tmp_path: Path) -> None:
     tuner = FittingTuner(SPACE)
     tuner.update_search_space(nni_search_space(load_space(SPACE)))
-    with pytest.raises(SpaceError, match="take what dpl-nas space nni prints"):
+    with pytest.raises(SpaceError, match="use the output of dpl-nas space nni"):
         tuner.update_search_space(nni_search_space(load_space(small(tmp_path))))
 
 
@@ -131,7 +131,7 @@ def test_another_search_space(tmp_path: Path) -> None:
         ({"space": "mini_clpi"}, SpaceError, "unknown space 'mini_clpi'"),
         ({"space": SPACE, "algorithm": "magic"}, ConfigError, "tpe or random, found 'magic'"),
         ({"space": SPACE, "populaton_size": 3}, ConfigError, "unknown key populaton_size"),
-        ({"space": SPACE, "population_size": 2}, ConfigError, "sample_size of at most"),
+        ({"space": SPACE, "population_size": 2}, ConfigError, "sample_size to be at most"),
         ({"space": SPACE, "algorithm": "tpe", "gamma": 0}, ConfigError, "gamma"),
         ({"space": SPACE, "algorithm": "random", "gamma": 1}, ConfigError, "unknown key gamma"),
     ],

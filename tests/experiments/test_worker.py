@@ -50,6 +50,6 @@ def test_may_be_written_again(tmp_path: Path) -> None:
 
 def test_leaves_other_pythons_alone(tmp_path: Path) -> None:
     (tmp_path / "python3").write_bytes(b"\x7fELF")
-    with pytest.raises(OutputError, match="python3 is there already"):
+    with pytest.raises(OutputError, match="python3 was not written by"):
         write_worker(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["python3"]

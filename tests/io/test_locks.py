@@ -27,7 +27,7 @@ def test_what_somebody_else_wrote_stays(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     lock.write_text("of another program")
     with (
-        pytest.raises(OutputError, match="another program has made it: use another folder"),
+        pytest.raises(OutputError, match="it is not a lock of dpl_nas: use another folder"),
         claim(lock, "busy"),
     ):
         pass

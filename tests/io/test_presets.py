@@ -62,10 +62,10 @@ def test_each_file_opens_with_the_command_that_runs_it(collection: Collection) -
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(
         SpaceError,
-        match=r"unknown space 'mini_clpi': known are clip_vit_b16, .* did you mean mini_clip\?",
+        match=r"unknown space 'mini_clpi': give one of clip_vit_b16, .* did you mean mini_clip\?",
     ):
         preset_path("search_spaces", "mini_clpi", "space", SpaceError)
-    with pytest.raises(StrategyError, match="unknown strategy 'zzz': known are"):
+    with pytest.raises(StrategyError, match="unknown strategy 'zzz': give one of"):
         preset_path("strategies", "zzz", "strategy", StrategyError)
 
 
@@ -81,8 +81,8 @@ def test_a_path_that_is_not_there() -> None:
         (b"- 1\n- 2\n", "must hold a mapping"),
         (b"", "must hold a mapping"),
         (b"\xff\xfe\x00a", "cannot read"),
-        (b"a: 1\nb: 2\na: 3\n", "line 3 has the key a again"),
-        (b"a: {b: 1, b: 2}\n", "line 1 has the key b again"),
+        (b"a: 1\nb: 2\na: 3\n", "line 3 repeats the key a"),
+        (b"a: {b: 1, b: 2}\n", "line 1 repeats the key b"),
         (b"a: !!timestamp 2020-13-45\n", "not valid YAML: line 1 has the tag !!timestamp"),
         (b"[" * 5000, "nested too deeply"),
         (b"# long\n" * 200_000, "larger than 1,000,000 bytes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_mini_clip(tmp_path / "nowhere.safetensors")
     with pytest.raises(CheckpointError, match="is a folder: give the file of weights"):
         load_mini_clip(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="pipe is a pipe or a device"):
+        load_mini_clip(tmp_path / "pipe")
 
 
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_samples_with_lengths_that_are_given(limited: Space, small_backbone: Bac
     model.random(sample)
     assert sample == {"image/0": "0", "image/2": "2", "text/0": "0", "text/1": "1"}
     with pytest.raises(
-        ConstraintViolation, match="no architecture of space small has 4 at image/2"
+        ConstraintViolation, match="no architecture that fits space small has length 4 at image/2"
     ):
         model.random({"image/2": "4"})
 

@@ -88,13 +88,13 @@ def test_what_is_no_architecture() -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"image/0": 3}, "image/0 has length 3; space small offers 0, 2, 4"),
+        ({"image/0": 3}, "image/0 has length 3, but space small offers only 0, 2, 4"),
         ({"image/0": -2}, "expected a context length for image/0, found -2"),
         ({"image/0": "four"}, "expected a context length for image/0, found 'four'"),
         ({"image/0": True}, "expected a context length for image/0, found True"),
         ({"image/0": 2.0}, "expected a context length for image/0, found 2.0"),
-        ({"image/1": 2}, "missing or unknown here: image/1"),
-        ({"seed": 2}, "missing or unknown here: seed"),
+        ({"image/1": 2}, "missing or unknown: image/1"),
+        ({"seed": 2}, "missing or unknown: seed"),
     ],
 )
 def test_illegal_parameters(small_space: Space, change: dict[str, object], complaint: str) -> None:
@@ -104,7 +104,7 @@ def test_illegal_parameters(small_space: Space, change: dict[str, object], compl
 
 
 def test_missing_parameters(small_space: Space) -> None:
-    with pytest.raises(ArchitectureError, match="missing or unknown here: text/1"):
+    with pytest.raises(ArchitectureError, match="missing or unknown: text/1"):
         architecture_of_parameters(small_space, {"image/0": 4, "image/2": 0, "text/0": 1})
 
 
@@ -117,5 +117,7 @@ def test_descriptions_of_something_else(small_space: Space, text: str) -> None:
 def test_over_the_limits(small_space: Space) -> None:
     space = small_space.model_copy(update={"max_context_vectors": 3})
     parameters = {"image/0": 4, "image/2": 0, "text/0": 0, "text/1": 0}
-    with pytest.raises(ArchitectureError, match="takes 4 context vectors, space small allows 3"):
+    with pytest.raises(
+        ArchitectureError, match="costs 4 context vectors, but space small allows only 3"
+    ):
         architecture_of_parameters(space, copy.copy(parameters))

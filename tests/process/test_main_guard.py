@@ -30,7 +30,7 @@ def test_a_script_without_the_guard_is_told_of_it(tmp_path: Path, script: str) -
     code, out, err = ran(tmp_path, script)
     assert code == 1
     assert out == ""
-    assert 'put it under if __name__ == "__main__":' in err.splitlines()[-1]
+    assert 'put the work under if __name__ == "__main__":' in err.splitlines()[-1]
     assert "mine.py, line" in err.splitlines()[-1]
 
 

@@ -96,4 +96,4 @@ def test_only_the_job_that_ends_its_process_again_is_lost() -> None:
                 ended[job] = pending.result()
             except LostJobError as error:
                 ended[job] = str(error)
-    assert ended == {1: 1, -1: "its process ended without a result, twice", 2: 2, 3: 3}
+    assert ended == {1: 1, -1: "its process ended twice without a result", 2: 2, 3: 3}

@@ -76,7 +76,7 @@ def test_other_classes_are_an_explicit_wish(
     run_config: RunConfig, data: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     folder = train(on(run_config, "coop/OxfordPets", data), tmp_path / "run")
-    with pytest.raises(CheckpointError, match=r"not for those of .*: if this is meant"):
+    with pytest.raises(CheckpointError, match=r"lacks 'green cup'.* give --other-classes"):
         runs.evaluate(folder, str(image_folder))
     with pytest.raises(CheckpointError, match="other_classes=True"):
         dpl_nas.evaluate(folder, image_folder)

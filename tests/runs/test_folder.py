@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import Ledger, read_ledger
@@ -36,7 +37,7 @@ def test_a_run_goes_on_with_its_own_settings_only(run_config: RunConfig, tmp_pat
     with open_folder(tmp_path, run_config, resume=True):
         pass
     with (
-        pytest.raises(OutputError, match="holds a run with another seed"),
+        pytest.raises(OutputError, match=r"has other settings \(seed\)"),
         open_folder(tmp_path, changed(run_config), resume=True),
     ):
         pass
@@ -44,6 +45,37 @@ def test_a_run_goes_on_with_its_own_settings_only(run_config: RunConfig, tmp_pat
         pytest.raises(OutputError, match="is not empty: go on with --resume"),
         open_folder(tmp_path, run_config, resume=False),
     ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("seed: 3", "seed: 4", "does not fit its checksum"),
+        # Without its lines, settings have their defaults.
+        ("\ndevices: 1", "", "does not fit its checksum"),
+        ("# sha256: ", "# ", "has no checksum"),
+        ("task:", "task", "is not valid YAML"),
+    ],
+)
+def test_a_configuration_that_was_changed_is_named(
+    run_config: RunConfig, tmp_path: Path, before: str, after: str, problem: str
+) -> None:
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / "alphas.jsonl").touch()
+    file = tmp_path / "config.yml"
+    assert RunConfig.model_validate(yaml.safe_load(file.read_text())) == run_config
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after, 1))
+    for config in (run_config, changed(run_config)):
+        with (
+            pytest.raises(ConfigError, match=rf"config\.yml .*{problem}"),
+            open_folder(tmp_path, config, resume=True),
+        ):
+            pass
+    file.write_text(f"# Mine.\n{text}\n")
+    with open_folder(tmp_path, run_config, resume=True):
         pass
 
 
@@ -81,7 +113,7 @@ def test_temporary_files_of_others_stay(run_config: RunConfig, tmp_path: Path) -
     with open_folder(tmp_path, run_config, resume=True):
         pass
     with (
-        pytest.raises(OutputError, match=r"holds \.mine\.tmp, which no run has written"),
+        pytest.raises(OutputError, match=r"found \.mine\.tmp in"),
         open_folder(tmp_path, run_config, resume=False, overwrite=True),
     ):
         pass
@@ -102,7 +134,7 @@ def test_somebody_elses_folder_is_left_alone(
     (tmp_path / "notes.txt").unlink()
     (tmp_path / "config.yml").write_text("somebody: else")
     with (
-        pytest.raises(ConfigError, match="unknown key somebody"),
+        pytest.raises(ConfigError, match="has no checksum in its last line"),
         open_folder(tmp_path, run_config, resume=resume),
     ):
         pass
@@ -140,7 +172,7 @@ def test_what_is_refused_before_it_began_leaves_nothing(
 def test_a_name_that_is_no_text(run_config: RunConfig, tmp_path: Path) -> None:
     folder = tmp_path / "run\udcff"
     with (
-        pytest.raises(OutputError, match="bytes that are no characters"),
+        pytest.raises(OutputError, match="is not UTF-8"),
         open_folder(folder, run_config, resume=False),
     ):
         pass
@@ -199,7 +231,7 @@ def test_what_only_has_the_name_of_a_file_of_a_run_stays(
         os.mkfifo(folder / name)
     before = contents(tmp_path)
     with (
-        pytest.raises(OutputError, match="which no run has written"),
+        pytest.raises(OutputError, match="removes only what a run has written"),
         open_folder(folder, run_config, resume=False, overwrite=True),
     ):
         pass
@@ -224,7 +256,7 @@ def test_what_only_has_the_name_of_a_folder_of_a_run_stays(
         (folder / name).write_text("mine")
     before = contents(tmp_path)
     with (
-        pytest.raises(OutputError, match=f"holds {name}, which no run has written"),
+        pytest.raises(OutputError, match=f"found {name} in"),
         open_folder(folder, run_config, resume=False, overwrite=True),
     ):
         pass

@@ -37,7 +37,7 @@ def test_a_manual_design_that_validated_better(
     trials(tmp_path / "manual", {0.75: manual})
     (told,) = result_notes(problem, run_config, tmp_path, *both)
     images = len(problem.task.class_names) * (run_config.shots // 2)
-    assert f"than the found lengths, 75.0% against 50.0% of {images} images" in told
+    assert f"than the found lengths (75.0% against 50.0% of {images} images)" in told
     trials(tmp_path / "manual", {0.25: manual})
     assert result_notes(problem, run_config, tmp_path, *both) == ()
     # The search may have tried it itself.
@@ -65,4 +65,4 @@ def test_found_lengths_that_are_not_the_likeliest(
     assert result_notes(problem, run_config, tmp_path, likely) == ()
     (told,) = result_notes(problem, run_config, tmp_path, found)
     different = sum(a != b for a, b in zip(likely.items(), found.items(), strict=True))
-    assert told.startswith(f"at {different} of 4 layers the found lengths are not the most likely")
+    assert told.startswith(f"at {different} of 4 layers the found length is not the most likely")

@@ -137,7 +137,7 @@ def test_files_that_are_no_images_are_told_before_anything_is_done(
     for file in sorted(folder.rglob("white/*.png")):
         REFUSED[damage](file)
     with pytest.raises(
-        TaskError, match=r"is not a readable image|not a file|no picture in 'white'"
+        TaskError, match=r"is not a readable image|neither a file nor a link|no picture in 'white'"
     ):
         runs.run(config, tmp_path / "run", observer=Told())
     assert not (tmp_path / "run").exists()

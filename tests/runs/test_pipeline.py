@@ -105,7 +105,7 @@ def test_another_configuration(run_config: RunConfig, finished: Path) -> None:
     if not (finished / "result.json").exists():
         runs.run(run_config, finished)
     other = run_config.model_copy(update={"seed": 9})
-    with pytest.raises(OutputError, match="another seed"):
+    with pytest.raises(OutputError, match=r"other settings \(seed\)"):
         runs.run(other, finished, resume=True)
 
 

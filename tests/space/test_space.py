@@ -123,7 +123,7 @@ def test_the_limits_changes_neither_id_nor_size() -> None:
 def test_architectures_over_the_limits() -> None:
     with pytest.raises(
         ArchitectureError,
-        match=r"takes 13 context vectors, space small allows 12: shorten it, or raise max_context",
+        match=r"costs 13 context vectors, .* allows only 12: choose shorter lengths, or raise max",
     ):
         small(max_context_vectors=12).check(small().uniform(3))
     # An image of mini-clip has 17 tokens of width 96; the text tower runs once for all.
@@ -131,7 +131,7 @@ def test_architectures_over_the_limits() -> None:
     small(max_flops=9 * vector).check(small().uniform(3))
     with pytest.raises(
         ArchitectureError,
-        match=r"takes 58,752 FLOPs an image, space small allows 58,751: .* max_flops",
+        match=r"costs 58,752 FLOPs an image, but space small allows only 58,751: .* max_flops",
     ):
         small(max_flops=9 * vector - 0.5).check(small().uniform(3))
 
@@ -147,15 +147,18 @@ def test_flops_of_the_text_tower_are_not_those_of_an_image() -> None:
     [
         (
             {"max_context_vectors": 2},
-            r"no architecture takes fewer than 3 context vectors: .*found 2",
+            r"every architecture costs at least 3 context vectors: .*found 2",
         ),
-        ({"max_flops": 19583}, r"no architecture takes fewer than 19,584 FLOPs an image"),
+        ({"max_flops": 19583}, r"every architecture costs at least 19,584 FLOPs an image"),
         ({"max_context_vectors": -1}, "greater than or equal to 0"),
         ({"max_context_vectors": 6.0}, "valid integer"),
         ({"max_context_vectors": True}, "valid integer"),
         ({"max_flops": math.inf}, "finite number"),
-        ({"max_flops": "many"}, "valid number"),
-        ({"max_flops": 1, "backbone": {"model": "RN50"}}, "to count FLOPs, found RN50"),
+        ({"max_flops": "many"}, "expected a number"),
+        (
+            {"max_flops": 1, "backbone": {"model": "RN50"}},
+            "whose FLOPs are known, found RN50",
+        ),
     ],
 )
 def test_bad_limits(tmp_path: Path, limits: dict[str, Any], complaint: str) -> None:
@@ -178,9 +181,11 @@ def test_architectures_of_another_space() -> None:
 
 def test_lengths_that_the_space_does_not_offer() -> None:
     lengths = {"image/0": 1, "image/2": 2, "image/5": 3, "text/0": 0, "text/1": 3}
-    with pytest.raises(ArchitectureError, match="text/1 has length 3; space small offers 0, 2, 4"):
+    with pytest.raises(
+        ArchitectureError, match="text/1 has length 3, but space small offers only 0, 2, 4"
+    ):
         small().architecture(lengths)
-    with pytest.raises(ArchitectureError, match="missing or unknown here: image/1, text/1"):
+    with pytest.raises(ArchitectureError, match="missing or unknown: image/1, text/1"):
         small().architecture({**{k: lengths[k] for k in list(lengths)[:4]}, "image/1": 2})
 
 
@@ -225,8 +230,8 @@ def test_files_that_are_no_architecture(tmp_path: Path) -> None:
         ("lengths", [1, 1], "each number once"),
         ("lengths", [], "at least 1 item"),
         ("lengths", "5-1", "a range that rises, such as 1-5"),
-        ("lengths", "0-1001", "whole numbers of 1000 at most, not 1001"),
-        ("lengths", [0, 10**20], "whole numbers of 1000 at most, not 1e"),
+        ("lengths", "0-1001", "whole numbers up to 1000, not 1001"),
+        ("lengths", [0, 10**20], "whole numbers up to 1000, not 1e"),
         ("lengths", "all", "a range such as 0-11"),
         ("lengths", 4, "a range such as 0-11"),
         ("layers", "0-", "a range such as 0-11"),

@@ -41,7 +41,7 @@ def test_space_and_task_make_a_problem(problem: Problem, image_folder: Path) -> 
     ("more", "options", "words"),
     [
         ((3,), {}, "expected a budget such as '20-trials'"),
-        (("1-steps", 3), {}, "search takes a budget after what is searched, found 3"),
+        (("1-steps", 3), {}, "expected no argument after the budget, found 3"),
         ((), {"jobs": 0}, "jobs should be a whole number of 1 or more, found 0"),
         ((), {"devices": True}, "devices should be a whole number of 1 or more"),
         ((), {"colour": 1}, "unexpected keyword argument 'colour'"),

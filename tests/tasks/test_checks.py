@@ -63,6 +63,12 @@ def test_animations_are_told_of(folder: Path) -> None:
         check_images(load_task(folder))
 
 
+def test_copies_are_told_of(folder: Path) -> None:
+    shutil.copyfile(folder / "train" / "grey" / "000.png", folder / "test" / "grey" / "x.png")
+    with pytest.warns(DplWarning, match="test images are trained on"):
+        check_images(load_task(folder), [10])
+
+
 def test_images_in_memory_need_no_check() -> None:
     heard = Heard()
     task: Task = load_task("mini/digits")

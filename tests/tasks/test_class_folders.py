@@ -92,9 +92,15 @@ def both(root: Path) -> None:
         (lambda root: (root / "grey" / "up").symlink_to(".."), "is also in the class"),
         (lambda root: (root / "empty").mkdir(), "no picture in 'empty'"),
         (lambda root: (root / "grey").rename(root / "gr\x1bey"), r"found 'gr\\x1bey'"),
-        (lambda root: (root / "grey").rename(root / "caf\udce9"), r"no UTF-8.* found 'caf\\udce9'"),
-        (lambda root: os.mkfifo(root / "grey" / "z.png"), "is not a file"),
-        (lambda root: (root / "grey" / "z.png").symlink_to("gone"), "is not a file"),
+        (
+            lambda root: (root / "grey").rename(root / "caf\udce9"),
+            r"must be UTF-8.* found 'caf\\udce9'",
+        ),
+        (lambda root: os.mkfifo(root / "grey" / "z.png"), "but is neither a file nor a link"),
+        (
+            lambda root: (root / "grey" / "z.png").symlink_to("gone"),
+            "but is neither a file nor a link",
+        ),
     ],
 )
 def test_what_is_refused(root: Path, damage: Callable[[Path], None], words: str) -> None:

@@ -67,7 +67,9 @@ def test_small_classes_give_what_they_have() -> None:
     ]
     assert counts == [[8, 3, 1], [4, 2, 1], [4, 1, 0]]
     assert len(few_shot_split(task, 8, 1).train) == 12
-    with pytest.warns(DplWarning, match="2 of 3 classes have fewer than 8 .* 1 at least: 'one'"):
+    with pytest.warns(
+        DplWarning, match="2 of 3 classes have fewer than 8 .* smallest class has 1: 'one'"
+    ):
         tell_small_classes(task, 8)
     tell_small_classes(task, 1)
 

@@ -62,5 +62,5 @@ def test_captions_fit_the_context(task: Task) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(TaskError, match="unknown task 'mini/nothing': known are digits, "):
+    with pytest.raises(TaskError, match="unknown task 'mini/nothing': give one of digits, "):
         load_mini_task("nothing")

@@ -55,3 +55,11 @@ def test_names_are_spaced_for_captions() -> None:
 def test_text_is_told_printably() -> None:
     with pytest.raises(TaskError, match=r"found 'a\\x1b'"):
         check_text("a\x1b", "it")
+
+
+def test_names_that_differ_look_different() -> None:
+    assert tell_names(["a b", "a  b", " a"]) == r"'a b', 'a \x20b', ' a'"
+    assert tell_names(["caf\u00e9", "cafe\u0301"]) == r"'caf\u00e9', 'cafe\u0301'".replace(
+        r"\u00e9", "\u00e9"
+    )
+    assert tell_names(["\u0939\u093f\u0902\u0926\u0940"]) == "'\u0939\u093f\u0902\u0926\u0940'"

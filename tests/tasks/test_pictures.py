@@ -38,13 +38,13 @@ def test_floats_from_0_to_1_are_scaled_and_others_refused(tmp_path: Path) -> Non
     assert (pixels(tmp_path / "a.tif")[..., 0] == np.rint(ramp * 255)).all()
     for factor in (255, -1, np.nan):
         Image.fromarray(ramp * np.float32(factor)).save(tmp_path / "b.tif")
-        with pytest.raises(TaskError, match="0 to 1 would be black to white: save it with 8 bits"):
+        with pytest.raises(TaskError, match="not from 0 to 1: save it with 8 bits"):
             pixels(tmp_path / "b.tif")
 
 
 def test_whole_numbers_without_a_known_white_are_refused(tmp_path: Path) -> None:
     Image.fromarray(RAMP.astype(np.int32)).save(tmp_path / "a.tif")
-    with pytest.raises(TaskError, match="not known what black and white are"):
+    with pytest.raises(TaskError, match="without a known black and white"):
         pixels(tmp_path / "a.tif")
 
 
@@ -117,7 +117,11 @@ def test_the_content_decides_what_it_is(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "it is empty"), (b"hello", "no kind of image"), (b"\0" * 1000, "no kind of image")],
+    [
+        (b"", "it is empty"),
+        (b"hello", "Pillow does not know its format"),
+        (b"\0" * 1000, "Pillow does not know its format"),
+    ],
 )
 def test_what_is_none(tmp_path: Path, content: bytes, words: str) -> None:
     for name in ("a.png", "a.tga", "a.txt"):
@@ -132,7 +136,7 @@ def test_postscript_is_not_run(tmp_path: Path) -> None:
     NOISE.save(file)
     assert not is_picture(str(file), regular=True)
     (tmp_path / "a.png").write_bytes(file.read_bytes())
-    with pytest.raises(TaskError, match="no kind of image that Pillow reads"):
+    with pytest.raises(TaskError, match="Pillow does not know its format"):
         pixels(tmp_path / "a.png")
 
 
@@ -165,7 +169,7 @@ def test_nothing_but_files_is_opened(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket.png"))
         for name in ("fifo.png", "device.png", "nowhere.png", "socket.png"):
-            with pytest.raises(TaskError, match="is not a file"):
+            with pytest.raises(TaskError, match="but is neither a file nor a link"):
                 is_picture(str(tmp_path / name), regular=False)
             with pytest.raises(TaskError, match="is not a readable image"):
                 pixels(tmp_path / name)

@@ -97,7 +97,10 @@ def test_what_does_not_count_is_told(folder: Path) -> None:
     with pytest.warns(DplWarning) as told:
         load_task(folder)
     texts = [str(each.message) for each in told]
-    assert any("1 files or links are no images" in each and "'notes.txt'" in each for each in texts)
+    assert any(
+        "1 files or links are not readable images" in each and "'notes.txt'" in each
+        for each in texts
+    )
     assert any("counted already: 'grey/zzz.png'" in each for each in texts)
 
 

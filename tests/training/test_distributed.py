@@ -149,7 +149,7 @@ def test_trouble_of_another_process_is_told(small_backbone: Backbone, shared_wor
         on_devices(2, partial(shared_work.fails, TaskError("no such image")), small_backbone)
     with pytest.raises(RuntimeError, match=r"(?s)process 1 of 2 ended with code 1.*KeyError: 'x'"):
         on_devices(2, partial(shared_work.fails, KeyError("x")), small_backbone)
-    with pytest.raises(RuntimeError, match="process 1 of 2 ended with code 9: it said nothing"):
+    with pytest.raises(RuntimeError, match="process 1 of 2 ended with code 9: it printed nothing"):
         on_devices(2, shared_work.dies, small_backbone)
     # And the next job finds nothing of it.
     assert not torch.distributed.is_initialized()
@@ -157,7 +157,7 @@ def test_trouble_of_another_process_is_told(small_backbone: Backbone, shared_wor
 
 
 def test_what_cannot_be_copied(small_backbone: Backbone) -> None:
-    with pytest.raises(ConfigError, match="such that pickle can copy them"):
+    with pytest.raises(ConfigError, match="that pickle can copy to other processes"):
         on_devices(2, lambda: None, small_backbone)
 
 
@@ -197,7 +197,7 @@ def test_fewer_gpus_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     check_devices(2, torch.device("cuda"))
     check_devices(1, torch.device("cuda:1"))
     check_devices(3, torch.device("cpu"))
-    with pytest.raises(ConfigError, match="as many GPUs, found 2"):
+    with pytest.raises(ConfigError, match="expected 3 GPUs for devices=3, found 2: lower devices"):
         check_devices(3, torch.device("cuda:0"))
-    with pytest.raises(ConfigError, match="found device cuda:1: set it to cuda"):
+    with pytest.raises(ConfigError, match="found device cuda:1: set device to cuda"):
         check_devices(2, torch.device("cuda:1"))

@@ -178,8 +178,8 @@ def test_a_state_of_something_else_is_told(
         return load_state(file) or {}
 
     foreign: list[tuple[dict[str, Any], str]] = [
-        ({}, "is missing or unknown in it"),
-        ({"weights": torch.zeros(2)}, "is missing or unknown in it"),
+        ({}, "is missing or unknown in the file"),
+        ({"weights": torch.zeros(2)}, "is missing or unknown in the file"),
         ({**fresh(), "epochs": "1"}, "epochs should be int, found str"),
         ({**fresh(), "epochs": -1}, "should hold 1 to 2 epochs, found -1"),
         ({**fresh(), "epochs": 9}, "should hold 1 to 2 epochs, found 9"),

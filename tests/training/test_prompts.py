@@ -1,7 +1,9 @@
 """Prompts whose file is well-formed but not what a run writes."""
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+import dpl_nas
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import CheckpointError
 from dpl_nas.runs import evaluate
@@ -51,6 +54,28 @@ def test_what_fits_is_loaded(prompts: TrainedPrompts, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "difference"),
+    [
+        (("dark square", "gray", "white"), "lacks 'grey' and adds 'gray'"),
+        (("dark square", "grey", "white", "black"), "adds 'black'"),
+        (("dark square", "white", "grey"), "has them in another order"),
+    ],
+)
+def test_other_classes_are_named(
+    prompts: TrainedPrompts, image_folder: Path, names: tuple[str, ...], difference: str
+) -> None:
+    task = replace(load_task(image_folder), class_names=names)
+    with pytest.raises(CheckpointError, match=f"the 3 classes of .* and the task .* {difference}"):
+        dpl_nas.evaluate(prompts, task)
+
+
+def test_a_pipe_is_called_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "prompts.safetensors")
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        load_prompts(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("change", "complaint"),
     [
         (lambda old: old[:, :-1], r"text/1 should be \(2, 16\) for test-small, found \(2, 15\)"),
@@ -87,9 +112,9 @@ def put(metadata: dict[str, Any], path: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "complaint"),
     [
-        ("architecture.space_id", "0" * 12, "not of its own space: the architecture belongs to"),
-        ("space.towers.text.lengths", [0, 1, 2, 3], "not of its own space"),
-        ("space.max_context_vectors", 1, "takes 5 context vectors"),
+        ("architecture.space_id", "0" * 12, "does not fit its space: the architecture belongs to"),
+        ("space.towers.text.lengths", [0, 1, 2, 3], "does not fit its space"),
+        ("space.max_context_vectors", 1, "costs 5 context vectors"),
         ("architecture.lengths.image", [2, 2], "image/2 is missing or unknown"),
     ],
 )
@@ -161,7 +186,7 @@ def test_flipped_bits_do_not_go_unnoticed(prompts: TrainedPrompts, tmp_path: Pat
                 assert all(torch.equal(found.vectors[k], v) for k, v in prompts.vectors.items())
             assert "\n" not in problem
     file.write_bytes(whole[:-1] + b"\x20")
-    with pytest.raises(CheckpointError, match="do not fit their checksum: remove it"):
+    with pytest.raises(CheckpointError, match=r"do not fit their checksum\): remove it"):
         load_prompts(file)
 
 

@@ -72,9 +72,9 @@ def sample(space: Space, rng: Random, fixed: Mapping[str, int] | None = None) ->
     ]
     if not all(lengths) or not (combinations := Combinations(space, lengths)).size:
         raise ArchitectureError(
-            f"no architecture of space {space.name} has "
-            f"{', '.join(f'{length} at {label}' for label, length in kept.items())} within the "
-            "limits: fix other lengths, or fewer"
+            f"no architecture that fits space {space.name} has "
+            f"{', '.join(f'length {length} at {label}' for label, length in kept.items())}: fix "
+            "fewer or other lengths"
         )
     return architecture_of(space, combinations.at(rng.randrange(combinations.size)))
 

@@ -72,8 +72,8 @@ def _exact(space: Space, scores: Mapping[str, Sequence[float]]) -> list[dict[int
         row = [float(score) for score in scores[label]]
         if len(row) != len(lengths) or any(math.isnan(x) or x == math.inf for x in row):
             raise ValueError(
-                f"expected {len(lengths)} scores below infinity for {label}, one a length, found "
-                f"{row}"
+                f"expected {len(lengths)} scores for {label}, one a length and none of them NaN "
+                f"or inf, found {row}"
             )
         fractions.append([None if x == -math.inf else x.as_integer_ratio() for x in row])
     # Denominators of floats are powers of two: the largest is a multiple of all.

@@ -41,7 +41,7 @@ def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 
         If ``layers`` is less than 1.
     """
     if layers < 1:
-        raise ValueError(f"expected at least 1 layer to open, found {layers}")
+        raise ValueError(f"expected layers to be at least 1, found {layers}")
     space.check(architecture)
     old = lengths_of(space, architecture)
     offered = [space.towers[tower].lengths for _, tower, _ in space.labels()]

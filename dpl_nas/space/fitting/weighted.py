@@ -63,7 +63,7 @@ def weighted_draws(
         )
     if set(weights) != set(labels):
         unknown = sorted(set(weights) - set(labels))
-        raise ValueError(f"space {space.name} has no {', '.join(unknown[:6])}")
+        raise ValueError(f"space {space.name} has no layers {', '.join(unknown[:6])}")
     combinations = Combinations(space)
 
     @cache

@@ -67,9 +67,13 @@ class Supernet:
         taken = accumulate(steps(epoch) for epoch in range(self._settings.epochs))
         epochs = sum(1 for _ in takewhile(lambda each: each <= left, taken))
         if epochs < 1:
-            beside = f" beside the {math.ceil(reserved)} for what it finds" if reserved else ""
+            kept = (
+                f", and {math.ceil(reserved)} are kept for the rest of the search"
+                if reserved
+                else ""
+            )
             raise StrategyError(
-                f"the budget of {self._search.engine.steps_left:g} training steps does not cover "
-                f"an epoch of the supernet, which takes {steps(0)}{beside}: allow more"
+                f"the budget of {self._search.engine.steps_left:g} training steps is too small: "
+                f"an epoch of the supernet takes {steps(0)}{kept}; allow more"
             )
         return epochs

@@ -162,7 +162,7 @@ def put(place: object, label: object, name: object) -> Callable[[Path], None]:
         ("OxfordPets", put(7, 0, "green_cup"), r"val should list \[path, label, class name\]"),
         ("OxfordPets", put("a.jpg", 0, None), r"val should list \[path, label, class name\]"),
         ("OxfordPets", put("a.jpg", 0, "mug"), "label 0 has two names, 'green_cup', 'mug'"),
-        ("OxfordPets", put("a.jpg", 9, "a\x1b[2J"), r"control characters: found 'a\\x1b"),
+        ("OxfordPets", put("a.jpg", 9, "a\x1b[2J"), r"control characters, found 'a\\x1b"),
         ("OxfordPets", put("a\n.jpg", 0, "green_cup"), "control characters"),
         ("OxfordPets", put("a.jpg", 9, "_"), "a class has an empty name"),
         ("FGVCAircraft", append(AIR, "000 A300\n"), "line 25 of .*expected a variant.* 'A300'"),
