@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dpl_nas.runs import run
     from dpl_nas.search_budget import SearchBudget
     from dpl_nas.space import Architecture, Space, load_architecture, load_space
-    from dpl_nas.tasks import Task, load_task
+    from dpl_nas.tasks import Task, load_task, make_task
     from dpl_nas.training import evaluate, load_prompts, train
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "load_space",
     "load_strategy",
     "load_task",
+    "make_task",
     "run",
     "strategy",
     "train",
@@ -57,6 +58,7 @@ _HOMES = {
     "load_space": "dpl_nas.space",
     "load_strategy": "dpl_nas.config",
     "load_task": "dpl_nas.tasks",
+    "make_task": "dpl_nas.tasks",
     "run": "dpl_nas.runs",
     "train": "dpl_nas.training",
 }

@@ -1,6 +1,7 @@
 """A small task and a small backbone, real parts both, for tests of whole stages."""
 
 import json
+import shutil
 import signal
 import warnings
 from collections.abc import Iterator
@@ -113,6 +114,99 @@ def run_config(small_space: Space, image_folder: Path) -> RunConfig:
             "seed": 3,
         }
     )
+
+
+#: The benchmark's split files: folder, folder of images, name.
+SPLITS = (
+    ("caltech-101", "101_ObjectCategories", "Caltech101"),
+    ("oxford_pets", "images", "OxfordPets"),
+    ("stanford_cars", ".", "StanfordCars"),
+    ("oxford_flowers", "jpg", "OxfordFlowers"),
+    ("food-101", "images", "Food101"),
+    ("sun397", "SUN397", "SUN397"),
+    ("dtd", "images", "DescribableTextures"),
+    ("eurosat", "2750", "EuroSAT"),
+    ("ucf101", "UCF-101-midframes", "UCF101"),
+)
+#: Class names with the numbers of ImageNet's folders.
+NUMBERED = {
+    "n01440764": "tench",
+    "n01443537": "goldfish",
+    "n03773504": "missile",
+    "n04008634": "missile",
+    "n04356056": "sunglasses",
+}
+#: Images a class in the miniatures.
+PER_CLASS = {"train": 6, "val": 3, "test": 2}
+
+
+def write_picture(path: Path, shade: int = 128) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (shade, shade, 255 - shade)).save(path, "JPEG")
+
+
+def write_split(folder: Path, images: str, name: str) -> None:
+    """A dataset with a split file, whose classes appear in another order than their labels."""
+    classes = {2: "red_pea", 0: "green_cup", 4: "blue car", 3: "black dog"}
+    split: dict[str, list[list[object]]] = {part: [] for part in PER_CLASS}
+    for part, count in PER_CLASS.items():
+        for number in range(count):
+            for label, title in classes.items():
+                place = f"{title}/{part}_{number}.jpg"
+                write_picture(folder / images / place, 50 * label + number)
+                split[part].append([place, label, title])
+    (folder / f"split_zhou_{name}.json").write_text(json.dumps(split, indent=4))
+
+
+def write_aircraft(folder: Path) -> None:
+    variants = ("707-320", "DHC-6", "F-16A/B", "Cessna 172")
+    folder.mkdir()
+    (folder / "variants.txt").write_text("\n".join(variants) + "\n")
+    for index, (part, count) in enumerate(PER_CLASS.items()):
+        lines = []
+        for number in range(count):
+            for label, variant in enumerate(variants):
+                file = f"{index}{number}{label:05}"
+                write_picture(folder / "images" / f"{file}.jpg", 50 * label + number)
+                lines.append(f"{file} {variant}\n")
+        (folder / f"images_variant_{part}.txt").write_text("".join(lines))
+
+
+def write_imagenet(root: Path) -> None:
+    """ImageNet and its four variants, of which A and R have some of its classes."""
+    names = "".join(f"{number} {name}\n" for number, name in NUMBERED.items())
+    some = ("n01440764", "n04356056")
+    places = {
+        "imagenet": [f"images/{part}/{each}" for part in ("train", "val") for each in NUMBERED],
+        "imagenetv2": [f"imagenetv2-matched-frequency-format-val/{i}" for i in range(5)],
+        "imagenet-sketch": [f"images/{each}" for each in NUMBERED],
+        "imagenet-adversarial": [f"imagenet-a/{each}" for each in some],
+        "imagenet-rendition": [f"imagenet-r/{each}" for each in some],
+    }
+    for dataset, folders in places.items():
+        for place in folders:
+            for number in range(PER_CLASS["train" if "train" in place else "test"]):
+                write_picture(root / dataset / place / f"x_{number}.JPEG", 20 * number)
+        (root / dataset / "classnames.txt").write_text(names)
+    for place in ("imagenet-adversarial/imagenet-a", "imagenet-rendition/imagenet-r"):
+        (root / place / "README.txt").write_text("of the authors")
+
+
+@pytest.fixture(scope="session")
+def whole_benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Miniatures of the benchmark's fifteen datasets, as the field lays them out."""
+    root = tmp_path_factory.mktemp("data")
+    for folder, images, name in SPLITS:
+        write_split(root / folder, images, name)
+    write_aircraft(root / "fgvc_aircraft")
+    write_imagenet(root)
+    return root
+
+
+@pytest.fixture
+def data(whole_benchmark: Path, tmp_path: Path) -> Path:
+    """The same, to be damaged."""
+    return Path(shutil.copytree(whole_benchmark, tmp_path / "data"))
 
 
 __all__ = ["nni"]

@@ -65,6 +65,7 @@ def test_the_public_surface() -> None:
         "load_space",
         "load_strategy",
         "load_task",
+        "make_task",
         "run",
         "strategy",
         "train",

@@ -86,7 +86,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.add_typer(space.app, name="space")
 app.add_typer(diagnose.app, name="diagnose")
-app.command("tasks")(tasks.tasks)
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(mini.app, name="mini")
 app.add_typer(nni.app, name="nni")
 

@@ -13,6 +13,8 @@ import typer
 from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     BudgetOption,
+    ClassesOption,
+    DataOption,
     DeviceOption,
     JsonOption,
     QuietOption,
@@ -64,6 +66,8 @@ def compare(
             help="Strategy or reference that all others are compared with; by default, all pairs.",
         ),
     ] = None,
+    data: DataOption = None,
+    classes: ClassesOption = "all",
     jobs: Annotated[int, typer.Option(min=1, help="Number of runs side by side.")] = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
@@ -75,7 +79,7 @@ def compare(
     interruption, or with more seeds or strategies to add these.
     """
     numbers, strategies, overrides = _sorted_out(seeds, arguments)
-    settings = typed(context, shots=shots, device=device)
+    settings = typed(context, data=data, classes=classes, shots=shots, device=device)
     configs = _configs(
         task, space or ["mini_clip"], strategies, numbers, overrides, budget, **settings
     )

@@ -9,6 +9,7 @@ import typer
 
 from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
+    DataOption,
     DeviceOption,
     JsonOption,
     Overrides,
@@ -50,6 +51,7 @@ def separation(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
     architectures: Annotated[
         int, typer.Option(min=2, max=10_000, help="Number of random architectures.")
     ] = 20,
@@ -70,7 +72,7 @@ def separation(
     The ratio is the spread of architectures over the noise of seeds. If it is below 2, a
     comparison of strategies on this task says nothing.
     """
-    settings = typed(context, shots=shots, seed=seed, device=device)
+    settings = typed(context, data=data, shots=shots, seed=seed, device=device)
     config = configure(task, space, strategy, overrides, **settings)
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.diagnostics import measure_separation
@@ -104,6 +106,7 @@ def ranking(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
     architectures: Annotated[
         int, typer.Option(min=3, max=10_000, help="Number of random architectures.")
     ] = 60,
@@ -123,7 +126,7 @@ def ranking(
     A proxy is a score that a search goes by. The result is Kendall's tau of each proxy. Alphas
     are one of them, so the strategy must have alphas, as darts does.
     """
-    settings = typed(context, shots=shots, seed=seed, device=device)
+    settings = typed(context, data=data, shots=shots, seed=seed, device=device)
     config = configure(task, space, strategy, overrides, **settings)
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.diagnostics import rank_proxies

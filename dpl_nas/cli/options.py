@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 __all__ = [
     "BudgetOption",
+    "ClassesOption",
+    "DataOption",
     "DeviceOption",
     "JobsOption",
     "JsonOption",
@@ -33,12 +35,28 @@ def parse_path(text: str) -> Path:
     return Path(text)
 
 
+def _parse_root(text: str) -> str:
+    # As it was typed: it must equal data=ROOT.
+    parse_path(text)
+    return text
+
+
 TaskOption = Annotated[
     str,
     typer.Option(
         metavar="TASK",
-        help="Task: mini/<name> (see dpl-nas tasks), or a folder with train/ and test/.",
+        help="Task: mini/<name> or coop/<dataset> (see dpl-nas tasks), or the path of your images.",
     ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROOT", help="Folder of the datasets, for coop/<dataset>.", parser=_parse_root
+    ),
+]
+ClassesOption = Annotated[
+    Literal["all", "base", "new"],
+    typer.Option(help="All classes of the task, the first half by label, or the second."),
 ]
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", help="Search space: a packaged name or a YAML file.")

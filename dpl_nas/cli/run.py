@@ -7,6 +7,8 @@ import typer
 from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
     BudgetOption,
+    ClassesOption,
+    DataOption,
     DeviceOption,
     JobsOption,
     JsonOption,
@@ -35,6 +37,8 @@ def run(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
+    classes: ClassesOption = "all",
     budget: BudgetOption = None,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
@@ -54,7 +58,15 @@ def run(
         strategy,
         overrides,
         budget,
-        **typed(context, shots=shots, seed=seed, device=device, jobs=jobs),
+        **typed(
+            context,
+            data=data,
+            classes=classes,
+            shots=shots,
+            seed=seed,
+            device=device,
+            jobs=jobs,
+        ),
     )
     with job(quiet=quiet, folder=out) as observer:
         from dpl_nas.runs import run as run_job

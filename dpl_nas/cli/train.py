@@ -9,6 +9,8 @@ import typer
 
 from dpl_nas.cli.configuration import configure, typed
 from dpl_nas.cli.options import (
+    ClassesOption,
+    DataOption,
     DeviceOption,
     JsonOption,
     OutOption,
@@ -52,6 +54,8 @@ def train(
     strategy: StrategyOption = "darts",
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
+    data: DataOption = None,
+    classes: ClassesOption = "all",
     device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
@@ -65,7 +69,7 @@ def train(
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
-    settings = typed(context, shots=shots, seed=seed, device=device)
+    settings = typed(context, data=data, classes=classes, shots=shots, seed=seed, device=device)
     config = configure(task, space, strategy, overrides, **settings)
     if architecture is not None:
         file = architecture / ARCHITECTURE if architecture.is_dir() else architecture

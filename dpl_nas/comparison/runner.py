@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
-from dpl_nas.tasks import load_task
+from dpl_nas.tasks import Task, configured_task
 
 __all__ = ["STAGE", "Plan", "run_cells"]
 
@@ -153,13 +153,16 @@ def _digests(plan: Plan) -> list[str]:
     # It needs torch, which is slow to import.
     from dpl_nas.training.problem import Problem
 
-    tasks = {name: load_task(name) for name in dict.fromkeys(each.task for each in plan.configs)}
-    found: dict[tuple[str, int, int], str] = {}
+    tasks: dict[Hashable, Task] = {}
+    found: dict[Hashable, str] = {}
     digests = []
     for config in plan.configs:
-        problem = Problem.of_run(config, tasks[config.task])
+        place = config.task, config.data, config.classes
+        if place not in tasks:
+            tasks[place] = configured_task(config)
+        problem = Problem.of_run(config, tasks[place])
         problem.split(config.strategy.search)
-        key = config.task, config.shots, config.seed
+        key = place, config.shots, config.seed
         if key not in found:
             found[key] = problem.digest()
         digests.append(found[key])

@@ -35,12 +35,13 @@ from dpl_nas.config.training import (
     PromptInit,
     TrainSettings,
 )
-from dpl_nas.config.values import Augmentation, TextTemplate
+from dpl_nas.config.values import Augmentation, Classes, TextTemplate
 
 __all__ = [
     "STRATEGIES",
     "AlphaSettings",
     "Augmentation",
+    "Classes",
     "Constraint",
     "DartsSettings",
     "Distillation",

@@ -13,7 +13,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 from dpl_nas.config.overrides import parse_overrides, put_all
 from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
-from dpl_nas.config.values import NotNegative, Positive
+from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, validate
@@ -96,6 +96,10 @@ class RunConfig(Frozen):
 
     Attributes
     ----------
+    data
+        Folder of the datasets, for a task such as ``coop/OxfordPets``.
+    classes
+        Classes of the task: ``all``, or its ``base`` or ``new`` half.
     budget
         Budget of the search; the strategy's own by default.
     jobs
@@ -105,6 +109,8 @@ class RunConfig(Frozen):
     """
 
     task: str = Field(min_length=1)
+    data: str | None = Field(default=None, min_length=1)
+    classes: Classes = "all"
     space: Space
     strategy: StrategyConfig
     shots: Positive = 16

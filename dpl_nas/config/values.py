@@ -11,6 +11,7 @@ from dpl_nas.io.validation import Number
 __all__ = [
     "Augmentation",
     "Beta",
+    "Classes",
     "NotNegative",
     "Positive",
     "Size",
@@ -35,6 +36,8 @@ SizeOrZero = Annotated[Number, Field(ge=0, le=1e6)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 #: ``crop``: random resized crop; ``crop_flip``: the same and a horizontal flip.
 Augmentation = Literal["none", "crop", "crop_flip"]
+#: Classes of a dataset: all, or the first (``base``) or second (``new``) half by label.
+Classes = Literal["all", "base", "new"]
 #: Captions of a class: the task's template, or the mean token embedding of
 #: its template ensemble (as the released code of the paper does).
 TextTemplate = Literal["task", "mean_embedding"]

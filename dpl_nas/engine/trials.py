@@ -95,7 +95,7 @@ class FewShotTrials:
         self._training = FewShotTraining(problem, split.train)
         # Validation images get the test transform, as in the paper.
         self._validation = FewShotImages(
-            problem.task.train, split.validation, self._backbone, "none"
+            problem.task.pool, split.validation, self._backbone, "none"
         )
 
     def cost(self, epochs: int, done: int = 0) -> Cost:

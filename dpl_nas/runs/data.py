@@ -75,20 +75,32 @@ class RunData:
         write_json(file, asdict(self))
 
 
-def own_task(metadata: PromptsMetadata) -> str:
+def own_task(metadata: PromptsMetadata, data: str | None = None) -> str:
     """The name or path of the task that prompts were trained on, from any working directory.
+
+    Parameters
+    ----------
+    data
+        Folder of all datasets, if it is another one now.
 
     Raises
     ------
     TaskError
         If its folder has moved.
     """
-    here, folder = Path(metadata.task), Path(metadata.folder)
-    if not metadata.folder or (folder.is_dir() and here.is_dir() and here.samefile(folder)):
+    if metadata.data:
+        if data is None and not Path(metadata.data).is_dir():
+            raise TaskError(
+                f"the datasets that the prompts were trained on are no longer at {metadata.data}: "
+                "give their folder with --data"
+            )
         return metadata.task
-    if folder.is_dir():
+    here, folder = Path(metadata.task), Path(metadata.folder)
+    if not metadata.folder or (folder.exists() and here.exists() and here.samefile(folder)):
+        return metadata.task
+    if folder.exists():
         return metadata.folder
-    if here.is_dir() and _is_of(metadata):
+    if here.exists() and _is_of(metadata):
         return metadata.task
     raise TaskError(
         f"the task that the prompts were trained on is no longer at {folder}: give the folder to "
@@ -99,7 +111,7 @@ def own_task(metadata: PromptsMetadata) -> str:
 def _is_of(metadata: PromptsMetadata) -> bool:
     """Whether the task of this name is the one that the prompts were trained on."""
     try:
-        task = load_task(metadata.task)
+        task = load_task(metadata.task, classes=metadata.classes)
         problem = Problem(metadata.space, task, metadata.shots, metadata.seed)
         return problem.digest() == metadata.images
     except TaskError:

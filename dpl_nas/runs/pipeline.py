@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dpl_nas.backbone import check_layers
-from dpl_nas.config import RunConfig
+from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
 from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.run_files import (
@@ -45,7 +45,7 @@ from dpl_nas.runs.result import (
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, load_architecture
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.tasks import load_task
+from dpl_nas.tasks import configured_task, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
@@ -177,26 +177,50 @@ def evaluate(
     prompts: str | Path,
     task: str | None = None,
     *,
+    data: str | None = None,
+    classes: Classes | None = None,
+    other_classes: bool = False,
     batch_size: int = 100,
     device: str = "cpu",
     observer: Observer | None = None,
 ) -> EvaluationResult:
-    """Test trained prompts on the full test set of their task, or of another of its classes."""
+    """Test trained prompts on the full test set of their task, or of another one.
+
+    Parameters
+    ----------
+    task, data, classes
+        As in :func:`~dpl_nas.tasks.load_task`; by default those of the training. Of another task,
+        all classes.
+    other_classes
+        Whether the task may have other classes than those of the training. A dataset of the
+        benchmark always may, and so may a given half of the classes.
+
+    Raises
+    ------
+    DplError
+        If the prompts or the task cannot be read, or do not belong together.
+    """
     trained = load_prompts(prompts)
-    name = task or own_task(trained.metadata)
-    tested = load_task(name)
+    name = task or own_task(trained.metadata, data)
+    own = trained.metadata.classes if task is None else "all"
+    tested = load_task(name, data or trained.metadata.data or None, classes or own)
     if trained.metadata.template != tested.template:
         warnings.warn(
-            f"the template of task {name} is now '{tested.template}', but the prompts were trained "
-            f"with '{trained.metadata.template}' and are tested with that",
+            f"the template of task {name} is {'' if task else 'now '}'{tested.template}', but the "
+            f"prompts were trained with '{trained.metadata.template}' and are tested with that",
             DplWarning,
             stacklevel=2,
         )
     metrics = evaluate_prompts(
-        trained, tested, batch_size=batch_size, device=device, observer=observer
+        trained,
+        tested,
+        other_classes=other_classes or classes is not None or bool(tested.data),
+        batch_size=batch_size,
+        device=device,
+        observer=observer,
     )
     test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
-    return EvaluationResult(task=name, prompts=str(prompts), test=test)
+    return EvaluationResult(task=name, classes=tested.classes, prompts=str(prompts), test=test)
 
 
 def record_search(config: RunConfig, result: SearchResult, folder: Path, **more: object) -> None:
@@ -249,9 +273,8 @@ class _Clock:
 def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:
     """Prepare a run: its numbers are checked, and its images can be read."""
     observer = observer or Observer()
-    task = load_task(config.task)
-    parts = [(Path(task.folder) / part).resolve() for part in ("train", "test") if task.folder]
-    if any(folder.resolve().is_relative_to(part) for part in parts):
+    task = configured_task(config)
+    if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
         raise OutputError(
             f"{folder} lies among the images of task {task.name}, so pictures of the run would "
             "count as images: use a folder elsewhere"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from dpl_nas.config import RunConfig
+from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.validation import Frozen, validate
@@ -140,6 +140,7 @@ class EvaluationResult(_Result):
     """The result of a test of trained prompts."""
 
     task: str
+    classes: Classes = "all"
     prompts: str
     test: dict[str, TestResult]
 

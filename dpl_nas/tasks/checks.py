@@ -15,7 +15,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.copies import tell_copies
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["check_images"]
+__all__ = ["check_each", "check_images"]
 
 #: Checks shorter than this are not reported as a stage.
 QUIET_SECONDS = 2.0
@@ -37,7 +37,7 @@ class _Checked(Protocol):
 def check_images(
     task: Task, rows: Iterable[int] = (), *, test: bool = True, observer: Observer | None = None
 ) -> None:
-    """Decode the training images ``rows`` and, with ``test``, all test images, if they are files.
+    """Decode the images ``rows`` of the pool and, with ``test``, all test images, if in files.
 
     Warn of animations and, with ``test``, of pictures that are there twice.
 
@@ -49,7 +49,7 @@ def check_images(
         If files are not readable images; the message names them.
     """
     jobs = [
-        *((task.train, row) for row in sorted(set(rows))),
+        *((task.pool, row) for row in sorted(set(rows))),
         *((task.test, row) for row in range(len(task.test.labels)) if test),
     ]
     jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
@@ -59,7 +59,7 @@ def check_images(
     problems: list[str] = []
     several = 0
     started, told = time.monotonic(), False
-    for done, found in enumerate(_check_each(jobs), start=1):
+    for done, found in enumerate(check_each(jobs), start=1):
         if isinstance(found, TaskError):
             problems.append(str(found))
         else:
@@ -86,8 +86,8 @@ def check_images(
         tell_copies(task)
 
 
-def _check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
-    """Yield the result of each check, in the order of ``jobs``."""
+def check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
+    """Yield, for each of ``jobs``, whether its file holds more than the image, or what is wrong."""
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
         # A part at a time: an interruption waits for no more than one.

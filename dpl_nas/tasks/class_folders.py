@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.names import check_text, tell_names
 from dpl_nas.tasks.pictures import is_picture
 
-__all__ = ["ClassFolders", "check_text", "read_class_folders", "tell_names"]
-
-#: Largest number of names that are listed.
-_TOLD = 4
-#: Largest number of characters of each.
-_CHARACTERS = 60
-
-#: Control characters, halves of characters, and ends of lines and paragraphs.
-_NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}
+__all__ = ["ClassFolders", "read_class_folders"]
 
 
 @dataclass
@@ -73,44 +63,6 @@ def read_class_folders(root: Path) -> ClassFolders:
             "remove the folder"
         )
     return found
-
-
-def check_text(text: str, what: str) -> None:
-    """Raise an error for invalid or control characters.
-
-    Raises
-    ------
-    TaskError
-        If the text has such characters.
-    """
-    if any(unicodedata.category(each) in _NOT_TEXT for each in text):
-        raise TaskError(
-            f"{what} must be UTF-8 without control characters, found "
-            f"'{make_printable(text):.100}': give another one"
-        )
-
-
-def tell_names(names: Iterable[str]) -> str:
-    """Return the first few names and the number of the others; names that differ look different."""
-    every = [f"'{_short(_distinct(make_printable(name)))}'" for name in names]
-    more = len(every) - _TOLD
-    return ", ".join(every[:_TOLD]) + (f" and {more} more" if more > 0 else "")
-
-
-def _distinct(name: str) -> str:
-    """Escape what looks alike in names that differ: further blanks and other Unicode forms."""
-    shown = re.sub("(?<= ) ", r"\\x20", name)
-    if unicodedata.is_normalized("NFC", shown):
-        return shown
-    return "".join(
-        each if each.isascii() else each.encode("unicode_escape").decode("ascii") for each in shown
-    )
-
-
-def _short(name: str) -> str:
-    # Names that differ may do so at their ends.
-    half = _CHARACTERS // 2
-    return name if len(name) <= _CHARACTERS else f"{name[:half]}...{name[-half:]}"
 
 
 def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, int]) -> None:

@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning
 from dpl_nas.io.text import make_printable
-from dpl_nas.tasks.class_folders import tell_names
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.pictures import content, file_size
 from dpl_nas.tasks.task import ImageSet, Task
 
@@ -41,13 +42,19 @@ class _Picture:
 def tell_copies(task: Task) -> None:
     """Warn of pictures that a task has twice: as links, or as copies.
 
-    Files of the same size are opened; those whose ends agree are read.
+    Files of the same size are opened; those whose ends agree are read. Nothing is told of the
+    benchmark's datasets, whose images are as published, nor of images that are not files.
 
     Raises
     ------
     TaskError
         If a file cannot be read.
     """
+    if task.data:
+        # There may be millions of images, and nobody could remove one.
+        return
+    # The folder of a list.
+    root = task.folder if Path(task.folder).is_dir() else Path(task.folder).parent
     groups = [[*_pictures("train", task.train), *_pictures("test", task.test)]]
     for key in (file_size, _end, _digest):
         groups = [same for group in groups for same in _alike(group, key)]
@@ -57,9 +64,7 @@ def tell_copies(task: Task) -> None:
         ("in a class twice, and each copy counts", _again(groups)),
     ):
         if found:
-            few = tell_names(
-                os.path.relpath(each.path, task.folder) for same in found for each in same
-            )
+            few = tell_names(os.path.relpath(each.path, root) for same in found for each in same)
             count = "1 picture" if len(found) == 1 else f"{len(found)} pictures"
             warnings.warn(
                 f"{make_printable(task.name)}: the same picture is {what}: {count}, such as {few}",

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["Signatures", "task_digest", "test_digest"]
+__all__ = ["Signatures", "sign_image", "task_digest", "test_digest"]
 
 _MOST_THREADS = 8
 
@@ -43,7 +43,7 @@ class Signatures:
         """
         new = [row for row in dict.fromkeys(rows) if row not in self._known]
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-            made = pool.map(partial(_signature, self._images), new)
+            made = pool.map(partial(sign_image, self._images), new)
             self._known.update(zip(new, made, strict=True))
         digest = hashlib.sha256(text.encode())
         for row in rows:
@@ -57,12 +57,12 @@ def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None =
     """Return 16 hex digits of the SHA-256 of all training data.
 
     These are the classes, the captions, the augmentation, and labels, places and content of the
-    training images ``rows``. The location of the task's folder does not matter.
+    images ``rows`` of the pool. The location of the task's folder does not matter.
 
     Parameters
     ----------
     signatures
-        Signatures of the training images, where some may be known already.
+        Signatures of the images of the pool, where some may be known already.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None =
         If an image cannot be read.
     """
     captions = (task.class_names, task.template, task.templates, task.augmentation)
-    return (signatures or Signatures(task.train)).digest(json.dumps(captions), rows)
+    return (signatures or Signatures(task.pool)).digest(json.dumps(captions), rows)
 
 
 def test_digest(task: Task) -> str:
@@ -84,7 +84,8 @@ def test_digest(task: Task) -> str:
     return Signatures(task.test).digest("", range(len(task.test.labels)))
 
 
-def _signature(images: ImageSet, row: int) -> bytes:
+def sign_image(images: ImageSet, row: int) -> bytes:
+    """Return a signature of an image that changes with any change to it."""
     if isinstance(images, _Signed):
         return images.signature(row)
     image = images.image(row)

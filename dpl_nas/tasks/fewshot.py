@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
-from dpl_nas.tasks.class_folders import tell_names
-from dpl_nas.tasks.task import Task
+from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.task import PartOf, Task
+from dpl_nas.tasks.views import places_of
 
-__all__ = ["FewShotSplit", "draw_shots", "few_shot_split", "tell_small_classes"]
+__all__ = [
+    "FewShotSplit",
+    "draw_shots",
+    "few_shot_split",
+    "published_selection",
+    "select_places",
+    "tell_small_classes",
+]
 
 #: The published protocol validates on at most this many images a class.
 PUBLISHED_VALIDATION_SHOTS = 4
@@ -20,7 +29,7 @@ PUBLISHED_VALIDATION_SHOTS = 4
 
 @dataclass(frozen=True)
 class FewShotSplit:
-    """Indices into a task's training images.
+    """Indices into a task's pool (:attr:`~dpl_nas.tasks.task.Task.pool`).
 
     Grouped by class. ``train`` and ``validation`` are what a search sees; ``shots`` is the
     whole stated draw that the found prompts are trained on.
@@ -88,6 +97,42 @@ def _counts(task: Task) -> list[int]:
     return counts
 
 
+def published_selection(task: Task, shots: int, seed: int) -> tuple[list[int], list[int]]:
+    """Return the selection that published numbers share: what trains, and what validates.
+
+    Both are indices into the task's pool. A class with fewer images gives what it has. Without a
+    validation set, no images validate.
+    """
+    if task.whole is not None:
+        chosen = published_selection(task.whole.task, shots, seed)
+        train, validation = (_within(rows, task.whole) for rows in chosen)
+        return list(train), list(validation)
+    wanted = 0 if task.validation is None else min(shots, PUBLISHED_VALIDATION_SHOTS)
+    drawn, more = _draw(task, shots, seed, wanted)
+    return list(chain(*drawn.values())), list(more)
+
+
+def select_places(task: Task, shots: int, seed: int) -> tuple[list[str], list[str]]:
+    """Return the paths of :func:`published_selection`, as the task's lists have them.
+
+    Raises
+    ------
+    TaskError
+        If the task has no training images, or images without paths, or the numbers make no sense.
+    """
+    if shots < 1 or seed < 0:
+        raise TaskError(
+            f"a selection has 1 shot or more and a seed of 0 or more, found {shots} and {seed}"
+        )
+    if not task.train.labels:
+        raise _tests_only(task)
+    parts = [places_of(task.pool, rows) for rows in published_selection(task, shots, seed)]
+    train, validation = ([place for place in part if place is not None] for part in parts)
+    if len(train) + len(validation) < sum(map(len, parts)):
+        raise TaskError(f"the images of task {task.name} are no files, so there are no paths")
+    return train, validation
+
+
 def few_shot_split(
     task: Task,
     shots: int,
@@ -97,44 +142,37 @@ def few_shot_split(
 ) -> FewShotSplit:
     """Draw the few-shot images of ``task`` for a seed.
 
-    A class with fewer images than ``shots`` gives all that it has, as in the field.
+    A class with fewer images than ``shots`` gives all that it has, as in the field. Of a task with
+    some classes of another, they are those that are drawn of all classes.
 
     Parameters
     ----------
     validation
         ``none``: every shot trains. ``split``: validation images come out of the ``shots``.
-        ``extra``: they are drawn on top of them from the images left over, with the same
-        generator, as published.
+        ``extra``: they are drawn on top of them with the same generator, as published: from the
+        task's validation set or, without one, from the images left over.
     validation_shots
         Images per class; by default half the shots, or min(shots, 4) with ``extra``.
 
     Raises
     ------
     TaskError
-        If no class has as many training images as are asked for, one has none or, with
-        ``extra``, too few; or if a split leaves nothing to train on.
+        If the task is for tests only, no class has as many training images as are asked for, one
+        has none or, with ``extra`` and without a validation set, too few; or if a split leaves
+        nothing to train on.
     """
-    labels = task.train.labels
+    if task.whole is not None:
+        split = few_shot_split(task.whole.task, shots, seed, validation, validation_shots)
+        parts = (split.shots, split.train, split.validation)
+        return FewShotSplit(*(_within(rows, task.whole) for rows in parts))
     default = {
         "none": 0,
         "split": shots // 2,
         "extra": min(shots, PUBLISHED_VALIDATION_SHOTS),
     }[validation]
     wanted = default if validation_shots is None else validation_shots
-    needed = shots + wanted if validation == "extra" else shots
-    counts = _counts(task)
-    fewest, most = min(counts), max(counts)
-    # A number that no class has is a mistake; a class that has fewer gives what it has.
-    strict = validation == "extra" or not fewest
-    found = fewest if strict else most
-    if found < needed:
-        extra = f" and {wanted} more to validate" if validation == "extra" else ""
-        name = tell_names([task.class_names[counts.index(found)]])
-        raise TaskError(
-            f"task {task.name}: expected {shots} shots a class{extra}, but "
-            f"{'' if strict else 'the largest '}class {name} has {found} training images: ask for "
-            "fewer"
-        )
+    own = task.validation is not None or task.selections is not None
+    _check_counts(task, shots, wanted if validation == "extra" and not own else 0)
     if validation == "split" and not 0 < wanted < shots:
         fewer = f"set search.validation_shots to {shots - 1} at most, " if shots > 1 else ""
         raise TaskError(
@@ -142,14 +180,70 @@ def few_shot_split(
             f"{shots} {'shot' if shots == 1 else 'shots'}, of which {wanted} to validate on: ask "
             f"for {max(wanted, 1) + 1} shots or more, {fewer}or set search.validation=extra"
         )
+    drawn, more = _draw(task, shots, seed, wanted if validation == "extra" else 0)
+    everything = tuple(chain(*drawn.values()))
+    if validation == "extra":
+        return FewShotSplit(everything, everything, tuple(more))
+    return FewShotSplit(everything, *_split(drawn, shots, wanted))
+
+
+def _check_counts(task: Task, shots: int, left_over: int) -> None:
+    """Raise an error if there are too few training images.
+
+    Parameters
+    ----------
+    left_over
+        Training images that every class must have besides the shots.
+    """
+    counts = _counts(task)
+    if not any(counts):
+        raise _tests_only(task)
+    fewest, most = min(counts), max(counts)
+    # A number that no class has is a mistake; a class that has fewer gives what it has.
+    strict = left_over > 0 or not fewest
+    found = fewest if strict else most
+    if found < shots + left_over:
+        extra = f" and {left_over} more to validate" if left_over else ""
+        name = tell_names([task.class_names[counts.index(found)]])
+        raise TaskError(
+            f"task {task.name}: expected {shots} shots a class{extra}, but "
+            f"{'' if strict else 'the largest '}class {name} has {found} training images: ask for "
+            "fewer"
+        )
+
+
+def _tests_only(task: Task) -> TaskError:
+    return TaskError(
+        f"task {task.name} is for tests only, as it has no training images: train on another one, "
+        "and test its prompts on this one with dpl-nas evaluate RUN --task"
+    )
+
+
+def _draw(
+    task: Task, shots: int, seed: int, wanted: int
+) -> tuple[dict[int, list[int]], Iterable[int]]:
+    """Rows of the pool: by class what is drawn, then ``wanted`` more a class that validate."""
+    if task.selections is not None:
+        chosen, more = task.selections.read(shots, seed)
+        drawn: dict[int, list[int]] = {}
+        for row in chosen:
+            drawn.setdefault(task.train.labels[row], []).append(row)
+        cut = len(task.train.labels)
+        return drawn, [cut + row for row in more] if wanted else []
     generator = random.Random(seed)
-    drawn = draw_shots(labels, shots, generator)
-    everything = tuple(index for items in drawn.values() for index in items)
-    if validation != "extra":
-        train, held_out = _split(drawn, shots, wanted)
-        return FewShotSplit(everything, train, held_out)
-    taken = set(everything)
-    rest = [index for index in range(len(labels)) if index not in taken]
-    more = draw_shots([labels[index] for index in rest], wanted, generator)
-    held_out = tuple(rest[index] for items in more.values() for index in items)
-    return FewShotSplit(everything, everything, held_out)
+    drawn = draw_shots(task.train.labels, shots, generator)
+    if not wanted:
+        return drawn, []
+    if task.validation is None:
+        taken = set(chain(*drawn.values()))
+        rest: Sequence[int] = [row for row in range(len(task.train.labels)) if row not in taken]
+    else:
+        rest = range(len(task.train.labels), len(task.pool.labels))
+    more_drawn = draw_shots([task.pool.labels[row] for row in rest], wanted, generator)
+    return drawn, [rest[index] for index in chain(*more_drawn.values())]
+
+
+def _within(rows: Iterable[int], part: PartOf) -> tuple[int, ...]:
+    """Those ``rows`` of the whole pool that the part has, as rows of its own pool."""
+    own = {row: number for number, row in enumerate(part.rows)}
+    return tuple(own[row] for row in rows if row in own)

@@ -2,141 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
-
-from dpl_nas.config import Augmentation
 from dpl_nas.errors import DplWarning, TaskError
-from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.text import make_printable
-from dpl_nas.io.validation import Frozen, validate
-from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.tasks.class_folders import ClassFolders, check_text, read_class_folders, tell_names
-from dpl_nas.tasks.pictures import check_picture, colour, content, read_picture
+from dpl_nas.tasks.class_folders import ClassFolders, read_class_folders
+from dpl_nas.tasks.image_files import ImageFiles
+from dpl_nas.tasks.names import check_text, tell_names
+from dpl_nas.tasks.settings import TaskFile, name_classes, read_settings
 from dpl_nas.tasks.task import Task
+from dpl_nas.tasks.templates import imagenet_templates
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-__all__ = ["FolderImages", "TaskFile", "load_folder"]
-
-DEFAULT_TEMPLATE = "a photo of a {}."
-
-_SETTINGS = ("task.yml", "task.yaml")
-
-
-def _named(names: Any) -> Any:
-    if isinstance(names, dict):
-        for folder, name in names.items():
-            for each in (folder, name):
-                if not isinstance(each, str):
-                    raise ValueError(
-                        f"expected text, but YAML reads {abbreviate(each)} as something else: put "
-                        "it in quotes"
-                    )
-    return names
-
-
-def _coloured(name: str) -> str:
-    colour(name)
-    return name
-
-
-class TaskFile(Frozen):
-    """The optional ``task.yml`` (or ``task.yaml``) of a folder of images.
-
-    Attributes
-    ----------
-    class_names
-        Name by folder, for the folders whose own name does not read well.
-    template
-        A caption with ``{}`` for the class name.
-    templates
-        The ensemble that a zero-shot teacher averages over.
-    augmentation
-        Augmentation in training: ``none``, ``crop`` or ``crop_flip``.
-    background
-        Background colour of images that are partly transparent.
-    """
-
-    class_names: Annotated[dict[str, str], BeforeValidator(_named)] = Field(default_factory=dict)
-    template: str = DEFAULT_TEMPLATE
-    templates: tuple[str, ...] = ()
-    augmentation: Augmentation = "crop_flip"
-    background: Annotated[str, AfterValidator(_coloured)] = "white"
-
-
-class FolderImages:
-    """Images on disk, opened when asked for.
-
-    Parameters
-    ----------
-    samples
-        Path and class index of each.
-    root
-        The folder to which paths in :meth:`signature` are relative.
-    background
-        Background colour where an image is transparent.
-    """
-
-    def __init__(
-        self, samples: Sequence[tuple[str, int]], *, root: str = "", background: str = "white"
-    ) -> None:
-        self._paths = [path for path, _ in samples]
-        self._labels = [label for _, label in samples]
-        self._root = root
-        self._background = background
-
-    @property
-    def labels(self) -> Sequence[int]:
-        """Class index of each image."""
-        return self._labels
-
-    def path(self, index: int) -> str:
-        """Return the path of the image at ``index``."""
-        return self._paths[index]
-
-    def image(self, index: int) -> Image:
-        """The RGB image at ``index``.
-
-        Raises
-        ------
-        TaskError
-            If the file is not a readable image.
-        """
-        return read_picture(self._paths[index], self._background)
-
-    def check(self, index: int) -> bool:
-        """Return whether an image's file holds more frames or pages than the one that is read.
-
-        Raises
-        ------
-        TaskError
-            If the file is not a readable image, or a damaged one.
-        """
-        return check_picture(self._paths[index])
-
-    def signature(self, index: int) -> bytes:
-        """Return a signature of the file, its place and the way it is read."""
-        path = self._paths[index]
-        place = os.path.relpath(path, self._root) if self._root else path
-        digest = hashlib.sha256(content(path)).digest()
-        return b"\0".join((os.fsencode(place), self._background.encode(), digest))
+__all__ = ["load_folder"]
 
 
 def load_folder(path: Path) -> Task:
     """Load the task in a folder that holds ``train/<class>/*`` and ``test/<class>/*``.
 
-    Underscores in folder names become spaces; an optional ``task.yml`` (:class:`TaskFile`)
-    gives better names, the template and the augmentation. Warn of files that are not images, and
-    of images that occur twice.
+    Underscores in folder names become spaces; an optional ``task.yml``
+    (:class:`~dpl_nas.tasks.settings.TaskFile`) gives better names, the template and the
+    augmentation. Warn of files that are not images, and of images that occur twice.
 
     Raises
     ------
@@ -147,13 +36,7 @@ def load_folder(path: Path) -> Task:
     place = str(path.absolute())
     # It is kept beside what is learned.
     check_text(place, "the path of the task")
-    settings, source = _settings(path)
-    for template in (settings.template, *settings.templates):
-        check_text(template, f"a template of {source}")
-        if template.count("{}") != 1:
-            raise TaskError(
-                f"{source}: a template needs one {{}} for the class name, found '{template}'"
-            )
+    settings, source = read_settings(path, TaskFile)
     train, test = _part(path, "train"), _part(path, "test")
     if train.names != test.names:
         odd = sorted(set(train.names) ^ set(test.names))
@@ -167,34 +50,22 @@ def load_folder(path: Path) -> Task:
     _tell(path, train, test)
     return Task(
         name=str(path),
-        class_names=_class_names(path, source, train.names, settings.class_names),
+        class_names=name_classes(settings, source, train.names),
         template=settings.template,
-        templates=settings.templates or _imagenet_templates(),
-        train=FolderImages(train.samples, root=str(path), background=settings.background),
-        test=FolderImages(test.samples, root=str(path), background=settings.background),
+        templates=settings.templates or imagenet_templates(),
+        train=_images(path, train, settings.background),
+        test=_images(path, test, settings.background),
         augmentation=settings.augmentation,
         folder=place,
+        folders=(f"{place}/train", f"{place}/test"),
     )
 
 
-def _settings(path: Path) -> tuple[TaskFile, str]:
-    """Return the settings in ``task.yml``, and the path of that file, present or not."""
-    try:
-        # Some file systems do not tell Task.YML from task.yml.
-        found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
-    except OSError as error:
-        raise TaskError(f"cannot read the folder {path}: {error.strerror}") from error
-    if not found:
-        return TaskFile(), str(path / _SETTINGS[0])
-    if len(found) > 1:
-        raise TaskError(f"{path} holds both {' and '.join(found)}: remove one")
-    file = path / found[0]
-    if file.name not in _SETTINGS:
-        raise TaskError(f"{file} is not read under this name: rename it to {file.name.lower()}")
-    if not file.is_file():
-        raise TaskError(f"{file} is neither a file nor a link to one: replace or remove it")
-    settings = validate(TaskFile, read_yaml(file, "task", TaskError), str(file), TaskError)
-    return settings, str(file)
+def _images(path: Path, part: ClassFolders, background: str) -> ImageFiles:
+    # Not relpath, which takes microseconds for each.
+    places = [image.removeprefix(f"{path}{os.sep}") for image, _ in part.samples]
+    labels = [label for _, label in part.samples]
+    return ImageFiles(places, labels, root=str(path), background=background)
 
 
 def _part(path: Path, part: str) -> ClassFolders:
@@ -209,30 +80,6 @@ def _part(path: Path, part: str) -> ClassFolders:
             f"{root} must hold at least two classes, found {tell_names(found.names) or 'none'}"
         )
     return found
-
-
-def _class_names(
-    path: Path, source: str, folders: Sequence[str], given: dict[str, str]
-) -> tuple[str, ...]:
-    unknown = sorted(set(given) - set(folders))
-    if unknown:
-        raise TaskError(
-            f"{source}: class_names has folders that do not exist: {tell_names(unknown)}"
-        )
-    names = tuple(given.get(folder, folder.replace("_", " ")) for folder in folders)
-    for folder, name in zip(folders, names, strict=True):
-        check_text(name, f"{source}: the name of the class {make_printable(folder)}")
-        if not any(each.isprintable() and not each.isspace() for each in name):
-            raise TaskError(
-                f"{path}: the class in the folder {tell_names([folder])} has an empty name: give "
-                f"it one in class_names of {Path(source).name}"
-            )
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise TaskError(
-            f"{path}: two folders have the same class name {tell_names(twice)}: rename one"
-        )
-    return names
 
 
 def _composed(names: Sequence[str]) -> set[str]:
@@ -252,9 +99,3 @@ def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
                 DplWarning,
                 stacklevel=3,
             )
-
-
-def _imagenet_templates() -> tuple[str, ...]:
-    from open_clip import OPENAI_IMAGENET_TEMPLATES
-
-    return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)

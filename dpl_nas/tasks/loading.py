@@ -5,44 +5,84 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import TaskError
+from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.class_parts import take_classes
+from dpl_nas.tasks.coop import coop_descriptions, is_coop, load_coop_task
+from dpl_nas.tasks.own import load_own
 from dpl_nas.tasks.task import Task
 
-__all__ = ["load_task", "task_descriptions"]
+__all__ = ["configured_task", "load_task", "task_descriptions"]
 
 
 def task_descriptions() -> dict[str, str]:
-    """The embedded tasks: ``mini/<name>`` and a line about each."""
+    """The tasks that have names: the embedded ones and the benchmark's, and a line about each."""
+    return _embedded() | coop_descriptions()
+
+
+def _embedded() -> dict[str, str]:
     from dpl_nas.tasks.mini import MINI_TASKS
 
     return {f"mini/{name}": text for name, text in MINI_TASKS.items()}
 
 
-def load_task(name_or_path: str | Path | Task) -> Task:
-    """Load an embedded task by name, or a folder of images by path; return a task as is.
+def load_task(
+    name_or_path: str | Path | Task, data: str | Path | None = None, classes: Classes = "all"
+) -> Task:
+    """Load a task by name or path; return a task as is.
+
+    Parameters
+    ----------
+    name_or_path
+        ``mini/<name>``, ``coop/<dataset>``, or the path of images of one's own.
+    data
+        Folder of the datasets, for ``coop/<dataset>``.
+    classes
+        Classes to keep: ``all``, or the ``base`` or ``new`` half.
 
     Raises
     ------
     TaskError
-        If there is no such task, or the folder is not laid out as expected.
+        If there is no such task, or it is not laid out as expected.
     """
-    if isinstance(name_or_path, Task):
-        return name_or_path
-    text = str(name_or_path)
-    known = task_descriptions()
-    if text in known:
-        from dpl_nas.tasks.mini import load_mini_task
+    task = name_or_path if isinstance(name_or_path, Task) else _load(str(name_or_path), data)
+    return task if classes == "all" else take_classes(task, classes)
 
-        return load_mini_task(text.removeprefix("mini/"))
-    path = Path(text)
-    if text.startswith("mini/") and not path.exists():
-        close = difflib.get_close_matches(text, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise TaskError(f"unknown task '{text}': give one of {', '.join(known)}{hint}")
-    if not path.is_dir():
+
+def configured_task(config: RunConfig) -> Task:
+    """Load the task of a run.
+
+    Raises
+    ------
+    TaskError
+        If it cannot be loaded, or has fewer than two classes.
+    """
+    task = load_task(config.task, config.data, config.classes)
+    if len(task.class_names) < 2:
         raise TaskError(
-            f"unknown task '{text}': give one of {', '.join(known)}, or a folder of images"
+            f"task {task.name} has {len(task.class_names)} class, and a run needs two at least"
         )
-    from dpl_nas.tasks.folder import load_folder
+    return task
 
-    return load_folder(path)
+
+def _load(text: str, data: str | Path | None) -> Task:
+    path = Path(text)
+    if is_coop(text) and (data is not None or not path.exists()):
+        return load_coop_task(text, data)
+    if text.startswith("mini/"):
+        known = _embedded()
+        if text in known:
+            from dpl_nas.tasks.mini import load_mini_task
+
+            return load_mini_task(text.removeprefix("mini/"))
+        if not path.exists():
+            close = difflib.get_close_matches(text, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise TaskError(f"unknown task '{text}': give one of {', '.join(known)}{hint}")
+    if not path.exists():
+        raise TaskError(
+            f"unknown task '{make_printable(text):.100}': give one of {', '.join(_embedded())}, "
+            "coop/<dataset>, or a folder of images or a list of them"
+        )
+    return load_own(path)

@@ -13,8 +13,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,15 @@ from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 
 __all__ = [
+    "Encoded",
     "check_picture",
     "colour",
     "content",
     "file_size",
+    "has_picture_name",
     "is_picture",
     "read_picture",
+    "show_picture",
 ]
 
 #: Largest number of pixels; Pillow's limit is the same.
@@ -61,11 +65,20 @@ _SIGNED = 2
 _BITS = "dpl_nas bits"
 
 
-def read_picture(path: str, background: str = "white") -> Image.Image:
+class Encoded(NamedTuple):
+    """The content of a file that is no file here, and what to call it."""
+
+    name: str
+    content: bytes
+
+
+def read_picture(source: str | Encoded, background: str = "white") -> Image.Image:
     """Read the RGB image in a file, or the first of several.
 
     Parameters
     ----------
+    source
+        Path of the file, or its content.
     background
         Background colour where the image is transparent: a name or ``#rrggbb``.
 
@@ -75,11 +88,28 @@ def read_picture(path: str, background: str = "white") -> Image.Image:
         If it is not a regular file, not a readable image, has more pixels than Pillow allows, or
         has values without a known black and white.
     """
-    with _told(path), _opened(path) as image:
+    with _told(_name(source)), _opened(source) as image:
         return _shown(image, background)
 
 
-def check_picture(path: str) -> bool:
+def show_picture(name: str, image: Image.Image, background: str = "white") -> Image.Image:
+    """Return an image of Pillow's as :func:`read_picture` does that of a file.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+
+    Raises
+    ------
+    TaskError
+        If its values have no known meaning as colours.
+    """
+    with _told(name):
+        return _shown(image, background)
+
+
+def check_picture(source: str | Encoded) -> bool:
     """Return whether :func:`read_picture` skips further frames or pages of a readable image.
 
     The sums of a PNG are verified, as its pixels need not show that it is damaged.
@@ -89,12 +119,17 @@ def check_picture(path: str) -> bool:
     TaskError
         If it is not a readable image, or a damaged one.
     """
-    with _told(path), _opened(path) as image:
+    with _told(_name(source)), _opened(source) as image:
         several = image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
         _shown(image, "white")
         if image.format == "PNG":
-            _check_sums(path)
+            _check_sums(source)
         return several
+
+
+def has_picture_name(name: str) -> bool:
+    """Return whether the name of a file has the suffix of an image."""
+    return name[name.rfind(".") :].lower() in _suffixes()
 
 
 def is_picture(path: str, *, regular: bool) -> bool:
@@ -110,7 +145,7 @@ def is_picture(path: str, *, regular: bool) -> bool:
     TaskError
         If it has the name of an image and is not a regular file, or cannot be opened.
     """
-    if Path(path).suffix.lower() in _suffixes():
+    if has_picture_name(Path(path).name):
         if not regular:
             raise TaskError(
                 f"{make_printable(path)} has the name of an image but is neither a file nor a "
@@ -180,6 +215,10 @@ def _told(path: str) -> Iterator[None]:
         raise
     except Exception as error:
         # Pillow's readers raise errors of many kinds.
+        if isinstance(error, FileNotFoundError):
+            raise TaskError(
+                f"{make_printable(path)} is not a readable image (it does not exist): restore it"
+            ) from error
         if isinstance(error, UnidentifiedImageError):
             reason = "Pillow does not know its format"
         else:
@@ -188,6 +227,21 @@ def _told(path: str) -> Iterator[None]:
         raise TaskError(
             f"{make_printable(path)} is not a readable image ({reason:.200}): repair or remove it"
         ) from error
+
+
+def _name(source: str | Encoded) -> str:
+    return source if isinstance(source, str) else source.name
+
+
+@contextmanager
+def _stream(source: str | Encoded) -> Iterator[BinaryIO]:
+    if isinstance(source, str):
+        with _regular(source) as stream:
+            yield stream
+    elif source.content:
+        yield BytesIO(source.content)
+    else:
+        raise ValueError("it is empty")
 
 
 @contextmanager
@@ -209,10 +263,10 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
+def _opened(source: str | Encoded) -> Iterator[Image.Image]:
     """Open an image and read only its head."""
-    formats = [*_signed(), *_unsigned(Path(path).suffix.lower())]
-    with _regular(path) as stream, Image.open(stream, formats=formats) as image:
+    formats = [*_signed(), *_unsigned(Path(_name(source)).suffix.lower())]
+    with _stream(source) as stream, Image.open(stream, formats=formats) as image:
         width, height = image.size
         if width * height > _MOST_PIXELS:
             raise ValueError(
@@ -225,9 +279,9 @@ def _opened(path: str) -> Iterator[Image.Image]:
         yield image
 
 
-def _check_sums(path: str) -> None:
+def _check_sums(source: str | Encoded) -> None:
     """Raise an error for damage to a PNG that its pixels do not show: Pillow would miss it."""
-    with _regular(path) as stream, Image.open(stream, formats=["PNG"]) as image:
+    with _stream(source) as stream, Image.open(stream, formats=["PNG"]) as image:
         image.verify()
 
 

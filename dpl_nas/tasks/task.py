@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from dpl_nas.config import Augmentation
+from dpl_nas.config import Augmentation, Classes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageSet", "Task"]
+__all__ = ["ImageSet", "PartOf", "Selections", "Task"]
 
 
 class ImageSet(Protocol):
@@ -27,6 +28,36 @@ class ImageSet(Protocol):
         ...
 
 
+class Selections(Protocol):
+    """Few-shot selections that somebody has published instead of a way to draw them."""
+
+    def read(self, shots: int, seed: int) -> tuple[list[int], list[int]]:
+        """Return indices into the training images, and into the validation images.
+
+        Raises
+        ------
+        TaskError
+            If there is no such selection.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """The task that another one has some classes of.
+
+    Attributes
+    ----------
+    task
+        Task of all classes: few-shot images are drawn there, as published.
+    rows
+        Index into its pool of each image of the pool of the part.
+    """
+
+    task: Task
+    rows: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Task:
     """A classification task for few-shot learning.
@@ -40,13 +71,29 @@ class Task:
     template
         A caption with one ``{}`` for the class name.
     train, test
-        Disjoint image sets; few-shot draws come from ``train`` only.
+        Disjoint image sets; few-shot draws come from ``train``, which is empty if a task is for
+        tests only.
     templates
         The captions a zero-shot teacher averages over; ``(template,)`` if not given.
     augmentation
         Augmentation that keeps the labels right: a digit must not be mirrored.
     folder
         The absolute path of its files; empty for a task that has none.
+    validation
+        A third set, from which ``search.validation=extra`` draws; without one, it draws from the
+        images of ``train`` that are left over.
+    data
+        The absolute path of the folder of all datasets, for a task that is one of them.
+    classes
+        Classes that it has of its dataset: ``all``, or the ``base`` or ``new`` half.
+    whole
+        The task of all classes, if this one has only some.
+    folders
+        Folders in which every picture is an image of the task.
+    selections
+        Published selections that take the place of the draw.
+    same_names
+        Whether two classes may have the same name, as ``missile`` of ImageNet.
     """
 
     name: str
@@ -57,6 +104,25 @@ class Task:
     templates: tuple[str, ...] = field(default=())
     augmentation: Augmentation = "none"
     folder: str = ""
+    validation: ImageSet | None = None
+    data: str = ""
+    classes: Classes = "all"
+    whole: PartOf | None = None
+    folders: tuple[str, ...] = ()
+    selections: Selections | None = None
+    same_names: bool = False
+
+    @cached_property
+    def pool(self) -> ImageSet:
+        """All images that may be learned from: ``train``, then ``validation``.
+
+        What is drawn are indices into it.
+        """
+        if self.validation is None:
+            return self.train
+        from dpl_nas.tasks.views import JoinedImages
+
+        return JoinedImages(self.train, self.validation)
 
     def __repr__(self) -> str:
         return (

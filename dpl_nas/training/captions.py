@@ -14,7 +14,7 @@ from dpl_nas.config import TextTemplate
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.tasks import Task
-from dpl_nas.tasks.class_folders import tell_names
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.model import class_captions
 
 __all__ = ["check_captions", "check_different"]
@@ -47,7 +47,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         inputs = class_captions(backbone, task.class_names, task.template, task.templates, kind)
         check_different(backbone, task, inputs)
         near = _near(backbone, inputs)
-        if near is not None:
+        # What is published with one name is told where it is loaded.
+        if near is not None and len({task.class_names[each] for each in near}) > 1:
             first, second = (task.class_names[each] for each in near)
             warnings.warn(
                 f"{task.name}: {backbone.name} will hardly tell the classes "
@@ -70,6 +71,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
 def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
     """Raise an error for identical captions: the strict part of :func:`check_captions`.
 
+    Classes of one name are left to a task whose classes are published so.
+
     Parameters
     ----------
     inputs
@@ -80,19 +83,30 @@ def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
     TaskError
         If two of them are the same.
     """
-    same = _same(inputs)
+    same = _same(inputs, task.class_names if task.same_names else ())
     if same:
         unseen = _unseen_words(backbone, [task.class_names[each] for each in same])
         raise TaskError(_sentence(backbone, task, same, unseen))
 
 
-def _same(inputs: TextInputs) -> tuple[int, ...]:
-    """Return the first classes whose captions are identical to the text tower, if any."""
+def _same(inputs: TextInputs, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the first classes whose captions are identical to the text tower, if any.
+
+    Parameters
+    ----------
+    names
+        Names of the classes, of which equal ones are accepted.
+    """
     seen: dict[bytes, list[int]] = {}
     for index, parts in enumerate(zip(inputs.embeddings, inputs.pooling, strict=True)):
         key = b"".join(part.float().cpu().numpy().tobytes() for part in parts)
         seen.setdefault(key, []).append(index)
-    return next((tuple(rows) for rows in seen.values() if len(rows) > 1), ())
+    found = (tuple(rows) for rows in seen.values() if len(rows) > 1)
+    return next((rows for rows in found if not _one_name(names, rows)), ())
+
+
+def _one_name(names: Sequence[str], rows: Sequence[int]) -> bool:
+    return bool(names) and len({names[row] for row in rows}) == 1
 
 
 def _sentence(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
-from dpl_nas.tasks.class_folders import tell_names
+from dpl_nas.tasks.names import tell_names
+from dpl_nas.training.captions import check_different
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.prefetch import decode_ahead
 from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts, load_prompts
@@ -55,21 +57,32 @@ class Classifier:
         return self.model.logits(self.model.encode_image(images), self.text_features)
 
 
-def build_classifier(prompts: TrainedPrompts, backbone: Backbone) -> Classifier:
+def build_classifier(
+    prompts: TrainedPrompts, backbone: Backbone, task: Task | None = None
+) -> Classifier:
     """The classifier that ``prompts`` make of ``backbone``.
+
+    Parameters
+    ----------
+    task
+        Task with the classes to tell apart, if they are not those of the training. Their captions
+        have the template of the training all the same.
 
     Raises
     ------
     CheckpointError
         If the prompts were trained on other weights, or do not fit the backbone.
+    TaskError
+        If two classes of ``task`` have the same caption.
     """
     prompts.check(backbone)
     meta = prompts.metadata
     model = fixed_model(backbone, prompts.architecture)
     load_context_vectors(model, prompts.vectors)
-    text = class_captions(
-        backbone, meta.class_names, meta.template, meta.templates, meta.text_template
-    )
+    names = meta.class_names if task is None else task.class_names
+    text = class_captions(backbone, names, meta.template, meta.templates, meta.text_template)
+    if task is not None:
+        check_different(backbone, replace(task, template=meta.template), text)
     with torch.no_grad():
         return Classifier(model.fold(), model.encode_text(text))
 
@@ -130,10 +143,19 @@ def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) ->
     )
 
 
-def _check_classes(trained: PromptsMetadata, task: Task) -> None:
-    """Raise an error unless a task has the classes that prompts were trained for."""
+def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) -> None:
+    """Raise an error if a task has other classes than the prompts, or tell if that is meant."""
     names, found = trained.class_names, task.class_names
     if names == found:
+        return
+    if other_classes:
+        shared = len(set(names) & set(found))
+        warnings.warn(
+            f"the prompts were trained for the {len(names)} classes of {trained.task}, and are "
+            f"tested on the {len(found)} of {task.name}, {shared} of them the same",
+            DplWarning,
+            stacklevel=3,
+        )
         return
     lacks, has = (
         [each for each in a if each not in b] for a, b in ((names, found), (found, names))
@@ -146,7 +168,8 @@ def _check_classes(trained: PromptsMetadata, task: Task) -> None:
         reason = "has them in another order"
     raise CheckpointError(
         f"the prompts were trained for the {len(names)} classes of {trained.task}, and the task "
-        f"{task.name} {reason}: name its classes alike, such as with class_names in task.yml"
+        f"{task.name} {reason}: name its classes alike, such as with class_names in task.yml, "
+        "or if they are meant to differ, give --other-classes (in Python, other_classes=True)"
     )
 
 
@@ -155,6 +178,7 @@ def evaluate(
     task: Task | str | Path,
     *,
     backbone: Backbone | None = None,
+    other_classes: bool = False,
     batch_size: int = 100,
     device: str = "cpu",
     observer: Observer | None = None,
@@ -165,6 +189,8 @@ def evaluate(
     ----------
     prompts, task
         Objects; or a file or run folder for prompts, and a name or folder for the task.
+    other_classes
+        Whether the task may have other classes than those that the prompts were trained for.
 
     Raises
     ------
@@ -175,11 +201,12 @@ def evaluate(
     """
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
-    _check_classes(prompts.metadata, task)
+    _check_classes(prompts.metadata, task, other_classes)
     check_images(task, observer=observer)
+    other = None if prompts.metadata.class_names == task.class_names else task
     backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
     found = score(
-        {"prompts": build_classifier(prompts, backbone)},
+        {"prompts": build_classifier(prompts, backbone, other)},
         task.test,
         len(task.class_names),
         batch_size=batch_size,

@@ -52,7 +52,7 @@ class FewShotTraining:
     problem
         Problem that the architectures belong to and are trained on.
     rows
-        Indices into the task's training images; all of the stated shots by default.
+        Indices into the task's pool; all of the stated shots by default.
     loss
         Loss to minimise; by default that of the recipe.
     ranks
@@ -78,7 +78,7 @@ class FewShotTraining:
         self._rows = problem.shot_rows if rows is None else tuple(rows)
         augmentation = chosen_augmentation(task, recipe.augmentation)
         self._constant = augmentation == "none"
-        self._images = FewShotImages(task.train, self._rows, backbone, augmentation)
+        self._images = FewShotImages(task.pool, self._rows, backbone, augmentation)
         self._text = class_captions(
             backbone, task.class_names, task.template, task.templates, recipe.template
         )
@@ -165,6 +165,8 @@ class FewShotTraining:
                 seed=problem.seed,
                 folder=task.folder,
                 images=self.images,
+                data=task.data,
+                classes=task.classes,
             ),
             context_vectors(model),
         )

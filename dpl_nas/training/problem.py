@@ -19,6 +19,7 @@ from dpl_nas.tasks import (
     Signatures,
     Task,
     check_images,
+    configured_task,
     few_shot_split,
     load_task,
     task_digest,
@@ -99,7 +100,7 @@ class Problem:
     @classmethod
     def of_run(cls, config: RunConfig, task: Task | None = None) -> Self:
         """Return the problem of a run, whose backbone is loaded when it is first asked for."""
-        task = task or load_task(config.task)
+        task = task or configured_task(config)
         recipe = config.strategy.train
         return cls(config.space, task, config.shots, config.seed, recipe, config.device)
 
@@ -163,7 +164,7 @@ class Problem:
         Parameters
         ----------
         rows
-            Indices into the task's training images; all of the stated shots by default.
+            Indices into the task's pool; all of the stated shots by default.
 
         Raises
         ------
@@ -210,7 +211,7 @@ class Problem:
 
     @cached_property
     def _signatures(self) -> Signatures:
-        return Signatures(self.task.train)
+        return Signatures(self.task.pool)
 
     @cached_property
     def _checked(self) -> _Checked:

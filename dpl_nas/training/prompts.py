@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone, check_layers
-from dpl_nas.config import TextTemplate
+from dpl_nas.config import Classes, TextTemplate
 from dpl_nas.errors import ArchitectureError, CheckpointError, shorten
 from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.io.json_values import parse_json, seal, unseal
@@ -34,7 +34,8 @@ class PromptsMetadata(Frozen):
     """The backbone and task that a set of prompts fits, and how it was made.
 
     ``fingerprint`` is the backbone's: prompts of other weights would load and be wrong.
-    ``folder`` is the absolute path of the task, ``images`` a digest of what was trained on
+    ``folder`` is the absolute path of the task, ``data`` that of the folder of all datasets if it
+    is one of them, ``images`` a digest of what was trained on
     (:func:`dpl_nas.tasks.task_digest`).
     """
 
@@ -50,6 +51,8 @@ class PromptsMetadata(Frozen):
     seed: int
     folder: str = ""
     images: str = ""
+    data: str = ""
+    classes: Classes = "all"
 
 
 @dataclass(frozen=True)

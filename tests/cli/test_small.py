@@ -1,5 +1,6 @@
 """Subcommands that only look."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def test_version(call) -> None:
         ("space", "show"),
         ("space", "validate"),
         ("tasks",),
+        ("tasks", "check"),
+        ("tasks", "select"),
         ("mini",),
         ("mini", "pretrain"),
         ("mini", "gates"),
@@ -49,8 +52,59 @@ def test_without_a_subcommand_the_help(call, arguments: tuple[str, ...]) -> None
 def test_tasks(call) -> None:
     assert "mini/digits" in call("tasks").out
     known = call("tasks", "--json").json
-    assert len(known) >= 6
-    assert all(name.startswith("mini/") and text for name, text in known.items())
+    families = Counter(name.split("/")[0] for name in known)
+    assert families == {"mini": 8, "coop": 15, "2sfs": 11}
+    assert all(known.values())
+
+
+def test_a_selection(call, whole_benchmark: Path) -> None:
+    asked = ("tasks", "select", "--task", "coop/OxfordPets", "--data", whole_benchmark)
+    found = call(*asked, "--shots", "4", "--seed", "7", "--json").json
+    assert set(found) == {"train", "val"}
+    assert len(found["train"]) == 16
+    assert found["train"][0].startswith("red_pea/train_")
+    assert len(found["val"]) == 12
+    base = call(*asked, "--shots", "4", "--seed", "7", "--classes", "base", "--json").json
+    assert base["train"] == [each for each in found["train"] if each[:3] in {"gre", "red"}]
+    shown = call(*asked, "--shots", "1", "--seed", "7").out.splitlines()
+    assert [line.split()[0] for line in shown] == ["train"] * 4 + ["val"] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--task", "coop/OxfordPets"), "give it with --data ROOT"),
+        (("--task", "coop/ImageNet-A", "--data", "ROOT"), "is for tests only"),
+        (("--task", "coop/OxfordPets", "--data", "ROOT", "--shots", "0"), "1 shot or more"),
+        (("--task", "mini/digits"), "are no files, so there are no paths"),
+    ],
+)
+def test_selections_that_are_refused(
+    call, whole_benchmark: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    told = call(
+        *("tasks", "select"),
+        *(str(whole_benchmark) if each == "ROOT" else each for each in arguments),
+    )
+    assert told.code == 2
+    assert words in told.err
+
+
+def test_an_inventory(call, data: Path) -> None:
+    (data / "dtd/images/red_pea/val_0.jpg").write_bytes(b"no image")
+    (data / "eurosat").rename(data / "away")
+    found = call("tasks", "check", "--data", data, "--json").json
+    assert len(found) == 15
+    assert found["coop/DescribableTextures"]["state"] == "damaged"
+    assert found["coop/EuroSAT"]["missing"][0] == str(data / "eurosat/split_zhou_EuroSAT.json")
+    assert found["coop/OxfordPets"]["found"] == {
+        "classes": 4, "train": 24, "validation": 12, "test": 8
+    }  # fmt: skip
+    shown = call("tasks", "check", "coop/DescribableTextures", "coop/EuroSAT", "--data", data).out
+    assert "coop/DescribableTextures   damaged   4 of 47" in shown
+    assert "val_0.jpg is not a readable image" in shown
+    assert f"coop/EuroSAT: missing: {data}/eurosat/2750" in shown
+    assert "ROOT/eurosat" in call("tasks", "check").out
 
 
 def test_spaces(call) -> None:

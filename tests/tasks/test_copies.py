@@ -57,6 +57,24 @@ def test_a_picture_that_counts_twice_is_told(folder: Path) -> None:
     ]
 
 
+def test_paths_of_a_list_are_told_from_its_folder(folder: Path) -> None:
+    shutil.copyfile(folder / "train/grey/000.png", folder / "test/grey/x.png")
+    rows = [f"{each.relative_to(folder)},{each.parent.name},{each.parts[-3]}"
+            for each in sorted(folder.rglob("*.png"))]  # fmt: skip
+    (folder / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    [note] = told(folder / "list.csv")
+    assert note.endswith("1 picture, such as 'train/grey/000.png', 'test/grey/x.png'")
+
+
+def test_halves_of_the_classes_are_skipped(folder: Path) -> None:
+    shutil.copyfile(folder / "train/grey/000.png", folder / "test/grey/x.png")
+    tell_copies(load_task(folder, classes="base"))
+
+
+def test_the_benchmark_is_as_published(whole_benchmark: Path) -> None:
+    tell_copies(load_task("coop/OxfordPets", whole_benchmark))
+
+
 def test_only_what_may_be_a_copy_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a large folder takes minutes."""
     first, second = (folder / "test" / "grey" / name for name in ("a.ppm", "b.ppm"))

@@ -9,8 +9,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import RunConfig, SearchSettings
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.space import Space
-from dpl_nas.tasks import few_shot_split, load_task, task_digest
-from dpl_nas.tasks import folder as folder_module
+from dpl_nas.tasks import few_shot_split, image_files, load_task, task_digest
 from dpl_nas.training.problem import Problem
 
 
@@ -60,7 +59,7 @@ def test_what_is_used_is_checked_once(
     small_space: Space, small_backbone: Backbone, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr(folder_module, "check_picture", lambda path: bool(read.append(path)))
+    monkeypatch.setattr(image_files, "check_picture", lambda path: bool(read.append(path)))
     problem = Problem.of(small_space, folder, shots=4, backbone=small_backbone)
     search = SearchSettings(validation="extra", validation_shots=2)
     for _ in range(2):

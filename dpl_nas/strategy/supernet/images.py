@@ -34,8 +34,8 @@ class Supernet:
         task, backbone = search.task, search.backbone
         split = search.engine.settings.split
         augmentation = chosen_augmentation(task, settings.augmentation)
-        self.training = FewShotImages(task.train, split.train, backbone, augmentation)
-        self.validation = FewShotImages(task.train, split.validation, backbone, "none")
+        self.training = FewShotImages(task.pool, split.train, backbone, augmentation)
+        self.validation = FewShotImages(task.pool, split.validation, backbone, "none")
         self.text = class_captions(
             backbone, task.class_names, task.template, task.templates, settings.template
         )

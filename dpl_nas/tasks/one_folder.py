@@ -1,0 +1,54 @@
+"""A folder a class and nothing else: a share of the images is kept for the test."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.class_folders import read_class_folders
+from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.rows import Row, file_task
+from dpl_nas.tasks.settings import SplitFile, is_settings, read_settings
+from dpl_nas.tasks.task import Task
+
+__all__ = ["load_one_folder"]
+
+
+def load_one_folder(path: Path) -> Task:
+    """Load the task in a folder that holds ``<class>/*``.
+
+    Raises
+    ------
+    TaskError
+        If it holds no two folders of images, or ``task.yml`` is not valid.
+    """
+    settings, source = read_settings(path, SplitFile)
+    found = read_class_folders(path)
+    if len(found.names) < 2:
+        raise TaskError(
+            f"{make_printable(str(path))} must hold two classes at least, a folder each, in train/ "
+            f"and test/ or without these, found {tell_names(found.names) or 'no folders'}"
+        )
+    root = str(path)
+    start = f"{root}{os.sep}"
+    others = [
+        os.path.relpath(each, root) for each in found.others if not is_settings(Path(each).name)
+    ]
+    again = [os.path.relpath(each, root) for each in found.again]
+    for paths, what in (
+        (others, "are not readable images and are left out"),
+        (again, "lead to images that are counted already"),
+    ):
+        if paths:
+            warnings.warn(
+                f"{make_printable(root)}: {len(paths)} files or links {what}: {tell_names(paths)}",
+                DplWarning,
+                stacklevel=2,
+            )
+    rows = [Row(image.removeprefix(start), found.names[label]) for image, label in found.samples]
+    task = file_task(path, root, rows, settings, source)
+    return replace(task, folders=(task.folder,))

@@ -1,0 +1,46 @@
+"""A user's own images: which of the layouts a path has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dpl_nas.errors import TaskError
+from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.folder import load_folder
+from dpl_nas.tasks.hub_dataset import is_hub_dataset, load_hub_dataset
+from dpl_nas.tasks.hub_folder import find_metadata, load_hub_folder
+from dpl_nas.tasks.manifest import load_manifest
+from dpl_nas.tasks.one_folder import load_one_folder
+from dpl_nas.tasks.tables import SUFFIXES
+from dpl_nas.tasks.task import Task
+
+__all__ = ["load_own"]
+
+
+def load_own(path: Path) -> Task:
+    """Load the task at ``path``: a list of images, or a folder in one of the layouts.
+
+    Raises
+    ------
+    TaskError
+        If it has none of the layouts, or is not as its own layout says.
+    """
+    if not path.is_dir():
+        if path.suffix.lower() in SUFFIXES:
+            return load_manifest(path)
+        raise TaskError(
+            f"{make_printable(str(path))} is no list of images: expected a file that ends with "
+            f"{', '.join(SUFFIXES)}, or a folder"
+        )
+    try:
+        if is_hub_dataset(path):
+            return load_hub_dataset(path)
+        if find_metadata(path):
+            return load_hub_folder(path)
+    except OSError as error:
+        raise TaskError(
+            f"cannot read the folder {make_printable(str(path))}: {error.strerror}"
+        ) from error
+    if (path / "train").is_dir() or (path / "test").is_dir():
+        return load_folder(path)
+    return load_one_folder(path)

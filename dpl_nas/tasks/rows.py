@@ -1,0 +1,221 @@
+"""A task from a list of images with labels, of which a part may have to be kept for the test."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.image_files import ImageFiles
+from dpl_nas.tasks.names import check_text, tell_names
+from dpl_nas.tasks.settings import SplitFile, name_classes
+from dpl_nas.tasks.task import ImageSet, Task
+from dpl_nas.tasks.templates import imagenet_templates
+
+__all__ = ["PARTS", "Part", "Row", "file_task", "part_of_name", "task_of_rows"]
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+#: Names that people give to the parts.
+_MEANT: dict[str, Part] = {
+    **{part: part for part in PARTS},
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "testing": "test",
+    "eval": "test",
+}
+#: Share that is kept for the test where nothing says so.
+_TEST = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image of a list.
+
+    Attributes
+    ----------
+    place
+        Its path, or another name that no other image has.
+    label
+        Name of its class, as the list has it.
+    part
+        What it is for; ``None`` where the list does not say.
+    """
+
+    place: str
+    label: str
+    part: Part | None = None
+
+
+def part_of_name(name: str) -> Part | None:
+    """Return the part that a name stands for, such as ``val``; ``None`` if it is none."""
+    return _MEANT.get(name.strip().lower())
+
+
+def file_task(path: Path, root: str, rows: Sequence[Row], settings: SplitFile, source: str) -> Task:
+    """Make a task of image files below ``root``; see :func:`task_of_rows`."""
+
+    def images(indices: Sequence[int], labels: Sequence[int]) -> ImageFiles:
+        places = [rows[index].place for index in indices]
+        return ImageFiles(places, labels, root=root, background=settings.background)
+
+    return task_of_rows(path, rows, images, settings, source)
+
+
+def task_of_rows(
+    path: Path,
+    rows: Sequence[Row],
+    images: Callable[[Sequence[int], Sequence[int]], ImageSet],
+    settings: SplitFile,
+    source: str,
+    names: Sequence[str] | None = None,
+) -> Task:
+    """Make a task of a list.
+
+    Where the list does not say what is for the test, or the settings ask for it, a share of the
+    images of each class is kept for it. Which, the seed of the settings and the names of the
+    images decide, so that more images change little.
+
+    Parameters
+    ----------
+    path
+        Path of the task, as it was given.
+    images
+        Function that makes an image set of indices into ``rows`` and labels.
+    settings, source
+        Settings, and the path of their file.
+    names
+        Labels in the order of the classes; sorted by default.
+
+    Raises
+    ------
+    TaskError
+        If an image is listed twice, there are fewer than two classes, one has no images to train
+        on, or it is not known what the test is.
+    """
+    place = str(path.absolute())
+    check_text(place, "the path of the task")
+    shown = make_printable(str(path))
+    _check_rows(shown, rows)
+    names = names or sorted({row.label for row in rows})
+    if len(names) < 2:
+        raise TaskError(
+            f"{shown} must have two classes at least, found {tell_names(names) or 'none'}"
+        )
+    parts = _parts(shown, rows, settings, source)
+    labels = {name: label for label, name in enumerate(names)}
+    _check_classes(shown, names, rows, parts)
+
+    def of(part: Part) -> ImageSet:
+        return images(parts[part], [labels[rows[index].label] for index in parts[part]])
+
+    return Task(
+        name=str(path),
+        class_names=name_classes(settings, source, names),
+        template=settings.template,
+        templates=settings.templates or imagenet_templates(),
+        train=of("train"),
+        test=of("test"),
+        validation=of("validation") if parts["validation"] else None,
+        augmentation=settings.augmentation,
+        folder=place,
+    )
+
+
+def _check_rows(shown: str, rows: Sequence[Row]) -> None:
+    twice = _repeated(row.place for row in rows)
+    if twice:
+        raise TaskError(
+            f"{shown} has {len(twice)} images twice, {tell_names(twice)}: leave each in one class "
+            "and one part"
+        )
+    known = [row for row in rows if row.part is not None]
+    if 0 < len(known) < len(rows):
+        other = next(row for row in rows if row.part is None)
+        raise TaskError(
+            f"{shown} says of {len(known)} of {len(rows)} images what they are for, and not of "
+            f"{tell_names([other.place])}: say it of all or of none"
+        )
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _parts(
+    shown: str, rows: Sequence[Row], settings: SplitFile, source: str
+) -> dict[Part, list[int]]:
+    """Indices of the rows of each part."""
+    parts: dict[Part, list[int]] = {part: [] for part in PARTS}
+    for index, row in enumerate(rows):
+        parts[row.part or "train"].append(index)
+    if parts["test"]:
+        if settings.test is not None:
+            raise TaskError(
+                f"{shown} has {len(parts['test'])} test images already: remove test from {source}"
+            )
+        return parts
+    stated = any(row.part for row in rows)
+    if stated and settings.test is None:
+        raise TaskError(
+            f"{shown} has no images for the test: name that part test, or keep a share of the "
+            f"training images for it, such as test: 0.5 in {source}"
+        )
+    share = _TEST if settings.test is None else settings.test
+    kept = _kept(rows, parts["train"], share, settings.split_seed)
+    parts["test"] = [index for index in parts["train"] if index in kept]
+    parts["train"] = [index for index in parts["train"] if index not in kept]
+    images = len(parts["train"]) + len(parts["test"])
+    warnings.warn(
+        f"{shown}: {len(parts['test'])} of {images} images, {share:.0%} of each class, are kept "
+        f"for the test; test and split_seed in {source} say which",
+        DplWarning,
+        stacklevel=4,
+    )
+    return parts
+
+
+def _kept(rows: Sequence[Row], indices: Sequence[int], share: float, seed: int) -> set[int]:
+    """Indices of the images that are kept for the test, by class: one at least stays."""
+    by_class: dict[str, list[int]] = {}
+    for index in indices:
+        by_class.setdefault(rows[index].label, []).append(index)
+    kept: set[int] = set()
+    for found in by_class.values():
+        count = min(max(round(share * len(found)), 1), len(found) - 1)
+        kept.update(sorted(found, key=lambda index: _chance(rows[index].place, seed))[:count])
+    return kept
+
+
+def _chance(place: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{place}".encode(errors="surrogateescape")).digest()
+
+
+def _check_classes(
+    shown: str, names: Sequence[str], rows: Sequence[Row], parts: dict[Part, list[int]]
+) -> None:
+    """Raise an error for classes that cannot be learned; warn of those that are not tested."""
+    trained = {rows[index].label for index in parts["train"]}
+    tested = {rows[index].label for index in parts["test"]}
+    lost = [name for name in names if name not in trained]
+    if lost:
+        raise TaskError(
+            f"{shown} has no images to train on of {tell_names(lost)}: add some, or remove these "
+            "classes"
+        )
+    unseen = [name for name in names if name not in tested]
+    if unseen:
+        warnings.warn(
+            f"{shown} has no test images of {len(unseen)} of {len(names)} classes: "
+            f"{tell_names(unseen)}",
+            DplWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,160 @@
+"""One folder, split by seed: what is kept for the test is a property of the task."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.tasks import load_task
+from dpl_nas.tasks.rows import Row, file_task, part_of_name
+from dpl_nas.tasks.settings import SplitFile
+from dpl_nas.tasks.task import Task
+
+
+@pytest.fixture
+def folder(image_folder: Path, tmp_path: Path) -> Path:
+    """Twenty images of each of three classes, without train/ and test/."""
+    return Path(shutil.copytree(image_folder / "test", tmp_path / "flowers"))
+
+
+def places(task: Task) -> tuple[set[str], set[str]]:
+    return set(task.train.places), set(task.test.places)  # type: ignore[attr-defined]
+
+
+def load(path: Path, words: str = "are kept for the test") -> Task:
+    with pytest.warns(DplWarning, match=words):
+        return load_task(path)
+
+
+def test_half_of_each_class_is_kept(folder: Path) -> None:
+    task = load(folder, r"flowers: 30 of 60 images, 50% of each class, are kept for the test")
+    assert task.class_names == ("dark square", "grey", "white")
+    train, test = places(task)
+    assert not train & test
+    assert len(train | test) == 60
+    assert [list(task.test.labels).count(label) for label in range(3)] == [10, 10, 10]
+    assert places(load(folder)) == (train, test)
+    assert task.folders == (str(folder),)
+
+
+def test_the_settings_decide(folder: Path) -> None:
+    kept = []
+    for seed in (1, 2):
+        (folder / "task.yml").write_text(f"test: 0.2\nsplit_seed: {seed}\ntemplate: one {{}}.\n")
+        task = load(folder, "12 of 60 images, 20% of each class")
+        assert task.template == "one {}."
+        kept.append(places(task)[1])
+    assert kept[0] != kept[1]
+
+
+def test_more_images_change_little(folder: Path) -> None:
+    before = places(load(folder))[1]
+    shutil.copytree(folder / "grey", folder / "another")
+    shutil.copy(folder / "white/000.png", folder / "white/zzz.png")
+    after = places(load(folder))[1]
+    assert len(before - after) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("test: 0", "test: "),
+        ("test: 1", "test: "),
+        ("test: true", "expected a number"),
+        ("split_seed: -1", "split_seed: "),
+        ("split_seed: 1.5", "split_seed: "),
+        ("label: x", "unknown key label"),
+    ],
+)
+def test_settings_that_make_no_sense(folder: Path, text: str, words: str) -> None:
+    (folder / "task.yml").write_text(text)
+    with pytest.raises(TaskError, match=words):
+        load_task(folder)
+
+
+def test_a_share_beside_a_test_set_is_refused(image_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(image_folder, tmp_path / "task"))
+    (folder / "task.yml").write_text("test: 0.5")
+    with pytest.raises(TaskError, match="unknown key test"):
+        load_task(folder)
+
+
+def test_folders_that_are_no_classes(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TaskError, match=r"two classes at least, a folder each.* found no folders"):
+        load_task(tmp_path / "empty")
+    for name in ("grey", "white"):
+        shutil.rmtree(folder / name)
+    with pytest.raises(TaskError, match="found 'dark_square'"):
+        load_task(folder)
+
+
+def test_what_does_not_count_is_told(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    (folder / "grey" / "zzz.png").symlink_to("000.png")
+    with pytest.warns(DplWarning) as told:
+        load_task(folder)
+    texts = [str(each.message) for each in told]
+    assert any(
+        "1 files or links are not readable images" in each and "'notes.txt'" in each
+        for each in texts
+    )
+    assert any("counted already: 'grey/zzz.png'" in each for each in texts)
+
+
+def rows(*items: tuple[str, str, str | None]) -> list[Row]:
+    return [Row(place, label, part) for place, label, part in items]  # type: ignore[arg-type]
+
+
+def make(found: list[Row], settings: SplitFile | None = None) -> Task:
+    return file_task(Path("list.csv"), ".", found, settings or SplitFile(), "list.yml")
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ((("a", "x", None),), "two classes at least, found 'x'"),
+        ((("a", "x", None), ("a", "y", None)), "has 1 images twice, 'a'"),
+        ((("a", "x", "train"), ("b", "y", None)), "of 1 of 2 images .* and not of 'b'"),
+        ((("a", "x", "train"), ("b", "y", "train")), "no images for the test: name that part test"),
+        ((("a", "x", "train"), ("b", "y", "test")), "no images to train on of 'y'"),
+    ],
+)
+def test_lists_that_are_refused(found: tuple[tuple[str, str, str | None], ...], words: str) -> None:
+    with pytest.raises(TaskError, match=words):
+        make(rows(*found))
+
+
+def test_classes_without_test_images_are_told() -> None:
+    found = rows(("a", "x", "train"), ("b", "y", "train"), ("c", "y", "test"))
+    with pytest.warns(DplWarning, match="no test images of 1 of 2 classes: 'x'"):
+        task = make(found)
+    assert task.test.labels == [1]
+    with pytest.raises(TaskError, match=r"has 1 test images already: remove test from list\.yml"):
+        make(found, SplitFile(test=0.5))
+
+
+def test_a_share_of_what_is_for_training() -> None:
+    found = rows(*((f"{label}{number}", label, "train") for label in "xy" for number in range(4)))
+    found += rows(("v", "x", "validation"))
+    with pytest.warns(DplWarning, match="2 of 8 images, 25%"):
+        task = make(found, SplitFile(test=0.25))
+    assert task.validation is not None
+    assert (len(task.train.labels), task.validation.labels, len(task.test.labels)) == (6, [0], 2)
+
+
+def test_a_single_image_trains() -> None:
+    found = rows(("a", "x", None), ("b", "y", None), ("c", "y", None))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        task = make(found)
+    assert sorted(task.train.labels) == [0, 1]
+    assert any("no test images of 1 of 2 classes: 'x'" in str(each.message) for each in told)
+
+
+def test_names_of_parts() -> None:
+    names = {"Train": "train", "val": "validation", " dev ": "validation", "TEST": "test"}
+    assert {name: part_of_name(name) for name in names} == names
+    assert part_of_name("grey") is None
