@@ -13,6 +13,7 @@ from dpl_nas.config import Objective, SearchSettings, TrainSettings
 from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
 from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError, StrategyError
+from dpl_nas.io.arguments import check_arguments, check_whole
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -101,7 +102,12 @@ class Strategy(ABC):
 
     settings: SearchSettings
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *unnamed: Any, **settings: Any) -> None:
+        if unnamed:
+            raise ConfigError(
+                f"{type(self).__name__} takes settings by name, such as validation_shots=2, found "
+                f"{abbreviate(unnamed[0])}"
+            )
         self.settings = validate(self.Settings, settings, type(self).__name__, ConfigError)
 
     def __repr__(self) -> str:
@@ -192,6 +198,7 @@ class Strategy(ABC):
         OutputError, CheckpointError
             If ``folder`` holds another search, or its state is damaged.
         """
+        check_arguments(_understood, subject, options, name="search")
         problem, budget, wanted = _understood(*subject, **options)
         check_task(problem.backbone, problem.task, problem.shots, problem.recipe, self.settings)
         if wanted.devices > 1:
@@ -368,21 +375,14 @@ def _understood(
             f"{abbreviate(budget)}"
         )
     for name in ("jobs", "devices"):
-        count = options.get(name, 1)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ConfigError(
-                f"{name} should be a whole number of 1 or more, found {abbreviate(count)}"
-            )
+        check_whole(name, options.get(name, 1), 1)
     if rest:
         raise ConfigError(
             f"search takes a budget after what is searched, found {abbreviate(rest[0])}"
         )
-    where = None if folder is None else Path(folder)
-    try:
-        return problem, budget, _Wanted(folder=where, **options)
-    except TypeError as error:
-        # Python's error names the unknown option.
-        raise ConfigError(f"search: {str(error).partition('() ')[2]}") from None
+    options["folder"] = None if folder is None else Path(folder)
+    check_arguments(_Wanted, (), options, name="search")
+    return problem, budget, _Wanted(**options)
 
 
 def _search_there(

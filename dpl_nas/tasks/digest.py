@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from dpl_nas.io.arguments import checked
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["task_digest", "test_digest"]
@@ -26,6 +27,7 @@ class _Signed(Protocol):
         ...
 
 
+@checked()
 def task_digest(task: Task, rows: Sequence[int]) -> str:
     """Return 16 hex digits of the SHA-256 of all training data.
 
@@ -41,6 +43,7 @@ def task_digest(task: Task, rows: Sequence[int]) -> str:
     return _digest(json.dumps(captions), task.train, rows)
 
 
+@checked()
 def test_digest(task: Task) -> str:
     """16 hex digits of the SHA-256 of all test images and their labels.
 

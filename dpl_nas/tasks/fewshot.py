@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.tasks.class_folders import tell_names
 from dpl_nas.tasks.task import Task
 
@@ -31,6 +32,7 @@ class FewShotSplit:
     validation: tuple[int, ...]
 
 
+@checked()
 def draw_shots(labels: Sequence[int], shots: int, generator: random.Random) -> dict[int, list[int]]:
     """Draw ``shots`` indices per class as CoOp does.
 
@@ -66,6 +68,7 @@ def _split(
     return tuple(train), tuple(validation)
 
 
+@checked()
 def tell_small_classes(task: Task, shots: int) -> None:
     """Warn of classes with fewer than ``shots`` training images, which give what they have."""
     counts = _counts(task)
@@ -88,6 +91,7 @@ def _counts(task: Task) -> list[int]:
     return counts
 
 
+@checked()
 def few_shot_split(
     task: Task,
     shots: int,
@@ -114,6 +118,8 @@ def few_shot_split(
         If no class has as many training images as are asked for, one has none or, with
         ``extra``, too few; or if a split leaves nothing to train on.
     """
+    check_whole("shots", shots, 1)
+    check_whole("seed", seed, 0)
     labels = task.train.labels
     default = {
         "none": 0,

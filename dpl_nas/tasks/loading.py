@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from dpl_nas.errors import TaskError
+from dpl_nas.io.arguments import checked
 from dpl_nas.tasks.task import Task
 
 __all__ = ["load_task", "task_descriptions"]
@@ -18,6 +19,7 @@ def task_descriptions() -> dict[str, str]:
     return {f"mini/{name}": text for name, text in MINI_TASKS.items()}
 
 
+@checked(TaskError)
 def load_task(name_or_path: str | Path | Task) -> Task:
     """Load an embedded task by name, or a folder of images by path; return a task as is.
 

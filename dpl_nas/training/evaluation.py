@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError
+from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, load_task
@@ -150,6 +151,7 @@ def _check_classes(trained: PromptsMetadata, task: Task) -> None:
     )
 
 
+@checked()
 def evaluate(
     prompts: TrainedPrompts | str | Path,
     task: Task | str | Path,
@@ -171,6 +173,7 @@ def evaluate(
     CheckpointError
         If the prompts were trained on other weights or for other classes.
     """
+    check_whole("batch_size", batch_size, 1)
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
     _check_classes(prompts.metadata, task)
