@@ -1,14 +1,19 @@
+import inspect
 import json
 import pydoc
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import dpl_nas
+from dpl_nas import config, runs, tasks
+from dpl_nas.config import resolve
+from dpl_nas.errors import DplError
 
 REPOSITORY = Path(__file__).parents[1]
 IMPORT_SECONDS = 0.3
@@ -167,3 +172,65 @@ def test_values_are_shown_in_a_line(image_folder: Path) -> None:
     assert repr(task).endswith("3 classes, 30 training images, 60 test images)")
     assert repr(space.uniform(0)).startswith("Architecture('mini_clip_budget12', image 0 0 0")
     assert max(map(len, map(repr, (space, task, space.uniform(0))))) < 160
+
+
+MISUSE: dict[str, tuple[Callable[[], object], str]] = {
+    "train": (lambda: dpl_nas.train(None, "mini_clip", "mini/digits"), "train: architecture"),  # type: ignore[call-overload]
+    "evaluate": (lambda: dpl_nas.evaluate(None, "mini/digits"), "evaluate: prompts should be"),  # type: ignore[arg-type]
+    "device": (
+        lambda: dpl_nas.evaluate("x", "mini/digits", device=None),  # type: ignore[arg-type]
+        "evaluate: device should be a text, found None",
+    ),
+    "run": (lambda: dpl_nas.run(None, "x"), "run: config should be a RunConfig, found None"),  # type: ignore[arg-type]
+    "folder": (
+        lambda: dpl_nas.run(resolve("mini/digits", "mini_clip", "random"), ""),
+        "run: folder should be a text or a path, found ''",
+    ),
+    "load_space": (lambda: dpl_nas.load_space(3), "load_space: name_or_path should be"),  # type: ignore[arg-type]
+    "load_task": (lambda: dpl_nas.load_task(3.5), "load_task: name_or_path should be"),  # type: ignore[arg-type]
+    "load_architecture": (lambda: dpl_nas.load_architecture(None), "load_architecture: path"),  # type: ignore[arg-type]
+    "load_prompts": (lambda: dpl_nas.load_prompts(None), "load_prompts: path should be"),  # type: ignore[arg-type]
+    "load_strategy": (lambda: dpl_nas.load_strategy(None), "load_strategy: name_or_path"),  # type: ignore[arg-type]
+    "SearchBudget": (dpl_nas.SearchBudget, "expected at least one of trials, steps and seconds"),
+    "Space": (dpl_nas.Space, "Space: name: field required"),  # type: ignore[call-arg]
+    "Architecture": (dpl_nas.Architecture, "Architecture: space: field required"),  # type: ignore[call-arg]
+    "DARTS": (lambda: dpl_nas.strategy.DARTS(3), "DARTS takes settings by name"),
+    "Random": (lambda: dpl_nas.strategy.Random(3), "Random takes settings by name"),
+    "from_nni": (lambda: dpl_nas.strategy.from_nni(3), "from_nni: strategy should be a Strategy"),  # type: ignore[arg-type]
+    "shots": (
+        lambda: dpl_nas.strategy.Random().search("mini_clip", "mini/digits", shots=1.5),  # type: ignore[call-overload]
+        "search: shots should be a whole number, found 1.5",
+    ),
+    "seed": (
+        lambda: dpl_nas.strategy.Random().search("mini_clip", "mini/digits", seed=-1),
+        "seed should be a whole number of 0 or more, found -1",
+    ),
+    "observer": (
+        lambda: dpl_nas.strategy.Random().search("mini_clip", "mini/digits", observer=3),  # type: ignore[call-overload]
+        "search: observer should be an Observer or None, found 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISUSE)
+def test_misuse_is_one_sentence(name: str) -> None:
+    misuse, sentence = MISUSE[name]
+    with pytest.raises(DplError) as caught:
+        misuse()
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_public_function_is_checked() -> None:
+    """Their arguments are asked for what annotations say."""
+    functions = [getattr(dpl_nas, name) for name in dpl_nas.__all__]
+    functions += [dpl_nas.strategy.from_nni, dpl_nas.strategy.make_strategy]
+    functions += [getattr(room, name) for room in (config, runs, tasks) for name in room.__all__]
+    unchecked = [
+        each.__name__
+        for each in functions
+        if inspect.isfunction(each)
+        and inspect.signature(each).parameters
+        and not hasattr(each, "__wrapped__")
+    ]
+    assert unchecked == []

@@ -23,11 +23,13 @@ from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.supported import model_config
 from dpl_nas.errors import BackboneError, DplWarning, shorten
+from dpl_nas.io.arguments import checked
 from dpl_nas.space import BackboneConfig
 
 __all__ = ["load_backbone"]
 
 
+@checked()
 def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") -> Backbone:
     """Load the frozen CLIP that ``config`` describes.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dpl_nas.errors import ConfigError, shorten
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.yaml_values import NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["parse_overrides", "put_all", "setting_path", "without_replaced"]
@@ -19,6 +20,7 @@ _CHOSEN = {"space": "space.towers.image.lengths", "strategy": "search.epochs"}
 _NOWHERE = object()
 
 
+@checked()
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """Return the values by key of ``KEY=VALUE`` texts, whose values are YAML.
 
@@ -53,12 +55,14 @@ def setting_path(key: str) -> tuple[str, ...]:
     return ("strategy", *parts) if parts[0] in ("search", "train") else parts
 
 
+@checked()
 def without_replaced(overrides: Iterable[str], others: Iterable[str]) -> list[str]:
     """Return the ``KEY=VALUE`` texts whose keys are none of the keys ``others``."""
     replaced = {setting_path(key) for key in others}
     return [each for each in overrides if setting_path(each.partition("=")[0]) not in replaced]
 
 
+@checked()
 def put_all(data: dict[str, Any], overrides: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Set values by key in nested mappings, which hold the ``given`` ones already.
 

@@ -15,6 +15,7 @@ from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, validate
 from dpl_nas.search_budget import SearchBudget
@@ -122,6 +123,7 @@ class RunConfig(Frozen):
     devices: Positive = 1
 
 
+@checked(StrategyError)
 def load_strategy(name_or_path: str | Path) -> StrategyConfig:
     """Load a packaged strategy by name, or one from a YAML file.
 
@@ -135,6 +137,7 @@ def load_strategy(name_or_path: str | Path) -> StrategyConfig:
     return validate(StrategyConfig, data, f"strategy {name_or_path}", StrategyError)
 
 
+@checked()
 def resolve(
     task: str,
     space: str | Path,

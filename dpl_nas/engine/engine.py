@@ -30,6 +30,7 @@ from dpl_nas.errors import StrategyError
 from dpl_nas.io.run_files import LEDGER, TRIALS
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Pending
+from dpl_nas.process.threads import count_threads
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, fitting
 from dpl_nas.training.evaluation import Classifier
@@ -132,6 +133,7 @@ class TrialEngine:
                 {**settings.identity(), **(identity or {})},
                 settings.problem.space,
                 self._stack,
+                count_threads(jobs) if settings.problem.device == "cpu" else None,
             )
             self._account.before = self._replay.elapsed
             self._replayed_until(0.0)

@@ -14,6 +14,7 @@ from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.files import read_bytes, sync, sync_name
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.locks import claim_file
+from dpl_nas.process.threads import tell_other_threads
 
 __all__ = ["Ledger", "read_ledger"]
 
@@ -34,6 +35,8 @@ class Ledger:
         Path of the file; made if it is not there.
     identity
         Plain values that say which search the ledger belongs to. A file with others is refused.
+    threads
+        Number of threads of a trial. A file with another number is told.
 
     Attributes
     ----------
@@ -48,8 +51,9 @@ class Ledger:
         If any line but the last is damaged.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], threads: int | None = None) -> None:
         self._path = path
+        self._threads = threads
         # The same values as read from a file: tuples become lists.
         of = json.loads(json.dumps(identity))
         try:
@@ -96,7 +100,7 @@ class Ledger:
     def _recover(self, identity: dict[str, Any]) -> list[dict[str, Any]]:
         content = read_bytes(self._path)
         lines, self._whole = _parse(self._path, content)
-        head = seal({"ledger": _VERSION, "of": identity})
+        head = seal({"ledger": _VERSION, "of": identity, "threads": self._threads})
         if not lines and not _begins_a_ledger(content, len(json.dumps(head)) + 1):
             raise CheckpointError(f"{self._path} is not a ledger: use another folder")
         self._file.truncate(self._whole)
@@ -111,6 +115,8 @@ class Ledger:
                 f"{self._path} belongs to a search with other settings ({', '.join(different)}): "
                 "resume it with the same settings, or use another folder"
             )
+        if self._threads is not None:
+            tell_other_threads(self._path.parent, lines[0].get("threads"), self._threads)
         return lines[1:]
 
     def _write(self, entry: dict[str, Any]) -> None:

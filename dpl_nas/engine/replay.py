@@ -25,6 +25,8 @@ class Replay:
         Values of the search that the ledger must belong to.
     stack
         Stack that closes the ledger.
+    threads
+        Number of threads of a trial.
 
     Attributes
     ----------
@@ -40,14 +42,19 @@ class Replay:
     """
 
     def __init__(
-        self, path: Path | None, identity: Mapping[str, Any], space: Space, stack: ExitStack
+        self,
+        path: Path | None,
+        identity: Mapping[str, Any],
+        space: Space,
+        stack: ExitStack,
+        threads: int | None = None,
     ) -> None:
         self.elapsed = 0.0
         self._ledger: Ledger | None = None
         self._known: dict[Hashable, Entry] = {}
         if path is None:
             return
-        self._ledger = stack.enter_context(Ledger(path, identity))
+        self._ledger = stack.enter_context(Ledger(path, identity, threads))
         for number, line in enumerate(self._ledger.entries, start=2):
             where = (
                 f"line {number} of {path} was not written by a search of this version of dpl_nas, "

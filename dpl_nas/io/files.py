@@ -62,6 +62,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     OutputError
         If the folder cannot be written or the disk is full.
     """
+    if not path.name:
+        raise OutputError(f"{str(path)!r} is no name of a file: give the path of one")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

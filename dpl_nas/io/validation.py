@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,15 +14,45 @@ from pydantic import (
     ValidationError,
 )
 
-from dpl_nas.errors import DplError, shorten
+from dpl_nas.errors import ConfigError, DplError, shorten
 from dpl_nas.io.suggestions import meant
 from dpl_nas.io.yaml_values import abbreviate
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 __all__ = ["Frozen", "Name", "Number", "Truth", "WholeNumbers", "problems_of", "validate"]
 
 
-class Frozen(BaseModel):
-    """A configuration value: immutable; unknown keys are refused."""
+class _Told(ModelMetaclass):
+    """Class of classes whose constructor raises one sentence; pydantic itself does not call it."""
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *values: Any, **settings: Any) -> Any:  # noqa: N805
+            if values:
+                raise cls.error_class(
+                    f"{cls.__name__} takes settings by name, such as "
+                    f"{next(iter(cls.model_fields), 'name')}=..., found {abbreviate(values[0])}"
+                )
+            try:
+                return super().__call__(**settings)
+            except ValidationError as problem:
+                raise cls.error_class(_sentence(problem, cls, settings, cls.__name__)) from None
+
+
+class Frozen(BaseModel, metaclass=_Told):
+    """A configuration value: immutable; unknown keys are refused.
+
+    Attributes
+    ----------
+    error_class
+        Error that is raised if it is made of wrong settings.
+    """
+
+    error_class: ClassVar[type[DplError]] = ConfigError
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
@@ -120,10 +150,14 @@ def validate(model: type[Value], data: Any, what: str, error: type[DplError]) ->
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        problems = problems_of(problem, model, data)
-        more = len(problems) - _TOLD
-        told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
-        raise error(f"{what}: {'; '.join(told)}") from None
+        raise error(_sentence(problem, model, data, what)) from None
+
+
+def _sentence(problem: ValidationError, model: type[BaseModel], data: Any, what: str) -> str:
+    problems = problems_of(problem, model, data)
+    more = len(problems) - _TOLD
+    told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
+    return f"{what}: {'; '.join(told)}"
 
 
 def problems_of(

@@ -17,18 +17,14 @@ from dpl_nas.process.main_guard import check_main_guard
 from dpl_nas.process.memory import keep_freed_memory
 from dpl_nas.process.notes import tell_notes
 from dpl_nas.process.signals import die_of_signals
+from dpl_nas.process.threads import share_of_cores
 
-__all__ = ["Pool", "share_of_cores"]
+__all__ = ["Pool"]
 
 _WARNINGS = "PYTHONWARNINGS"
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-def share_of_cores(count: int) -> int:
-    """Return the number of threads for each of ``count`` processes."""
-    return max(1, (os.cpu_count() or 1) // count)
 
 
 class Pool(ProcessPoolExecutor):

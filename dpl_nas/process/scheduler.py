@@ -8,7 +8,8 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from dpl_nas.process.pools import Pool, share_of_cores
+from dpl_nas.process.pools import Pool
+from dpl_nas.process.threads import share_of_cores
 
 __all__ = ["Here", "LostJobError", "Pending", "Processes", "Workers", "run_jobs"]
 

@@ -1,10 +1,13 @@
-"""Waiting mode of torch's threads, set before torch is loaded."""
+"""Threads of torch: how they wait, and how many there are."""
 
 from __future__ import annotations
 
 import os
+import warnings
 
-__all__ = ["share_cores"]
+from dpl_nas.errors import DplWarning
+
+__all__ = ["count_threads", "share_cores", "share_of_cores", "tell_other_threads"]
 
 
 def share_cores() -> None:
@@ -16,3 +19,28 @@ def share_cores() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+
+
+def share_of_cores(count: int) -> int:
+    """Return the number of threads for each of ``count`` processes."""
+    return max(1, (os.cpu_count() or 1) // count)
+
+
+def count_threads(jobs: int = 1) -> int:
+    """Return the number of threads that torch uses for each of several jobs side by side."""
+    import torch
+
+    return torch.get_num_threads() if jobs == 1 else share_of_cores(jobs)
+
+
+def tell_other_threads(where: object, before: object, now: int) -> None:
+    """Warn if what goes on in a folder was begun with another number of threads."""
+    if before in (None, now):
+        return
+    warnings.warn(
+        f"{where} was begun with {before} threads and goes on with {now}, which round sums in "
+        "another order: it may end in another result than one that was never interrupted "
+        "(OMP_NUM_THREADS sets the threads; with --jobs each has its share of the cores)",
+        DplWarning,
+        stacklevel=3,
+    )

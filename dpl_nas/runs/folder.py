@@ -13,11 +13,12 @@ from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import read_ledger
 from dpl_nas.errors import CheckpointError, ConfigError, DplError, OutputError, shorten
 from dpl_nas.io import run_files
-from dpl_nas.io.files import is_regular, names_in, temporary_of, write_json
+from dpl_nas.io.files import is_regular, names_in, read_sealed, temporary_of, write_json
 from dpl_nas.io.locks import claim
 from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.sealed_yaml import read_sealed_yaml, write_sealed_yaml
 from dpl_nas.io.validation import validate
+from dpl_nas.process.threads import count_threads, tell_other_threads
 
 __all__ = ["open_folder"]
 
@@ -266,7 +267,8 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
                 f"the run in {folder} has other settings ({', '.join(different)}): resume it with "
                 "the same settings, or use another folder"
             )
-        if not different and (folder / run_files.VERSIONS).exists():
+        if not different and not untouched:
+            _go_on(folder / run_files.VERSIONS, config)
             return
     if not untouched:
         raise OutputError(
@@ -274,11 +276,34 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
             "another folder"
         )
     write_sealed_yaml(file, config.model_dump(mode="json"))
-    write_json(folder / run_files.VERSIONS, _versions())
+    write_json(folder / run_files.VERSIONS, _versions(config))
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+def _go_on(file: Path, config: RunConfig) -> None:
+    """Tell of other threads than those that the run was begun with."""
+    if not file.exists():
+        write_json(file, _versions(config))
+        return
+    saved = read_sealed(file, "remove it to write it again")
+    if (file.parent / run_files.RESULT).exists():
+        return
+    for key, now in _threads(config).items():
+        tell_other_threads(file.parent, saved.get(key), now)
+
+
+def _threads(config: RunConfig) -> dict[str, int]:
+    """Return the numbers of threads on which results depend; on a GPU they depend on none."""
+    if not config.device.startswith("cpu"):
+        return {}
+    return {"threads": count_threads(), "trial_threads": count_threads(config.jobs)}
+
+
+def _versions(config: RunConfig) -> dict[str, str | int]:
+    found: dict[str, str | int] = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **_threads(config),
+    }
     for package in _PACKAGES:
         try:
             found[package] = version(package)

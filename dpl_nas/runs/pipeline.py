@@ -12,6 +12,7 @@ from pathlib import Path
 from dpl_nas.backbone import check_layers
 from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.run_files import (
     ALPHAS_PLOT,
@@ -71,6 +72,7 @@ class _Job:
         check_files(self.folder)
 
 
+@checked()
 def run(
     config: RunConfig,
     folder: str | Path,
@@ -131,6 +133,7 @@ def run(
         return result
 
 
+@checked()
 def search(
     config: RunConfig,
     folder: str | Path,
@@ -149,6 +152,7 @@ def search(
         return SearchRunResult(**SearchRunResult.of(config, found), search=record, notes=notes)
 
 
+@checked()
 def train(
     config: RunConfig,
     architecture: Architecture | str | Path,
@@ -173,6 +177,7 @@ def train(
         )
 
 
+@checked()
 def evaluate(
     prompts: str | Path,
     task: str | None = None,

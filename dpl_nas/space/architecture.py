@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from dpl_nas.errors import ArchitectureError
+from dpl_nas.errors import ArchitectureError, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_json
 from dpl_nas.io.validation import Frozen, WholeNumbers, validate
 from dpl_nas.space.towers import Tower
@@ -33,6 +34,8 @@ class Architecture(Frozen):
     lengths
         Context lengths of each tower, one per searched layer, in the order of ``layers``.
     """
+
+    error_class = ArchitectureError
 
     space: str
     space_id: str
@@ -85,11 +88,13 @@ class Architecture(Frozen):
             f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in self.lengths.items()
         )
 
+    @checked(OutputError)
     def save(self, path: str | Path) -> None:
         """Write the architecture as JSON, atomically."""
         write_json(Path(path), self.model_dump(mode="json"))
 
 
+@checked(ArchitectureError)
 def load_architecture(path: str | Path | Architecture) -> Architecture:
     """Load an architecture that :meth:`Architecture.save` wrote; return an architecture as is.
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, Truth, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
@@ -58,6 +59,8 @@ class Space(Frozen):
         vector of the image tower costs ``4 * tokens * width``
         (:func:`dpl_nas.space.flops.flops_per_vector`), one of the text tower nothing.
     """
+
+    error_class = SpaceError
 
     name: Name
     backbone: BackboneConfig = BackboneConfig()
@@ -155,6 +158,7 @@ class Space(Frozen):
             count *= len(part.lengths) ** len(part.layers)
         return count
 
+    @checked(ArchitectureError)
     def architecture(self, lengths: Mapping[str, int]) -> Architecture:
         """The architecture with ``lengths[label]`` context vectors at each label.
 
@@ -200,6 +204,7 @@ class Space(Frozen):
             }
         )
 
+    @checked()
     def uniform(self, length: int) -> Architecture:
         """The manual design: the same length at every layer.
 
@@ -220,6 +225,7 @@ class Space(Frozen):
                 break
         return self.architecture({label: chosen[tower] for label, tower, _ in self.labels()})
 
+    @checked(ArchitectureError)
     def check(self, architecture: Architecture) -> None:
         """Raise an error unless ``architecture`` belongs to this space and fits its limits.
 
@@ -256,6 +262,7 @@ class Space(Frozen):
                 )
 
 
+@checked(SpaceError)
 def load_space(name_or_path: str | Path | Space) -> Space:
     """Load a packaged search space by name, or one from a YAML file; return a space as is.
 

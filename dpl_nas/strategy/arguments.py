@@ -10,6 +10,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import Objective, TrainSettings
 from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError
+from dpl_nas.io.arguments import check_arguments, check_whole
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
@@ -95,19 +96,12 @@ def understand(
             f"{abbreviate(budget)}"
         )
     for name in ("jobs", "devices"):
-        count = options.get(name, 1)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ConfigError(
-                f"{name} should be a whole number of 1 or more, found {abbreviate(count)}"
-            )
+        check_whole(name, options.get(name, 1), 1)
     if rest:
         raise ConfigError(
             f"expected no argument after the budget, found {abbreviate(rest[0])}: give options "
             "by their names"
         )
-    where = None if folder is None else Path(folder)
-    try:
-        return problem, budget, Wanted(folder=where, **options)
-    except TypeError as error:
-        # Python's error names the unknown option.
-        raise ConfigError(f"search: {str(error).partition('() ')[2]}") from None
+    options["folder"] = None if folder is None else Path(folder)
+    check_arguments(Wanted, (), options, name="search")
+    return problem, budget, Wanted(**options)

@@ -12,7 +12,9 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import SearchSettings
 from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
 from dpl_nas.errors import ConfigError, StrategyError
+from dpl_nas.io.arguments import check_arguments
 from dpl_nas.io.validation import validate
+from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
@@ -81,7 +83,12 @@ class Strategy(ABC):
 
     settings: SearchSettings
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *unnamed: Any, **settings: Any) -> None:
+        if unnamed:
+            raise ConfigError(
+                f"{type(self).__name__} takes settings by name, such as validation_shots=2, found "
+                f"{abbreviate(unnamed[0])}"
+            )
         self.settings = validate(self.Settings, settings, type(self).__name__, ConfigError)
 
     def __repr__(self) -> str:
@@ -172,6 +179,7 @@ class Strategy(ABC):
         OutputError, CheckpointError
             If ``folder`` holds another search, or its state is damaged.
         """
+        check_arguments(understand, subject, options, name="search")
         problem, budget, wanted = understand(*subject, **options)
         problem.check(self.settings)
         if wanted.devices > 1:

@@ -58,8 +58,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
 
     settings: DartsSettings
 
-    def __init__(self, **settings: Any) -> None:
-        Strategy.__init__(self, **settings)
+    def __init__(self, *unnamed: Any, **settings: Any) -> None:
+        Strategy.__init__(self, *unnamed, **settings)
         self.seed = 1
         # NNI's classes count from the first epoch of this process.
         self.done = 0

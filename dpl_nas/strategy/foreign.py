@@ -20,6 +20,7 @@ from torch import Tensor
 from dpl_nas.config import SearchSettings, SupernetSettings
 from dpl_nas.engine import Cost, StopReason
 from dpl_nas.errors import StrategyError
+from dpl_nas.io.arguments import checked
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
@@ -36,6 +37,7 @@ __all__ = ["from_nni"]
 Batch = tuple[Tensor, Tensor]
 
 
+@checked(StrategyError)
 def from_nni(strategy: NniStrategy, settings: SearchSettings | None = None) -> Strategy:
     """A strategy of NNI behind the interface of :class:`Strategy`.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dpl_nas.config import STRATEGIES, SearchSettings, StrategyConfig
 from dpl_nas.errors import DplError, StrategyError
+from dpl_nas.io.arguments import checked
 from dpl_nas.strategy.base import Strategy
 
 __all__ = ["make_strategy", "strategy_class"]
@@ -34,6 +35,7 @@ def strategy_class(name: str) -> type[Strategy]:
     return found
 
 
+@checked(StrategyError)
 def make_strategy(config: StrategyConfig) -> Strategy:
     """The strategy that a strategy file asks for.
 

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.arguments import checked
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.copies import tell_copies
 from dpl_nas.tasks.task import ImageSet, Task
@@ -34,6 +35,7 @@ class _Checked(Protocol):
         ...
 
 
+@checked()
 def check_images(
     task: Task, rows: Iterable[int] = (), *, test: bool = True, observer: Observer | None = None
 ) -> None:

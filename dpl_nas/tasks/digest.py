@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from dpl_nas.io.arguments import checked
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["Signatures", "sign_image", "task_digest", "test_digest"]
@@ -53,6 +54,7 @@ class Signatures:
         return digest.hexdigest()[:16]
 
 
+@checked()
 def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None = None) -> str:
     """Return 16 hex digits of the SHA-256 of all training data.
 
@@ -73,6 +75,7 @@ def task_digest(task: Task, rows: Sequence[int], signatures: Signatures | None =
     return (signatures or Signatures(task.pool)).digest(json.dumps(captions), rows)
 
 
+@checked()
 def test_digest(task: Task) -> str:
     """16 hex digits of the SHA-256 of all test images and their labels.
 

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.task import PartOf, Task
 from dpl_nas.tasks.views import places_of
@@ -40,6 +41,7 @@ class FewShotSplit:
     validation: tuple[int, ...]
 
 
+@checked()
 def draw_shots(labels: Sequence[int], shots: int, generator: random.Random) -> dict[int, list[int]]:
     """Draw ``shots`` indices per class as CoOp does.
 
@@ -75,6 +77,7 @@ def _split(
     return tuple(train), tuple(validation)
 
 
+@checked()
 def tell_small_classes(task: Task, shots: int) -> None:
     """Warn of classes with fewer than ``shots`` training images, which give what they have."""
     counts = _counts(task)
@@ -112,18 +115,17 @@ def published_selection(task: Task, shots: int, seed: int) -> tuple[list[int], l
     return list(chain(*drawn.values())), list(more)
 
 
+@checked()
 def select_places(task: Task, shots: int, seed: int) -> tuple[list[str], list[str]]:
     """Return the paths of :func:`published_selection`, as the task's lists have them.
 
     Raises
     ------
     TaskError
-        If the task has no training images, or images without paths, or the numbers make no sense.
+        If the task has no training images, or images without paths.
     """
-    if shots < 1 or seed < 0:
-        raise TaskError(
-            f"a selection has 1 shot or more and a seed of 0 or more, found {shots} and {seed}"
-        )
+    check_whole("shots", shots, 1)
+    check_whole("seed", seed, 0)
     if not task.train.labels:
         raise _tests_only(task)
     parts = [places_of(task.pool, rows) for rows in published_selection(task, shots, seed)]
@@ -133,6 +135,7 @@ def select_places(task: Task, shots: int, seed: int) -> tuple[list[str], list[st
     return train, validation
 
 
+@checked()
 def few_shot_split(
     task: Task,
     shots: int,
@@ -161,6 +164,8 @@ def few_shot_split(
         has none or, with ``extra`` and without a validation set, too few; or if a split leaves
         nothing to train on.
     """
+    check_whole("shots", shots, 1)
+    check_whole("seed", seed, 0)
     if task.whole is not None:
         split = few_shot_split(task.whole.task, shots, seed, validation, validation_shots)
         parts = (split.shots, split.train, split.validation)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import TaskError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_parts import take_classes
 from dpl_nas.tasks.coop import coop_descriptions, is_coop, load_coop_task
@@ -27,6 +28,7 @@ def _embedded() -> dict[str, str]:
     return {f"mini/{name}": text for name, text in MINI_TASKS.items()}
 
 
+@checked(TaskError)
 def load_task(
     name_or_path: str | Path | Task, data: str | Path | None = None, classes: Classes = "all"
 ) -> Task:
@@ -50,6 +52,7 @@ def load_task(
     return task if classes == "all" else take_classes(task, classes)
 
 
+@checked()
 def configured_task(config: RunConfig) -> Task:
     """Load the task of a run.
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dpl_nas.config import Augmentation
 from dpl_nas.errors import TaskError, shorten
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
@@ -28,6 +29,7 @@ _LABELS = ("targets", "_labels", "labels")
 _CHANNELS = (1, 3, 4)
 
 
+@checked(TaskError)
 def make_task(
     train: Any,
     test: Any,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.errors import CheckpointError, DplWarning
+from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
@@ -173,6 +174,7 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
     )
 
 
+@checked()
 def evaluate(
     prompts: TrainedPrompts | str | Path,
     task: Task | str | Path,
@@ -199,6 +201,7 @@ def evaluate(
     TaskError
         If test images cannot be read.
     """
+    check_whole("batch_size", batch_size, 1)
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
     _check_classes(prompts.metadata, task, other_classes)

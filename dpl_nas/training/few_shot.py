@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack, overload
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
+from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture, Space, load_architecture, load_space
 from dpl_nas.tasks import Task
@@ -193,6 +194,7 @@ def train(
 ) -> TrainedPrompts: ...
 
 
+@checked()
 def train(
     architecture: Architecture | str | Path,
     space: Space | Problem | str | Path,
@@ -244,6 +246,7 @@ def train(
     CheckpointError
         If ``state`` is damaged or of another training.
     """
+    check_whole("devices", devices, 1)
     architecture = load_architecture(architecture)
     state = None if state is None else Path(state)
     if isinstance(space, Problem):

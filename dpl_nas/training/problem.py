@@ -11,7 +11,7 @@ from typing import Any, Self
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig, SearchSettings, SupernetSettings, TextTemplate, TrainSettings
 from dpl_nas.errors import ConfigError
-from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.observer import Observer
 from dpl_nas.space import Space, load_space
 from dpl_nas.tasks import (
@@ -28,13 +28,6 @@ from dpl_nas.tasks import (
 from dpl_nas.training.captions import check_captions
 
 __all__ = ["Problem"]
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(
-            f"{name} should be a whole number of {least} or more, found {abbreviate(value)}"
-        )
 
 
 @dataclass
@@ -76,6 +69,7 @@ class Problem:
     fingerprint: str | None = None
 
     @classmethod
+    @checked()
     def of(
         cls,
         space: Space | str | Path,
@@ -92,8 +86,8 @@ class Problem:
         Space and task may be objects, names or paths.
         """
         space, task = load_space(space), load_task(task)
-        _check_whole("shots", shots, 1)
-        _check_whole("seed", seed, 0)
+        check_whole("shots", shots, 1)
+        check_whole("seed", seed, 0)
         problem = cls(space, task, shots, seed, recipe or TrainSettings(), device)
         return problem.on(backbone or problem.backbone)
 

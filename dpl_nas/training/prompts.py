@@ -14,7 +14,8 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, check_layers
 from dpl_nas.config import Classes, TextTemplate
-from dpl_nas.errors import ArchitectureError, CheckpointError, shorten
+from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, shorten
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.run_files import PROMPTS
@@ -106,15 +107,25 @@ class TrainedPrompts:
                     f"found {found}: {_REMEDY}"
                 )
 
+    @checked(OutputError)
     def save(self, path: Path | str) -> None:
         """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`.
 
         The same prompts give the same bytes.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written, or its name would say that it is something else.
         """
+        file = Path(path)
+        if file.suffix not in {"", Path(PROMPTS).suffix}:
+            raise OutputError(f"prompts are saved as FILE{Path(PROMPTS).suffix}, found {file}")
         vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
-        write_bytes(Path(path), _encode(vectors, self.metadata.model_dump(mode="json")))
+        write_bytes(file, _encode(vectors, self.metadata.model_dump(mode="json")))
 
 
+@checked(CheckpointError)
 def load_prompts(path: Path | str) -> TrainedPrompts:
     """Prompts from a file, or from the ``prompts.safetensors`` of a run folder.
 

@@ -16,12 +16,11 @@ import pytest
 import torch
 from open_clip import factory
 from PIL import Image
-from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone, loading, supported_models
-from dpl_nas.errors import BackboneError, CheckpointError, DplWarning
+from dpl_nas.errors import BackboneError, CheckpointError, ConfigError, DplWarning
 from dpl_nas.space import BackboneConfig
 
 TINY = "tiny-for-tests"
@@ -399,7 +398,7 @@ def test_the_configuration_is_strict() -> None:
         {"model": ""},
         {"weights": "openai"},
     ):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ConfigError):
             BackboneConfig(**wrong)
 
 

@@ -75,7 +75,7 @@ def test_a_selection(call, whole_benchmark: Path) -> None:
     [
         (("--task", "coop/OxfordPets"), "give it with --data ROOT"),
         (("--task", "coop/ImageNet-A", "--data", "ROOT"), "is for tests only"),
-        (("--task", "coop/OxfordPets", "--data", "ROOT", "--shots", "0"), "1 shot or more"),
+        (("--task", "coop/OxfordPets", "--data", "ROOT", "--shots", "0"), "number of 1 or more"),
         (("--task", "mini/digits"), "are no files, so there are no paths"),
     ],
 )

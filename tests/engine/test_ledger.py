@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpl_nas.engine import Ledger, read_ledger
-from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.errors import CheckpointError, DplWarning, OutputError
 
 OF = {"task": "mini/digits", "seed": 1}
 
@@ -253,6 +253,19 @@ def test_a_search_with_other_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"with other settings \(seed\): resume it"):
         Ledger(path, {**OF, "seed": 2})
     assert path.read_bytes() == content
+
+
+def test_other_threads_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path, OF, threads=2) as ledger:
+        ledger.append({"number": 0})
+    with Ledger(path, OF, threads=2) as ledger:
+        assert len(ledger.entries) == 1
+    with (
+        pytest.warns(DplWarning, match="was begun with 2 threads and goes on with 1"),
+        Ledger(path, OF, threads=1) as ledger,
+    ):
+        assert len(ledger.entries) == 1
 
 
 def head_of_another_version(content: bytes) -> bytes:

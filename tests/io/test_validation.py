@@ -1,7 +1,7 @@
 import pytest
 from pydantic import Field, ValidationError
 
-from dpl_nas.errors import ConfigError
+from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.io.validation import Frozen, problems_of, validate
 
 
@@ -55,3 +55,24 @@ def test_long_input_is_shortened() -> None:
         with pytest.raises(ConfigError) as caught:
             validate(Outer, data, "settings", ConfigError)
         assert len(str(caught.value)) < 500
+
+
+class Named(Frozen):
+    error_class = TaskError
+
+    inner: Inner = Inner()
+
+
+def test_constructors_raise_one_sentence() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^Inner: rate: input should be greater than 0 \(found -1"
+    ):
+        Inner(rate=-1)
+    with pytest.raises(
+        ConfigError, match=r"^Inner takes settings by name, such as rate=\.\.\., found 3"
+    ):
+        Inner(3)  # type: ignore[call-arg]
+    with pytest.raises(TaskError, match=r"^Named: inner\.rate: input"):
+        Named(inner={"rate": -1})  # type: ignore[arg-type]
+    with pytest.raises(ValidationError):
+        Named.model_validate({"inner": {"rate": -1}})

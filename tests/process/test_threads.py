@@ -1,8 +1,15 @@
 import os
 
 import pytest
+import torch
 
-from dpl_nas.process.threads import share_cores
+from dpl_nas.errors import DplWarning
+from dpl_nas.process.threads import (
+    count_threads,
+    share_cores,
+    share_of_cores,
+    tell_other_threads,
+)
 
 
 def test_the_users_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -11,3 +18,15 @@ def test_the_users_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:
     share_cores()
     assert os.environ["GOMP_SPINCOUNT"] == "7"
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_threads_are_those_of_a_job() -> None:
+    assert count_threads() == torch.get_num_threads()
+    assert count_threads(2) == share_of_cores(2)
+
+
+def test_other_threads_are_told() -> None:
+    tell_other_threads("runs/x", 2, 2)
+    tell_other_threads("runs/x", None, 2)
+    with pytest.warns(DplWarning, match="^runs/x was begun with 1 threads and goes on with 2, "):
+        tell_other_threads("runs/x", 1, 2)

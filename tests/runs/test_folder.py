@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.ledger import Ledger, read_ledger
-from dpl_nas.errors import ConfigError, OutputError, StrategyError
+from dpl_nas.errors import CheckpointError, ConfigError, DplWarning, OutputError, StrategyError
 from dpl_nas.runs.folder import open_folder
 
 
@@ -46,6 +47,33 @@ def test_a_run_goes_on_with_its_own_settings_only(run_config: RunConfig, tmp_pat
         open_folder(tmp_path, run_config, resume=False),
     ):
         pass
+
+
+def test_other_threads_are_told(
+    run_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_folder(tmp_path, run_config, resume=False):
+        (tmp_path / "alphas.jsonl").touch()
+    now = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: now + 1)
+    with (
+        pytest.warns(DplWarning, match=f"begun with {now} threads and goes on with {now + 1}"),
+        open_folder(tmp_path, run_config, resume=True),
+    ):
+        pass
+    # A complete run goes on with nothing.
+    (tmp_path / "result.json").touch()
+    with open_folder(tmp_path, run_config, resume=True):
+        pass
+    (tmp_path / "versions.json").write_text("{}")
+    with (
+        pytest.raises(CheckpointError, match=r"versions\.json .*: remove it to write it again"),
+        open_folder(tmp_path, run_config, resume=True),
+    ):
+        pass
+    (tmp_path / "versions.json").unlink()
+    with open_folder(tmp_path, run_config, resume=True):
+        assert (tmp_path / "versions.json").exists()
 
 
 @pytest.mark.parametrize(

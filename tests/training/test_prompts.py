@@ -15,7 +15,7 @@ from torch import Tensor
 
 import dpl_nas
 from dpl_nas.backbone import Backbone
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.runs import evaluate
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
@@ -67,6 +67,13 @@ def test_other_classes_are_named(
     task = replace(load_task(image_folder), class_names=names)
     with pytest.raises(CheckpointError, match=f"the 3 classes of .* and the task .* {difference}"):
         dpl_nas.evaluate(prompts, task)
+
+
+@pytest.mark.parametrize("name", ["", "x.pt", "x.json"])
+def test_names_of_other_files_are_refused(prompts: TrainedPrompts, name: str) -> None:
+    with pytest.raises(OutputError, match=r"should be a path or a text|saved as FILE\.saf"):
+        prompts.save(name)
+    assert not Path(name or "none").is_file()
 
 
 def test_a_pipe_is_called_one(tmp_path: Path) -> None:
