@@ -52,7 +52,7 @@ def test_tokens_are_words_parts_of_words_or_letters() -> None:
     known = ["dog", "cat", "house", "tree", "water", "green", "music", "river", "bread", "stone"]
     known += [f"{first}{second}" for first in "abcdefgh" for second in "stuvwxyz"]
     # The first parts of two long words are one token.
-    parts = ["xylograph", "xylometer"]
+    parts = ["crossbeam", "crossbill"]
     vectors = draw.standard_normal((len(known) + 2, 60)).astype(np.float32)
     made = make_word_vectors([*known, *parts], vectors)
     assert made.shape == (VOCABULARY_SIZE, WORD_DIMENSIONS)
