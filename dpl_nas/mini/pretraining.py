@@ -1,4 +1,7 @@
-"""Pre-training of the embedded CLIP on rendered scenes: seeded, resumable, on the CPU."""
+"""Pre-training of the embedded CLIP: seeded, resumable, on the CPU.
+
+Steps on rendered scenes and steps on drawings of the gallery take turns.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class PretrainSettings(Frozen):
         Number of steps between zero-shot measurements, and between saves of the state.
     """
 
-    steps: Positive = 4500
+    steps: Positive = 8000
     batch_size: Whole = Field(default=128, ge=2)
     matrix_lr: Number = Field(default=4e-3, gt=0)
     other_lr: Number = Field(default=2e-3, gt=0)
@@ -76,10 +79,10 @@ class PretrainSettings(Frozen):
     easing: Number = Field(default=0.1, ge=0, le=1)
     anchoring: Number = Field(default=1.0, ge=0)
     shallow_layers: Whole = Field(default=4, ge=1, le=MINI_CONFIG.layers)
-    grow_at: Number = Field(default=0.65, ge=0, le=1)
+    grow_at: Number = Field(default=0.75, ge=0, le=1)
     seed: NotNegative = 0
-    evaluate_every: Positive = 300
-    save_every: Positive = 300
+    evaluate_every: Positive = 400
+    save_every: Positive = 200
 
 
 @dataclass(frozen=True)
