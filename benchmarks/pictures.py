@@ -2,9 +2,9 @@
 
     python -m benchmarks.pictures --out runs/pictures --jobs 2
 
-measures for each task: zero-shot accuracy; a linear probe; 4 vectors at every layer of both towers;
-and whether 20 random placements of 12 vectors are told apart (`dpl-nas diagnose separation`). The
-same designs are measured for all tasks, so nothing is chosen on test images. What is measured is
+measures for each task: zero-shot accuracy; with 16 shots a linear probe and 4 vectors at every layer
+of both towers; and with 4 shots whether 20 random placements of 12 vectors are told apart
+(`dpl-nas diagnose separation`). The same designs are measured for all tasks, so nothing is chosen on test images. What is measured is
 kept, so an interrupted program goes on where it stopped.
 """
 
@@ -37,12 +37,10 @@ COLUMNS = ("task", "level", "classes", "chance", "zero-shot", "linear probe", "4
 COLUMNS += ("mean of 20", "ratio", "gates")
 
 
-def configure(task: str, space: str, options: argparse.Namespace, seed: int = 1) -> RunConfig:
+def configure(task: str, space: str, shots: int, weights: Path | None) -> RunConfig:
     """Return the configuration of a run on a task of pictures."""
-    changed = [f"train.epochs={options.epochs}"] if options.epochs else []
-    if options.weights:
-        changed.append(f"space.backbone.pretrained={options.weights}")
-    return resolve(f"pictures/{task}", space, "darts", changed, shots=options.shots, seed=seed)
+    changed = [] if weights is None else [f"space.backbone.pretrained={weights}"]
+    return resolve(f"pictures/{task}", space, "darts", changed, shots=shots, seed=1)
 
 
 def measure_head(task: Task, backbone: Backbone, options: argparse.Namespace) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     folder = options.out / name
     file = folder / "row.json"
     row = json.loads(file.read_text()) if file.exists() else {"seconds": 0.0}
-    whole = configure(name, "mini_clip", options)
+    whole = configure(name, "mini_clip", options.shots, options.weights)
     parts = {
         "head": lambda: measure_head(
             load_task(whole.task), load_backbone(whole.space.backbone), options
@@ -77,7 +75,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
             )
         ],
         "separation": lambda: measure_separation(
-            configure(name, options.space, options),
+            configure(name, options.space, options.few, options.weights),
             folder / "separation",
             configurations=20,
             seeds=len(options.seeds),
@@ -141,7 +139,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=[*RECIPES])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--shots", type=int, default=16)
-    parser.add_argument("--epochs", type=int, help="of training, if not the strategy's")
+    parser.add_argument("--few", type=int, default=4, help="shots for the placements")
     parser.add_argument("--space", default="mini_clip_budget12")
     parser.add_argument("--weights", type=Path, help="of the embedded CLIP, if not those shipped")
     parser.add_argument("--jobs", type=int, default=1)
