@@ -2,10 +2,10 @@
 
     python -m benchmarks.pictures --out runs/pictures --jobs 2
 
-measures for each task: zero-shot accuracy; with 16 shots a linear probe and 4 vectors at every layer
-of both towers; and with 4 shots whether 20 random placements of 12 vectors are told apart
-(`dpl-nas diagnose separation`). The same designs are measured for all tasks, so nothing is chosen on test images. What is measured is
-kept, so an interrupted program goes on where it stopped.
+measures for each task: zero-shot accuracy; with 16 shots a linear probe and 4 vectors at every
+layer of both towers; and with 4 shots whether 20 random placements of 12 vectors are told apart
+(`dpl-nas diagnose separation`). The same designs are measured for all tasks, so nothing is chosen
+on test images. What is measured is kept, so an interrupted program goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -33,8 +33,18 @@ LENGTH = 4
 TIMES_CHANCE = 2
 #: Least distance of the probe from chance, and of contexts from zero-shot, in points.
 PROBE, CONTEXTS = 15, 8
-COLUMNS = ("task", "level", "classes", "chance", "zero-shot", "linear probe", "4 everywhere")
-COLUMNS += ("mean of 20", "ratio", "gates")
+COLUMNS = (
+    "task",
+    "unseen",
+    "classes",
+    "chance",
+    "zero-shot",
+    "linear probe",
+    "4 everywhere",
+    "mean of 20",
+    "ratio",
+    "gates",
+)
 
 
 def configure(task: str, space: str, shots: int, weights: Path | None) -> RunConfig:
