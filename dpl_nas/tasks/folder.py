@@ -44,8 +44,8 @@ def load_folder(path: Path) -> Task:
         if _composed(train.names) == _composed(test.names):
             hint = "; the other has the name in another Unicode form: rename one"
         raise TaskError(
-            f"{path}: train/ and test/ must have the same classes; only one of them has "
-            f"{tell_names(odd)}{hint}"
+            f"{make_printable(str(path))}: train/ and test/ must have the same classes; only one "
+            f"of them has {tell_names(odd)}{hint or ': add or remove it'}"
         )
     _tell(path, train, test)
     return Task(
@@ -72,12 +72,14 @@ def _part(path: Path, part: str) -> ClassFolders:
     root = path / part
     if not root.is_dir():
         raise TaskError(
-            f"{path} must hold train/ and test/ with a folder for each class, found no {part}/"
+            f"{make_printable(str(path))} must hold train/ and test/ with a folder for each class, "
+            f"found no {part}/: add it"
         )
     found = read_class_folders(root)
     if len(found.names) < 2:
         raise TaskError(
-            f"{root} must hold at least two classes, found {tell_names(found.names) or 'none'}"
+            f"{make_printable(str(root))} must hold a folder for each of two classes or more, "
+            f"found {tell_names(found.names) or 'none'}: add them"
         )
     return found
 

@@ -238,8 +238,8 @@ def _one(
     if asked is not None and asked in known:
         return asked
     raise TaskError(
-        f"{shown}: name the column of each {what} with {what} in {source}; there are "
-        f"{tell_names(known) or 'none'}"
+        f"{shown} should have one column of {what}s, found {tell_names(known) or 'none'}: name the "
+        f"right one with {what} in {source}"
     )
 
 

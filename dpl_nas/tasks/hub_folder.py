@@ -31,7 +31,7 @@ def find_metadata(path: Path) -> list[Path]:
 
 
 def load_hub_folder(path: Path) -> Task:
-    """Load the task in a folder with metadata, which name each image and its label.
+    """Load the task in a folder whose metadata name each image and its label.
 
     The images of a part are in a folder such as ``train/``, ``validation/`` or ``test/``. Without
     these, a share of the images of each class is kept for the test.

@@ -31,7 +31,10 @@ def load_manifest(path: Path) -> Task:
     settings, source = read_settings_beside(path, ManifestFile)
     root = path.parent if settings.images is None else path.parent / settings.images
     if not root.is_dir():
-        raise TaskError(f"{source}: images should be a folder, and there is no {root}")
+        raise TaskError(
+            f"{source}: images should be the path of a folder, and there is no "
+            f"{make_printable(str(root))}: correct it"
+        )
     rows = [_row(line, str(root)) for line in read_table(path, ("path", "label"))]
     return file_task(path, str(root), rows, settings, source)
 
@@ -52,6 +55,6 @@ def _part(line: Line) -> Part | None:
     if name and part is None:
         raise TaskError(
             f"{line.where}: split should be one of {', '.join(PARTS)}, found "
-            f"{tell_names([make_printable(name)])}"
+            f"{tell_names([name])}: correct it"
         )
     return part

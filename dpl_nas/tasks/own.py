@@ -29,8 +29,8 @@ def load_own(path: Path) -> Task:
         if path.suffix.lower() in SUFFIXES:
             return load_manifest(path)
         raise TaskError(
-            f"{make_printable(str(path))} is no list of images: expected a file that ends with "
-            f"{', '.join(SUFFIXES)}, or a folder"
+            f"expected a folder of images, or a list that ends with {', '.join(SUFFIXES)}, found "
+            f"the file {make_printable(str(path))}: give another path"
         )
     try:
         if is_hub_dataset(path):

@@ -86,7 +86,9 @@ def _read_csv(text: str, file: Path) -> list[Line]:
             if columns is None:
                 columns = [cell.strip() for cell in cells]
                 if len(set(columns)) < len(columns):
-                    raise TaskError(f"{where} names a column twice: {tell_names(columns)}")
+                    raise TaskError(
+                        f"{where} names a column twice: rename one of {tell_names(columns)}"
+                    )
                 continue
             if len(cells) != len(columns):
                 raise TaskError(
@@ -116,7 +118,9 @@ def _read_lines(text: str, file: Path) -> list[Line]:
                     f"{where} is not readable JSON ({shorten(str(error))}): correct it"
                 ) from error
             if not isinstance(value, dict):
-                raise TaskError(f"{where} should be an object, found {abbreviate(value)}")
+                raise TaskError(
+                    f"{where} should be an object, found {abbreviate(value)}: correct it"
+                )
             lines.append(Line(where, _texts(value)))
     return lines
 

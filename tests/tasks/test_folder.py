@@ -30,7 +30,7 @@ def test_layout(image_folder: Path) -> None:
         (lambda f: shutil.rmtree(f / "test" / "grey"), "same classes"),
         (lambda f: (f / "task.yml").write_text("tempalte: x"), "unknown key tempalte"),
         (lambda f: (f / "task.yml").write_text("template: no place"), "needs one {}"),
-        (lambda f: (f / "task.yml").write_text("class_names: {blue: x}"), "do not exist"),
+        (lambda f: (f / "task.yml").write_text("class_names: {blue: x}"), "task, found 'blue'"),
         (lambda f: (f / "task.yml").write_text("class_names: {0: x}"), "put it in quotes"),
         (lambda f: (f / "task.yml").write_text("class_names: {grey: 8}"), "put it in quotes"),
         (lambda f: (f / "task.yml").write_text("class_names: {grey: ' '}"), "has an empty name"),

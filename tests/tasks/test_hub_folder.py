@@ -30,7 +30,7 @@ def test_metadata_of_each_part(folder: Path) -> None:
     assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
     check_images(task, range(30))
     (folder / "test").rename(folder / "validation")
-    with pytest.raises(TaskError, match="has no images for the test"):
+    with pytest.raises(TaskError, match="has no test images"):
         load_task(folder)
     (folder / "task.yml").write_text("test: 0.5")
     with pytest.warns(DplWarning, match="15 of 30 images"):
@@ -81,7 +81,7 @@ def test_another_column_has_the_labels(folder: Path) -> None:
     [
         ("../x.png,grey", "expected paths of images below its folder"),
         ("x.png,", "a class has an empty name"),
-        ("grey-000.png,grey", "has 1 images twice, 'train/grey-000.png'"),
+        ("grey-000.png,grey", "lists images twice, 'train/grey-000.png'"),
     ],
 )
 def test_lines_that_are_refused(folder: Path, line: str, words: str) -> None:
