@@ -8,30 +8,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
+from dpl_nas.tasks.parts import PARTS, Part
 from dpl_nas.tasks.settings import SplitFile, name_classes
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.templates import imagenet_templates
 
-__all__ = ["PARTS", "Part", "Row", "file_task", "part_of_name", "task_of_rows"]
+__all__ = ["Row", "file_task", "task_of_rows"]
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-#: Names that people give to the parts.
-_MEANT: dict[str, Part] = {
-    **{part: part for part in PARTS},
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "testing": "test",
-    "eval": "test",
-}
 #: Share that is kept for the test where nothing says so.
 _TEST = 0.5
 
@@ -53,11 +41,6 @@ class Row:
     place: str
     label: str
     part: Part | None = None
-
-
-def part_of_name(name: str) -> Part | None:
-    """Return the part that a name stands for, such as ``val``; ``None`` if it is none."""
-    return _MEANT.get(name.strip().lower())
 
 
 def file_task(path: Path, root: str, rows: Sequence[Row], settings: SplitFile, source: str) -> Task:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -200,10 +202,17 @@ def name_classes(settings: TaskFile, source: str, labels: Sequence[str]) -> tupl
                 f"the class {tell_names([label])} has an empty name: give it one in class_names of "
                 f"{source}"
             )
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    counts = Counter(map(_visible, names))
+    twice = [name for name in dict.fromkeys(names) if counts[_visible(name)] > 1]
     if twice:
         raise TaskError(
             f"two classes have the same name {tell_names(twice)}: give them names that differ in "
             f"class_names of {source}"
         )
     return names
+
+
+def _visible(name: str) -> str:
+    """Return what is seen of a name: one Unicode form, without characters of no width."""
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(each for each in composed if unicodedata.category(each) != "Cf")

@@ -52,6 +52,43 @@ def test_metadata_of_all(folder: Path) -> None:
     assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
 
 
+def test_a_column_states_the_parts(folder: Path) -> None:
+    lines = [
+        f"{part}/{line},{part}"
+        for part in ("train", "test")
+        for line in (folder / part / "metadata.csv").read_text().split("\n")[1:]
+    ]
+    for part in ("train", "test"):
+        (folder / part / "metadata.csv").unlink()
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label,split", *lines]))
+    (folder / "train").rename(folder / "one")
+    (folder / "test").rename(folder / "two")
+    text = (folder / "metadata.csv").read_text()
+    (folder / "metadata.csv").write_text(
+        text.replace("\ntrain/", "\none/").replace("\ntest/", "\ntwo/")
+    )
+    task = load_task(folder)
+    assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
+    (folder / "one").rename(folder / "test")
+    (folder / "metadata.csv").write_text(
+        text.replace("\ntest/", "\ntwo/").replace("\ntrain/", "\ntest/")
+    )
+    with pytest.raises(TaskError, match="split is train, but the image is in test/: correct one"):
+        load_task(folder)
+
+
+def test_images_without_metadata_are_told(folder: Path) -> None:
+    for place in ("test/zzz.png", "test/.hidden.png", "more/x.JPG"):
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_bytes(b"")
+    with pytest.warns(DplWarning) as told:
+        load_task(folder)
+    [note] = [str(each.message) for each in told]
+    assert note.endswith(
+        "2 images are not in the metadata and are left out: 'more/x.JPG', 'test/zzz.png'"
+    )
+
+
 def test_images_beside_their_metadata_are_split(folder: Path) -> None:
     with pytest.warns(DplWarning, match="15 of 30 images"):
         assert len(load_task(folder / "train").test.labels) == 15

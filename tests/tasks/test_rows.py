@@ -8,7 +8,7 @@ import pytest
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.tasks import load_task
-from dpl_nas.tasks.rows import Row, file_task, part_of_name
+from dpl_nas.tasks.rows import Row, file_task
 from dpl_nas.tasks.settings import SplitFile
 from dpl_nas.tasks.task import Task
 
@@ -152,9 +152,3 @@ def test_a_single_image_trains() -> None:
         task = make(found)
     assert sorted(task.train.labels) == [0, 1]
     assert any("no test images of 1 of 2 classes: 'x'" in str(each.message) for each in told)
-
-
-def test_names_of_parts() -> None:
-    names = {"Train": "train", "val": "validation", " dev ": "validation", "TEST": "test"}
-    assert {name: part_of_name(name) for name in names} == names
-    assert part_of_name("grey") is None
