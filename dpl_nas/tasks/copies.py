@@ -22,6 +22,15 @@ __all__ = ["tell_copies"]
 #: The end of a file, in which pictures of the same size differ: heads are often the same.
 _end = partial(content, last=1024)
 
+#: What it means that a picture is in two parts.
+_SHARED = {
+    ("train", "test"): "a training image and a test image, so test images are trained on",
+    ("validation", "test"): "a validation image and a test image, so a search may see test images",
+    ("train", "validation"): (
+        "a training image and a validation image, so a search may validate on what it trains on"
+    ),
+}
+
 
 @runtime_checkable
 class _Files(Protocol):
@@ -42,8 +51,9 @@ class _Picture:
 def tell_copies(task: Task) -> None:
     """Warn of pictures that a task has twice: as links, or as copies.
 
-    Files of the same size are opened; those whose ends agree are read. Nothing is told of the
-    benchmark's datasets, whose images are as published, nor of images that are not files.
+    Files of the same size are opened; those whose ends agree are read. Of a task with some classes
+    of another, all classes are compared. Nothing is told of the benchmark's datasets, nor of images
+    that are not files.
 
     Raises
     ------
@@ -51,29 +61,39 @@ def tell_copies(task: Task) -> None:
         If a file cannot be read.
     """
     if task.data:
-        # There may be millions of images, and nobody could remove one.
+        # They are tested on as published, and comparing a million files takes minutes.
+        return
+    if task.whole is not None:
+        task = task.whole.task
+    parts = {"train": task.train, "validation": task.validation, "test": task.test}
+    there = {part: images for part, images in parts.items() if images is not None}
+    groups = [[each for part, images in there.items() for each in _pictures(part, images)]]
+    for key in (file_size, _end, _digest):
+        groups = [same for group in groups for same in _alike(group, key)]
+    within = [same for group in groups for same in _by_part(group).values() if len(same) > 1]
+    for pair, what in _SHARED.items():
+        _tell(task, what, _shared(groups, *pair))
+    _tell(task, "in two classes, so one label is wrong", [s for s in within if _classes(s) > 1])
+    _tell(task, "in a class twice, and each copy counts", [s for s in within if _classes(s) == 1])
+
+
+def _tell(task: Task, what: str, found: Sequence[list[_Picture]]) -> None:
+    if not found:
         return
     # The folder of a list.
     root = task.folder if Path(task.folder).is_dir() else Path(task.folder).parent
-    groups = [[*_pictures("train", task.train), *_pictures("test", task.test)]]
-    for key in (file_size, _end, _digest):
-        groups = [same for group in groups for same in _alike(group, key)]
-    for what, found in (
-        ("in train/ and in test/, so test images are trained on", _in_both(groups)),
-        ("in two classes, so one label is wrong", _in_two_classes(groups)),
-        ("in a class twice, and each copy counts", _again(groups)),
-    ):
-        if found:
-            few = tell_names(os.path.relpath(each.path, root) for same in found for each in same)
-            count = "1 picture" if len(found) == 1 else f"{len(found)} pictures"
-            warnings.warn(
-                f"{make_printable(task.name)}: the same picture is {what}: {count}, such as {few}",
-                DplWarning,
-                stacklevel=3,
-            )
+    few = tell_names(os.path.relpath(each.path, root) for same in found for each in same)
+    count = "1 picture" if len(found) == 1 else f"{len(found)} pictures"
+    warnings.warn(
+        f"{make_printable(task.name)}: the same picture is {what}: {count}, such as {few}; keep "
+        "one of each",
+        DplWarning,
+        stacklevel=4,
+    )
 
 
 def _pictures(part: str, images: ImageSet) -> list[_Picture]:
+    """Return the images of a part that are files."""
     if not isinstance(images, _Files):
         return []
     return [_Picture(part, label, images.path(row)) for row, label in enumerate(images.labels)]
@@ -91,23 +111,18 @@ def _digest(path: str) -> bytes:
     return hashlib.sha256(content(path)).digest()
 
 
-def _in_both(groups: Sequence[list[_Picture]]) -> list[list[_Picture]]:
-    return [group for group in groups if len({each.part for each in group}) > 1]
+def _shared(groups: Sequence[list[_Picture]], *parts: str) -> list[list[_Picture]]:
+    """Return the pictures that are in both parts, each with its copies there."""
+    split = map(_by_part, groups)
+    return [[*each[parts[0]], *each[parts[1]]] for each in split if {*parts} <= {*each}]
 
 
-def _in_two_classes(groups: Sequence[list[_Picture]]) -> list[list[_Picture]]:
-    return [part for part in _parts(groups) if len({each.label for each in part}) > 1]
+def _by_part(group: Sequence[_Picture]) -> dict[str, list[_Picture]]:
+    parts: dict[str, list[_Picture]] = {}
+    for each in group:
+        parts.setdefault(each.part, []).append(each)
+    return parts
 
 
-def _again(groups: Sequence[list[_Picture]]) -> list[list[_Picture]]:
-    return [part for part in _parts(groups) if len({each.label for each in part}) == 1]
-
-
-def _parts(groups: Sequence[list[_Picture]]) -> list[list[_Picture]]:
-    """Return the groups within a part."""
-    parts = (
-        [each for each in group if each.part == part]
-        for group in groups
-        for part in ("train", "test")
-    )
-    return [part for part in parts if len(part) > 1]
+def _classes(pictures: Sequence[_Picture]) -> int:
+    return len({each.label for each in pictures})

@@ -1,4 +1,4 @@
-"""A user's own images: ``train/`` and ``test/``, a folder a class (torchvision's layout)."""
+"""A user's own images: a folder a part, and in it a folder a class (torchvision's layout)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import ClassFolders, read_class_folders
 from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
+from dpl_nas.tasks.parts import find_parts
 from dpl_nas.tasks.settings import TaskFile, name_classes, read_settings
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import imagenet_templates
@@ -23,31 +24,34 @@ __all__ = ["load_folder"]
 def load_folder(path: Path) -> Task:
     """Load the task in a folder that holds ``train/<class>/*`` and ``test/<class>/*``.
 
-    Underscores in folder names become spaces; an optional ``task.yml``
-    (:class:`~dpl_nas.tasks.settings.TaskFile`) gives better names, the template and the
-    augmentation. Warn of files that are not images, and of images that occur twice.
+    Images in ``validation/<class>/*`` are validated on. Other names of the parts, such as ``val``,
+    are read as well (:func:`~dpl_nas.tasks.parts.part_of_name`). Underscores in folder names become
+    spaces; an optional ``task.yml`` (:class:`~dpl_nas.tasks.settings.TaskFile`) gives better names,
+    the template and the augmentation. Warn of files that are not images, and of images that occur
+    twice.
 
     Raises
     ------
     TaskError
-        If the layout is not as described, the two parts have different classes, or
-        ``task.yml`` is not valid.
+        If the layout is not as described, the parts have different classes, or ``task.yml`` is
+        not valid.
     """
     place = str(path.absolute())
     # It is kept beside what is learned.
     check_text(place, "the path of the task")
     settings, source = read_settings(path, TaskFile)
-    train, test = _part(path, "train"), _part(path, "test")
-    if train.names != test.names:
-        odd = sorted(set(train.names) ^ set(test.names))
-        hint = ""
-        if _composed(train.names) == _composed(test.names):
-            hint = "; the other has the name in another Unicode form: rename one"
-        raise TaskError(
-            f"{path}: train/ and test/ must have the same classes; only one of them has "
-            f"{tell_names(odd)}{hint}"
-        )
-    _tell(path, train, test)
+    places = find_parts(path)
+    for part in ("train", "test"):
+        if part not in places:
+            raise TaskError(
+                f"{make_printable(str(path))} must hold train/ and test/ with a folder for each "
+                f"class, found no {part}/: add it"
+            )
+    parts = {part: _part(folder) for part, folder in places.items()}
+    train, test, validation = parts["train"], parts["test"], parts.get("validation")
+    for part, found in parts.items():
+        _check_same(path, (places["train"].name, places[part].name), train, found)
+    _tell(path, list(parts.values()))
     return Task(
         name=str(path),
         class_names=name_classes(settings, source, train.names),
@@ -57,7 +61,8 @@ def load_folder(path: Path) -> Task:
         test=_images(path, test, settings.background),
         augmentation=settings.augmentation,
         folder=place,
-        folders=(f"{place}/train", f"{place}/test"),
+        validation=None if validation is None else _images(path, validation, settings.background),
+        folders=tuple(f"{place}/{folder.name}" for folder in places.values()),
     )
 
 
@@ -68,29 +73,43 @@ def _images(path: Path, part: ClassFolders, background: str) -> ImageFiles:
     return ImageFiles(places, labels, root=str(path), background=background)
 
 
-def _part(path: Path, part: str) -> ClassFolders:
-    root = path / part
-    if not root.is_dir():
-        raise TaskError(
-            f"{path} must hold train/ and test/ with a folder for each class, found no {part}/"
-        )
+def _part(root: Path) -> ClassFolders:
     found = read_class_folders(root)
     if len(found.names) < 2:
         raise TaskError(
-            f"{root} must hold at least two classes, found {tell_names(found.names) or 'none'}"
+            f"{make_printable(str(root))} must hold a folder for each of two classes or more, "
+            f"found {tell_names(found.names) or 'none'}: add them"
         )
     return found
+
+
+def _check_same(
+    path: Path, folders: Sequence[str], train: ClassFolders, part: ClassFolders
+) -> None:
+    """Raise an error unless two parts, in the folders of these names, have the same classes."""
+    if train.names == part.names:
+        return
+    odd = sorted({*train.names} ^ {*part.names})
+    hint = ": add or remove it"
+    if _composed(train.names) == _composed(part.names):
+        hint = "; the other has the name in another Unicode form: rename one"
+    raise TaskError(
+        f"{make_printable(str(path))}: {'/ and '.join(folders)}/ must have the same classes; only "
+        f"one of them has {tell_names(odd)}{hint}"
+    )
 
 
 def _composed(names: Sequence[str]) -> set[str]:
     return {unicodedata.normalize("NFC", name) for name in names}
 
 
-def _tell(path: Path, train: ClassFolders, test: ClassFolders) -> None:
+def _tell(path: Path, parts: Sequence[ClassFolders]) -> None:
     """Warn of files in the folders that do not count."""
+    others = [file for part in parts for file in part.others]
+    again = [file for part in parts for file in part.again]
     for paths, what in (
-        (train.others + test.others, "are not readable images and are left out"),
-        (train.again + test.again, "lead to images that are counted already"),
+        (others, "are not readable images and are left out"),
+        (again, "lead to images that are counted already"),
     ):
         if paths:
             few = tell_names(os.path.relpath(each, path) for each in paths)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dpl_nas.errors import TaskError, shorten
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
+from dpl_nas.tasks.parts import part_of_name
 from dpl_nas.tasks.pictures import Encoded, check_picture, content, read_picture
-from dpl_nas.tasks.rows import Row, part_of_name, task_of_rows
+from dpl_nas.tasks.rows import Row, task_of_rows
 from dpl_nas.tasks.settings import ColumnsFile, read_settings
 from dpl_nas.tasks.task import Task
 
@@ -238,8 +239,8 @@ def _one(
     if asked is not None and asked in known:
         return asked
     raise TaskError(
-        f"{shown}: name the column of each {what} with {what} in {source}; there are "
-        f"{tell_names(known) or 'none'}"
+        f"{shown} should have one column of {what}s, found {tell_names(known) or 'none'}: name the "
+        f"right one with {what} in {source}"
     )
 
 

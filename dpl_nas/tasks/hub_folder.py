@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Container
 from pathlib import Path, PurePosixPath
 
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import check_class_name, check_place, spaced, tell_names
-from dpl_nas.tasks.rows import Part, Row, file_task, part_of_name
+from dpl_nas.tasks.parts import SPLIT, Part, find_parts, part_of_name, stated_part
+from dpl_nas.tasks.pictures import has_picture_name
+from dpl_nas.tasks.rows import Row, file_task
 from dpl_nas.tasks.settings import ColumnsFile, read_settings
 from dpl_nas.tasks.tables import Line, read_table
 from dpl_nas.tasks.task import Task
@@ -21,26 +25,26 @@ _FILE = "file_name"
 
 def find_metadata(path: Path) -> list[Path]:
     """Return the metadata of a folder: its own, or those of its parts, such as ``train/``."""
-    parts = sorted(each for each in path.iterdir() if part_of_name(each.name) and each.is_dir())
     return [
         folder / name
-        for folder in (path, *parts)
+        for folder in (path, *find_parts(path).values())
         for name in _NAMES
         if os.path.lexists(folder / name)
     ]
 
 
 def load_hub_folder(path: Path) -> Task:
-    """Load the task in a folder with metadata, which name each image and its label.
+    """Load the task in a folder whose metadata name each image and its label.
 
-    The images of a part are in a folder such as ``train/``, ``validation/`` or ``test/``. Without
-    these, a share of the images of each class is kept for the test.
+    The images of a part are in a folder such as ``train/``, ``validation/`` or ``test/``, or have
+    the part in the column ``split``. Without either, a share of the images of each class is kept
+    for the test. Warn of images that are not in the metadata.
 
     Raises
     ------
     TaskError
-        If the metadata are damaged, name images elsewhere, or it is not known which column has
-        the labels.
+        If the metadata are damaged, name images elsewhere or in two parts, or it is not known
+        which column has the labels.
     """
     settings, source = read_settings(path, ColumnsFile)
     if settings.image is not None:
@@ -53,15 +57,16 @@ def load_hub_folder(path: Path) -> Task:
         )
     rows = []
     for file in files:
-        lines = read_table(file, (_FILE,))
+        lines = read_table(file, (_FILE,), (SPLIT,))
         column = _column(file, lines[0], settings, source)
         rows += [_row(line, file.parent.relative_to(path), column) for line in lines]
+    _tell_others(path, {row.place for row in rows})
     return file_task(path, str(path), rows, settings, source)
 
 
 def _column(file: Path, line: Line, settings: ColumnsFile, source: str) -> str:
     """The column of the labels."""
-    others = [name for name in line.values if name != _FILE]
+    others = [name for name in line.values if name not in {_FILE, SPLIT}]
     if settings.label is not None:
         if settings.label in others:
             return settings.label
@@ -79,8 +84,35 @@ def _row(line: Line, folder: Path, column: str) -> Row:
     check_place(name, line.where)
     check_class_name(spaced(label), line.where)
     place = os.path.normpath(folder / name)
-    return Row(place, label, _part(PurePosixPath(place)))
+    return Row(place, label, _part(line, PurePosixPath(place)))
 
 
-def _part(place: PurePosixPath) -> Part | None:
-    return part_of_name(place.parts[0]) if len(place.parts) > 1 else None
+def _part(line: Line, place: PurePosixPath) -> Part | None:
+    by_folder = part_of_name(place.parts[0]) if len(place.parts) > 1 else None
+    stated = stated_part(line)
+    if by_folder and stated and by_folder != stated:
+        raise TaskError(
+            f"{line.where}: {SPLIT} is {stated}, but the image is in {place.parts[0]}/: correct one"
+        )
+    return stated or by_folder
+
+
+def _tell_others(path: Path, places: Container[str]) -> None:
+    """Warn of images in the folder that no metadata name."""
+    others = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found = (os.path.relpath(os.path.join(folder, name), path) for name in sorted(files))  # noqa: PTH118
+        others += [each for each in found if each not in places and _is_image(each)]
+    if others:
+        warnings.warn(
+            f"{make_printable(str(path))}: {len(others)} images are not in the metadata and are "
+            f"left out: {tell_names(others)}",
+            DplWarning,
+            stacklevel=3,
+        )
+
+
+def _is_image(place: str) -> bool:
+    name = PurePosixPath(place).name
+    return has_picture_name(name) and not name.startswith(".")

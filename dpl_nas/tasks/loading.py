@@ -71,7 +71,8 @@ def configured_task(config: RunConfig) -> Task:
     task = load_task(config.task, config.data, config.classes)
     if len(task.class_names) < 2:
         raise TaskError(
-            f"task {task.name} has {len(task.class_names)} class, and a run needs two at least"
+            f"task {make_printable(task.name)} should have two classes or more, found "
+            f"{len(task.class_names)}: use classes=all"
         )
     return task
 

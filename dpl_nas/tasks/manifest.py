@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
-from dpl_nas.tasks.names import check_class_name, check_place, spaced, tell_names
-from dpl_nas.tasks.rows import PARTS, Part, Row, file_task, part_of_name
+from dpl_nas.tasks.names import check_class_name, check_place, spaced
+from dpl_nas.tasks.parts import SPLIT, stated_part
+from dpl_nas.tasks.rows import Row, file_task
 from dpl_nas.tasks.settings import ManifestFile, read_settings_beside
 from dpl_nas.tasks.tables import Line, read_table
 from dpl_nas.tasks.task import Task
@@ -31,8 +32,12 @@ def load_manifest(path: Path) -> Task:
     settings, source = read_settings_beside(path, ManifestFile)
     root = path.parent if settings.images is None else path.parent / settings.images
     if not root.is_dir():
-        raise TaskError(f"{source}: images should be a folder, and there is no {root}")
-    rows = [_row(line, str(root)) for line in read_table(path, ("path", "label"))]
+        raise TaskError(
+            f"{source}: images should be the path of a folder, and there is no "
+            f"{make_printable(str(root))}: correct it"
+        )
+    lines = read_table(path, ("path", "label"), (SPLIT,))
+    rows = [_row(line, str(root)) for line in lines]
     return file_task(path, str(root), rows, settings, source)
 
 
@@ -43,15 +48,4 @@ def _row(line: Line, root: str) -> Row:
         place = place.removeprefix(f"{os.path.abspath(root)}/")  # noqa: PTH100 - keeps links
     check_place(place, line.where)
     check_class_name(spaced(label), line.where)
-    return Row(os.path.normpath(place), label, _part(line))
-
-
-def _part(line: Line) -> Part | None:
-    name = line.values.get("split", "")
-    part = part_of_name(name)
-    if name and part is None:
-        raise TaskError(
-            f"{line.where}: split should be one of {', '.join(PARTS)}, found "
-            f"{tell_names([make_printable(name)])}"
-        )
-    return part
+    return Row(os.path.normpath(place), label, stated_part(line))

@@ -30,8 +30,9 @@ def load_one_folder(path: Path) -> Task:
     found = read_class_folders(path)
     if len(found.names) < 2:
         raise TaskError(
-            f"{make_printable(str(path))} must hold two classes at least, a folder each, in train/ "
-            f"and test/ or without these, found {tell_names(found.names) or 'no folders'}"
+            f"{make_printable(str(path))} should hold a folder for each of two classes or more, or "
+            f"train/ and test/ with these folders, found {tell_names(found.names) or 'none'}: add "
+            "them"
         )
     root = str(path)
     start = f"{root}{os.sep}"

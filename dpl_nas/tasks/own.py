@@ -11,6 +11,7 @@ from dpl_nas.tasks.hub_dataset import is_hub_dataset, load_hub_dataset
 from dpl_nas.tasks.hub_folder import find_metadata, load_hub_folder
 from dpl_nas.tasks.manifest import load_manifest
 from dpl_nas.tasks.one_folder import load_one_folder
+from dpl_nas.tasks.parts import find_parts
 from dpl_nas.tasks.tables import SUFFIXES
 from dpl_nas.tasks.task import Task
 
@@ -29,18 +30,14 @@ def load_own(path: Path) -> Task:
         if path.suffix.lower() in SUFFIXES:
             return load_manifest(path)
         raise TaskError(
-            f"{make_printable(str(path))} is no list of images: expected a file that ends with "
-            f"{', '.join(SUFFIXES)}, or a folder"
+            f"expected a folder of images, or a list that ends with {', '.join(SUFFIXES)}, found "
+            f"the file {make_printable(str(path))}: give another path"
         )
-    try:
-        if is_hub_dataset(path):
-            return load_hub_dataset(path)
-        if find_metadata(path):
-            return load_hub_folder(path)
-    except OSError as error:
-        raise TaskError(
-            f"cannot read the folder {make_printable(str(path))}: {error.strerror}"
-        ) from error
-    if (path / "train").is_dir() or (path / "test").is_dir():
+    parts = find_parts(path)
+    if is_hub_dataset(path):
+        return load_hub_dataset(path)
+    if find_metadata(path):
+        return load_hub_folder(path)
+    if "train" in parts or "test" in parts:
         return load_folder(path)
     return load_one_folder(path)

@@ -1,4 +1,4 @@
-"""A task from a list of images with labels, of which a part may have to be kept for the test."""
+"""A task from a list of images with labels; a share may be kept for the test."""
 
 from __future__ import annotations
 
@@ -8,30 +8,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
+from dpl_nas.tasks.parts import PARTS, Part
 from dpl_nas.tasks.settings import SplitFile, name_classes
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.templates import imagenet_templates
 
-__all__ = ["PARTS", "Part", "Row", "file_task", "part_of_name", "task_of_rows"]
+__all__ = ["Row", "file_task", "task_of_rows"]
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-#: Names that people give to the parts.
-_MEANT: dict[str, Part] = {
-    **{part: part for part in PARTS},
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "testing": "test",
-    "eval": "test",
-}
 #: Share that is kept for the test where nothing says so.
 _TEST = 0.5
 
@@ -55,11 +43,6 @@ class Row:
     part: Part | None = None
 
 
-def part_of_name(name: str) -> Part | None:
-    """Return the part that a name stands for, such as ``val``; ``None`` if it is none."""
-    return _MEANT.get(name.strip().lower())
-
-
 def file_task(path: Path, root: str, rows: Sequence[Row], settings: SplitFile, source: str) -> Task:
     """Make a task of image files below ``root``; see :func:`task_of_rows`."""
 
@@ -80,9 +63,9 @@ def task_of_rows(
 ) -> Task:
     """Make a task of a list.
 
-    Where the list does not say what is for the test, or the settings ask for it, a share of the
-    images of each class is kept for it. Which, the seed of the settings and the names of the
-    images decide, so that more images change little.
+    A share of the images of each class is kept for the test, if the list names no part or the
+    settings ask for it. Their names and the seed of the settings decide which, so that added images
+    change little.
 
     Parameters
     ----------
@@ -98,8 +81,8 @@ def task_of_rows(
     Raises
     ------
     TaskError
-        If an image is listed twice, there are fewer than two classes, one has no images to train
-        on, or it is not known what the test is.
+        If an image is listed twice, there are fewer than two classes, one has no training images,
+        or it is not known which images are for the test.
     """
     place = str(path.absolute())
     check_text(place, "the path of the task")
@@ -108,7 +91,8 @@ def task_of_rows(
     names = names or sorted({row.label for row in rows})
     if len(names) < 2:
         raise TaskError(
-            f"{shown} must have two classes at least, found {tell_names(names) or 'none'}"
+            f"{shown} should have two classes or more, found {tell_names(names) or 'none'}: add "
+            "images of others"
         )
     parts = _parts(shown, rows, settings, source)
     labels = {name: label for label, name in enumerate(names)}
@@ -134,15 +118,15 @@ def _check_rows(shown: str, rows: Sequence[Row]) -> None:
     twice = _repeated(row.place for row in rows)
     if twice:
         raise TaskError(
-            f"{shown} has {len(twice)} images twice, {tell_names(twice)}: leave each in one class "
-            "and one part"
+            f"{shown} lists images twice, {tell_names(twice)}: leave each in one class and one part"
         )
     known = [row for row in rows if row.part is not None]
     if 0 < len(known) < len(rows):
         other = next(row for row in rows if row.part is None)
         raise TaskError(
-            f"{shown} says of {len(known)} of {len(rows)} images what they are for, and not of "
-            f"{tell_names([other.place])}: say it of all or of none"
+            f"{shown} should say for all images or for none whether they are for training, "
+            f"validation or test, found it for {len(known)} of {len(rows)}, and not for "
+            f"{tell_names([other.place])}: add it there, or remove it everywhere"
         )
 
 
@@ -160,14 +144,15 @@ def _parts(
     if parts["test"]:
         if settings.test is not None:
             raise TaskError(
-                f"{shown} has {len(parts['test'])} test images already: remove test from {source}"
+                f"{shown} has test images, so no share of the training images is kept for that: "
+                f"remove test from {source}"
             )
         return parts
     stated = any(row.part for row in rows)
     if stated and settings.test is None:
         raise TaskError(
-            f"{shown} has no images for the test: name that part test, or keep a share of the "
-            f"training images for it, such as test: 0.5 in {source}"
+            f"{shown} has no test images: mark some as test, or set test: 0.5 in {source} to keep "
+            "half of the training images for the test"
         )
     share = _TEST if settings.test is None else settings.test
     kept = _kept(rows, parts["train"], share, settings.split_seed)
@@ -176,7 +161,7 @@ def _parts(
     images = len(parts["train"]) + len(parts["test"])
     warnings.warn(
         f"{shown}: {len(parts['test'])} of {images} images, {share:.0%} of each class, are kept "
-        f"for the test; test and split_seed in {source} say which",
+        f"for the test; test and split_seed in {source} change that",
         DplWarning,
         stacklevel=4,
     )
@@ -208,7 +193,7 @@ def _check_classes(
     lost = [name for name in names if name not in trained]
     if lost:
         raise TaskError(
-            f"{shown} has no images to train on of {tell_names(lost)}: add some, or remove these "
+            f"{shown} has no training images of {tell_names(lost)}: add some, or remove these "
             "classes"
         )
     unseen = [name for name in names if name not in tested]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -124,7 +126,7 @@ def is_settings(name: str) -> bool:
 
 
 def read_settings(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
-    """Return the settings in ``task.yml`` of a folder, and the path of that file, there or not.
+    """Return the settings in ``task.yml`` of a folder, and what to call that file, there or not.
 
     Raises
     ------
@@ -135,21 +137,24 @@ def read_settings(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
         # Some file systems do not tell Task.YML from task.yml.
         found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
     except OSError as error:
-        raise TaskError(f"cannot read the folder {path}: {error.strerror}") from error
-    if not found:
-        return kind(), str(path / _SETTINGS[0])
+        raise TaskError(
+            f"cannot read the folder {make_printable(str(path))}: {error.strerror}"
+        ) from error
     if len(found) > 1:
-        raise TaskError(f"{path} holds both {' and '.join(found)}: remove one")
-    file = path / found[0]
+        raise TaskError(f"{make_printable(str(path))} holds both {' and '.join(found)}: remove one")
+    file = path / (found[0] if found else _SETTINGS[0])
+    source = make_printable(str(file))
+    if not found:
+        return kind(), source
     if file.name not in _SETTINGS:
-        raise TaskError(f"{file} is not read under this name: rename it to {file.name.lower()}")
+        raise TaskError(f"{source} is not read under this name: rename it to {file.name.lower()}")
     if not file.is_file():
-        raise TaskError(f"{file} is neither a file nor a link to one: replace or remove it")
-    return _read(file, kind), str(file)
+        raise TaskError(f"{source} is neither a file nor a link to one: replace or remove it")
+    return _read(file, kind, source), source
 
 
 def read_settings_beside(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
-    """Return the settings in ``NAME.yml`` beside the file ``NAME.csv``, and their path.
+    """Return the settings in ``NAME.yml`` beside the file ``NAME.csv``, and what to call them.
 
     Raises
     ------
@@ -158,17 +163,19 @@ def read_settings_beside(path: Path, kind: type[Settings]) -> tuple[Settings, st
     """
     files = [path.with_suffix(suffix) for suffix in (".yml", ".yaml")]
     found = [file for file in files if file.exists()]
+    shown = [make_printable(str(file)) for file in files]
     if len(found) > 1:
-        raise TaskError(f"there are both {files[0]} and {files[1]}: remove one")
+        raise TaskError(f"there are both {shown[0]} and {shown[1]}: remove one")
     if not found:
-        return kind(), str(files[0])
-    return _read(found[0], kind), str(found[0])
+        return kind(), shown[0]
+    source = shown[files.index(found[0])]
+    return _read(found[0], kind, source), source
 
 
-def _read(file: Path, kind: type[Settings]) -> Settings:
-    settings = validate(kind, read_yaml(file, "task", TaskError), str(file), TaskError)
+def _read(file: Path, kind: type[Settings], source: str) -> Settings:
+    settings = validate(kind, read_yaml(file, "task", TaskError), source, TaskError)
     for template in (settings.template, *settings.templates):
-        check_template(template, str(file))
+        check_template(template, source)
     return settings
 
 
@@ -184,7 +191,8 @@ def name_classes(settings: TaskFile, source: str, labels: Sequence[str]) -> tupl
     unknown = sorted(set(given) - set(labels))
     if unknown:
         raise TaskError(
-            f"{source}: class_names has classes that do not exist: {tell_names(unknown)}"
+            f"{source}: class_names should have folders or labels of the task, found "
+            f"{tell_names(unknown)}: correct it"
         )
     names = tuple(given.get(label, spaced(label)) for label in labels)
     for label, name in zip(labels, names, strict=True):
@@ -194,10 +202,17 @@ def name_classes(settings: TaskFile, source: str, labels: Sequence[str]) -> tupl
                 f"the class {tell_names([label])} has an empty name: give it one in class_names of "
                 f"{source}"
             )
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    counts = Counter(map(_visible, names))
+    twice = [name for name in dict.fromkeys(names) if counts[_visible(name)] > 1]
     if twice:
         raise TaskError(
             f"two classes have the same name {tell_names(twice)}: give them names that differ in "
             f"class_names of {source}"
         )
     return names
+
+
+def _visible(name: str) -> str:
+    """Return what is seen of a name: one Unicode form, without characters of no width."""
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(each for each in composed if unicodedata.category(each) != "Cf")

@@ -38,19 +38,28 @@ class Line(NamedTuple):
     values: dict[str, str]
 
 
-def read_table(file: Path, needed: Sequence[str] = ()) -> list[Line]:
-    """Read a table whose lines have the columns ``needed``.
+def read_table(file: Path, needed: Sequence[str] = (), optional: Sequence[str] = ()) -> list[Line]:
+    """Read a table whose lines have the columns ``needed``, and perhaps the ``optional`` ones.
 
     Raises
     ------
     TaskError
-        If it cannot be read, has no lines, or a line lacks a column.
+        If it cannot be read, has no lines, a line lacks a column, or a column would be one of these
+        but for its case.
     """
-    text = _text(file)
-    read = _read_lines if file.suffix.lower() in _LINES else _read_csv
-    lines = read(text, file)
+    text, known = _text(file), (*needed, *optional)
+    json = file.suffix.lower() in _LINES
+    lines = _read_lines(text, file, known) if json else _read_csv(text, file)
     if not lines:
         raise TaskError(f"{make_printable(str(file))} lists no images: add some")
+    # The first line of each set of columns.
+    for line in {tuple(line.values): line for line in reversed(lines)}.values():
+        for column in line.values:
+            if column not in known and column.strip().lower() in known:
+                raise TaskError(
+                    f"{line.where} has a column {tell_names([column])}: rename it to "
+                    f"{column.strip().lower()}"
+                )
     for line in lines:
         lost = [column for column in needed if column not in line.values]
         if lost:
@@ -86,7 +95,9 @@ def _read_csv(text: str, file: Path) -> list[Line]:
             if columns is None:
                 columns = [cell.strip() for cell in cells]
                 if len(set(columns)) < len(columns):
-                    raise TaskError(f"{where} names a column twice: {tell_names(columns)}")
+                    raise TaskError(
+                        f"{where} names a column twice: rename one of {tell_names(columns)}"
+                    )
                 continue
             if len(cells) != len(columns):
                 raise TaskError(
@@ -103,7 +114,7 @@ def _read_csv(text: str, file: Path) -> list[Line]:
     return lines
 
 
-def _read_lines(text: str, file: Path) -> list[Line]:
+def _read_lines(text: str, file: Path, known: Sequence[str]) -> list[Line]:
     lines: list[Line] = []
     # Not splitlines, which knows ends of lines that JSON does not.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -116,15 +127,22 @@ def _read_lines(text: str, file: Path) -> list[Line]:
                     f"{where} is not readable JSON ({shorten(str(error))}): correct it"
                 ) from error
             if not isinstance(value, dict):
-                raise TaskError(f"{where} should be an object, found {abbreviate(value)}")
-            lines.append(Line(where, _texts(value)))
+                raise TaskError(
+                    f"{where} should be an object, found {abbreviate(value)}: correct it"
+                )
+            lines.append(Line(where, _texts(value, where, known)))
     return lines
 
 
-def _texts(value: dict[str, Any]) -> dict[str, str]:
-    """The values that are texts or whole numbers: others are no names."""
-    return {
-        key: str(item).strip()
-        for key, item in value.items()
-        if isinstance(item, str) or type(item) is int
-    }
+def _texts(value: dict[str, Any], where: str, known: Sequence[str]) -> dict[str, str]:
+    """The values that are texts or whole numbers; those of ``known`` columns must be, or null."""
+    found = {}
+    for key, item in value.items():
+        if isinstance(item, str) or type(item) is int:
+            found[key] = str(item).strip()
+        elif key in known and item is not None:
+            raise TaskError(
+                f"{where}: {key} should be a text or a whole number, found {abbreviate(item)}: "
+                "correct it"
+            )
+    return found

@@ -30,8 +30,8 @@ def test_a_picture_of_both_parts_is_told(folder: Path, copy: object) -> None:
     copy(folder / "train" / "grey" / "003.png", folder / "test" / "grey" / "x.png")  # type: ignore[operator]
     assert told(folder) == [
         (
-            "in train/ and in test/, so test images are trained on: 1 picture, such as "
-            "'train/grey/003.png', 'test/grey/x.png'"
+            "a training image and a test image, so test images are trained on: 1 picture, such as "
+            "'train/grey/003.png', 'test/grey/x.png'; keep one of each"
         )
     ]
 
@@ -42,7 +42,7 @@ def test_a_picture_of_two_classes_is_told(folder: Path) -> None:
     assert told(folder) == [
         (
             "in two classes, so one label is wrong: 2 pictures, such as 'test/grey/000.png', "
-            "'test/white/x000.png', 'test/grey/001.png', 'test/white/x001.png'"
+            "'test/white/x000.png', 'test/grey/001.png', 'test/white/x001.png'; keep one of each"
         )
     ]
 
@@ -52,23 +52,51 @@ def test_a_picture_that_counts_twice_is_told(folder: Path) -> None:
     assert told(folder) == [
         (
             "in a class twice, and each copy counts: 1 picture, such as 'train/white/000.png', "
-            "'train/white/x.png'"
+            "'train/white/x.png'; keep one of each"
         )
     ]
 
 
+def listed(folder: Path, parts: dict[str, str]) -> Path:
+    """A list of all images, which are for the ``parts`` by their path, or else by their folder."""
+    images = {str(each.relative_to(folder)): each for each in sorted(folder.rglob("*.png"))}
+    rows = [
+        f"{place},{each.parent.name},{parts.get(place, each.parts[-3])}"
+        for place, each in images.items()
+    ]
+    (folder / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    return folder / "list.csv"
+
+
 def test_paths_of_a_list_are_told_from_its_folder(folder: Path) -> None:
     shutil.copyfile(folder / "train/grey/000.png", folder / "test/grey/x.png")
-    rows = [f"{each.relative_to(folder)},{each.parent.name},{each.parts[-3]}"
-            for each in sorted(folder.rglob("*.png"))]  # fmt: skip
-    (folder / "list.csv").write_text("\n".join(["path,label,split", *rows]))
-    [note] = told(folder / "list.csv")
-    assert note.endswith("1 picture, such as 'train/grey/000.png', 'test/grey/x.png'")
+    [note] = told(listed(folder, {}))
+    assert "such as 'train/grey/000.png', 'test/grey/x.png'; keep" in note
 
 
-def test_halves_of_the_classes_are_skipped(folder: Path) -> None:
+def test_copies_of_validation_images_are_told(folder: Path) -> None:
     shutil.copyfile(folder / "train/grey/000.png", folder / "test/grey/x.png")
-    tell_copies(load_task(folder, classes="base"))
+    shutil.copyfile(folder / "train/white/000.png", folder / "train/white/x.png")
+    place = folder / "list.csv"
+    notes = told(
+        listed(folder, {f"train/{name}": "val" for name in ("grey/000.png", "white/x.png")})
+    )
+    assert [each.removeprefix(f"{place}: the same picture is ") for each in notes] == [
+        (
+            "a validation image and a test image, so a search may see test images: 1 picture, such "
+            "as 'train/grey/000.png', 'test/grey/x.png'; keep one of each"
+        ),
+        (
+            "a training image and a validation image, so a search may validate on what it trains "
+            "on: 1 picture, such as 'train/white/000.png', 'train/white/x.png'; keep one of each"
+        ),
+    ]
+
+
+def test_all_classes_are_compared_for_some(folder: Path) -> None:
+    shutil.copyfile(folder / "train/grey/000.png", folder / "test/grey/x.png")
+    with pytest.warns(DplWarning, match="a training image and a test image"):
+        tell_copies(load_task(folder, classes="base"))
 
 
 def test_the_benchmark_is_as_published(whole_benchmark: Path) -> None:

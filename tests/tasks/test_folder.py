@@ -30,7 +30,7 @@ def test_layout(image_folder: Path) -> None:
         (lambda f: shutil.rmtree(f / "test" / "grey"), "same classes"),
         (lambda f: (f / "task.yml").write_text("tempalte: x"), "unknown key tempalte"),
         (lambda f: (f / "task.yml").write_text("template: no place"), "needs one {}"),
-        (lambda f: (f / "task.yml").write_text("class_names: {blue: x}"), "do not exist"),
+        (lambda f: (f / "task.yml").write_text("class_names: {blue: x}"), "task, found 'blue'"),
         (lambda f: (f / "task.yml").write_text("class_names: {0: x}"), "put it in quotes"),
         (lambda f: (f / "task.yml").write_text("class_names: {grey: 8}"), "put it in quotes"),
         (lambda f: (f / "task.yml").write_text("class_names: {grey: ' '}"), "has an empty name"),
@@ -55,6 +55,39 @@ def test_bad_layouts(image_folder: Path, tmp_path: Path, damage: object, words: 
     shutil.copytree(image_folder, folder)
     damage(folder)  # type: ignore[operator]
     with pytest.raises(TaskError, match=words):
+        load_task(folder)
+
+
+@pytest.mark.parametrize("name", ["grey\u200b", "gre\u200by", "gr\u00e9y"])
+def test_names_that_look_the_same_are_refused(
+    image_folder: Path, tmp_path: Path, name: str
+) -> None:
+    """What the eye cannot tell apart is a mistake of a program."""
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    for part in PARTS:
+        (folder / part / "white").rename(folder / part / name)
+        if not name.isascii() and "\u00e9" in name:
+            (folder / part / "grey").rename(folder / part / "gre\u0301y")
+    with pytest.raises(TaskError, match="two classes have the same name"):
+        load_task(folder)
+
+
+def test_parts_of_other_names(image_folder: Path, tmp_path: Path) -> None:
+    """Otherwise they would be classes."""
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    shutil.copytree(folder / "train", folder / "val")
+    (folder / "train").rename(folder / "Training")
+    (folder / "test").rename(folder / "TEST")
+    task = load_task(folder)
+    assert task.class_names == ("dark square", "grey", "white")
+    assert task.validation is not None
+    parts = (task.train, task.validation, task.test)
+    assert [len(part.labels) for part in parts] == [30, 30, 60]
+    assert task.folders == tuple(str(folder / part) for part in ("Training", "val", "TEST"))
+    shutil.rmtree(folder / "val" / "grey")
+    with pytest.raises(TaskError, match=r"Training/ and val/ must have the same classes.* 'grey'"):
         load_task(folder)
 
 

@@ -87,13 +87,13 @@ def test_parquet_files(library: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_columns_are_named(library: Any, tmp_path: Path) -> None:
     words = [f"class {number % 3}" for number in range(6)]
     table(library, 6, kind=words).remove_columns("label").save_to_disk(str(tmp_path / "saved"))
-    with pytest.raises(TaskError, match=r"name the column of each label with label .* are 'kind'"):
+    with pytest.raises(TaskError, match=r"one column of labels, found 'kind'"):
         load_task(tmp_path / "saved")
     (tmp_path / "saved" / "task.yml").write_text("label: kind\nimage: picture\n")
     with pytest.warns(DplWarning, match="3 of 6 images"):
         assert load_task(tmp_path / "saved").class_names == ("class 0", "class 1", "class 2")
     (tmp_path / "saved" / "task.yml").write_text("label: kind\nimage: kind\n")
-    with pytest.raises(TaskError, match="name the column of each image"):
+    with pytest.raises(TaskError, match="should have one column of images"):
         load_task(tmp_path / "saved")
 
 

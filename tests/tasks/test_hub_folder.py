@@ -30,7 +30,7 @@ def test_metadata_of_each_part(folder: Path) -> None:
     assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
     check_images(task, range(30))
     (folder / "test").rename(folder / "validation")
-    with pytest.raises(TaskError, match="has no images for the test"):
+    with pytest.raises(TaskError, match="has no test images"):
         load_task(folder)
     (folder / "task.yml").write_text("test: 0.5")
     with pytest.warns(DplWarning, match="15 of 30 images"):
@@ -50,6 +50,43 @@ def test_metadata_of_all(folder: Path) -> None:
     (folder / "metadata.jsonl").write_text("\n".join(lines))
     task = load_task(folder)
     assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
+
+
+def test_a_column_states_the_parts(folder: Path) -> None:
+    lines = [
+        f"{part}/{line},{part}"
+        for part in ("train", "test")
+        for line in (folder / part / "metadata.csv").read_text().split("\n")[1:]
+    ]
+    for part in ("train", "test"):
+        (folder / part / "metadata.csv").unlink()
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label,split", *lines]))
+    (folder / "train").rename(folder / "one")
+    (folder / "test").rename(folder / "two")
+    text = (folder / "metadata.csv").read_text()
+    (folder / "metadata.csv").write_text(
+        text.replace("\ntrain/", "\none/").replace("\ntest/", "\ntwo/")
+    )
+    task = load_task(folder)
+    assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
+    (folder / "one").rename(folder / "test")
+    (folder / "metadata.csv").write_text(
+        text.replace("\ntest/", "\ntwo/").replace("\ntrain/", "\ntest/")
+    )
+    with pytest.raises(TaskError, match="split is train, but the image is in test/: correct one"):
+        load_task(folder)
+
+
+def test_images_without_metadata_are_told(folder: Path) -> None:
+    for place in ("test/zzz.png", "test/.hidden.png", "more/x.JPG"):
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_bytes(b"")
+    with pytest.warns(DplWarning) as told:
+        load_task(folder)
+    [note] = [str(each.message) for each in told]
+    assert note.endswith(
+        "2 images are not in the metadata and are left out: 'more/x.JPG', 'test/zzz.png'"
+    )
 
 
 def test_images_beside_their_metadata_are_split(folder: Path) -> None:
@@ -81,7 +118,7 @@ def test_another_column_has_the_labels(folder: Path) -> None:
     [
         ("../x.png,grey", "expected paths of images below its folder"),
         ("x.png,", "a class has an empty name"),
-        ("grey-000.png,grey", "has 1 images twice, 'train/grey-000.png'"),
+        ("grey-000.png,grey", "lists images twice, 'train/grey-000.png'"),
     ],
 )
 def test_lines_that_are_refused(folder: Path, line: str, words: str) -> None:

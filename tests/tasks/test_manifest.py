@@ -74,7 +74,7 @@ def test_parts_go_by_many_names(folder: Path) -> None:
 
 def test_without_a_split_a_share_is_kept(folder: Path) -> None:
     found = [{"path": item["path"], "label": item["label"]} for item in items(folder)]
-    with pytest.warns(DplWarning, match=r"45 of 90 images, 50% .*list\.yml say which"):
+    with pytest.warns(DplWarning, match=r"45 of 90 images, 50% .*list\.yml change that"):
         task = load_task(write(folder / "list.jsonl", found))
     assert len(task.test.labels) == 45
     (folder / "list.yml").write_text("test: 0.2\nclass_names: {grey: gray}\ntemplate: a {}.\n")
@@ -96,7 +96,7 @@ def test_images_elsewhere(folder: Path, tmp_path: Path) -> None:
     check_images(task)
     assert select_places(task, 1, 1)[0][0].startswith("train/")
     (tmp_path / "lists" / "list.yml").write_text("images: nowhere")
-    with pytest.raises(TaskError, match="images should be a folder, and there is no"):
+    with pytest.raises(TaskError, match="images should be the path of a folder, and there is no"):
         load_task(file)
 
 
@@ -114,13 +114,17 @@ def test_images_elsewhere(folder: Path, tmp_path: Path) -> None:
         ("a.csv", "path,label\nx.png,\n", "a class has an empty name"),
         ("a.csv", "path,label\nx.png,a\x1b[2J\n", "control characters"),
         ("a.csv", "path,label,split\nx.png,a,tomorrow\n", "split should be one of .*'tomorr"),
-        ("a.csv", "path,label\nx.png,a\n./x.png,b\n", "1 images twice, 'x.png'"),
+        ("a.csv", "path,label\nx.png,a\n./x.png,b\n", "lists images twice, 'x.png'"),
         ("a.jsonl", "{", "line 1 of .* is not readable JSON"),
         ("a.jsonl", "[1]", "line 1 of .* should be an object"),
-        ("a.jsonl", '{"path": "x.png", "label": 1.5}', "has no label"),
-        ("a.jsonl", '{"path": ["x.png"], "label": "a"}', "has no path"),
+        ("a.jsonl", '{"path": "x.png", "label": 1.5}', "label should be a text or a whole number"),
+        ("a.jsonl", '{"path": ["x.png"], "label": "a"}', "path should be a text"),
+        ("a.jsonl", '{"path": "x.png", "label": "a", "split": true}', "split should be a text"),
+        ("a.jsonl", '{"path": "x.png", "label": null}', "has no label"),
+        ("a.csv", "path,label,Split\nx.png,a,test\n", "column 'Split': rename it to split"),
+        ("a.csv", "path,LABEL\nx.png,a\n", "column 'LABEL': rename it to label"),
         ("a.jsonl", "[" * 9000, "nested too deeply"),
-        ("a.txt", "path,label\n", r"no list of images: expected a file that ends with \.csv"),
+        ("a.txt", "path,label\n", r"a list that ends with \.csv"),
     ],
 )  # fmt: skip
 def test_lists_that_are_refused(tmp_path: Path, name: str, text: str, words: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.tasks import load_task
-from dpl_nas.tasks.rows import Row, file_task, part_of_name
+from dpl_nas.tasks.rows import Row, file_task
 from dpl_nas.tasks.settings import SplitFile
 from dpl_nas.tasks.task import Task
 
@@ -83,7 +83,7 @@ def test_a_share_beside_a_test_set_is_refused(image_folder: Path, tmp_path: Path
 
 def test_folders_that_are_no_classes(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TaskError, match=r"two classes at least, a folder each.* found no folders"):
+    with pytest.raises(TaskError, match=r"a folder for each of two .* found none: add"):
         load_task(tmp_path / "empty")
     for name in ("grey", "white"):
         shutil.rmtree(folder / name)
@@ -115,11 +115,11 @@ def make(found: list[Row], settings: SplitFile | None = None) -> Task:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ((("a", "x", None),), "two classes at least, found 'x'"),
-        ((("a", "x", None), ("a", "y", None)), "has 1 images twice, 'a'"),
-        ((("a", "x", "train"), ("b", "y", None)), "of 1 of 2 images .* and not of 'b'"),
-        ((("a", "x", "train"), ("b", "y", "train")), "no images for the test: name that part test"),
-        ((("a", "x", "train"), ("b", "y", "test")), "no images to train on of 'y'"),
+        ((("a", "x", None),), "two classes or more, found 'x'"),
+        ((("a", "x", None), ("a", "y", None)), "lists images twice, 'a'"),
+        ((("a", "x", "train"), ("b", "y", None)), "found it for 1 of 2, and not for 'b'"),
+        ((("a", "x", "train"), ("b", "y", "train")), "no test images: mark some as test"),
+        ((("a", "x", "train"), ("b", "y", "test")), "no training images of 'y'"),
     ],
 )
 def test_lists_that_are_refused(found: tuple[tuple[str, str, str | None], ...], words: str) -> None:
@@ -132,7 +132,7 @@ def test_classes_without_test_images_are_told() -> None:
     with pytest.warns(DplWarning, match="no test images of 1 of 2 classes: 'x'"):
         task = make(found)
     assert task.test.labels == [1]
-    with pytest.raises(TaskError, match=r"has 1 test images already: remove test from list\.yml"):
+    with pytest.raises(TaskError, match=r"has test images, so .*: remove test from list\.yml"):
         make(found, SplitFile(test=0.5))
 
 
@@ -152,9 +152,3 @@ def test_a_single_image_trains() -> None:
         task = make(found)
     assert sorted(task.train.labels) == [0, 1]
     assert any("no test images of 1 of 2 classes: 'x'" in str(each.message) for each in told)
-
-
-def test_names_of_parts() -> None:
-    names = {"Train": "train", "val": "validation", " dev ": "validation", "TEST": "test"}
-    assert {name: part_of_name(name) for name in names} == names
-    assert part_of_name("grey") is None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dpl_nas.errors import TaskError
+from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.checks import check_each
 from dpl_nas.tasks.coop.loading import find_dataset, load_coop_task, read_dataset
@@ -97,7 +98,9 @@ def take_inventory(
         # It says what is known.
         load_coop_task(f"{PREFIX}{unknown[0].removeprefix(PREFIX)}", root)
     if root is not None and not Path(root).is_dir():
-        raise TaskError(f"there is no folder {root}: give the one of the datasets")
+        raise TaskError(
+            f"there is no folder {make_printable(str(root))}: give the one of the datasets"
+        )
     place = _ROOT if root is None else Path(root).absolute()
     chosen = [name.removeprefix(PREFIX) for name in names] or DATASETS
     return [_look(DATASETS[name], place, decode, observer or Observer()) for name in chosen]

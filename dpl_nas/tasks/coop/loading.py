@@ -145,8 +145,8 @@ def read_dataset(dataset: Dataset, place: Place) -> Listing:
         also = f" ({others} is read, too)" if others else ""
         raise TaskError(
             f"{PREFIX}{dataset.name} is not complete: there is no "
-            f"{' and no '.join(make_printable(str(path)) for path in missing)}{also}; add what "
-            "dpl-nas tasks check tells of"
+            f"{' and no '.join(make_printable(str(path)) for path in missing)}{also}: add "
+            "them; dpl-nas tasks check --data ROOT tells what belongs where"
         )
     lists = [place.folder / name for name in dataset.lists]
     if dataset.kind == "split":

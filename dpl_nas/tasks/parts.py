@@ -1,0 +1,78 @@
+"""The parts of a task, and the names that people give to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from dpl_nas.errors import TaskError
+from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.tables import Line
+
+__all__ = ["PARTS", "SPLIT", "Part", "find_parts", "part_of_name", "stated_part"]
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+#: Column of the parts in a table.
+SPLIT = "split"
+#: Names that people give to the parts.
+_MEANT: dict[str, Part] = {
+    **{part: part for part in PARTS},
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "testing": "test",
+    "eval": "test",
+}
+
+
+def part_of_name(name: str) -> Part | None:
+    """Return the part that a name stands for, such as ``val``; ``None`` if it is none."""
+    return _MEANT.get(name.strip().lower())
+
+
+def stated_part(line: Line) -> Part | None:
+    """Return the part that a line of a table states; ``None`` if it states none.
+
+    Raises
+    ------
+    TaskError
+        If it states something else.
+    """
+    name = line.values.get(SPLIT, "")
+    part = part_of_name(name)
+    if name and part is None:
+        raise TaskError(
+            f"{line.where}: {SPLIT} should be one of {', '.join(PARTS)}, found "
+            f"{tell_names([name])}: correct it"
+        )
+    return part
+
+
+def find_parts(path: Path) -> dict[Part, Path]:
+    """Return the folders of a folder that are named like parts, in the order of the parts.
+
+    Raises
+    ------
+    TaskError
+        If two are of the same part, or the folder cannot be read.
+    """
+    found: dict[Part, list[Path]] = {part: [] for part in PARTS}
+    try:
+        for each in sorted(path.iterdir()):
+            part = part_of_name(each.name)
+            if part is not None and each.is_dir():
+                found[part].append(each)
+    except OSError as error:
+        raise TaskError(
+            f"cannot read the folder {make_printable(str(path))}: {error.strerror}"
+        ) from error
+    for part, folders in found.items():
+        if len(folders) > 1:
+            raise TaskError(
+                f"{make_printable(str(path))} should hold one folder for {part}, found "
+                f"{tell_names(each.name for each in folders)}: join or remove them"
+            )
+    return {part: folders[0] for part, folders in found.items() if folders}
