@@ -56,6 +56,8 @@ class Backbone:
         Values that normalise the channels of an image.
     layers, widths
         Number of layers and width of each tower.
+    seen
+        The tokens of all captions that the model was trained on, if they are known.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Backbone:
         tokenize: Tokenize | None,
         mean: RGB,
         std: RGB,
+        seen: frozenset[int] | None = None,
     ) -> None:
         height, width = encoder.image.image_size
         if height != width:
@@ -89,6 +92,7 @@ class Backbone:
             "text": len(self.text.blocks),
         }
         self.widths: dict[Tower, int] = {"image": self.image.width, "text": self.text.width}
+        self.seen = seen
         self._tokenize = tokenize
         self._fingerprint: str | None = None
 
@@ -102,6 +106,7 @@ class Backbone:
         transform: PreprocessCfg | None = None,
         preprocess: Preprocess | None = None,
         tokenize: Tokenize | None = None,
+        seen: frozenset[int] | None = None,
     ) -> Backbone:
         """Make a backbone from a model in memory, which is frozen in place.
 
@@ -121,6 +126,8 @@ class Backbone:
         tokenize
             Function from captions to ``(n, context_length)`` tokens; without it, captions are
             refused.
+        seen
+            The tokens of all captions that the model was trained on, if they are known.
 
         Raises
         ------
@@ -143,6 +150,7 @@ class Backbone:
             tokenize=tokenize,
             mean=mean,
             std=std,
+            seen=seen,
         )
 
     @property

@@ -75,7 +75,7 @@ def _usable(device: str | torch.device) -> torch.device:
 
 
 def _mini_clip(config: BackboneConfig) -> Backbone:
-    from dpl_nas.mini.model import load_mini_clip, mini_preprocess, mini_tokenizer
+    from dpl_nas.mini.model import load_mini_clip, mini_preprocess, mini_tokenizer, seen_tokens
 
     if (config.quick_gelu, config.mean, config.std) != (None, None, None):
         raise BackboneError("mini-clip brings its own quick_gelu, mean and std: leave them out")
@@ -86,6 +86,7 @@ def _mini_clip(config: BackboneConfig) -> Backbone:
         precision=config.precision,
         preprocess=mini_preprocess(),
         tokenize=mini_tokenizer(),
+        seen=seen_tokens(path),
     )
 
 

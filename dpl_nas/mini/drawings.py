@@ -25,6 +25,7 @@ from dpl_nas.mini.restyle import restyle
 __all__ = [
     "Drawings",
     "every_name",
+    "every_phrase",
     "find_emoji",
     "load_drawings",
     "phrases_of",
@@ -169,6 +170,13 @@ def find_emoji() -> list[int]:
         if drawings.kinds[place]:
             firsts.setdefault(name, place)
     return sorted(firsts.values())
+
+
+def every_phrase() -> list[str]:
+    """Return all phrases of all pictures, in a fixed order."""
+    gallery = load_gallery("pictures")
+    places = find_training_pictures(gallery)
+    return [*dict.fromkeys(said for i in places for said in phrases_of(gallery.pictures[i]))]
 
 
 def every_name() -> list[str]:

@@ -30,6 +30,7 @@ __all__ = [
     "mini_preprocess",
     "mini_tokenizer",
     "save_mini_clip",
+    "seen_tokens",
 ]
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
@@ -63,14 +64,16 @@ class MiniConfig:
 MINI_CONFIG = MiniConfig()
 
 
-def build_mini_clip(config: MiniConfig = MINI_CONFIG, tokens: Tensor | None = None) -> CLIP:
+def build_mini_clip(
+    config: MiniConfig = MINI_CONFIG, tokens: Tensor | None = None, seen: Tensor | None = None
+) -> CLIP:
     """Build the architecture with random weights (from torch's global generator).
 
     Parameters
     ----------
-    tokens
-        The tokens that pre-training sees, ascending: their embeddings are a `TokenTable`, as in
-        pre-training. By default every token has a row, as in any CLIP of open_clip.
+    tokens, seen
+        The tokens that have a row of their own in a `TokenTable`, as in pre-training, and those
+        that it sees. By default every token has a row, as in any CLIP of open_clip.
     """
     model = CLIP(
         embed_dim=config.embed_dim,
@@ -90,7 +93,7 @@ def build_mini_clip(config: MiniConfig = MINI_CONFIG, tokens: Tensor | None = No
         ),
     )
     if tokens is not None:
-        model.token_embedding = TokenTable(tokens, config.width)
+        model.token_embedding = TokenTable(tokens, config.width, seen)
     return model
 
 
@@ -131,10 +134,25 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     return model.eval()
 
 
+def seen_tokens(path: Path | None = None) -> frozenset[int]:
+    """Return the tokens of all captions that a model was pre-trained on.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, or of another model.
+    """
+    file = path or WEIGHTS
+    found = _read(file).get(f"{_TABLE}seen")
+    if found is None:
+        raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+    return frozenset(found.tolist())
+
+
 def _compose(saved: dict[str, Tensor], file: Path) -> Tensor:
     """Return the embeddings of all tokens that a saved `TokenTable` stands for."""
-    tokens = saved.get("tokens", torch.zeros(0)).long()
-    table = TokenTable(tokens.clamp(0, VOCABULARY_SIZE - 1), MINI_CONFIG.width)
+    tokens, seen = (saved.get(name, torch.zeros(0)).long() for name in ("tokens", "seen"))
+    table = TokenTable(tokens.clamp(0, VOCABULARY_SIZE - 1), MINI_CONFIG.width, seen)
     try:
         table.load_state_dict(saved)
     except RuntimeError as error:

@@ -25,7 +25,7 @@ from dpl_nas.io.files import write_bytes
 from dpl_nas.io.validation import Frozen, Number
 from dpl_nas.mini.batch import UNTOLD, Batch
 from dpl_nas.mini.captions import every_word
-from dpl_nas.mini.drawings import every_name, load_drawings, sample_drawings
+from dpl_nas.mini.drawings import every_name, every_phrase, load_drawings, sample_drawings
 from dpl_nas.mini.gates import normalize, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
 from dpl_nas.mini.scenes import FACTS, sample_batch
@@ -112,6 +112,7 @@ class _Trainer:
         self.settings = settings
         self.step = 0
         self._own = torch.tensor(find_tokens([*every_word(), *every_name()]))
+        self._seen = torch.tensor(find_tokens([*every_word(), *every_name(), *every_phrase()]))
         self._encoded: dict[str, list[int]] = {}
         facts = {**FACTS, **load_drawings().facts}
         with torch.random.fork_rng(devices=[]):
@@ -127,7 +128,7 @@ class _Trainer:
         config = replace(MINI_CONFIG, layers=self.layers)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.model = build_mini_clip(config, self._own)
+            self.model = build_mini_clip(config, self._own, self._seen)
             _initialise(self.model, self.layers)
         matrices, others, plain = _grouped(self.model)
         self._optimizers: list[torch.optim.Optimizer] = [

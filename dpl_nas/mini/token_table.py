@@ -22,9 +22,11 @@ class TokenTable(nn.Module):
         The tokens that have a row, ``(n,)``, ascending.
     width
         Size of an embedding.
+    seen
+        All tokens that captions of pre-training have, ``(m,)``; by default those with a row.
     """
 
-    def __init__(self, tokens: Tensor, width: int) -> None:
+    def __init__(self, tokens: Tensor, width: int, seen: Tensor | None = None) -> None:
         super().__init__()
         vectors = load_word_vectors()
         self.projection = nn.Parameter(
@@ -34,6 +36,7 @@ class TokenTable(nn.Module):
         places = torch.full((len(vectors),), -1)
         places[tokens] = torch.arange(len(tokens))
         self.register_buffer("tokens", tokens.to(torch.int32))
+        self.register_buffer("seen", (tokens if seen is None else seen).to(torch.int32))
         self.register_buffer("_vectors", vectors, persistent=False)
         self.register_buffer("_places", places, persistent=False)
 

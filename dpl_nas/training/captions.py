@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs
@@ -60,10 +59,9 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
             )
     unseen = _unseen_words(backbone, task.class_names)
     if unseen:
-        words = dict.fromkeys(word for each in unseen.values() for word in each)
         warnings.warn(
-            f"{task.name}: {backbone.name} was not trained on the words {tell_names(words)}, so "
-            f"they tell it nothing about the classes {tell_names(unseen)}: use other words",
+            f"{task.name}: {backbone.name} never saw the words {tell_names(unseen)} of the class "
+            "names with an image, so it knows them from texts only",
             DplWarning,
             stacklevel=2,
         )
@@ -86,8 +84,7 @@ def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
     """
     same = _same(inputs, task.class_names if task.same_names else ())
     if same:
-        unseen = _unseen_words(backbone, [task.class_names[each] for each in same])
-        raise TaskError(_sentence(backbone, task, same, unseen))
+        raise TaskError(_sentence(backbone, task, same))
 
 
 def _same(inputs: TextInputs, names: Sequence[str]) -> tuple[int, ...]:
@@ -110,16 +107,11 @@ def _one_name(names: Sequence[str], rows: Sequence[int]) -> bool:
     return bool(names) and len({names[row] for row in rows}) == 1
 
 
-def _sentence(
-    backbone: Backbone, task: Task, same: Sequence[int], unseen: dict[str, list[str]]
-) -> str:
+def _sentence(backbone: Backbone, task: Task, same: Sequence[int]) -> str:
     names = [task.class_names[each] for each in same]
     tokens = backbone.tokenize([task.captions()[each] for each in same])
-    words = dict.fromkeys(word for name in names for word in unseen.get(name, ()))
     alike = bool((tokens == tokens[0]).all())
-    if words and not alike:
-        reason = f"it was not trained on the words {tell_names(words)}"
-    elif not alike or int(tokens.argmax(dim=-1).max()) == tokens.shape[1] - 1:
+    if not alike or int(tokens.argmax(dim=-1).max()) == tokens.shape[1] - 1:
         reason = f"it cuts captions after {tokens.shape[1]} tokens"
     else:
         reason = "it ignores capitals, extra blanks and forms of characters"
@@ -144,37 +136,11 @@ def _near(backbone: Backbone, inputs: TextInputs) -> list[tuple[int, int]]:
     return pairs
 
 
-def _unseen_words(backbone: Backbone, class_names: Sequence[str]) -> dict[str, list[str]]:
-    """Return, by class, the words whose tokens are only placeholders in the backbone's table.
-
-    A trained table has no two equal rows.
-    """
-    by_class = {name: name.split() for name in class_names}
-    words = list(dict.fromkeys(word for each in by_class.values() for word in each))
-    if not words:
-        return {}
-    tokens = backbone.tokenize(words)
-    ids = tokens.unique()
-    placeholders = _placeholders(backbone.text.token_table, ids.tolist())
-    unseen = {
-        word
-        for word, row in zip(words, tokens.tolist(), strict=True)
-        if placeholders.intersection(row)
-    }
-    return {
-        name: found
-        for name, each in by_class.items()
-        if (found := [word for word in each if word in unseen])
-    }
-
-
-def _placeholders(table: Tensor, ids: Sequence[int]) -> set[int]:
-    """Return those ``ids`` whose row in ``table`` equals another token's."""
-    first = table[:, 0]
-    found: set[int] = set()
-    for each in ids:
-        alike = (first == first[each]).nonzero().flatten()
-        rows = table[alike]
-        if int((rows == table[each]).all(dim=-1).sum()) > 1:
-            found.add(each)
-    return found
+def _unseen_words(backbone: Backbone, class_names: Sequence[str]) -> list[str]:
+    """Return the words of the names that no caption had, as far as that is known."""
+    if backbone.seen is None:
+        return []
+    words = [*dict.fromkeys(word for name in class_names for word in name.split())]
+    tokens = backbone.tokenize(words).tolist() if words else []
+    # Padding is no token of a word.
+    return [w for w, row in zip(words, tokens, strict=True) if {*row} - backbone.seen - {0}]

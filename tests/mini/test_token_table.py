@@ -23,11 +23,12 @@ def test_a_token_is_its_mapped_vector_and_its_row_if_it_has_one() -> None:
     assert torch.allclose(table.whole()[ids], expected)
 
 
-def test_only_what_was_learned_is_saved() -> None:
+def test_vectors_of_words_are_not_saved() -> None:
     table = TokenTable(torch.tensor([1, 2]), 4)
     assert {name: value.dtype for name, value in table.state_dict().items()} == {
         "projection": torch.float32,
         "rows": torch.float32,
+        "seen": torch.int32,
         "tokens": torch.int32,
     }
 
