@@ -1,6 +1,6 @@
 # Everything needs only python3.11 (or python3 of a suitable version), git and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-experiments test-rest lint format nni clean
+.PHONY: help install demo test test-experiments test-rest lint format nni remake clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,8 +29,8 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afresh each time)
-	$(BIN)/dpl-nas run --task mini/digits --space mini_clip --strategy darts --shots 16 --seed 1 \
-		--budget 5-trials --out $(DEMO) --overwrite
+	$(BIN)/dpl-nas run --task pictures/vehicles --space mini_clip_budget12 --strategy darts \
+		--shots 16 --seed 1 --budget 5-trials evaluate.uniform_length=4 --out $(DEMO) --overwrite
 
 test: lint  ## Check style and types, then run all tests
 	$(MAKE) --no-print-directory -j2 test-experiments test-rest
@@ -57,6 +57,15 @@ format: $(STAMP)  ## Format the code and mend what ruff can
 nni: $(STAMP)  ## Start the NNI experiment dpl_darts.yml, its web page on 127.0.0.1
 	PATH="$(CURDIR)/$(BIN):$$PATH" NODE_OPTIONS="$$($(BIN)/dpl-nas nni preload)" \
 		nnictl create --config dpl_darts.yml --port $(NNI_PORT)
+
+REMADE := runs/remade
+PACKAGES := runs/packages
+remake: $(STAMP)  ## Make the pictures, words and weights that ship again (downloads 310 MB; 1 h)
+	$(BIN)/python -m pip install -e '.[gallery]'
+	$(BIN)/python -m dpl_nas.gallery.build --packages $(PACKAGES) --out $(REMADE)
+	$(BIN)/python -m dpl_nas.mini.build_words --packages $(PACKAGES) --out $(REMADE)/words.safetensors
+	$(BIN)/dpl-nas mini pretrain --out $(REMADE)
+	$(BIN)/dpl-nas mini gates --weights $(REMADE)/mini_clip.safetensors
 
 clean:  ## Remove caches and builds; .venv and runs/ stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,6 +17,7 @@ class Stage(StrEnum):
     TRAIN = "train"
     TRAIN_FOUND = "train found"
     TRAIN_MANUAL = "train manual"
+    TRAIN_UNIFORM = "train uniform"
     TRIAL = "trial"
     EVALUATE = "evaluate"
     TEST = "test"
@@ -28,8 +29,8 @@ class Observer:
     """Receiver of progress reports of a run; this base class ignores them.
 
     Subclasses draw progress bars, report to NNI, or record for a test. A stage is
-    ``search``, ``train found``, ``train manual``, ``train`` (of given lengths) or ``evaluate``;
-    its unit is an epoch or, for ``evaluate``, a batch of images.
+    ``search``, ``train found``, ``train manual``, ``train uniform``, ``train`` (of given lengths)
+    or ``evaluate``; its unit is an epoch or, for ``evaluate``, a batch of images.
     """
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:

@@ -16,8 +16,9 @@ from PIL import Image
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig
+from dpl_nas.mini.captions import every_word
 from dpl_nas.mini.model import build_mini_clip, save_mini_clip
-from dpl_nas.mini.vocabulary import used_tokens
+from dpl_nas.mini.vocabulary import find_tokens
 from dpl_nas.space import Space
 
 pytest.register_assert_rewrite("dpl_nas.testing")
@@ -93,7 +94,7 @@ def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "mini.safetensors"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = build_mini_clip(vocabulary_size=len(used_tokens()))
+        model = build_mini_clip(tokens=torch.tensor(find_tokens(every_word())))
     save_mini_clip(path, model.state_dict())
     return path
 

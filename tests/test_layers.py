@@ -13,6 +13,7 @@ LAYERS = (
     ("backbone_config", "search_budget"),
     ("space",),
     ("config",),
+    ("gallery",),
     ("kernels", "mini"),
     ("backbone",),
     ("prompted", "tasks"),

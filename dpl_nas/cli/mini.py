@@ -32,7 +32,7 @@ def pretrain(
     quiet: QuietOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Pre-train the embedded CLIP from rendered images and captions, on the CPU.
+    """Pre-train the embedded CLIP on rendered scenes and drawings with captions, on the CPU.
 
     An interrupted pre-training in --out goes on. KEY=VALUE sets steps, batch_size and so on.
     """

@@ -45,7 +45,7 @@ TaskOption = Annotated[
     str,
     typer.Option(
         metavar="TASK",
-        help="Task: mini/<name> or coop/<dataset> (see dpl-nas tasks), or the path of your images.",
+        help="Task: a name of dpl-nas tasks, or the path of your images.",
     ),
 ]
 DataOption = Annotated[

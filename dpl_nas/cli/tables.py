@@ -19,7 +19,12 @@ __all__ = ["show_files", "show_lengths", "show_metrics", "show_notes", "show_res
 
 #: More tied layers than this are counted, not named.
 _NAMED_TIES = 6
-_DESIGNS = {"found": "found", "manual": "manual design", "zero_shot": "zero-shot"}
+_DESIGNS = {
+    "found": "found",
+    "manual": "manual design",
+    "uniform": "uniform",
+    "zero_shot": "zero-shot",
+}
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -44,7 +49,7 @@ def show_result(console: Console, result: RunResult) -> None:
         if test is None:
             continue
         different = {length for part in test.lengths.values() for length in part}
-        everywhere = key == "manual" and len(different) == 1
+        everywhere = key in {"manual", "uniform"} and len(different) == 1
         name = f"{different.pop()} everywhere" if everywhere else design
         shown.add_row(name, f"{test.accuracy:.1%}", f"{test.macro_f1:.1%}", str(test.vectors))
     console.print(shown)

@@ -38,10 +38,17 @@ _USERS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 class EvaluateSettings(Frozen):
-    """The final test, and the manual design beside it."""
+    """The final test, and the designs beside what was found.
+
+    Attributes
+    ----------
+    uniform_length
+        Length of the uniform design, by default 4. In a space without limits it is the manual
+        design; in one with limits, it is trained beside it if a length is given.
+    """
 
     batch_size: Positive = 100
-    uniform_length: NotNegative = 4
+    uniform_length: NotNegative | None = None
 
 
 class StrategyConfig(Frozen):
@@ -168,14 +175,15 @@ def resolve(
     }
     put_all(data, parse_overrides(overrides), given)
     config = validate(RunConfig, data, "configuration", ConfigError)
-    if "uniform_length" in config.evaluate.model_fields_set:
-        _check_offered(config)
+    _check_offered(config)
     return config
 
 
 def _check_offered(config: RunConfig) -> None:
-    """Raise an error if no tower offers the length of the manual design, which was asked for."""
+    """Raise an error if no tower offers the length of the uniform design, which was asked for."""
     length = config.evaluate.uniform_length
+    if length is None:
+        return
     if not any(length in part.lengths for part in config.space.towers.values()):
         raise ConfigError(
             f"evaluate.uniform_length must be one that space {config.space.name} offers "

@@ -19,6 +19,7 @@ __all__ = [
     "TENSORBOARD",
     "TRAIN_STATE",
     "TRIALS",
+    "UNIFORM",
     "VERSIONS",
 ]
 
@@ -54,7 +55,8 @@ TRAIN_STATE = "train.state"
 SEARCH_STATE = "search.state"
 #: The folder of states of trials.
 TRIALS = "trials"
-#: The folder of the manual design, with files of the same names.
+#: The folders of the manual and of the uniform design, with files of the same names.
 MANUAL = "manual"
+UNIFORM = "uniform"
 #: The folder of curves.
 TENSORBOARD = "tensorboard"

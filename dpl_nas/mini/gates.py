@@ -1,4 +1,4 @@
-"""Zero-shot accuracy of the embedded CLIP on renders that pre-training never drew."""
+"""Zero-shot accuracy of the embedded CLIP on images that pre-training never drew."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from open_clip.model import CLIP
 from torch import Tensor
 from torch.nn import functional
 
+from dpl_nas.gallery.captures import capture
 from dpl_nas.mini.captions import DIGIT_NAMES, NUMBER_NAMES, plural
+from dpl_nas.mini.drawings import find_emoji, load_drawings
 from dpl_nas.mini.model import IMAGE_MEAN, IMAGE_STD, mini_tokenizer
-from dpl_nas.mini.render import COLOURS, TEXTURES
+from dpl_nas.mini.render import COLOURS, IMAGE_SIZE, TEXTURES
 from dpl_nas.mini.scenes import (
     GLYPH_VARIETY,
     Variety,
@@ -28,9 +30,13 @@ from dpl_nas.mini.silhouettes import BASIC_SHAPES, DIGITS, RARE_SHAPES, SHAPES
 __all__ = ["GATES", "GateReport", "measure_gates", "normalize", "zero_shot_accuracies"]
 
 #: Minimum zero-shot accuracy of a model that may be shipped.
-GATES: Mapping[str, float] = MappingProxyType({"basic shapes": 0.75, "rare shapes": 0.50})
+GATES: Mapping[str, float] = MappingProxyType(
+    {"basic shapes": 0.75, "rare shapes": 0.50, "drawings": 0.50}
+)
 #: A seed beyond those of pre-training, whose batches are numbered from zero.
 _SEED = 2**40
+#: Number of the drawings that are told apart by name, about.
+_DRAWINGS = 200
 
 EncodeText = Callable[[Sequence[str]], Tensor]
 EncodeImage = Callable[[Tensor], Tensor]
@@ -114,7 +120,17 @@ def _probes() -> dict[str, tuple[list[str], _Probe]]:
             [f"a photo of a {name} object." for name in COLOURS],
             lambda y, g: paint(g, colours=y),
         ),
+        "drawings": _drawings(),
     }
+
+
+def _drawings() -> tuple[list[str], _Probe]:
+    """Return captions of some drawings that pre-training saw, and what captures them anew."""
+    places = find_emoji()
+    chosen = torch.tensor(places[:: len(places) // _DRAWINGS])
+    thumbnails = load_drawings().thumbnails[chosen]
+    captions = [f"a picture of a {load_drawings().phrases[i][0]}." for i in chosen.tolist()]
+    return captions, lambda y, g: capture(thumbnails[y], IMAGE_SIZE, g)
 
 
 @torch.no_grad()

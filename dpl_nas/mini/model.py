@@ -17,7 +17,8 @@ from torch import Tensor
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.mini.render import IMAGE_SIZE
-from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer, used_tokens
+from dpl_nas.mini.token_table import TokenTable
+from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer
 
 __all__ = [
     "IMAGE_MEAN",
@@ -34,8 +35,8 @@ __all__ = [
 IMAGE_MEAN = (0.5, 0.5, 0.5)
 IMAGE_STD = (0.3, 0.3, 0.3)
 WEIGHTS = Path(__file__).with_name("mini_clip.safetensors")
-_FORMAT = "dpl_nas mini clip 1"
-_TABLE = "token_embedding.weight"
+_FORMAT = "dpl_nas mini clip 2"
+_TABLE = "token_embedding."
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,16 @@ class MiniConfig:
 MINI_CONFIG = MiniConfig()
 
 
-def build_mini_clip(
-    config: MiniConfig = MINI_CONFIG, vocabulary_size: int = VOCABULARY_SIZE
-) -> CLIP:
-    """Build the architecture with random weights (from torch's global generator)."""
-    return CLIP(
+def build_mini_clip(config: MiniConfig = MINI_CONFIG, tokens: Tensor | None = None) -> CLIP:
+    """Build the architecture with random weights (from torch's global generator).
+
+    Parameters
+    ----------
+    tokens
+        The tokens that pre-training sees, ascending: their embeddings are a `TokenTable`, as in
+        pre-training. By default every token has a row, as in any CLIP of open_clip.
+    """
+    model = CLIP(
         embed_dim=config.embed_dim,
         vision_cfg=CLIPVisionCfg(
             layers=config.layers,
@@ -77,17 +83,23 @@ def build_mini_clip(
         ),
         text_cfg=CLIPTextCfg(
             context_length=CONTEXT_LENGTH,
-            vocab_size=vocabulary_size,
+            vocab_size=VOCABULARY_SIZE if tokens is None else 1,
             width=config.width,
             heads=config.width // config.head_width,
             layers=config.layers,
         ),
     )
+    if tokens is not None:
+        model.token_embedding = TokenTable(tokens, config.width)
+    return model
 
 
 def save_mini_clip(path: Path, state: dict[str, Tensor]) -> None:
-    """Write a state dict with the compact token table, in half precision."""
-    halves = {name: value.detach().half().contiguous() for name, value in state.items()}
+    """Write the state dict of a model with a `TokenTable`, in half precision."""
+    halves = {
+        name: (value.detach().half() if value.is_floating_point() else value).contiguous()
+        for name, value in state.items()
+    }
     write_bytes(path, save(halves, metadata={"format": _FORMAT}))
 
 
@@ -106,23 +118,28 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     """
     file = path or WEIGHTS
     state = _read(file)
-    ids = torch.tensor(used_tokens())
-    rows = state.get(_TABLE)
-    if rows is None or rows.shape != (len(ids), MINI_CONFIG.width):
-        raise CheckpointError(f"{file} does not hold the weights of mini-clip")
-    # A word that pre-training never saw carries no meaning: it is the mean of the seen ones.
-    table = rows.mean(dim=0).repeat(VOCABULARY_SIZE, 1)
-    table[ids] = rows
-    state[_TABLE] = table
+    table = {name.removeprefix(_TABLE): state.pop(name) for name in list(state) if _TABLE in name}
     # Building draws random weights; this must not affect the caller's generator.
     with torch.random.fork_rng(devices=[]):
         model = build_mini_clip()
+        state[f"{_TABLE}weight"] = _compose(table, file)
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in state.items()}
     if expected != found:
         raise CheckpointError(f"{file} does not hold the weights of mini-clip")
     model.load_state_dict(state)
     return model.eval()
+
+
+def _compose(saved: dict[str, Tensor], file: Path) -> Tensor:
+    """Return the embeddings of all tokens that a saved `TokenTable` stands for."""
+    tokens = saved.get("tokens", torch.zeros(0)).long()
+    table = TokenTable(tokens.clamp(0, VOCABULARY_SIZE - 1), MINI_CONFIG.width)
+    try:
+        table.load_state_dict(saved)
+    except RuntimeError as error:
+        raise CheckpointError(f"{file} does not hold the weights of mini-clip") from error
+    return table.whole()
 
 
 def _read(file: Path) -> dict[str, Tensor]:
@@ -136,9 +153,10 @@ def _read(file: Path) -> dict[str, Tensor]:
             metadata = stream.metadata() or {}
         if metadata.get("format") != _FORMAT:
             raise CheckpointError(f"{file} does not hold the weights of mini-clip")
-        return {name: value.float() for name, value in load_file(str(file)).items()}
+        read = load_file(str(file))
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
+    return {name: v.float() if v.is_floating_point() else v for name, v in read.items()}
 
 
 def mini_preprocess() -> Callable[..., Tensor]:

@@ -1,4 +1,7 @@
-"""Pre-training of the embedded CLIP on rendered scenes: seeded, resumable, on the CPU."""
+"""Pre-training of the embedded CLIP: seeded, resumable, on the CPU.
+
+Steps on rendered scenes and steps on drawings of the gallery take turns.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,14 @@ from dpl_nas.config.values import NotNegative, Positive, Whole
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.files import write_bytes
 from dpl_nas.io.validation import Frozen, Number
+from dpl_nas.mini.batch import UNTOLD, Batch
+from dpl_nas.mini.captions import every_word
+from dpl_nas.mini.drawings import every_name, load_drawings, sample_drawings
 from dpl_nas.mini.gates import normalize, zero_shot_accuracies
 from dpl_nas.mini.model import MINI_CONFIG, build_mini_clip, save_mini_clip
-from dpl_nas.mini.scenes import FACTS, Batch, sample_batch
-from dpl_nas.mini.vocabulary import tokenizer, used_tokens
+from dpl_nas.mini.scenes import FACTS, sample_batch
+from dpl_nas.mini.token_table import TokenTable
+from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, find_tokens, tokenizer
 
 __all__ = ["PretrainProgress", "PretrainSettings", "pretrain"]
 
@@ -32,6 +39,8 @@ _FIRST_SCALE = 6.0
 _PROGRESS_IMAGES = 256
 _REWARM = 60
 _ANCHOR_SCALE = 12.0
+#: Share of the tokens that are without their own row at a step.
+_FORGOTTEN = 0.1
 
 
 class PretrainSettings(Frozen):
@@ -60,7 +69,7 @@ class PretrainSettings(Frozen):
         Number of steps between zero-shot measurements, and between saves of the state.
     """
 
-    steps: Positive = 4500
+    steps: Positive = 8000
     batch_size: Whole = Field(default=128, ge=2)
     matrix_lr: Number = Field(default=4e-3, gt=0)
     other_lr: Number = Field(default=2e-3, gt=0)
@@ -70,10 +79,10 @@ class PretrainSettings(Frozen):
     easing: Number = Field(default=0.1, ge=0, le=1)
     anchoring: Number = Field(default=1.0, ge=0)
     shallow_layers: Whole = Field(default=4, ge=1, le=MINI_CONFIG.layers)
-    grow_at: Number = Field(default=0.65, ge=0, le=1)
+    grow_at: Number = Field(default=0.75, ge=0, le=1)
     seed: NotNegative = 0
-    evaluate_every: Positive = 300
-    save_every: Positive = 300
+    evaluate_every: Positive = 400
+    save_every: Positive = 200
 
 
 @dataclass(frozen=True)
@@ -102,11 +111,12 @@ class _Trainer:
     def __init__(self, settings: PretrainSettings) -> None:
         self.settings = settings
         self.step = 0
-        self._place = {token: place for place, token in enumerate(used_tokens())}
+        self._own = torch.tensor(find_tokens([*every_word(), *every_name()]))
         self._encoded: dict[str, list[int]] = {}
+        facts = {**FACTS, **load_drawings().facts}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            heads = {n: nn.Linear(MINI_CONFIG.embed_dim, k, bias=False) for n, k in FACTS.items()}
+            heads = {n: nn.Linear(MINI_CONFIG.embed_dim, k, bias=False) for n, k in facts.items()}
         self.heads = nn.ModuleDict(heads)
         self._peaks = (settings.matrix_lr, settings.other_lr)
         self.layers = _depth(0, settings)
@@ -117,7 +127,7 @@ class _Trainer:
         config = replace(MINI_CONFIG, layers=self.layers)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.model = build_mini_clip(config, vocabulary_size=len(self._place))
+            self.model = build_mini_clip(config, self._own)
             _initialise(self.model, self.layers)
         matrices, others, plain = _grouped(self.model)
         self._optimizers: list[torch.optim.Optimizer] = [
@@ -174,14 +184,15 @@ class _Trainer:
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
-    def encode_text(self, captions: Sequence[str]) -> Tensor:
+    def encode_text(self, captions: Sequence[str], kept: Tensor | None = None) -> Tensor:
         """Return features ``(m, d)``; the text is cut at the longest caption, which is exact."""
         ids = [self._tokens(caption) for caption in captions]
         longest = max(len(row) for row in ids)
         padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
         ends = torch.tensor([len(row) - 1 for row in ids])
         model = self.model
-        x = model.token_embedding(padded) + model.positional_embedding[:longest]
+        table = cast("TokenTable", model.token_embedding)
+        x = table(padded, kept) + model.positional_embedding[:longest]
         x = model.transformer(x, attn_mask=model.attn_mask[:longest, :longest])
         x = model.ln_final(x[torch.arange(len(ids)), ends])
         features: Tensor = x @ model.text_projection
@@ -195,8 +206,8 @@ class _Trainer:
     def _tokens(self, caption: str) -> list[int]:
         if caption not in self._encoded:
             codec = tokenizer()
-            ids = [codec.sot_token_id, *codec.encode(caption), codec.eot_token_id]
-            self._encoded[caption] = [self._place[token] for token in ids]
+            ids = codec.encode(caption)[: CONTEXT_LENGTH - 2]
+            self._encoded[caption] = [codec.sot_token_id, *ids, codec.eot_token_id]
         return self._encoded[caption]
 
     def advance(self) -> float:
@@ -208,7 +219,10 @@ class _Trainer:
             self.grow(depth)
         difficulty = min(1.0, progress / settings.easing) if settings.easing else 1.0
         seed = settings.seed * 2**32 + self.step
-        batch = sample_batch(settings.batch_size, seed, difficulty)
+        if self.step % 2:
+            batch = sample_drawings(settings.batch_size, seed)
+        else:
+            batch = sample_batch(settings.batch_size, seed, difficulty)
         rate = _rate(self.step, settings)
         for optimizer, peak in zip(self._optimizers, self._peaks, strict=True):
             for group in optimizer.param_groups:
@@ -228,9 +242,14 @@ class _Trainer:
 
     def _loss(self, batch: Batch) -> Tensor:
         image = functional.normalize(self.encode_image(batch.images), dim=-1)
-        text = functional.normalize(self.encode_text(batch.captions), dim=-1)
+        text = functional.normalize(self.encode_text(batch.captions, self._kept()), dim=-1)
         pairs = self._contrast(batch, image, text)
         return pairs + self.settings.anchoring * self._anchored(batch, image, text)
+
+    def _kept(self) -> Tensor:
+        """Return which tokens keep their rows at this step: word vectors must do without, too."""
+        generator = torch.Generator().manual_seed(self.settings.seed * 2**32 + self.step)
+        return (torch.rand(len(self._own), generator=generator) >= _FORGOTTEN).float()
 
     def _anchored(self, batch: Batch, image: Tensor, text: Tensor) -> Tensor:
         """Return the cross-entropy of the facts, which shared heads predict from either modality.
@@ -241,21 +260,30 @@ class _Trainer:
         losses = []
         for name, values in batch.facts.items():
             head = _ANCHOR_SCALE * cast("nn.Linear", self.heads[name]).weight.T
-            losses.append(functional.cross_entropy(image @ head, values))
-            if name in batch.named:
-                losses.append(functional.cross_entropy(text @ head, values[batch.first]))
+            pairs = [(image, values)]
+            if name in batch.told:
+                pairs.append((text, batch.told[name]))
+            losses += [
+                functional.cross_entropy(features @ head, known, ignore_index=UNTOLD)
+                for features, known in pairs
+                if (known != UNTOLD).any()
+            ]
         return torch.stack(losses).mean()
 
     def _contrast(self, batch: Batch, image: Tensor, text: Tensor) -> Tensor:
         logits = self.model.logit_scale.exp() * image @ text.T  # [b, m]
-        to_text = functional.cross_entropy(logits, batch.targets)
-        # A caption's images share its probability: duplicates are no negatives.
-        owners = functional.one_hot(batch.targets, len(batch.captions)).T.float()
-        owners = owners / owners.sum(dim=1, keepdim=True)
-        to_image = functional.cross_entropy(logits.T, owners)
-        # Even a perfect model has the entropy of the duplicates as loss: it is subtracted.
-        floor = -(owners * owners.clamp(min=1e-9).log()).sum(dim=1).mean()
-        return 0.5 * (to_text + to_image - floor)
+        fits = batch.fits.float()
+        return 0.5 * (_excess(logits, fits) + _excess(logits.T, fits.T))
+
+
+def _excess(logits: Tensor, fits: Tensor) -> Tensor:
+    """Return the cross-entropy, beyond the least there is, of rows whose right answers share.
+
+    Several captions may be true of an image: none of them is a negative.
+    """
+    shares = fits / fits.sum(dim=1, keepdim=True)
+    least = -(shares * shares.clamp(min=1e-9).log()).sum(dim=1).mean()
+    return functional.cross_entropy(logits, shares) - least
 
 
 def _initialise(model: CLIP, layers: int) -> None:
@@ -268,7 +296,6 @@ def _initialise(model: CLIP, layers: int) -> None:
             nn.init.zeros_(value)
     nn.init.normal_(model.visual.class_embedding, std=0.02)
     nn.init.normal_(model.visual.positional_embedding, std=0.02)
-    nn.init.normal_(model.token_embedding.weight, std=0.3)
     nn.init.normal_(model.positional_embedding, std=0.1)
     nn.init.constant_(model.logit_scale, math.log(_FIRST_SCALE))
 

@@ -13,7 +13,9 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from dpl_nas.mini.batch import Batch
 from dpl_nas.mini.captions import (
     PLACES,
     count_caption,
@@ -34,7 +36,6 @@ from dpl_nas.mini.silhouettes import (
 __all__ = [
     "FACTS",
     "GLYPH_VARIETY",
-    "Batch",
     "Variety",
     "counted",
     "glyphs",
@@ -96,34 +97,6 @@ class Variety:
     weight: float = 0.5
     bend: float = 0.06
     light: Light = field(default_factory=Light)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images with distinct captions.
-
-    Attributes
-    ----------
-    images
-        ``(b, 3, IMAGE_SIZE, IMAGE_SIZE)`` in 0..1.
-    captions
-        ``m`` captions of different meaning.
-    targets
-        Index of each image's caption, ``(b,)``.
-    first
-        The image that each caption was written for, ``(m,)``.
-    facts
-        The known facts of the images: an index into the values of each of `FACTS`, ``(b,)``.
-    named
-        The facts that the captions name.
-    """
-
-    images: Tensor
-    captions: list[str]
-    targets: Tensor
-    first: list[int]
-    facts: dict[str, Tensor]
-    named: frozenset[str]
 
 
 @dataclass
@@ -379,6 +352,30 @@ def _unique(meanings: Sequence[tuple[object, ...]]) -> tuple[list[int], Tensor]:
     return first, torch.tensor(targets)
 
 
+def _batch(
+    images: Tensor,
+    captions: list[str],
+    targets: Tensor,
+    first: Sequence[int],
+    facts: dict[str, Tensor],
+    named: set[str],
+) -> Batch:
+    """Return a batch in which an image has one caption, that of its target.
+
+    Parameters
+    ----------
+    targets
+        Index of each image's caption, ``(b,)``.
+    first
+        The image that each caption was written for, ``(m,)``.
+    named
+        The facts that all captions name.
+    """
+    fits = functional.one_hot(targets, len(captions)).bool()
+    told = {name: values[first] for name, values in facts.items() if name in named}
+    return Batch(images, captions, fits, facts, told)
+
+
 class _Voice:
     """The source from which captions draw their words.
 
@@ -421,7 +418,7 @@ def _shape_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     first, targets = _unique([(i,) for i in labels.tolist()])
     captions = [object_caption(voice(), shape=SHAPES[labels[i]]) for i in first]
     facts = {"shape": labels, **_looks(scene, colour, ground)}
-    return Batch(render(scene, g), captions, targets, first, facts, frozenset({"shape"}))
+    return _batch(render(scene, g), captions, targets, first, facts, {"shape"})
 
 
 def _looks(scene: Scene, colour: Tensor, ground: Tensor) -> dict[str, Tensor]:
@@ -501,7 +498,7 @@ def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float
     facts = {"shape": rows[labels], **_looks(scene, colour, ground)}
     facts |= {"size": large.long()} if "size" in named else {}
     facts |= {"place": place} if "place" in named else {}
-    return Batch(images, captions, targets, first, facts, frozenset(named))
+    return _batch(images, captions, targets, first, facts, named)
 
 
 def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -519,7 +516,7 @@ def _glyph_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     captions = [glyph_caption(voice(), characters[labels[i]].lower()) for i in first]
     offset = 0 if characters is DIGITS else len(DIGITS)
     facts = {"glyph": labels + offset}
-    return Batch(images, captions, targets, first, facts, frozenset(facts))
+    return _batch(images, captions, targets, first, facts, set(facts))
 
 
 def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -536,9 +533,9 @@ def _count_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) ->
     captions = [
         count_caption(voice(), pairs_[i][0], SHAPES[pairs_[i][1]] if named else None) for i in first
     ]
-    told = frozenset({"count", "shape"} if named else {"count"})
+    told = {"count", "shape"} if named else {"count"}
     facts = {"count": numbers - 1, "shape": shapes}
-    return Batch(images, captions, targets, first, facts, told)
+    return _batch(images, captions, targets, first, facts, told)
 
 
 def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float) -> Batch:
@@ -558,7 +555,7 @@ def _relation_batch(b: int, rng: random.Random, g: torch.Generator, ease: float)
         for r, s, t in (triples[i] for i in first)
     ]
     facts = {"relation": relation, "first": one, "second": two}
-    return Batch(images, captions, targets, first, facts, frozenset(facts))
+    return _batch(images, captions, targets, first, facts, set(facts))
 
 
 _BATCHES = {

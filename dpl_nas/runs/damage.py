@@ -19,6 +19,7 @@ from dpl_nas.io.run_files import (
     RECORDS,
     RESULT,
     SEARCH,
+    UNIFORM,
 )
 from dpl_nas.strategy.result import read_records
 from dpl_nas.training import load_prompts
@@ -49,7 +50,7 @@ def check_files(folder: Path) -> None:
         If a file is damaged; the message says what to do.
     """
     complete = (folder / RESULT).exists()
-    for place in (folder, folder / MANUAL):
+    for place in (folder, folder / MANUAL, folder / UNIFORM):
         for name, read in _REMADE.items():
             if (place / name).exists():
                 _check(place / name, read, complete=complete)

@@ -49,6 +49,7 @@ _OWN = {
         run_files.PROMPTS,
         run_files.TRAIN_STATE,
     ),
+    run_files.UNIFORM: (run_files.PROMPTS, run_files.TRAIN_STATE),
     run_files.TRIALS: ("*.state",),
     run_files.TENSORBOARD: ("events.out.tfevents.*",),
 }

@@ -27,6 +27,7 @@ from dpl_nas.io.run_files import (
     SEARCH,
     SECONDS,
     TRAIN_STATE,
+    UNIFORM,
 )
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.runs.damage import check_files
@@ -44,7 +45,7 @@ from dpl_nas.runs.result import (
     write_record,
 )
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.space import Architecture, load_architecture
+from dpl_nas.space import Architecture, Space, load_architecture
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import configured_task, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
@@ -55,6 +56,9 @@ from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 from dpl_nas.training.problem import Problem
 
 __all__ = ["evaluate", "record_search", "run", "search", "train"]
+
+#: Length of the uniform design, if none is given.
+_LENGTH = 4
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,9 @@ def run(
     The found lengths and the manual design are trained with the same recipe. Both, and zero-shot
     CLIP, are tested on the full test set. The manual design has the same length everywhere. If
     the space has limits, it is the best of :func:`dpl_nas.space.fitting.manual_designs` by
-    validation, and its search may spend as much as the search has spent. ``overwrite`` first
+    validation, and its search may spend as much as the search has spent; with
+    ``evaluate.uniform_length``, the uniform design is beside both, whatever its vectors.
+    ``overwrite`` first
     removes a run in ``folder``, once the configuration is known to work. Without ``baselines``,
     only the found lengths are trained and tested.
 
@@ -117,6 +123,14 @@ def run(
             with clock.stage(Stage.TRAIN):
                 prompts = _train(manual, design, Stage.TRAIN_MANUAL)
             designs["manual"] = design, build_classifier(prompts, problem.backbone)
+        if baselines and config.space.limits and config.evaluate.uniform_length is not None:
+            # The limits of the space do not apply: it shows what they cost.
+            free = problem.having(space=config.space.without_limits())
+            uniform = _Job(config, free, folder / UNIFORM, job.observer)
+            design = _uniform(free.space, config)
+            with clock.stage(Stage.TRAIN):
+                prompts = _train(uniform, design, Stage.TRAIN_UNIFORM)
+            designs["uniform"] = design, build_classifier(prompts, problem.backbone)
         with clock.stage(Stage.EVALUATE):
             test = _test(job, designs, with_zero_shot=baselines)
         result = RunResult(
@@ -126,7 +140,7 @@ def run(
             search=record.summary,
             seconds={Stage.SEARCH: record.seconds, **clock.seconds},
             notes=result_notes(
-                job.problem, config, folder, *(each for each, _ in designs.values())
+                job.problem, config, folder, found, designs.get("manual", (None, None))[0]
             ),
         )
         write_record(folder / RESULT, result)
@@ -341,7 +355,7 @@ def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
     """The manual design; with limits, it is searched with as much as the search has spent."""
     config = job.config
     if not config.space.limits:
-        return config.space.uniform(config.evaluate.uniform_length)
+        return _uniform(config.space, config)
     file = job.folder / ARCHITECTURE
     if not file.exists():
         from dpl_nas.strategy import Manual
@@ -360,6 +374,12 @@ def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
         _list(result, job.folder)
         result.architecture.save(file)
     return load_architecture(file)
+
+
+def _uniform(space: Space, config: RunConfig) -> Architecture:
+    """The design with the same length everywhere."""
+    length = config.evaluate.uniform_length
+    return space.uniform(_LENGTH if length is None else length)
 
 
 def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:

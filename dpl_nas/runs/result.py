@@ -106,7 +106,8 @@ class RunResult(_Head):
     Attributes
     ----------
     test
-        Tests by name: ``found``, ``manual`` for the manual design, and ``zero_shot``.
+        Tests by name: ``found``, ``manual`` for the manual design, ``uniform`` for the one that
+        was asked for beside it, and ``zero_shot``.
     validation_accuracy
         Validation accuracy of the found lengths, a share in 0..1; ``None`` if the strategy
         measured none.

@@ -16,6 +16,9 @@ from dpl_nas.tasks.task import Task
 
 __all__ = ["configured_task", "load_task", "task_descriptions"]
 
+#: Families of embedded tasks.
+_EMBEDDED = ("mini", "pictures")
+
 
 def task_descriptions() -> dict[str, str]:
     """The tasks that have names: the embedded ones and the benchmark's, and a line about each."""
@@ -23,9 +26,12 @@ def task_descriptions() -> dict[str, str]:
 
 
 def _embedded() -> dict[str, str]:
+    from dpl_nas.tasks.gallery import name_gallery_tasks
     from dpl_nas.tasks.mini import MINI_TASKS
 
-    return {f"mini/{name}": text for name, text in MINI_TASKS.items()}
+    return {f"mini/{name}": text for name, text in MINI_TASKS.items()} | {
+        f"pictures/{name}": text for name, text in name_gallery_tasks().items()
+    }
 
 
 @checked(TaskError)
@@ -37,7 +43,7 @@ def load_task(
     Parameters
     ----------
     name_or_path
-        ``mini/<name>``, ``coop/<dataset>``, or the path of images of one's own.
+        ``mini/<name>``, ``pictures/<name>``, ``coop/<dataset>``, or the path of your own images.
     data
         Folder of the datasets, for ``coop/<dataset>``.
     classes
@@ -74,19 +80,30 @@ def _load(text: str, data: str | Path | None) -> Task:
     path = Path(text)
     if is_coop(text) and (data is not None or not path.exists()):
         return load_coop_task(text, data)
-    if text.startswith("mini/"):
-        known = _embedded()
-        if text in known:
-            from dpl_nas.tasks.mini import load_mini_task
-
-            return load_mini_task(text.removeprefix("mini/"))
-        if not path.exists():
-            close = difflib.get_close_matches(text, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise TaskError(f"unknown task '{text}': give one of {', '.join(known)}{hint}")
+    family, _, name = text.partition("/")
+    if family in _EMBEDDED and (text in _embedded() or not path.exists()):
+        return _load_embedded(family, name)
     if not path.exists():
         raise TaskError(
             f"unknown task '{make_printable(text):.100}': give one of {', '.join(_embedded())}, "
             "coop/<dataset>, or a folder of images or a list of them"
         )
     return load_own(path)
+
+
+def _load_embedded(family: str, name: str) -> Task:
+    known = [each for each in _embedded() if each.startswith(f"{family}/")]
+    text = f"{family}/{name}"
+    if text not in known:
+        close = difflib.get_close_matches(text, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise TaskError(
+            f"unknown task '{make_printable(text):.100}': give one of {', '.join(known)}{hint}"
+        )
+    if family == "mini":
+        from dpl_nas.tasks.mini import load_mini_task
+
+        return load_mini_task(name)
+    from dpl_nas.tasks.gallery import load_gallery_task
+
+    return load_gallery_task(name)

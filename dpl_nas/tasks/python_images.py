@@ -51,8 +51,7 @@ def make_task(
     Parameters
     ----------
     train, test, validation
-        What few-shot images are drawn from, what is tested on, and what ``extra`` validation
-        images are drawn from, if that is another set.
+        Images to draw shots from, to test on, and to draw ``extra`` validation images from.
     class_names
         Name by label; by default ``train.classes`` or, where labels are names, these, sorted.
     name

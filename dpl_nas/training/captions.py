@@ -19,8 +19,8 @@ from dpl_nas.training.model import class_captions
 
 __all__ = ["check_captions", "check_different"]
 
-#: Of features of unit length: at CLIP's largest scale, 100, logits differ by no more than 1.
-_NEAR = 0.01
+#: Largest cosine of the features of two classes that a text tower tells apart.
+_NEAR = 0.999
 #: Rows of the table of distances that are held at a time.
 _ROWS = 1024
 
@@ -48,12 +48,13 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         check_different(backbone, task, inputs)
         near = _near(backbone, inputs)
         # What is published with one name is told where it is loaded.
-        if near is not None and len({task.class_names[each] for each in near}) > 1:
-            first, second = (task.class_names[each] for each in near)
+        near = [pair for pair in near if len({task.class_names[each] for each in pair}) > 1]
+        if near:
+            more = f" and {len(near) - 1} more pairs" if len(near) > 1 else ""
             warnings.warn(
                 f"{task.name}: {backbone.name} will hardly tell the classes "
-                f"{tell_names((first, second))} apart, as their captions are nearly the same to "
-                "it: try other names",
+                f"{tell_names(task.class_names[each] for each in near[0])}{more} apart, as their "
+                f"captions are nearly the same to it (cosine over {_NEAR}): try other names",
                 DplWarning,
                 stacklevel=2,
             )
@@ -130,23 +131,17 @@ def _sentence(
 
 
 @torch.no_grad()
-def _near(backbone: Backbone, inputs: TextInputs) -> tuple[int, int] | None:
-    """Return the two classes with the nearest features, if these are too near."""
+def _near(backbone: Backbone, inputs: TextInputs) -> list[tuple[int, int]]:
+    """Return the pairs of classes whose features are too near, by label."""
     model = PromptedCLIP(backbone, {})
     features = functional.normalize(model.encode_text(inputs).float(), dim=-1)
-    best: tuple[float, int, int] | None = None
+    pairs: list[tuple[int, int]] = []
     for start in range(0, len(features), _ROWS):
-        similar = features[start : start + _ROWS] @ features.T
         # Of each pair once, and of none with itself.
-        value, place = similar.triu(start + 1).flatten().max(dim=0)
-        row, column = divmod(int(place), len(features))
-        if best is None or float(value) > best[0]:
-            best = (float(value), start + row, column)
-    if best is None:
-        return None
-    # Products of unit vectors lose what differences of near ones keep.
-    distance = float((features[best[1]] - features[best[2]]).norm())
-    return best[1:] if best[1] != best[2] and distance < _NEAR else None
+        similar = (features[start : start + _ROWS] @ features.T).triu(start + 1)
+        rows, columns = (similar > _NEAR).nonzero(as_tuple=True)
+        pairs += zip((rows + start).tolist(), columns.tolist(), strict=True)
+    return pairs
 
 
 def _unseen_words(backbone: Backbone, class_names: Sequence[str]) -> dict[str, list[str]]:

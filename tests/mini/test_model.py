@@ -21,7 +21,8 @@ from dpl_nas.mini.model import (
     mini_tokenizer,
     save_mini_clip,
 )
-from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, used_tokens
+from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, find_tokens
+from dpl_nas.mini.words import WORDS
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +40,28 @@ def test_it_is_an_open_clip_of_the_stated_sizes(shipped: CLIP) -> None:
 
 
 def test_the_file_is_small() -> None:
-    assert WEIGHTS.stat().st_size <= 9_500_000
+    assert WEIGHTS.stat().st_size + WORDS.stat().st_size <= 8_000_000
 
 
-def test_scattered_vocabulary_equals_the_compact_one(tmp_path: Path) -> None:
-    compact = build_mini_clip(vocabulary_size=len(used_tokens())).half().float().eval()
-    save_mini_clip(tmp_path / "weights.safetensors", compact.state_dict())
-    whole = load_mini_clip(tmp_path / "weights.safetensors")
-    ids = mini_tokenizer()(["a photo of a red star.", "three circles."])
-    place = {token: index for index, token in enumerate(used_tokens())}
-    small = torch.tensor([[place[int(token)] for token in row] for row in ids])
+def test_the_whole_table_equals_the_learned_one(tmp_path: Path) -> None:
+    tokens = torch.tensor(find_tokens(["a photo of a red star.", "three circles."]))
+    learned = build_mini_clip(tokens=tokens).eval()
     with torch.no_grad():
-        assert torch.allclose(whole.encode_text(ids), compact.encode_text(small), atol=1e-6)
+        for value in learned.parameters():
+            value.copy_(value.half())
+    save_mini_clip(tmp_path / "weights.safetensors", learned.state_dict())
+    whole = load_mini_clip(tmp_path / "weights.safetensors")
+    ids = mini_tokenizer()(["a photo of a red star.", "three circles.", "a jellyfish by a lake"])
+    with torch.no_grad():
+        assert torch.allclose(whole.encode_text(ids), learned.encode_text(ids), atol=1e-6)
+
+
+def test_no_token_is_without_a_meaning_of_its_own(mini_weights: Path) -> None:
+    table = load_mini_clip(mini_weights).token_embedding.weight
+    assert (table.norm(dim=1) > 0).all()
+    words = mini_tokenizer()(["stingray", "tapir", "tapirs", "zeppelin", "okapi"])
+    features = load_mini_clip(mini_weights).encode_text(words, normalize=True)
+    assert (features @ features.T).fill_diagonal_(0).max() < 0.999
 
 
 def test_loading_leaves_the_global_generator_alone() -> None:

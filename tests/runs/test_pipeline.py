@@ -40,6 +40,22 @@ def finished(
     return tmp_path_factory.mktemp("finished") / "run"
 
 
+def test_under_limits_the_uniform_design_is_beside_if_asked_for(
+    run_config: RunConfig, tmp_path: Path
+) -> None:
+    space = run_config.space.model_copy(update={"max_context_vectors": 6})
+    evaluate = run_config.evaluate.model_copy(update={"uniform_length": 2})
+    config = run_config.model_copy(update={"space": space, "evaluate": evaluate})
+    result = runs.run(config, tmp_path / "run")
+    assert set(result.test) == {"found", "manual", "uniform", "zero_shot"}
+    assert result.test["uniform"].lengths == {"image": (2, 2), "text": (2, 2)}
+    assert result.test["uniform"].vectors == 8
+    assert max(result.test["found"].vectors, result.test["manual"].vectors) <= 6
+    (tmp_path / "run/result.json").unlink()
+    again = runs.run(config, tmp_path / "run", resume=True)
+    assert again.test == result.test
+
+
 def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
     result = runs.run(run_config, finished)
     assert read_record(finished / "result.json", RunResult, "remove it") == result

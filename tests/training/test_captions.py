@@ -77,6 +77,9 @@ def test_features_that_are_nearly_the_same(small_backbone: Backbone, image_folde
             DplWarning, match=r"the classes 'grey', 'white' apart, .* nearly the same"
         ):
             check_captions(small_backbone, task)
+        three = replace(task, class_names=("dark grey", "grey", "white", "dark white"))
+        with pytest.warns(DplWarning, match=r"apart, as .* nearly the same .*cosine over 0\.999"):
+            check_captions(small_backbone, three)
     finally:
         with torch.no_grad():
             table[one] = kept

@@ -1,0 +1,170 @@
+"""The gates of the tasks of real pictures: the table of docs/pictures.md.
+
+    python -m benchmarks.pictures --out runs/pictures --jobs 2
+
+measures for each task: zero-shot accuracy; with 16 shots a linear probe and 4 vectors at every
+layer of both towers; and with 4 shots whether 20 random placements of 12 vectors are told apart
+(`dpl-nas diagnose separation`). The same designs are measured for all tasks, so nothing is chosen
+on test images. What is measured is kept, so an interrupted program goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.mini_tasks import cell, linear_probe
+from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import RunConfig, resolve
+from dpl_nas.diagnostics import measure_separation
+from dpl_nas.diagnostics.truth import train_and_test
+from dpl_nas.io.files import write_json, write_text
+from dpl_nas.tasks import Task, load_task
+from dpl_nas.tasks.gallery.recipes import PHOTOS, RECIPES
+from dpl_nas.training.evaluation import score, zero_shot
+
+LENGTH = 4
+#: Least zero-shot accuracy where only the style is unseen, as a multiple of chance.
+TIMES_CHANCE = 2
+#: Least distance of the probe from chance, and of contexts from zero-shot, in points.
+PROBE, CONTEXTS = 15, 8
+COLUMNS = (
+    "task",
+    "unseen",
+    "classes",
+    "chance",
+    "zero-shot",
+    "linear probe",
+    "4 everywhere",
+    "mean of 20",
+    "ratio",
+    "gates",
+)
+
+
+def configure(task: str, space: str, shots: int, weights: Path | None) -> RunConfig:
+    """Return the configuration of a run on a task of pictures."""
+    changed = [] if weights is None else [f"space.backbone.pretrained={weights}"]
+    return resolve(f"pictures/{task}", space, "darts", changed, shots=shots, seed=1)
+
+
+def measure_head(task: Task, backbone: Backbone, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what needs no prompts: chance, zero-shot, the linear probe."""
+    tested = score({"zero": zero_shot(task, backbone)}, task.test, len(task.class_names))
+    probes = [linear_probe(backbone, task, options.shots, seed) for seed in options.seeds]
+    return {
+        "classes": len(task.class_names),
+        "chance": 1 / len(task.class_names),
+        "zero_shot": tested["zero"].accuracy,
+        "probe": probes,
+    }
+
+
+def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what is missing of a task; accuracies in 0..1."""
+    folder = options.out / name
+    file = folder / "row.json"
+    row = json.loads(file.read_text()) if file.exists() else {"seconds": 0.0}
+    whole = configure(name, "mini_clip", options.shots, options.weights)
+    parts = {
+        "head": lambda: measure_head(
+            load_task(whole.task), load_backbone(whole.space.backbone), options
+        ),
+        "contexts": lambda: [
+            tested.accuracy
+            for tested in train_and_test(
+                whole,
+                [(whole.space.uniform(LENGTH), seed) for seed in options.seeds],
+                folder / "contexts",
+                jobs=options.jobs,
+            )
+        ],
+        "separation": lambda: measure_separation(
+            configure(name, options.space, options.few, options.weights),
+            folder / "separation",
+            configurations=20,
+            seeds=len(options.seeds),
+            jobs=options.jobs,
+        ).as_dict(),
+    }
+    for part, measured in parts.items():
+        if part not in row and part in options.parts:
+            started = time.perf_counter()
+            row[part] = measured()
+            row["seconds"] += time.perf_counter() - started
+            write_json(file, row)
+            sys.stderr.write(f"{name} {part}: {json.dumps(row[part])}\n")
+    return dict(row)
+
+
+def missed(name: str, row: Mapping[str, Any]) -> list[str]:
+    """Return the gates that a task misses."""
+    head, found = row["head"], []
+    mean = sum(row["contexts"]) / len(row["contexts"])
+    level = (PHOTOS if name == "photos" else RECIPES[name]).level
+    if level == "style" and head["zero_shot"] < TIMES_CHANCE * head["chance"]:
+        found.append("zero-shot")
+    if 100 * (sum(head["probe"]) / len(head["probe"]) - head["chance"]) < PROBE:
+        found.append("probe")
+    if 100 * (mean - head["zero_shot"]) < CONTEXTS:
+        found.append("contexts")
+    if not row["separation"]["passed"]:
+        found.append("separation")
+    return found
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of Markdown, accuracies in percent; tasks that are not measured whole are left out."""
+    yield "| " + " | ".join(COLUMNS) + " |"
+    yield "|" + " --- |" * len(COLUMNS)
+    for name, row in rows.items():
+        if not {"head", "contexts", "separation"} <= set(row):
+            continue
+        head, separation = row["head"], row["separation"]
+        fails = missed(name, row)
+        cells = (
+            name,
+            (PHOTOS if name == "photos" else RECIPES[name]).level,
+            str(head["classes"]),
+            f"{100 * head['chance']:.1f}",
+            f"{100 * head['zero_shot']:.1f}",
+            cell(head["probe"]),
+            cell(row["contexts"]),
+            f"{100 * separation['mean']:.1f}",
+            f"{separation['ratio']:.1f}",
+            f"misses {', '.join(fails)}" if fails else "reached",
+        )
+        yield "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Measure what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", default=[*RECIPES])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--few", type=int, default=4, help="shots for the placements")
+    parser.add_argument("--space", default="mini_clip_budget12")
+    parser.add_argument("--weights", type=Path, help="of the embedded CLIP, if not those shipped")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument(
+        "--parts", nargs="+", default=["head", "contexts", "separation"], help="what to measure"
+    )
+    options = parser.parse_args()
+    rows = {name: measure(name, options) for name in options.tasks}
+    lines = list(table(rows))
+    hours = sum(row["seconds"] for row in rows.values()) / 3600
+    passed = sum(line.endswith("| reached |") for line in lines)
+    text = "\n".join([*lines, "", f"{passed} of {len(rows)} tasks reach all; {hours:.1f} h"]) + "\n"
+    write_text(options.out / "table.md", text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
