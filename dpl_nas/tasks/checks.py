@@ -12,8 +12,10 @@ from typing import Protocol, runtime_checkable
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.copies import tell_copies
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["check_each", "check_images"]
@@ -41,23 +43,32 @@ def check_images(
 ) -> None:
     """Decode the images ``rows`` of the pool and, with ``test``, all test images, if in files.
 
-    Warn of animations and, with ``test``, of pictures that are there twice.
+    Warn of animations and, with ``test``, of classes without test images and of pictures that are
+    there twice.
 
     If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
 
     Raises
     ------
     TaskError
-        If files are not readable images; the message names them.
+        If files are not readable images, which the message names; with ``test``, if there are no
+        test images.
     """
+    if test:
+        _check_tested(task)
     jobs = [
         *((task.pool, row) for row in sorted(set(rows))),
         *((task.test, row) for row in range(len(task.test.labels)) if test),
     ]
     jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
-    if not jobs:
-        return
-    observer = observer or Observer()
+    if jobs:
+        _decode(task, jobs, observer or Observer())
+    if test:
+        tell_copies(task)
+
+
+def _decode(task: Task, jobs: Sequence[tuple[ImageSet, int]], observer: Observer) -> None:
+    """Raise an error for images that cannot be read; warn of animations."""
     problems: list[str] = []
     several = 0
     started, told = time.monotonic(), False
@@ -82,10 +93,24 @@ def check_images(
             f"{task.name}: {several} files hold an animation or several pages; only the first "
             "picture of each is used",
             DplWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    if test:
-        tell_copies(task)
+
+
+def _check_tested(task: Task) -> None:
+    """Raise an error if there is nothing to test on; warn of classes that are not tested."""
+    tested = set(task.test.labels)
+    name = make_printable(task.name)
+    if not tested:
+        raise TaskError(f"task {name} has no test images: add some")
+    names = [each for label, each in enumerate(task.class_names) if label not in tested]
+    if names:
+        warnings.warn(
+            f"task {name}: {len(names)} of {len(task.class_names)} classes have no test images: "
+            f"{tell_names(names)}",
+            DplWarning,
+            stacklevel=3,
+        )
 
 
 def check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:

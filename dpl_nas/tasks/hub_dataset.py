@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dpl_nas.errors import TaskError, shorten
+from dpl_nas.errors import DplWarning, TaskError, shorten
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
 from dpl_nas.tasks.parts import part_of_name
@@ -50,7 +51,7 @@ def load_hub_dataset(path: Path) -> Task:
     settings, source = read_settings(path, ColumnsFile)
     shown = make_printable(str(path))
     with _library(shown):
-        splits = _splits(path)
+        splits = _of_parts(_splits(path), shown)
     rows: list[Row] = []
     cells: list[_Cell] = []
     names: list[str] = []
@@ -197,8 +198,10 @@ def _parquet(path: Path) -> dict[str, list[str]]:
     for folder in (path, path / "data"):
         for file in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
             name = _SPLIT.fullmatch(file.name)
-            split = name[1] if name and part_of_name(name[1]) else "train"
-            found.setdefault(split, []).append(str(file))
+            found.setdefault(name[1] if name else file.stem, []).append(str(file))
+    if found and not any(map(part_of_name, found)):
+        # Pieces of one table.
+        return {"train": [file for files in found.values() for file in files]}
     return found
 
 
@@ -210,6 +213,20 @@ def _splits(path: Path) -> dict[str, Any]:
         loaded = load_from_disk(str(path))
         return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
     return {split: Dataset.from_parquet(paths) for split, paths in files.items()}
+
+
+def _of_parts(splits: dict[str, Any], shown: str) -> dict[str, Any]:
+    """Leave out splits that are no part of a task, such as ``extra``; warn of them."""
+    others = [split for split in splits if part_of_name(split) is None]
+    if others and len(others) < len(splits):
+        warnings.warn(
+            f"{shown}: the splits {tell_names(others)} are left out, as they are not for training, "
+            "validation or test",
+            DplWarning,
+            stacklevel=3,
+        )
+        return {split: table for split, table in splits.items() if split not in others}
+    return splits
 
 
 def _columns(table: Any, settings: ColumnsFile, shown: str, source: str) -> _Columns:

@@ -43,8 +43,7 @@ def load_task(
     Parameters
     ----------
     name_or_path
-        ``mini/<name>``, ``pictures/<name>``, ``coop/<dataset>``, or the path of images of one's
-        own.
+        ``mini/<name>``, ``pictures/<name>``, ``coop/<dataset>``, or the path of your own images.
     data
         Folder of the datasets, for ``coop/<dataset>``.
     classes

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 
-__all__ = ["check_class_name", "check_place", "check_text", "spaced", "tell_names"]
+__all__ = [
+    "check_class_name",
+    "check_place",
+    "check_text",
+    "look_alikes",
+    "spaced",
+    "tell_names",
+]
 
 #: Largest number of names that are listed.
 _TOLD = 4
@@ -56,6 +64,18 @@ def _short(name: str) -> str:
     # Names that differ may do so at their ends.
     half = _CHARACTERS // 2
     return name if len(name) <= _CHARACTERS else f"{name[:half]}...{name[-half:]}"
+
+
+def look_alikes(names: Sequence[str]) -> list[str]:
+    """Return the names that look like another one, or are the same."""
+    counts = Counter(map(_visible, names))
+    return [name for name in dict.fromkeys(names) if counts[_visible(name)] > 1]
+
+
+def _visible(name: str) -> str:
+    """Return what is seen of a name: one Unicode form, without characters of no width."""
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(each for each in composed if unicodedata.category(each) != "Cf")
 
 
 def spaced(name: str) -> str:

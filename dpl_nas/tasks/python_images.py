@@ -16,8 +16,8 @@ from dpl_nas.errors import TaskError, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.tasks.names import check_class_name, spaced, tell_names
-from dpl_nas.tasks.pictures import Encoded, check_picture, read_picture, show_picture
+from dpl_nas.tasks.names import check_class_name, check_text, look_alikes, spaced, tell_names
+from dpl_nas.tasks.pictures import Encoded, check_picture, colour, read_picture, show_picture
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
 
@@ -51,8 +51,7 @@ def make_task(
     Parameters
     ----------
     train, test, validation
-        What few-shot images are drawn from, what is tested on, and what ``extra`` validation
-        images are drawn from, if that is another set.
+        Images to draw shots from, to test on, and to draw ``extra`` validation images from.
     class_names
         Name by label; by default ``train.classes`` or, where labels are names, these, sorted.
     name
@@ -65,10 +64,18 @@ def make_task(
     TaskError
         If something is no sequence of pairs, or labels and names do not belong together.
     """
+    # It is kept beside what is learned.
+    check_text(name, "the name of the task")
     for each in (template, *templates):
         check_template(each, name)
+    try:
+        colour(background)
+    except ValueError as error:
+        raise TaskError(f"background: {error}, found {abbreviate(background)}") from None
     parts = {"train": train, "test": test, "validation": validation}
-    labels = {part: _labels(items, part) for part, items in parts.items() if items is not None}
+    if validation is None:
+        del parts["validation"]
+    labels = {part: _labels(items, part) for part, items in parts.items()}
     names = _names(class_names, train, labels)
     for each in names:
         check_class_name(spaced(each), name)
@@ -144,12 +151,22 @@ class PythonImages:
         TaskError
             If it is no image, or a damaged one.
         """
-        value, _ = _item(self._items, index, self._name)
+        value, label = _item(self._items, index, self._name)
+        self._check_label(label, index)
         source = _source(value, f"{self._name}, image {index}")
         if source is not None:
             return check_picture(source)
         self.image(index)
         return False
+
+    def _check_label(self, label: Any, index: int) -> None:
+        """Raise an error if an item has another number than the dataset says of it."""
+        found = _label(label, self._name)
+        if isinstance(found, int) and found != self._labels[index]:
+            raise TaskError(
+                f"{self._name}, image {index} has the label {found}, but the dataset's own list of "
+                f"labels says {self._labels[index]}: correct the dataset"
+            )
 
 
 def _source(value: Any, name: str) -> str | Encoded | None:
@@ -254,10 +271,13 @@ def _names(
     if classes is None:
         raise TaskError("name the classes with class_names, in the order of the labels")
     names = tuple(classes)
-    different = all(isinstance(each, str) for each in names) and len(set(names)) == len(names)
-    if len(names) < 2 or not different:
+    if len(names) < 2 or not all(isinstance(each, str) for each in names):
+        raise TaskError(f"class_names should be two names or more, found {abbreviate(names)}")
+    twice = look_alikes([spaced(each) for each in names])
+    if twice:
         raise TaskError(
-            f"class_names should be two names or more, all different, found {abbreviate(names)}"
+            f"class_names should be different, found the same name twice, {tell_names(twice)}: "
+            "change one"
         )
     return names
 

@@ -187,20 +187,11 @@ def _chance(place: str, seed: int) -> bytes:
 def _check_classes(
     shown: str, names: Sequence[str], rows: Sequence[Row], parts: dict[Part, list[int]]
 ) -> None:
-    """Raise an error for classes that cannot be learned; warn of those that are not tested."""
+    """Raise an error for classes that cannot be learned."""
     trained = {rows[index].label for index in parts["train"]}
-    tested = {rows[index].label for index in parts["test"]}
     lost = [name for name in names if name not in trained]
     if lost:
         raise TaskError(
             f"{shown} has no training images of {tell_names(lost)}: add some, or remove these "
             "classes"
-        )
-    unseen = [name for name in names if name not in tested]
-    if unseen:
-        warnings.warn(
-            f"{shown} has no test images of {len(unseen)} of {len(names)} classes: "
-            f"{tell_names(unseen)}",
-            DplWarning,
-            stacklevel=4,
         )

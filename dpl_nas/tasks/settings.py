@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,7 +14,7 @@ from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.text import make_printable
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.tasks.names import check_text, spaced, tell_names
+from dpl_nas.tasks.names import check_text, look_alikes, spaced, tell_names
 from dpl_nas.tasks.pictures import colour
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template
 
@@ -202,17 +200,10 @@ def name_classes(settings: TaskFile, source: str, labels: Sequence[str]) -> tupl
                 f"the class {tell_names([label])} has an empty name: give it one in class_names of "
                 f"{source}"
             )
-    counts = Counter(map(_visible, names))
-    twice = [name for name in dict.fromkeys(names) if counts[_visible(name)] > 1]
+    twice = look_alikes(names)
     if twice:
         raise TaskError(
             f"two classes have the same name {tell_names(twice)}: give them names that differ in "
             f"class_names of {source}"
         )
     return names
-
-
-def _visible(name: str) -> str:
-    """Return what is seen of a name: one Unicode form, without characters of no width."""
-    composed = unicodedata.normalize("NFC", name)
-    return "".join(each for each in composed if unicodedata.category(each) != "Cf")

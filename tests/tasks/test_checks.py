@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.observer import Observer
 from dpl_nas.tasks import Task, check_images, checks, load_task
+from dpl_nas.tasks.views import SomeImages
 
 
 @pytest.fixture
@@ -67,6 +69,18 @@ def test_copies_are_told_of(folder: Path) -> None:
     shutil.copyfile(folder / "train" / "grey" / "000.png", folder / "test" / "grey" / "x.png")
     with pytest.warns(DplWarning, match="test images are trained on"):
         check_images(load_task(folder), [10])
+
+
+def test_classes_without_test_images_are_told_of(folder: Path) -> None:
+    task = load_task(folder)
+    rows = [row for row, label in enumerate(task.test.labels) if label != 1]
+    some = SomeImages(task.test, rows, [task.test.labels[row] for row in rows])
+    with pytest.warns(DplWarning, match="1 of 3 classes have no test images: 'grey'"):
+        check_images(replace(task, test=some))
+    nothing = replace(task, test=SomeImages(task.test, [], []))
+    check_images(nothing, [0], test=False)
+    with pytest.raises(TaskError, match="has no test images: add some"):
+        check_images(nothing)
 
 
 def test_images_in_memory_need_no_check() -> None:

@@ -66,6 +66,21 @@ def test_a_saved_dataset(library: Any, tmp_path: Path) -> None:
     assert task_digest(again, (0, 1)) == task_digest(task, (0, 1))
 
 
+def test_other_splits_are_left_out(
+    library: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    parts = {name: table(library, 8) for name in ("train", "extra", "test")}
+    library.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    (tmp_path / "hub").mkdir()
+    for name, part in parts.items():
+        part.to_parquet(str(tmp_path / "hub" / f"{name}.parquet"))
+    for place in ("saved", "hub"):
+        with pytest.warns(DplWarning, match="the splits 'extra' are left out"):
+            task = load_task(tmp_path / place)
+        assert [len(each.labels) for each in (task.train, task.test)] == [8, 8]
+
+
 def test_a_single_table_is_split(library: Any, tmp_path: Path) -> None:
     table(library, 8).save_to_disk(str(tmp_path / "saved"))
     with pytest.warns(DplWarning, match="4 of 8 images"):

@@ -48,7 +48,7 @@ def test_labels_are_not_decoded_for() -> None:
     task = make_task(Dataset(), Dataset())
     assert (task.train.labels, task.class_names) == ([0, 1, 1], ("a b", "c"))
     with pytest.raises(TaskError, match=r"train: item 0 should be a pair .*nobody asked"):
-        check_images(task, [0])
+        check_images(task, [0], test=False)
 
 
 def encoded() -> bytes:
@@ -126,14 +126,34 @@ def test_paths_of_files(image_folder: Path) -> None:
         ([(1, 0), (1, 2)], ("a", "b"), "one of 2 classes, 'a', 'b', found 2"),
         ([(1, 0), (1, -1)], ("a", "b"), "found -1"),
         ([(1, "a"), (1, "c")], ("a", "b"), "found 'c'"),
-        ([(1, 0)], ("a", "a"), "two names or more, all different"),
-        ([(1, 0)], ("a",), "two names or more, all different"),
+        ([(1, 0)], ("a b", "a_b"), "the same name twice, 'a b'"),
+        ([(1, 0)], ("a",), "two names or more, found"),
+        (None, ("a", "b"), "train should be a sequence of .* found NoneType"),
         ([(1, 0)], ("a", " "), "a class has an empty name"),
     ],
 )
 def test_sequences_that_are_refused(train: Any, names: Any, words: str) -> None:
     with pytest.raises(TaskError, match=words):
         make_task(train, train, class_names=names)
+
+
+def test_settings_that_are_refused() -> None:
+    items = [(1, 0), (1, 1)]
+    with pytest.raises(TaskError, match=r"expected the name of a colour.* found 'none'"):
+        make_task(items, items, class_names=("a", "b"), background="none")
+    with pytest.raises(TaskError, match="the name of the task must be UTF-8"):
+        make_task(items, items, class_names=("a", "b"), name="a\nb")
+
+
+def test_labels_that_disagree_are_told() -> None:
+    class Dataset(list[Any]):
+        targets = (1, 1)
+
+    image = np.zeros((4, 4), np.uint8)
+    task = make_task(Dataset([(image, 0), (image, 1)]), [(image, 0)], class_names=("a", "b"))
+    check_images(task, [1], test=False)
+    with pytest.raises(TaskError, match=r"image 0 has the label 0, but .* list of labels says 1"):
+        check_images(task, [0], test=False)
 
 
 def test_it_is_searched_and_tested(small_space: Any, small_backbone: Any) -> None:

@@ -88,7 +88,10 @@ def text_lines(file: Path) -> list[tuple[str, str, str]]:
         where = f"line {number} of {make_printable(str(file))}"
         if first:
             if not rest.strip():
-                raise TaskError(f"{where}: expected two words or more, found {abbreviate(line)}")
+                raise TaskError(
+                    f"{where}: expected two words or more, found {abbreviate(line)}: restore the "
+                    "file"
+                )
             found.append((where, first, rest.strip()))
     return found
 

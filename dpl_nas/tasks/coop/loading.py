@@ -77,9 +77,9 @@ def load_coop_task(name: str, data: str | Path | None) -> Task:
     if name not in known:
         lower = {each.lower(): each for each in known}
         close = difflib.get_close_matches(name.lower(), lower, n=1)
-        hint = f"; did you mean {lower[close[0]]}?" if close else ""
+        hint = f"did you mean {lower[close[0]]}? " if close else ""
         raise TaskError(
-            f"unknown task '{make_printable(name):.100}': known are {', '.join(known)}{hint}"
+            f"unknown task '{make_printable(name):.100}': {hint}dpl-nas tasks lists all of them"
         )
     if data is None:
         raise TaskError(
@@ -88,6 +88,10 @@ def load_coop_task(name: str, data: str | Path | None) -> Task:
         )
     dataset = DATASETS[name.partition("/")[2]]
     root = Path(data).absolute()
+    if not root.is_dir():
+        raise TaskError(
+            f"there is no folder {make_printable(str(root))}: give that of all datasets with --data"
+        )
     # It is kept beside what is learned.
     check_text(str(root), "the path of the datasets")
     place = find_dataset(dataset, root)

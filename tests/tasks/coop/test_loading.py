@@ -109,11 +109,13 @@ def test_other_folders_are_read_too(data: Path) -> None:
 
 def test_a_name_that_is_near(tmp_path: Path) -> None:
     with pytest.raises(
-        TaskError, match=r"known are coop/Caltech101.*did you mean coop/OxfordPets\?"
+        TaskError, match=r"did you mean coop/OxfordPets\? dpl-nas tasks lists all of them"
     ):
         load_task("coop/oxford_pets", tmp_path)
     with pytest.raises(TaskError, match=r"give it with --data ROOT"):
         load_task("coop/OxfordPets")
+    with pytest.raises(TaskError, match=r"there is no folder .*/none: give that of all datasets"):
+        load_task("coop/OxfordPets", tmp_path / "none")
     with pytest.raises(TaskError, match=r"there is no .*oxford_pets/split_zhou_OxfordPets\.json"):
         load_task("coop/OxfordPets", tmp_path)
 
