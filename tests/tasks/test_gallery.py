@@ -68,8 +68,19 @@ def test_no_drawing_is_among_the_shots_and_in_a_test_set(name: str) -> None:
         assert len(each) >= 4
         assert not drawings(train) & drawings(each)
         assert not pictures(train) & pictures(each)
-        if not recipe.test_styles:
+        if recipe.by_turns:
+            assert concepts(each) <= concepts(train)
+        elif not recipe.test_styles:
             assert not concepts(train) & concepts(each)
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if RECIPES[name].by_turns])
+def test_every_artist_has_a_turn(name: str) -> None:
+    recipe = RECIPES[name]
+    for pools in split_pictures(GALLERY, recipe):
+        counts = Counter(GALLERY.pictures[index].style for index in pictures(pools))
+        assert set(counts) == set(recipe.styles)
+        assert max(counts.values()) < 5 * min(counts.values())
 
 
 @pytest.mark.parametrize("name", WHOLE)

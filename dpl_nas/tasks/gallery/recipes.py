@@ -66,7 +66,11 @@ class Recipe:
     styles
         Who drew the pictures of the shots.
     test_styles
-        Who drew those of the test set; if nobody else, shots and test show different concepts.
+        Who drew those of the test set, if others did.
+    by_turns
+        Whether shots and test show the same concepts, but each by other artists: one of a
+        concept's drawings is for the test, and whose it is changes from concept to concept. If
+        neither this nor ``test_styles`` is given, shots and test show different concepts.
     template
         A caption with one ``{}``.
     parts
@@ -83,6 +87,7 @@ class Recipe:
     classify: Callable[[Picture], str | None]
     styles: tuple[str, ...]
     test_styles: tuple[str, ...] = ()
+    by_turns: bool = False
     template: str = _A
     parts: tuple[int, ...] = (1, 1)
     together: bool = False
@@ -90,7 +95,7 @@ class Recipe:
 
 
 def _kinds(about: str, classes: Classes) -> Recipe:
-    return Recipe(about, "style", classes.of, _UNSEEN)
+    return Recipe(about, "style", classes.of, _UNSEEN, by_turns=True)
 
 
 #: Better names of some emoji, as classes.
@@ -252,7 +257,7 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
             template="a picture of the flag of {}.",
         ),
         "food": Recipe(
-            "food and drinks, tested on another artist's",
+            "food and drinks",
             "style",
             _named(
                 "drink",
@@ -262,17 +267,17 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
                 "food-sweet",
                 "food-vegetable",
             ),
-            ("fluent", "openmoji"),
-            ("emojione",),
+            _UNSEEN,
+            by_turns=True,
             template="a picture of {}, a kind of food or drink.",
         ),
         "faces": _kinds("13 kinds of faces", FACES),
         "places": Recipe(
-            "buildings, landscapes and sights, tested on another artist's",
+            "buildings, landscapes and sights",
             "style",
             _named("place-building", "place-geographic", "place-other", "place-religious"),
-            ("fluent", "openmoji"),
-            ("emojione",),
+            _UNSEEN,
+            by_turns=True,
             template="a picture of a place: {}.",
         ),
         "styles": Recipe(
@@ -284,11 +289,11 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
             together=True,
         ),
         "actions": Recipe(
-            "what people do, tested on another artist's",
+            "what people do",
             "style",
             _act,
-            ("fluent", "openmoji"),
-            ("emojione",),
+            _UNSEEN,
+            by_turns=True,
             template="a picture of somebody {}.",
         ),
         "hands": Recipe(

@@ -1,6 +1,6 @@
 """Splits by drawing: what the shots show and what the test set shows.
 
-The two never share a drawing: they show different concepts, or the work of different artists.
+The two never share a drawing: they show different concepts, or each concept by different artists.
 Skin tones, genders and the outline of a drawing go where the drawing goes.
 """
 
@@ -33,6 +33,8 @@ def split_pictures(
     if recipe.test_styles:
         train = _pools(gallery, recipe.classify, recipe.styles)
         test = _pools(gallery, recipe.classify, recipe.test_styles)
+    elif recipe.by_turns:
+        train, test = _take_turns(_pools(gallery, recipe.classify, recipe.styles))
     else:
         parts = _part_concepts(gallery, recipe)
         train, test = (
@@ -60,6 +62,23 @@ def split_things(things: Mapping[str, Mapping[str, Sequence[int]]]) -> tuple[Poo
         for half, chosen in zip(halves, _cut(photographs, (1, 1)), strict=True):
             half[name] = {thing: list(photographs[thing]) for thing in chosen}
     return halves
+
+
+def _take_turns(pools: Pools) -> tuple[Pools, Pools]:
+    """Keep one of the drawings of each concept for the test: another artist's each time."""
+    train: Pools = {}
+    test: Pools = {}
+    for name, drawings in pools.items():
+        concepts: dict[str, list[str]] = {}
+        for drawing in sorted(drawings):
+            concepts.setdefault(drawing.partition("/")[2], []).append(drawing)
+        for concept, same in concepts.items():
+            # What one artist alone has drawn is for the shots.
+            chosen = derive_seed(0, "turn", concept) % len(same) if len(same) > 1 else None
+            for place, drawing in enumerate(same):
+                side = test if place == chosen else train
+                side.setdefault(name, {})[drawing] = drawings[drawing]
+    return train, test
 
 
 def _concept(picture: Picture) -> str:
