@@ -15,6 +15,7 @@ from dpl_nas.engine import account as account_module
 from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, StrategyError
 from dpl_nas.io.json_values import seal, unseal
 from dpl_nas.observer import Observer
+from dpl_nas.process.threads import count_threads
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 from dpl_nas.testing import assert_sentence, small_space
@@ -64,6 +65,15 @@ def make(trial_settings: TrialSettings) -> Any:
     return made
 
 
+@pytest.fixture
+def threads_of_two_jobs() -> Iterator[None]:
+    """Jobs share the cores, and other numbers of threads round sums in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count_threads(2))
+    yield
+    torch.set_num_threads(before)
+
+
 def outcomes(found: list[Evaluation] | tuple[Evaluation, ...]) -> list[Any]:
     return [(each.architecture, each.epochs, each.outcome, each.error) for each in found]
 
@@ -82,19 +92,14 @@ def test_what_was_trained_costs_nothing(make: Any, runs: list[Any]) -> None:
         assert engine.spent.steps == 14
 
 
+@pytest.mark.usefixtures("threads_of_two_jobs")
 def test_jobs_side_by_side_end_as_one_after_another(
     make: Any, tmp_path: Path, runs: list[Any]
 ) -> None:
     """In the order in which they were asked for, not that in which they end."""
-    threads = torch.get_num_threads()
-    # Jobs share the cores, and other numbers of threads add in another order.
-    torch.set_num_threads(max(threads // 2, 1))
-    try:
-        with make() as engine:
-            # The last is done long before the first, as it has no vectors.
-            alone = engine.evaluate([A, arch(0, 0, 0, 0), D])
-    finally:
-        torch.set_num_threads(threads)
+    with make() as engine:
+        # The last is done long before the first, as it has no vectors.
+        alone = engine.evaluate([A, arch(0, 0, 0, 0), D])
     del runs[:]
     with make(folder=tmp_path, jobs=2) as engine:
         engine.submit(A)
