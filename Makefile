@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afresh each time)
 	$(BIN)/dpl-nas run --task pictures/vehicles --space mini_clip_budget12 --strategy darts \
-		--shots 16 --seed 1 --budget 5-trials evaluate.uniform_length=4 --out $(DEMO) --overwrite
+		--shots 16 --seed 1 --budget 4-trials evaluate.uniform_length=4 --out $(DEMO) --overwrite
 
 test: lint  ## Check style and types, then run all tests
 	$(MAKE) --no-print-directory -j2 test-experiments test-rest
