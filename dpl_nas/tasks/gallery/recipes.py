@@ -257,7 +257,7 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
             template="a picture of the flag of {}.",
         ),
         "food": Recipe(
-            "food and drinks",
+            "food and drinks, tested on another artist's",
             "style",
             _named(
                 "drink",
@@ -267,17 +267,17 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
                 "food-sweet",
                 "food-vegetable",
             ),
-            _UNSEEN,
-            by_turns=True,
+            ("fluent", "openmoji"),
+            ("emojione",),
             template="a picture of {}, a kind of food or drink.",
         ),
         "faces": _kinds("13 kinds of faces", FACES),
         "places": Recipe(
-            "buildings, landscapes and sights",
+            "buildings, landscapes and sights, tested on another artist's",
             "style",
             _named("place-building", "place-geographic", "place-other", "place-religious"),
-            _UNSEEN,
-            by_turns=True,
+            ("fluent", "openmoji"),
+            ("emojione",),
             template="a picture of a place: {}.",
         ),
         "styles": Recipe(
@@ -289,11 +289,11 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
             together=True,
         ),
         "actions": Recipe(
-            "what people do",
+            "what people do, tested on another artist's",
             "style",
             _act,
-            _UNSEEN,
-            by_turns=True,
+            ("fluent", "openmoji"),
+            ("emojione",),
             template="a picture of somebody {}.",
         ),
         "hands": Recipe(
