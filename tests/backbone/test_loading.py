@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone, loading, supported_models
 from dpl_nas.errors import BackboneError, CheckpointError, ConfigError, DplWarning
+from dpl_nas.mini.model import IMAGE_MEAN, IMAGE_STD, seen_tokens
 from dpl_nas.space import BackboneConfig
 
 TINY = "tiny-for-tests"
@@ -69,28 +69,17 @@ def has_quick_gelu(backbone: Backbone) -> bool:
     return kinds == {"QuickGELU"}
 
 
-def test_mini_clip_brings_its_own_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def load(path: Path | None) -> torch.nn.Module:
-        asked.append(path)
-        return load_backbone(config(pretrained="random")).model  # type: ignore[no-any-return]
-
-    transform = open_clip.image_transform(
-        24, is_train=False, mean=(0.5, 0.4, 0.3), std=(0.1, 0.2, 0.3)
-    )
-    mini = types.ModuleType("dpl_nas.mini.model")
-    mini.load_mini_clip = load  # type: ignore[attr-defined]
-    mini.mini_preprocess = lambda: transform  # type: ignore[attr-defined]
-    mini.mini_tokenizer = lambda: open_clip.SimpleTokenizer(context_length=20)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dpl_nas.mini.model", mini)
-    backbone = load_backbone(BackboneConfig(precision="bf16"))
-    load_backbone(BackboneConfig(pretrained="weights.pt"))
-    assert asked == [None, Path("weights.pt")]
+def test_mini_clip_brings_its_own_parts(mini_weights: Path) -> None:
+    backbone = load_backbone(BackboneConfig(pretrained=str(mini_weights), precision="bf16"))
     assert (backbone.name, backbone.precision) == ("mini-clip", "bf16")
-    assert backbone.mean == (0.5, 0.4, 0.3)
-    assert backbone.std == (0.1, 0.2, 0.3)
+    assert backbone.mean == pytest.approx(IMAGE_MEAN, abs=1e-6)
+    assert backbone.std == pytest.approx(IMAGE_STD, abs=1e-6)
     assert len(backbone.text_inputs(["a dog"])) == 1
+    assert backbone.seen == seen_tokens(mini_weights)
+    assert set(backbone.tokenize(["a red circle"])[0, :5].tolist()) <= backbone.seen
+    assert load_backbone(BackboneConfig()).seen == seen_tokens() > backbone.seen
+    with pytest.raises(BackboneError, match="brings its own quick_gelu"):
+        load_backbone(BackboneConfig(quick_gelu=True))
 
 
 def test_what_a_backbone_tells() -> None:
