@@ -12,10 +12,10 @@ from dpl_nas.tasks.pictures import check_picture, content, read_picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ImageFiles"]
+__all__ = ["FolderImages"]
 
 
-class ImageFiles:
+class FolderImages:
     """Images on disk, opened when asked for.
 
     Parameters
