@@ -11,7 +11,7 @@ from pathlib import Path
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import ClassFolders, read_class_folders
-from dpl_nas.tasks.image_files import FolderImages
+from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
 from dpl_nas.tasks.parts import find_parts
 from dpl_nas.tasks.settings import TaskFile, name_classes, read_settings
@@ -66,11 +66,11 @@ def load_folder(path: Path) -> Task:
     )
 
 
-def _images(path: Path, part: ClassFolders, background: str) -> FolderImages:
+def _images(path: Path, part: ClassFolders, background: str) -> ImageFiles:
     # Not relpath, which takes microseconds for each.
     places = [image.removeprefix(f"{path}{os.sep}") for image, _ in part.samples]
     labels = [label for _, label in part.samples]
-    return FolderImages(places, labels, root=str(path), background=background)
+    return ImageFiles(places, labels, root=str(path), background=background)
 
 
 def _part(root: Path) -> ClassFolders:

@@ -12,10 +12,10 @@ from dpl_nas.tasks.pictures import check_picture, content, read_picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FolderImages"]
+__all__ = ["ImageFiles"]
 
 
-class FolderImages:
+class ImageFiles:
     """Images on disk, opened when asked for.
 
     Parameters

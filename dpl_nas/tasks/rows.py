@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
-from dpl_nas.tasks.image_files import FolderImages
+from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
 from dpl_nas.tasks.parts import PARTS, Part
 from dpl_nas.tasks.settings import SplitFile, name_classes
@@ -46,9 +46,9 @@ class Row:
 def file_task(path: Path, root: str, rows: Sequence[Row], settings: SplitFile, source: str) -> Task:
     """Make a task of image files below ``root``; see :func:`task_of_rows`."""
 
-    def images(indices: Sequence[int], labels: Sequence[int]) -> FolderImages:
+    def images(indices: Sequence[int], labels: Sequence[int]) -> ImageFiles:
         places = [rows[index].place for index in indices]
-        return FolderImages(places, labels, root=root, background=settings.background)
+        return ImageFiles(places, labels, root=root, background=settings.background)
 
     return task_of_rows(path, rows, images, settings, source)
 

@@ -8,7 +8,7 @@ import pytest
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.tasks import load_task
-from dpl_nas.tasks.image_files import FolderImages
+from dpl_nas.tasks.image_files import ImageFiles
 
 PARTS = ("train", "test")
 
@@ -155,4 +155,4 @@ def test_an_image_of_absurd_size_is_named(tmp_path: Path) -> None:
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
     )
     with pytest.raises(TaskError, match=r"huge\.png is not a readable image"):
-        FolderImages([str(file)], [0]).image(0)
+        ImageFiles([str(file)], [0]).image(0)

@@ -15,7 +15,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.checks import check_each
 from dpl_nas.tasks.coop.loading import find_dataset, load_coop_task, read_dataset
 from dpl_nas.tasks.coop.table import DATASETS, PREFIX, Dataset, Figures
-from dpl_nas.tasks.image_files import FolderImages
+from dpl_nas.tasks.image_files import ImageFiles
 
 __all__ = ["Inventory", "State", "take_inventory"]
 
@@ -128,7 +128,7 @@ def _look(dataset: Dataset, root: Path, decode: bool, observer: Observer) -> Inv
     parts = (listing.train, listing.validation, listing.test)
     found = Figures(len(listing.class_names), *(len(part.places) for part in parts))
     places = list(dict.fromkeys(chain(*(part.places for part in parts))))
-    images = FolderImages(places, range(len(places)), root=str(listing.images))
+    images = ImageFiles(places, range(len(places)), root=str(listing.images))
     missing, unreadable = _examine(images, decode, seen.task, observer)
     if unreadable:
         state = State.DAMAGED
@@ -147,7 +147,7 @@ def _look(dataset: Dataset, root: Path, decode: bool, observer: Observer) -> Inv
 
 
 def _examine(
-    images: FolderImages, decode: bool, task: str, observer: Observer
+    images: ImageFiles, decode: bool, task: str, observer: Observer
 ) -> tuple[list[str], list[str]]:
     """Paths of images that are not there, and sentences on those that cannot be read."""
     rows = range(len(images.places))

@@ -15,7 +15,7 @@ from dpl_nas.tasks.coop.listing import Listed, Listing
 from dpl_nas.tasks.coop.selections import SELECTED, TwoStageSelections
 from dpl_nas.tasks.coop.split_file import read_split
 from dpl_nas.tasks.coop.table import DATASETS, PREFIX, Dataset
-from dpl_nas.tasks.image_files import FolderImages
+from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, spaced, tell_names
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import imagenet_templates
@@ -176,8 +176,8 @@ def _place(dataset: Dataset, folder: Path) -> Place:
     return Place(folder, images, tuple(missing))
 
 
-def _images(listing: Listing, listed: Listed) -> FolderImages:
-    return FolderImages(listed.places, listed.labels, root=str(listing.images))
+def _images(listing: Listing, listed: Listed) -> ImageFiles:
+    return ImageFiles(listed.places, listed.labels, root=str(listing.images))
 
 
 def _same_names(task: str, listing: Listing) -> tuple[str, ...]:
