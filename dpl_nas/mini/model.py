@@ -11,7 +11,7 @@ import torch
 from open_clip import image_transform
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
@@ -142,11 +142,11 @@ def seen_tokens(path: Path | None = None) -> frozenset[int]:
     CheckpointError
         If the file is missing, truncated, or of another model.
     """
-    file = path or WEIGHTS
-    found = _read(file).get(f"{_TABLE}seen")
-    if found is None:
+    file, name = path or WEIGHTS, f"{_TABLE}seen"
+    found = _read(file, name)
+    if name not in found:
         raise CheckpointError(f"{file} does not hold the weights of mini-clip")
-    return frozenset(found.tolist())
+    return frozenset(found[name].tolist())
 
 
 def _compose(saved: dict[str, Tensor], file: Path) -> Tensor:
@@ -160,7 +160,8 @@ def _compose(saved: dict[str, Tensor], file: Path) -> Tensor:
     return table.whole()
 
 
-def _read(file: Path) -> dict[str, Tensor]:
+def _read(file: Path, *names: str) -> dict[str, Tensor]:
+    """Read the tensors with these names, as far as they are there; by default all."""
     if file.is_dir():
         raise CheckpointError(f"{file} is a folder: give the file of weights itself")
     # safetensors would wait for a pipe.
@@ -168,10 +169,10 @@ def _read(file: Path) -> dict[str, Tensor]:
         pass
     try:
         with safetensors.safe_open(str(file), framework="pt") as stream:
-            metadata = stream.metadata() or {}
-        if metadata.get("format") != _FORMAT:
-            raise CheckpointError(f"{file} does not hold the weights of mini-clip")
-        read = load_file(str(file))
+            if (stream.metadata() or {}).get("format") != _FORMAT:
+                raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+            there = stream.keys()
+            read = {n: stream.get_tensor(n) for n in (names or there) if n in there}
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
     return {name: v.float() if v.is_floating_point() else v for name, v in read.items()}

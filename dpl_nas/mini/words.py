@@ -11,7 +11,6 @@ Gigaword (Pennington, Socher and Manning, 2014), in fewer dimensions and 8 bits.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
+from dpl_nas.gallery.pack import hash_of
 from dpl_nas.io.files import read_bytes, write_bytes
 
 __all__ = ["WORDS", "WORD_DIMENSIONS", "load_word_vectors", "save_word_vectors"]
@@ -43,7 +43,7 @@ def load_word_vectors() -> Tensor:
         If the file is absent or damaged.
     """
     content = read_bytes(WORDS)
-    if hashlib.sha256(content).hexdigest() != _HASH:
+    if hash_of(content) != _HASH:
         raise CheckpointError(
             f"{WORDS} is damaged or of another version: install dpl_nas again, or make it with "
             "python -m dpl_nas.mini.build_words"
@@ -60,4 +60,4 @@ def save_word_vectors(path: Path, vectors: Tensor) -> str:
     unit = (codes.float()).std()
     content = save({_CODES: codes.contiguous(), _SCALE: (1 / unit).reshape(1)})
     write_bytes(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return hash_of(content)

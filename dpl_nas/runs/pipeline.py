@@ -113,24 +113,23 @@ def run(
         clock = _Clock(folder)
         found, record = _search(job)
         designs: dict[str, tuple[Architecture, Classifier]] = {}
-        with clock.stage(Stage.TRAIN):
-            prompts = _train(job, found, Stage.TRAIN_FOUND)
-            designs["found"] = found, build_classifier(prompts, problem.backbone)
+
+        def add(name: str, part: _Job, design: Architecture, stage: Stage) -> None:
+            with clock.stage(Stage.TRAIN):
+                prompts = _train(part, design, stage)
+                designs[name] = design, build_classifier(prompts, problem.backbone)
+
+        add("found", job, found, Stage.TRAIN_FOUND)
         if baselines:
             manual = _Job(config, problem, folder / MANUAL, job.observer)
             with clock.stage(Stage.SEARCH_MANUAL if config.space.limits else Stage.TRAIN):
                 design = _manual_design(manual, record)
-            with clock.stage(Stage.TRAIN):
-                prompts = _train(manual, design, Stage.TRAIN_MANUAL)
-            designs["manual"] = design, build_classifier(prompts, problem.backbone)
+            add("manual", manual, design, Stage.TRAIN_MANUAL)
         if baselines and config.space.limits and config.evaluate.uniform_length is not None:
             # The limits of the space do not apply: it shows what they cost.
             free = problem.having(space=config.space.without_limits())
             uniform = _Job(config, free, folder / UNIFORM, job.observer)
-            design = _uniform(free.space, config)
-            with clock.stage(Stage.TRAIN):
-                prompts = _train(uniform, design, Stage.TRAIN_UNIFORM)
-            designs["uniform"] = design, build_classifier(prompts, problem.backbone)
+            add("uniform", uniform, _uniform(free.space, config), Stage.TRAIN_UNIFORM)
         with clock.stage(Stage.EVALUATE):
             test = _test(job, designs, with_zero_shot=baselines)
         result = RunResult(

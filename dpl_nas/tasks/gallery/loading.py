@@ -27,7 +27,7 @@ _TEST_IMAGES = 1500
 _TRAIN_IMAGES, _LEAST, _MOST = 2000, 16, 40
 _UNSEEN = {
     "style": "style unseen",
-    "group": "classes unseen in any style",
+    "classes": "classes unseen in any style",
     "source": "source unseen",
 }
 _ALL = {**RECIPES, "photos": PHOTOS}

@@ -22,7 +22,7 @@ __all__ = ["PHOTOS", "RECIPES", "Level", "Recipe", "Variant"]
 
 #: What the embedded CLIP has not seen: the style of the drawings, the group of the classes in any
 #: style, or any picture of the source.
-Level = Literal["style", "group", "source"]
+Level = Literal["style", "classes", "source"]
 
 _UNSEEN = ("fluent", "openmoji", "emojione")
 _A = "a picture of a {}."
@@ -250,7 +250,7 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
         "vehicles": _kinds("9 kinds of vehicles", VEHICLES),
         "flags": Recipe(
             "flags of countries, tested on another artist's",
-            "group",
+            "classes",
             _country,
             ("noto", "twemoji"),
             ("openmoji", "emojione"),
@@ -282,7 +282,7 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
         ),
         "styles": Recipe(
             "4 ways to draw, of other things than in the shots",
-            "group",
+            "classes",
             _style,
             ("emojione", "fluent", "openmoji", "openmoji_black"),
             template="a {}.",
@@ -298,7 +298,7 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
         ),
         "hands": Recipe(
             "hand signs, tested on another artist's",
-            "group",
+            "classes",
             _sign,
             ("noto", "twemoji", "fluent"),
             ("openmoji", "emojione"),
@@ -306,7 +306,7 @@ RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(
         ),
         "professions": Recipe(
             "21 professions, tested on another artist's",
-            "group",
+            "classes",
             _work,
             ("noto", "twemoji", "fluent"),
             ("openmoji", "emojione"),

@@ -71,7 +71,7 @@ def _take_turns(pools: Pools) -> tuple[Pools, Pools]:
     for name, drawings in pools.items():
         concepts: dict[str, list[str]] = {}
         for drawing in sorted(drawings):
-            concepts.setdefault(drawing.partition("/")[2], []).append(drawing)
+            concepts.setdefault(_concept(drawing), []).append(drawing)
         for concept, same in concepts.items():
             # What one artist alone has drawn is for the shots.
             chosen = derive_seed(0, "turn", concept) % len(same) if len(same) > 1 else None
@@ -81,8 +81,9 @@ def _take_turns(pools: Pools) -> tuple[Pools, Pools]:
     return train, test
 
 
-def _concept(picture: Picture) -> str:
-    return picture.drawing.partition("/")[2]
+def _concept(drawing: str) -> str:
+    """Return what a drawing shows."""
+    return drawing.partition("/")[2]
 
 
 def _part_concepts(gallery: Gallery, recipe: Recipe) -> list[set[str]]:
@@ -91,7 +92,7 @@ def _part_concepts(gallery: Gallery, recipe: Recipe) -> list[set[str]]:
     for picture in gallery.pictures:
         name = recipe.classify(picture) if picture.style in recipe.styles else None
         if name is not None:
-            groups.setdefault("" if recipe.together else name, set()).add(_concept(picture))
+            groups.setdefault("" if recipe.together else name, set()).add(_concept(picture.drawing))
     parts: list[set[str]] = [set() for _ in recipe.parts]
     for concepts in groups.values():
         for part, chosen in zip(parts, _cut(concepts, recipe.parts), strict=True):
@@ -118,6 +119,6 @@ def _pools(
         if picture.style not in styles:
             continue
         name = classify(picture)
-        if name is not None and (concepts is None or _concept(picture) in concepts):
+        if name is not None and (concepts is None or _concept(picture.drawing) in concepts):
             pools.setdefault(name, {}).setdefault(picture.drawing, []).append(index)
     return pools
