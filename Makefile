@@ -63,7 +63,7 @@ PACKAGES := runs/packages
 remake: $(STAMP)  ## Make the pictures, words and weights that ship again (downloads 310 MB; 1 h)
 	$(BIN)/python -m pip install -e '.[gallery]'
 	$(BIN)/python -m dpl_nas.gallery.build --packages $(PACKAGES) --out $(REMADE)
-	$(BIN)/python -m dpl_nas.mini.build_words --packages $(PACKAGES) --out $(REMADE)/words.safetensors
+	$(BIN)/python -m dpl_nas.mini.build_words --packages $(PACKAGES) --out $(REMADE)
 	$(BIN)/dpl-nas mini pretrain --out $(REMADE)
 	$(BIN)/dpl-nas mini gates --weights $(REMADE)/mini_clip.safetensors
 

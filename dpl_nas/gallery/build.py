@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -13,13 +12,14 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
-from dpl_nas.errors import ConfigError, DplError
+from dpl_nas.errors import ConfigError
 from dpl_nas.gallery.copies import find_distinct, find_unlike, group_versions
 from dpl_nas.gallery.ink import make_thumbnail
 from dpl_nas.gallery.names import Concept, read_names
 from dpl_nas.gallery.pack import HASHES, hash_of, pack
 from dpl_nas.gallery.packages import PACKAGES, find_package, get_packages
 from dpl_nas.gallery.picture import STYLES, Picture, tell_drawing
+from dpl_nas.gallery.remaking import remake
 from dpl_nas.gallery.sources import Sources
 from dpl_nas.io.files import read_sealed, write_bytes, write_json
 
@@ -66,20 +66,16 @@ def build(packages: Path, out: Path) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the packs, or check that they come out as the ones that ship; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dpl_nas.gallery.build", description=__doc__)
-    parser.add_argument("--packages", type=Path, required=True, help="folder of the packages")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write the packs to")
-    settings = parser.parse_args(arguments)
-    try:
-        shipped = read_sealed(Path(__file__).with_name(HASHES), "restore it")
-        made = build(settings.packages, settings.out)
-    except DplError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    for name, digest in made.items():
-        same = "as shipped" if shipped.get(name) == digest else "not as shipped"
-        sys.stdout.write(f"{name}.zip  {digest}  {same}\n")
-    return 0
+    return remake("dpl_nas.gallery.build", __doc__, _build, _read_shipped, arguments)
+
+
+def _build(packages: Path, out: Path) -> dict[str, str]:
+    return {f"{name}.zip": digest for name, digest in build(packages, out).items()}
+
+
+def _read_shipped() -> dict[str, str]:
+    hashes = read_sealed(Path(__file__).with_name(HASHES), "restore it")
+    return {f"{name}.zip": str(digest) for name, digest in hashes.items()}
 
 
 def _programs() -> dict[str, str]:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dpl_nas.draws import draw_uniform
+
 __all__ = ["capture"]
 
 #: The share of the frame's width that a thumbnail takes.
@@ -57,17 +59,13 @@ def capture(thumbnails: Tensor, size: int, generator: torch.Generator) -> Tensor
     return _lit(images, generator)
 
 
-def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(count, generator=generator)
-
-
 def _placements(count: int, generator: torch.Generator) -> Tensor:
     """Return where in a thumbnail the points of its frame are, ``(count, 2, 3)``."""
-    share = _uniform(count, *_SIZES, generator)
-    turn = _uniform(count, -_TURN, _TURN, generator)
-    shear = _uniform(count, -_SHEAR, _SHEAR, generator)
+    share = draw_uniform((count,), *_SIZES, generator)
+    turn = draw_uniform((count,), -_TURN, _TURN, generator)
+    shear = draw_uniform((count,), -_SHEAR, _SHEAR, generator)
     room = 1 - share
-    x, y = (room * _uniform(count, -1, 1, generator) for _ in range(2))
+    x, y = (room * draw_uniform((count,), -1, 1, generator) for _ in range(2))
     cosine, sine = turn.cos() / share, turn.sin() / share
     matrix = torch.stack((cosine, sine + shear * cosine, -sine, cosine - shear * sine), dim=1).view(
         count, 2, 2
@@ -77,7 +75,7 @@ def _placements(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _backgrounds(count: int, size: int, generator: torch.Generator) -> Tensor:
-    bright = _uniform(count, *_BRIGHT, generator).view(count, 1, 1, 1)
+    bright = draw_uniform((count,), *_BRIGHT, generator).view(count, 1, 1, 1)
     tinge = _TINGE * (2 * torch.rand(count, 3, 1, 1, generator=generator) - 1)
     slope = _SLOPE * _ramps(count, size, generator)
     coarse = torch.randn(count, 1, 6, 6, generator=generator)
@@ -89,7 +87,7 @@ def _backgrounds(count: int, size: int, generator: torch.Generator) -> Tensor:
 def _ramps(count: int, size: int, generator: torch.Generator) -> Tensor:
     """Return slopes of random directions and steepness, ``(count, 1, size, size)`` in -1..1."""
     axis = (torch.arange(size) + 0.5) / size * 2 - 1
-    turn = _uniform(count, 0, 2 * math.pi, generator).view(count, 1, 1, 1)
+    turn = draw_uniform((count,), 0, 2 * math.pi, generator).view(count, 1, 1, 1)
     steep = torch.rand(count, 1, 1, 1, generator=generator) / math.sqrt(2)
     return steep * (axis.view(1, size) * turn.cos() + axis.view(size, 1) * turn.sin())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import zlib
@@ -14,9 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dpl_nas.errors import CheckpointError, DplError
+from dpl_nas.errors import CheckpointError
 from dpl_nas.gallery.archives import read_members
+from dpl_nas.gallery.pack import hash_of
 from dpl_nas.gallery.packages import WORD_VECTORS, get_package
+from dpl_nas.gallery.remaking import remake
+from dpl_nas.io.files import read_bytes
 from dpl_nas.mini.vocabulary import VOCABULARY_SIZE, tokenizer
 from dpl_nas.mini.words import WORD_DIMENSIONS, WORDS, save_word_vectors
 
@@ -71,20 +73,16 @@ def make_word_vectors(words: Sequence[str], vectors: NDArray[np.float32]) -> NDA
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the file, or check that it comes out as the one that ships; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dpl_nas.mini.build_words", description=__doc__)
-    parser.add_argument("--packages", type=Path, required=True, help="folder of the package")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
-    settings = parser.parse_args(arguments)
-    try:
-        words, vectors = _read(get_package(WORD_VECTORS, settings.packages))
-        made = torch.from_numpy(make_word_vectors(words, vectors))
-        digest = save_word_vectors(settings.out, made)
-        same = WORDS.exists() and WORDS.read_bytes() == settings.out.read_bytes()
-    except DplError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    sys.stdout.write(f"{settings.out}  {digest}  {'as shipped' if same else 'not as shipped'}\n")
-    return 0
+    return remake("dpl_nas.mini.build_words", __doc__, _build, _read_shipped, arguments)
+
+
+def _build(packages: Path, out: Path) -> dict[str, str]:
+    made = make_word_vectors(*_read(get_package(WORD_VECTORS, packages)))
+    return {WORDS.name: save_word_vectors(out / WORDS.name, torch.from_numpy(made))}
+
+
+def _read_shipped() -> dict[str, str]:
+    return {WORDS.name: hash_of(read_bytes(WORDS))} if WORDS.exists() else {}
 
 
 def _shorten(vectors: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float32]:

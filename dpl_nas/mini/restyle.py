@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dpl_nas.draws import draw_uniform
+
 __all__ = ["restyle"]
 
 #: Weights of red, green and blue in brightness.
@@ -51,10 +53,6 @@ def restyle(thumbnails: Tensor, generator: torch.Generator) -> Tensor:
     return (255 * drawn).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return (low + (high - low) * torch.rand(count, generator=generator)).view(count, 1, 1, 1)
-
-
 def _brightness(colour: Tensor) -> Tensor:
     return torch.einsum("nchw,c->nhw", colour, torch.tensor(_LUMA)).unsqueeze(1)
 
@@ -65,12 +63,12 @@ def _recolour(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tupl
     mix = torch.eye(3) + 0.25 * torch.randn(count, 3, 3, generator=generator)
     mix = mix / mix.sum(dim=2, keepdim=True).abs().clamp(min=0.5)
     mixed = torch.einsum("nchw,ndc->ndhw", colour, mix)
-    mixed = (mixed - 0.5) * _uniform(count, 0.6, 1.3, generator) + 0.5
-    return (mixed + _uniform(count, -0.15, 0.15, generator)).clamp(0, 1), alpha
+    mixed = (mixed - 0.5) * draw_uniform((count, 1, 1, 1), 0.6, 1.3, generator) + 0.5
+    return (mixed + draw_uniform((count, 1, 1, 1), -0.15, 0.15, generator)).clamp(0, 1), alpha
 
 
 def _bleach(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    kept = _uniform(len(colour), 0, 0.5, generator)
+    kept = draw_uniform((len(colour), 1, 1, 1), 0, 0.5, generator)
     grey = _brightness(colour)
     return grey + kept * (colour - grey), alpha
 
@@ -79,9 +77,9 @@ def _shade(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tuple[T
     """Light the drawing from a side, as if it had depth."""
     count, size = len(colour), colour.shape[-1]
     axis = torch.linspace(-1, 1, size)
-    turn = _uniform(count, 0, 2 * torch.pi, generator)
+    turn = draw_uniform((count, 1, 1, 1), 0, 2 * torch.pi, generator)
     slope = axis.view(1, size) * turn.cos() + axis.view(size, 1) * turn.sin()
-    lit = colour + _uniform(count, 0.1, 0.35, generator) * slope
+    lit = colour + draw_uniform((count, 1, 1, 1), 0.1, 0.35, generator) * slope
     return lit.clamp(0, 1), alpha
 
 
@@ -99,14 +97,14 @@ def _edges(colour: Tensor, alpha: Tensor) -> Tensor:
 
 def _outline(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     ink = _edges(colour, alpha)
-    dark = _uniform(len(colour), 0, 0.3, generator)
+    dark = draw_uniform((len(colour), 1, 1, 1), 0, 0.3, generator)
     return colour * (1 - ink) + dark * ink, torch.maximum(alpha, ink)
 
 
 def _trace(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Leave black lines only, on white or on nothing."""
     ink = _edges(colour, alpha)
-    dark = _uniform(len(colour), 0, 0.2, generator)
+    dark = draw_uniform((len(colour), 1, 1, 1), 0, 0.2, generator)
     filled = (torch.rand(len(colour), 1, 1, 1, generator=generator) < 0.5).float()
     paper = 1 - ink + dark * ink
     return paper.expand_as(colour).clone(), torch.maximum(ink, filled * alpha)
@@ -115,5 +113,5 @@ def _trace(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tuple[T
 def _soften(colour: Tensor, alpha: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     layers = torch.cat((colour * alpha, alpha), dim=1)
     blurred = functional.avg_pool2d(functional.pad(layers, (1, 1, 1, 1)), 3, stride=1)
-    soft = layers.lerp(blurred, _uniform(len(colour), 0.3, 1, generator))
+    soft = layers.lerp(blurred, draw_uniform((len(colour), 1, 1, 1), 0.3, 1, generator))
     return soft[:, :3] / soft[:, 3:].clamp(min=1e-3), soft[:, 3:]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dpl_nas.draws import draw_uniform
 from dpl_nas.mini.batch import Batch
 from dpl_nas.mini.captions import (
     PLACES,
@@ -105,10 +106,6 @@ class _Palette:
     grounds: Tensor
 
 
-def _uniform(shape: Sequence[int], low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(*shape, generator=generator)
-
-
 def _integers(shape: Sequence[int], high: int, generator: torch.Generator) -> Tensor:
     return torch.randint(high, tuple(shape), generator=generator)
 
@@ -155,7 +152,7 @@ def _scene(
     shade = (table[colour].mean(dim=-1, keepdim=True) > 0.6).float()
     up = ((torch.rand(b, k, 1, generator=generator) < 0.5).float() + dark - shade).clamp(0, 1)
     second = tone * 0.3 + 0.7 * up
-    lift = _uniform((b, 1), -0.3, 0.3, generator)
+    lift = draw_uniform((b, 1), -0.3, 0.3, generator)
     textured = torch.rand(b, k, generator=generator) < variety.textured
     kinds = 1 + _integers((b, k), len(TEXTURES) - 1, generator)
     weights = torch.tensor(variety.styles).expand(b * k, 3)
@@ -168,15 +165,15 @@ def _scene(
         tiles=tiles,
         present=present,
         centre=torch.full((b, k, 2), IMAGE_SIZE / 2),
-        radius=_uniform((b, k), *variety.radius, generator),
-        angle=_uniform((b, k), -variety.turn, variety.turn, generator),
-        aspect=_uniform((b, k), 0.85, 1.18, generator),
+        radius=draw_uniform((b, k), *variety.radius, generator),
+        angle=draw_uniform((b, k), -variety.turn, variety.turn, generator),
+        aspect=draw_uniform((b, k), 0.85, 1.18, generator),
         colour=tone.clamp(0, 1),
         second=second.clamp(0, 1),
         texture=torch.where(textured, kinds, torch.zeros_like(kinds)),
         style=style,
-        weight=_uniform((b, k), -variety.weight, variety.weight, generator),
-        bend=_uniform((b, k), 0, max(variety.bend, 1e-6), generator),
+        weight=draw_uniform((b, k), -variety.weight, variety.weight, generator),
+        bend=draw_uniform((b, k), 0, max(variety.bend, 1e-6), generator),
         ground=ground_tone.clamp(0, 1),
         ground_second=(ground_tone + lift).clamp(0, 1),
         ground_kind=torch.where(busy, 1 + _integers((b,), 3, generator), torch.zeros(b).long()),
@@ -187,7 +184,7 @@ def _scene(
 
 def _place_anywhere(scene: Scene, generator: torch.Generator) -> None:
     room = (IMAGE_SIZE / 2 - scene.radius - 0.5).clamp(min=0).unsqueeze(-1)
-    shift = _uniform(scene.centre.shape, -1, 1, generator)
+    shift = draw_uniform(scene.centre.shape, -1, 1, generator)
     scene.centre = IMAGE_SIZE / 2 + shift * room
 
 
@@ -262,9 +259,9 @@ def counted(
     cells = torch.rand(b, 9, generator=generator).argsort(dim=1)[:, :k]
     grid = torch.stack((cells % 3, cells // 3), dim=-1).float()
     centre = (grid + 0.5) * IMAGE_SIZE / 3
-    scene.centre = centre + _uniform((b, k, 2), -0.8, 0.8, generator)
-    radius = _uniform((b, 1), 3.6, 5.0, generator)
-    scene.radius = radius * _uniform((b, k), 0.9, 1.1, generator)
+    scene.centre = centre + draw_uniform((b, k, 2), -0.8, 0.8, generator)
+    radius = draw_uniform((b, 1), 3.6, 5.0, generator)
+    scene.radius = radius * draw_uniform((b, k), 0.9, 1.1, generator)
     return render(scene, generator)
 
 
@@ -276,15 +273,15 @@ def pairs(
     tiles = shape_atlas()[torch.stack((first, second), dim=1)]
     present = torch.ones(b, 2, dtype=torch.bool)
     scene, _, _ = _scene(tiles, present, variety, generator)
-    offset = _uniform((b,), 7.0, 9.0, generator)
-    across = _uniform((b,), -3.5, 3.5, generator)
+    offset = draw_uniform((b,), 7.0, 9.0, generator)
+    across = draw_uniform((b,), -3.5, 3.5, generator)
     above = relation == 0
     dx = torch.where(above, across, offset)
     dy = torch.where(above, offset, across)
     step = torch.stack((dx, dy), dim=-1)
-    middle = IMAGE_SIZE / 2 + _uniform((b, 2), -1.0, 1.0, generator)
+    middle = IMAGE_SIZE / 2 + draw_uniform((b, 2), -1.0, 1.0, generator)
     scene.centre = torch.stack((middle - step, middle + step), dim=1)
-    scene.radius = _uniform((b, 2), 5.0, 7.0, generator)
+    scene.radius = draw_uniform((b, 2), 5.0, 7.0, generator)
     return render(scene, generator)
 
 
@@ -311,14 +308,14 @@ def glyphs(
     tiles = atlas[faces, labels].unsqueeze(1)
     present = torch.ones(b, 1, dtype=torch.bool)
     scene, _, _ = _scene(tiles, present, variety, generator)
-    scene.radius = _uniform((b, 1), 9.0, 15.0, generator)
+    scene.radius = draw_uniform((b, 1), 9.0, 15.0, generator)
     fills = torch.rand(b, 1, generator=generator) < framed
-    scene.radius = torch.where(fills, _uniform((b, 1), 14.0, 17.0, generator), scene.radius)
+    scene.radius = torch.where(fills, draw_uniform((b, 1), 14.0, 17.0, generator), scene.radius)
     _place_anywhere(scene, generator)
-    scene.aspect = _uniform((b, 1), 0.7, 1.35, generator)
+    scene.aspect = draw_uniform((b, 1), 0.7, 1.35, generator)
     plain = fills[:, 0] & (torch.rand(b, generator=generator) < 0.7)
-    light = _uniform((b, 1), 0.65, 1.0, generator).expand(b, 3)
-    dark = _uniform((b, 1), 0.0, 0.12, generator).expand(b, 3)
+    light = draw_uniform((b, 1), 0.65, 1.0, generator).expand(b, 3)
+    dark = draw_uniform((b, 1), 0.0, 0.12, generator).expand(b, 3)
     swap = torch.rand(b, 1, generator=generator) < 0.35
     ink, paper = torch.where(swap, dark, light), torch.where(swap, light, dark)
     scene.colour = torch.where(plain.view(b, 1, 1), ink.unsqueeze(1), scene.colour)
@@ -451,14 +448,16 @@ def _attribute_batch(b: int, rng: random.Random, g: torch.Generator, ease: float
     scene, colour, ground = _single_scene(labels, variety, g, names, palette)
     large = torch.rand(b, generator=g) < 0.5
     if "size" in named:
-        radius = torch.where(large, _uniform((b,), 10.5, 13.5, g), _uniform((b,), 5.0, 7.0, g))
+        radius = torch.where(
+            large, draw_uniform((b,), 10.5, 13.5, g), draw_uniform((b,), 5.0, 7.0, g)
+        )
         scene.radius = radius.unsqueeze(1)
         _place_anywhere(scene, g)
     place = _integers((b,), len(PLACES), g)
     if "place" in named:
-        scene.radius = _uniform((b, 1), 5.0, 7.0, g)
+        scene.radius = draw_uniform((b, 1), 5.0, 7.0, g)
         steps = torch.tensor([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0)]).float()[place]
-        jitter = _uniform((b, 2), -2.0, 2.0, g)
+        jitter = draw_uniform((b, 2), -2.0, 2.0, g)
         scene.centre = (IMAGE_SIZE / 2 + 8.5 * steps + jitter).unsqueeze(1)
         named.discard("size")
     images = render(scene, g)
