@@ -13,7 +13,8 @@ def test_numbers_lie_in_the_range_and_come_again(low: float, width: float, seed:
         draw_uniform((3, 4), low, low + width, torch.Generator().manual_seed(seed))
         for _ in range(2)
     )
-    assert first.shape == (3, 4) and first.dtype == torch.float32
+    assert first.shape == (3, 4)
+    assert first.dtype == torch.float32
     assert torch.equal(first, again)
     assert bool(((first >= low - 1e-5) & (first <= low + width + 1e-5)).all())
 
@@ -21,4 +22,5 @@ def test_numbers_lie_in_the_range_and_come_again(low: float, width: float, seed:
 def test_the_whole_range_is_used() -> None:
     numbers = draw_uniform((10_000,), -1, 3, torch.Generator().manual_seed(0))
     assert abs(float(numbers.mean()) - 1) < 0.05
-    assert float(numbers.min()) < -0.99 and float(numbers.max()) > 2.99
+    assert float(numbers.min()) < -0.99
+    assert float(numbers.max()) > 2.99

@@ -38,4 +38,5 @@ def test_an_error_is_one_sentence_and_exit_code_2(
     assert remake("some.module", None, make, dict, arguments) == 2
     captured = capsys.readouterr()
     assert captured.err == f"error: {tmp_path} has no thing: download it again\n"
-    assert not captured.out and not (tmp_path / "out").exists()
+    assert not captured.out
+    assert not (tmp_path / "out").exists()
