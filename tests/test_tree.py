@@ -62,6 +62,7 @@ ELSEWHERE = {
     "nni/tpe": "experiments/test_tuner.py",
     "observer": "cli/test_progress.py",
     "prompted": "prompted/test_clip.py",
+    "runs/search_files": "runs/test_pipeline.py",
     "seeds": "training/test_batches.py",
     "space/limits": "space/test_space.py",
     "space/towers": "space/test_space.py",

@@ -11,8 +11,9 @@ from dpl_nas.experiments.results import experiment_config, experiment_evaluation
 from dpl_nas.io.run_files import SEARCH
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
-from dpl_nas.runs.pipeline import record_search, run
+from dpl_nas.runs.pipeline import run
 from dpl_nas.runs.result import RunResult
+from dpl_nas.runs.search_files import record_search
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.training.problem import Problem
 

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from dpl_nas.backbone import check_layers
 from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.run_files import (
-    ALPHAS_PLOT,
     ARCHITECTURE,
-    ARCHITECTURE_PLOT,
-    EVALUATIONS,
     LEDGER,
     MANUAL,
     PROMPTS,
     RECORDS,
     RESULT,
     SEARCH,
-    SECONDS,
     TRAIN_STATE,
     UNIFORM,
 )
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.runs.clock import Clock
 from dpl_nas.runs.damage import check_files
 from dpl_nas.runs.data import RunData, own_task
 from dpl_nas.runs.folder import open_folder
@@ -44,9 +37,9 @@ from dpl_nas.runs.result import (
     read_record,
     write_record,
 )
+from dpl_nas.runs.search_files import list_evaluations, record_search
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space, load_architecture
-from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import configured_task, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
@@ -55,7 +48,7 @@ from dpl_nas.training.evaluation import Classifier, build_classifier, score, zer
 from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 from dpl_nas.training.problem import Problem
 
-__all__ = ["evaluate", "record_search", "run", "search", "train"]
+__all__ = ["evaluate", "run", "search", "train"]
 
 #: Length of the uniform design, if none is given.
 _LENGTH = 4
@@ -110,7 +103,7 @@ def run(
         job.claim()
         if (folder / RESULT).exists():
             return read_record(folder / RESULT, RunResult, "remove it to test again")
-        clock = _Clock(folder)
+        clock = Clock(folder)
         found, record = _search(job)
         designs: dict[str, tuple[Architecture, Classifier]] = {}
 
@@ -241,53 +234,6 @@ def evaluate(
     return EvaluationResult(task=name, classes=tested.classes, prompts=str(prompts), test=test)
 
 
-def record_search(config: RunConfig, result: SearchResult, folder: Path, **more: object) -> None:
-    """Write the result of a search; :func:`run` then goes on with the training.
-
-    Parameters
-    ----------
-    more
-        Further fields of :class:`~dpl_nas.runs.result.SearchRecord`, such as the search's place.
-    """
-    _draw(config, result, folder)
-    _list(result, folder)
-    record = SearchRecord.model_validate(
-        {
-            **result.summary().model_dump(),
-            "seconds": result.seconds,
-            "peak_bytes": result.peak_bytes,
-            **more,
-        }
-    )
-    write_record(folder / SEARCH, record)
-    # This comes last: if the file is there, the search is complete.
-    result.architecture.save(folder / ARCHITECTURE)
-
-
-class _Clock:
-    """The seconds of each stage, kept in a file so that a resumed run counts all its parts."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / SECONDS
-        self.seconds: dict[str, float] = {}
-        if self._file.exists():
-            remedy = "remove it to count the seconds afresh"
-            found = read_sealed(self._file, remedy)
-            if not all(isinstance(value, float) for value in found.values()):
-                raise CheckpointError(f"{self._file} should hold the seconds of stages: {remedy}")
-            self.seconds = found
-
-    @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - started
-            self.seconds[name] = self.seconds.get(name, 0.0) + spent
-            write_json(self._file, self.seconds)
-
-
 def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:
     """Prepare a run: its numbers are checked, and its images can be read."""
     observer = observer or Observer()
@@ -370,7 +316,7 @@ def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
             folder=job.folder,
             observer=job.observer,
         )
-        _list(result, job.folder)
+        list_evaluations(result, job.folder)
         result.architecture.save(file)
     return load_architecture(file)
 
@@ -379,35 +325,6 @@ def _uniform(space: Space, config: RunConfig) -> Architecture:
     """The design with the same length everywhere."""
     length = config.evaluate.uniform_length
     return space.uniform(_LENGTH if length is None else length)
-
-
-def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
-    from dpl_nas.runs.plots import plot_alphas, plot_architecture
-
-    plot_architecture(result.architecture, folder / ARCHITECTURE_PLOT)
-    lengths: dict[str, tuple[int, ...]] = {
-        tower: part.lengths for tower, part in config.space.towers.items()
-    }
-    if result.records:
-        records = [asdict(record) for record in result.records]
-        plot_alphas(records, lengths, folder / ALPHAS_PLOT, result.architecture)
-
-
-def _list(result: SearchResult, folder: Path) -> None:
-    """All trials, the best first, with those on the front of accuracy against vectors marked."""
-    if not result.evaluations:
-        return
-    ranked = {each.number for each in result.ranking}
-    others = [each for each in result.evaluations if each.number not in ranked]
-    write_json(
-        folder / EVALUATIONS,
-        {
-            "ranking": [each.as_dict() for each in result.ranking],
-            "front": [each.number for each in result.front],
-            "others": [each.as_dict() for each in others],
-            "curve": result.curve,
-        },
-    )
 
 
 def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompts:
