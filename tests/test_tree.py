@@ -62,6 +62,8 @@ ELSEWHERE = {
     "nni/tpe": "experiments/test_tuner.py",
     "observer": "cli/test_progress.py",
     "prompted": "prompted/test_clip.py",
+    "prompted/stacked_contexts": "prompted/test_stacked.py",
+    "prompted/stacked_text": "prompted/test_stacked.py",
     "runs/search_files": "runs/test_pipeline.py",
     "seeds": "training/test_batches.py",
     "space/limits": "space/test_space.py",

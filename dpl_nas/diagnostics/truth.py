@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -22,6 +22,7 @@ from dpl_nas.space import Architecture, Tower
 from dpl_nas.training.evaluation import build_classifier, score
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
+from dpl_nas.training.stacks import split_evenly
 
 __all__ = ["Tested", "check_folder", "train_and_test"]
 
@@ -49,7 +50,7 @@ class Tested(Frozen):
     accuracy, macro_f1
         Accuracy and macro-F1, shares in 0..1.
     seconds
-        Duration of training and test.
+        Duration of training and test; of several side by side, an equal share.
     """
 
     lengths: dict[Tower, tuple[int, ...]]
@@ -67,15 +68,11 @@ class Tested(Frozen):
 
 @dataclass(frozen=True)
 class _Job:
-    """An architecture to train with a seed, and to test."""
+    """Architectures to train side by side with a seed, and to test."""
 
-    architecture: Architecture
+    architectures: tuple[Architecture, ...]
     seed: int
     images: str
-
-    @property
-    def key(self) -> Hashable:
-        return self.architecture.key, self.seed
 
 
 def train_and_test(
@@ -117,7 +114,7 @@ def train_and_test(
         "shots": config.shots,
         "train": config.strategy.train.model_dump(mode="json"),
     }
-    wanted = {job.key: job for job in (_Job(*pair, images[pair[1]]) for pair in pairs)}
+    wanted = {(architecture.key, seed): architecture for architecture, seed in pairs}
     with Ledger(folder / _TESTED, identity) as ledger:
         lines = [
             validate(Tested, line, f"line {number} of {folder / _TESTED}", CheckpointError)
@@ -130,15 +127,16 @@ def train_and_test(
                     "written: restore the images, or use another folder"
                 )
         found = {line.key: line for line in lines}
-        missing = [job for key, job in wanted.items() if key not in found]
+        missing = [(each, key[1]) for key, each in wanted.items() if key not in found]
         observer.begin(Stage.TEST, len(wanted), len(wanted) - len(missing))
-        with closing(_workers(config, jobs if len(missing) > 1 else 1)) as workers:
-            for job, pending in run_jobs(workers, missing):
-                tested = pending.result()
-                ledger.append(tested.model_dump(mode="json"))
-                found[job.key] = tested
-                done = sum(key in found for key in wanted)
-                observer.advance(Stage.TEST, done, {"test_accuracy": tested.accuracy})
+        stacks = list(_stacks(problem, missing, images, jobs))
+        with closing(_workers(config, jobs if len(stacks) > 1 else 1)) as workers:
+            for _, pending in run_jobs(workers, stacks):
+                for tested in pending.result():
+                    ledger.append(tested.model_dump(mode="json"))
+                    found[tested.key] = tested
+                    done = sum(key in found for key in wanted)
+                    observer.advance(Stage.TEST, done, {"test_accuracy": tested.accuracy})
         observer.end(Stage.TEST)
     return [found[architecture.key, seed] for architecture, seed in pairs]
 
@@ -162,12 +160,28 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _workers(config: RunConfig, jobs: int) -> Workers[_Job, Tested]:
+def _stacks(
+    problem: Problem,
+    missing: Sequence[tuple[Architecture, int]],
+    images: dict[int, str],
+    jobs: int,
+) -> Iterator[_Job]:
+    """Yield all that is missing, in the order of its seeds."""
+    if not missing:
+        return
+    size = FewShotTraining(problem).stack_size
+    for seed in dict.fromkeys(seed for _, seed in missing):
+        of_seed = [architecture for architecture, found in missing if found == seed]
+        for part in split_evenly(of_seed, size, jobs):
+            yield _Job(tuple(part), seed, images[seed])
+
+
+def _workers(config: RunConfig, jobs: int) -> Workers[_Job, list[Tested]]:
     if jobs > 1:
         return Processes(jobs, _test_there, prepare=_prepare, arguments=(config,))
     bench: list[_Bench] = []
 
-    def test_here(job: _Job) -> Tested:
+    def test_here(job: _Job) -> list[Tested]:
         if not bench:
             bench.append(_Bench(config))
         return bench[0].test(job)
@@ -183,23 +197,30 @@ class _Bench:
         self._problem = Problem.of_run(config)
         self._trainings: dict[int, FewShotTraining] = {}
 
-    def test(self, job: _Job) -> Tested:
+    def test(self, job: _Job) -> list[Tested]:
         started = time.perf_counter()
-        prompts = self._training(job.seed).train(job.architecture)
+        trained = self._training(job.seed).train_stack(job.architectures)
         metrics = score(
-            {"it": build_classifier(prompts, self._problem.backbone)},
+            {
+                str(place): build_classifier(prompts, self._problem.backbone)
+                for place, prompts in enumerate(trained)
+            },
             self._problem.task.test,
             len(self._problem.task.class_names),
             batch_size=self._batch_size,
-        )["it"]
-        return Tested(
-            lengths=job.architecture.lengths,
-            seed=job.seed,
-            images=job.images,
-            accuracy=metrics.accuracy,
-            macro_f1=metrics.macro_f1,
-            seconds=time.perf_counter() - started,
         )
+        seconds = (time.perf_counter() - started) / len(trained)
+        return [
+            Tested(
+                lengths=architecture.lengths,
+                seed=job.seed,
+                images=job.images,
+                accuracy=found.accuracy,
+                macro_f1=found.macro_f1,
+                seconds=seconds,
+            )
+            for architecture, found in zip(job.architectures, metrics.values(), strict=True)
+        ]
 
     def _training(self, seed: int) -> FewShotTraining:
         if seed not in self._trainings:
@@ -217,7 +238,7 @@ def _prepare(config: RunConfig) -> None:
     _Process.bench = _Bench(config)
 
 
-def _test_there(job: _Job) -> Tested:
+def _test_there(job: _Job) -> list[Tested]:
     if _Process.bench is None:
         raise RuntimeError("the worker was not prepared")
     return _Process.bench.test(job)

@@ -11,6 +11,7 @@ from dpl_nas.prompted.contexts import (
     initialise,
     mix,
 )
+from dpl_nas.prompted.stacked import StackedCLIP, StackedStates
 
 __all__ = [
     "Context",
@@ -20,6 +21,8 @@ __all__ = [
     "NestedContext",
     "Outputs",
     "PromptedCLIP",
+    "StackedCLIP",
+    "StackedStates",
     "TextInputs",
     "initialise",
     "mix",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,14 @@ from dpl_nas.prompted.plain import run_blocks
 from dpl_nas.prompted.text_tower import TextStates
 from dpl_nas.space import TOWERS, Tower
 
-__all__ = ["ImageStates", "Outputs", "PromptedCLIP", "TextInputs"]
+__all__ = [
+    "ImageStates",
+    "Outputs",
+    "PromptedCLIP",
+    "TextInputs",
+    "precision_of",
+    "similarities",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,16 @@ class ImageStates:
     def __getitem__(self, rows: slice | Tensor) -> ImageStates:
         """Return the states of some of the images."""
         return ImageStates(self.layer, self.hidden[rows])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all states."""
+        return self.hidden.nbytes
+
+    @classmethod
+    def join(cls, parts: Sequence[ImageStates]) -> ImageStates:
+        """Return the states of the images of all parts."""
+        return cls(parts[0].layer, torch.cat([part.hidden for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ class PromptedCLIP(nn.Module):
 
         This is for models that are no longer trained: later changes of vectors have no effect.
         """
-        with torch.no_grad(), self._precision():
+        with torch.no_grad(), precision_of(self.backbone):
             self._folded = {tower: self._layer_contexts(tower) for tower in TOWERS}
         return self
 
@@ -140,7 +157,7 @@ class PromptedCLIP(nn.Module):
         if layer > first:
             raise ValueError(f"expected a layer up to {first}, found {layer}")
         tower = self.backbone.image
-        with self._precision():
+        with precision_of(self.backbone):
             x = image_tower.run_layers(tower, tower.embed(images), {}, range(layer), self.path)
         return ImageStates(layer, x)
 
@@ -157,7 +174,7 @@ class PromptedCLIP(nn.Module):
         Tensor
             ``(batch, embed)``.
         """
-        with self._precision():
+        with precision_of(self.backbone):
             return self._encode_image(images)
 
     def _encode_image(self, images: Tensor | ImageStates) -> Tensor:
@@ -189,7 +206,7 @@ class PromptedCLIP(nn.Module):
         Tensor
             ``(classes, embed)``.
         """
-        with self._precision():
+        with precision_of(self.backbone):
             return self._encode_text(text)
 
     def _encode_text(self, text: TextInputs) -> Tensor:
@@ -217,10 +234,7 @@ class PromptedCLIP(nn.Module):
         Tensor
             ``(batch, classes)``.
         """
-        wide = torch.promote_types(image_features.dtype, torch.float32)
-        image = functional.normalize(image_features.to(wide), dim=-1)
-        text = functional.normalize(text_features.to(wide), dim=-1)
-        return self.backbone.logit_scale.exp() * image @ text.T
+        return similarities(self.backbone, image_features, text_features)
 
     def outputs(self, images: Tensor | ImageStates, text: TextInputs) -> Outputs:
         """Return logits of ``images`` for the captions of ``text``, and their features."""
@@ -228,15 +242,13 @@ class PromptedCLIP(nn.Module):
         logits = self.logits(image_features, text_features)
         return Outputs(image_features, text_features, logits)
 
+    def each_outputs(self, images: Tensor | ImageStates, text: TextInputs) -> list[Outputs]:
+        """Return the outputs as a list, as a stack of models does."""
+        return [self.outputs(images, text)]
+
     def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
         """Return logits ``(batch, classes)`` of ``images`` for the captions of ``text``."""
         return self.outputs(images, text).logits
-
-    def _precision(self) -> AbstractContextManager[object]:
-        if self.backbone.precision == "fp32":
-            return nullcontext()
-        # Nothing to cache: the weights are in bfloat16 already.
-        return torch.autocast(self.backbone.device.type, torch.bfloat16, cache_enabled=False)
 
     def _plain_text(self, text: TextInputs) -> Tensor:
         tower = self.backbone.text
@@ -290,6 +302,28 @@ class PromptedCLIP(nn.Module):
         self._prepared = self._constant = self._folded = None
         self.backbone.to(fn(torch.empty(0, device=self.backbone.device)).device)
         return self
+
+
+def precision_of(backbone: Backbone) -> AbstractContextManager[object]:
+    """Return the context in which a backbone's operations run."""
+    if backbone.precision == "fp32":
+        return nullcontext()
+    # Nothing to cache: the weights are in bfloat16 already.
+    return torch.autocast(backbone.device.type, torch.bfloat16, cache_enabled=False)
+
+
+def similarities(backbone: Backbone, image_features: Tensor, text_features: Tensor) -> Tensor:
+    """Return ``exp(logit_scale) * cos``, ``(..., batch, classes)``, at least in float32.
+
+    Parameters
+    ----------
+    image_features, text_features
+        ``(..., batch, embed)`` and ``(..., classes, embed)``, before normalisation.
+    """
+    wide = torch.promote_types(image_features.dtype, torch.float32)
+    image = functional.normalize(image_features.to(wide), dim=-1)
+    text = functional.normalize(text_features.to(wide), dim=-1)
+    return backbone.logit_scale.exp() * image @ text.transpose(-2, -1)
 
 
 def _check(backbone: Backbone, contexts: Mapping[Tower, Mapping[int, nn.Module]]) -> None:

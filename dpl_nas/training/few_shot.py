@@ -13,6 +13,7 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.prompted import PromptedCLIP, StackedCLIP
 from dpl_nas.space import Architecture, Space, load_architecture, load_space
 from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
@@ -29,6 +30,7 @@ from dpl_nas.training.model import (
 )
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts
+from dpl_nas.training.stacks import stack_size
 
 __all__ = ["FewShotTraining", "train"]
 
@@ -96,6 +98,11 @@ class FewShotTraining:
         """Training steps, of one batch each."""
         return math.ceil(len(self._images) / self._problem.recipe.batch_size)
 
+    @cached_property
+    def stack_size(self) -> int:
+        """How many architectures to train side by side (:meth:`train_stack`)."""
+        return stack_size(self._problem.backbone, self._text, self._problem.recipe.batch_size)
+
     @property
     def images_an_epoch(self) -> int:
         """Images that are trained on, each once."""
@@ -132,26 +139,69 @@ class FewShotTraining:
         CheckpointError
             If ``state`` is damaged or of another training.
         """
+        model = self._fresh(architecture)
+        if architecture.vectors:
+            self._learn(model, epochs, state, observer, stage)
+        return self._prompts(architecture, model)
+
+    def train_stack(
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        epochs: int | None = None,
+        observer: Observer | None = None,
+        stage: str = Stage.TRAIN,
+    ) -> list[TrainedPrompts]:
+        """Learn the context vectors of several architectures side by side, in their order.
+
+        Each is trained as by :meth:`train`, but for rounding; all together take less time where a
+        model is small. :attr:`stack_size` says how many are worth it.
+
+        Raises
+        ------
+        ArchitectureError, ConfigError
+            As :meth:`train`, if it is so of any.
+        """
+        models = [self._fresh(each) for each in architectures]
+        learning = [each for each, of in zip(models, architectures, strict=True) if of.vectors]
+        if learning:
+            stack = StackedCLIP(learning).to(self._problem.backbone.device)
+            self._learn(stack, epochs, None, observer, stage)
+            stack.unstack()
+        return [self._prompts(*each) for each in zip(architectures, models, strict=True)]
+
+    def _fresh(self, architecture: Architecture) -> PromptedCLIP:
         problem = self._problem
-        task, recipe = problem.task, problem.recipe
         problem.space.check(architecture)
         model = fixed_model(problem.backbone, architecture)
-        initialise_contexts(model, recipe.init, problem.seed)
-        if architecture.vectors:
-            teacher = self._loss.teacher
-            inputs = TrainingInputs(self._images, model, teacher, constant=self._constant)
-            loop = TrainingLoop(
-                model,
-                inputs,
-                self._text,
-                self._loss,
-                recipe,
-                problem.seed,
-                observer or Observer(),
-                stage,
-                self._ranks,
-            )
-            loop.run(recipe.epochs if epochs is None else epochs, state, self.images)
+        initialise_contexts(model, problem.recipe.init, problem.seed)
+        return model
+
+    def _learn(
+        self,
+        model: PromptedCLIP | StackedCLIP,
+        epochs: int | None,
+        state: Path | None,
+        observer: Observer | None,
+        stage: str,
+    ) -> None:
+        recipe = self._problem.recipe
+        teacher = self._loss.teacher
+        loop = TrainingLoop(
+            model,
+            TrainingInputs(self._images, model, teacher, constant=self._constant),
+            self._text,
+            self._loss,
+            recipe,
+            self._problem.seed,
+            observer or Observer(),
+            stage,
+            self._ranks,
+        )
+        loop.run(recipe.epochs if epochs is None else epochs, state, self.images)
+
+    def _prompts(self, architecture: Architecture, model: PromptedCLIP) -> TrainedPrompts:
+        problem, task = self._problem, self._problem.task
         return TrainedPrompts(
             PromptsMetadata(
                 architecture=architecture,
@@ -161,7 +211,7 @@ class FewShotTraining:
                 class_names=task.class_names,
                 template=task.template,
                 templates=task.templates,
-                text_template=recipe.template,
+                text_template=problem.recipe.template,
                 shots=problem.shots,
                 seed=problem.seed,
                 folder=task.folder,

@@ -1,14 +1,15 @@
-"""Inputs of the training of one architecture: hidden states where they are constant."""
+"""Inputs of the training of a model or a stack of models: hidden states where they are constant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dpl_nas.prompted import ImageStates, PromptedCLIP
+from dpl_nas.prompted import ImageStates, PromptedCLIP, StackedCLIP, StackedStates
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.teacher import Teacher
@@ -19,7 +20,8 @@ __all__ = ["TrainingInputs"]
 _KEPT_BYTES = 1 << 30
 _BATCH = 64
 
-Batch = tuple["Tensor | ImageStates", Tensor, "Tensor | None"]
+#: Images or what the model makes of them, labels, opinions.
+Batch = tuple[Any, Tensor, "Tensor | None"]
 
 
 class TrainingInputs:
@@ -39,7 +41,7 @@ class TrainingInputs:
     def __init__(
         self,
         images: FewShotImages,
-        model: PromptedCLIP,
+        model: PromptedCLIP | StackedCLIP,
         teacher: Teacher | None,
         *,
         constant: bool,
@@ -47,7 +49,7 @@ class TrainingInputs:
         self._images = images
         self._model = model
         self._teacher = teacher
-        self._states: ImageStates | None = None
+        self._states: ImageStates | StackedStates | None = None
         self._opinions: Tensor | None = None
         if constant:
             self._run_once()
@@ -69,24 +71,21 @@ class TrainingInputs:
             return
         for rows, _ in jobs:
             mine = rows[ranks.part(len(rows))]
-            chosen = torch.tensor(mine, device=self._states.hidden.device)
+            chosen = torch.tensor(mine, device=self._model.backbone.device)
             opinions = None if self._opinions is None else self._opinions[chosen]
             labels = self._images.labels[list(mine)].to(chosen.device, non_blocking=True)
             yield self._states[chosen], labels, opinions
 
     def _run_once(self) -> None:
-        hidden: list[Tensor] = []
+        parts: list[Any] = []
         opinions: list[Tensor] = []
-        layer = 0
         for start in range(0, len(self._images), _BATCH):
             rows = range(start, min(start + _BATCH, len(self._images)))
             images, _ = self._images.batch(rows, seed=0)
-            states = self._model.image_states(images)
-            if states.hidden.nbytes / len(rows) * len(self._images) > _KEPT_BYTES:
+            parts.append(self._model.image_states(images))
+            if parts[-1].nbytes / len(rows) * len(self._images) > _KEPT_BYTES:
                 return
-            layer = states.layer
-            hidden.append(states.hidden)
             if self._teacher is not None:
                 opinions.append(self._teacher.opinions(images))
-        self._states = ImageStates(layer, torch.cat(hidden))
+        self._states = type(parts[0]).join(parts)
         self._opinions = torch.cat(opinions) if opinions else None

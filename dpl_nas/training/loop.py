@@ -1,4 +1,4 @@
-"""The training loop of one architecture: its epochs, and the state to resume from."""
+"""The training loop of a model or a stack of models: its epochs, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dpl_nas.backbone import TextInputs
 from dpl_nas.config import OptimizerSettings, TrainSettings
 from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.observer import Observer
-from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.prompted import PromptedCLIP, StackedCLIP
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import epoch_rows
 from dpl_nas.training.distributed import Ranks
@@ -27,6 +27,8 @@ __all__ = ["TrainingLoop"]
 
 class TrainingLoop:
     """Training of the context vectors of ``model`` on ``inputs``, to minimise ``loss``.
+
+    Models of a stack are trained side by side, each as it is alone.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class TrainingLoop:
 
     def __init__(
         self,
-        model: PromptedCLIP,
+        model: PromptedCLIP | StackedCLIP,
         inputs: TrainingInputs,
         text: TextInputs,
         loss: Loss,
@@ -122,14 +124,16 @@ class TrainingLoop:
         ]
         batches = self._inputs.batches(jobs, self._ranks)
         for rows, (inputs, labels, opinions) in zip(order, batches, strict=True):
-            outputs = self._model.outputs(inputs, self._text)
-            loss = self._loss(outputs, labels, opinions)
+            each = self._model.each_outputs(inputs, self._text)
+            # No model's loss depends on another's vectors, so the sum has the gradients of each.
+            loss = torch.stack([self._loss(outputs, labels, opinions) for outputs in each]).sum()
             weight = self._ranks.weight(len(rows))
             self._optimizer.zero_grad()
             (loss * weight).backward()
             self._optimizer.step()
-            right = (outputs.logits.detach().argmax(dim=-1) == labels).sum() * bool(weight)
-            total += torch.stack([loss.detach() * (weight * len(rows)), right])
+            logits = torch.stack([outputs.logits.detach() for outputs in each])
+            right = (logits.argmax(dim=-1) == labels).sum() * bool(weight)
+            total += torch.stack([loss.detach() * (weight * len(rows)), right]) / len(each)
         loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
         return loss, accuracy
 
@@ -174,7 +178,7 @@ class TrainingLoop:
         )
 
 
-def _make_step(model: PromptedCLIP, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def _make_step(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """An optimizer that made a step on copies of the parameters: its state has the layout."""
     parameters = [nn.Parameter(torch.zeros_like(each.detach())) for each in model.parameters()]
     for parameter in parameters:
