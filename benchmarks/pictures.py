@@ -98,7 +98,7 @@ def measure_manual(name: str, folder: Path, options: argparse.Namespace) -> list
 
 
 def separate(config: RunConfig, folder: Path, jobs: int) -> dict[str, Any]:
-    """Return whether 20 placements are told apart, by two seeds or, if those are not enough, five."""
+    """Return whether 20 placements are told apart, by two seeds or, if need be, five."""
     for seeds in FEW_SEEDS:
         found = measure_separation(config, folder, configurations=20, seeds=seeds, jobs=jobs)
         if found.passed:
