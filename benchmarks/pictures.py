@@ -126,13 +126,11 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
             )
         ],
         "manual": lambda: measure_manual(name, folder / "manual", options),
-        "separation": lambda: measure_separation(
+        "separation": lambda: separate(
             configure(name, options.few_space, few_shots(row["head"]["classes"]), options.weights),
             folder / "separation",
-            configurations=20,
-            seeds=options.few_seeds,
-            jobs=options.jobs,
-        ).as_dict(),
+            options.jobs,
+        ),
     }
     for part, measured in parts.items():
         if part not in row and part in options.parts:

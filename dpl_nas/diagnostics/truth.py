@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -127,12 +128,17 @@ def train_and_test(
                     "written: restore the images, or use another folder"
                 )
         found = {line.key: line for line in lines}
-        missing = [(each, key[1]) for key, each in wanted.items() if key not in found]
-        observer.begin(Stage.TEST, len(wanted), len(wanted) - len(missing))
-        stacks = list(_stacks(problem, missing, images, jobs))
+        observer.begin(Stage.TEST, len(wanted), sum(key in found for key in wanted))
+        stacks = [
+            job
+            for job in _stacks(problem, wanted, images, jobs)
+            if any((each.key, job.seed) not in found for each in job.architectures)
+        ]
         with closing(_workers(config, jobs if len(stacks) > 1 else 1)) as workers:
             for _, pending in run_jobs(workers, stacks):
                 for tested in pending.result():
+                    if tested.key in found:
+                        continue
                     ledger.append(tested.model_dump(mode="json"))
                     found[tested.key] = tested
                     done = sum(key in found for key in wanted)
@@ -162,18 +168,20 @@ def check_folder(folder: Path) -> None:
 
 def _stacks(
     problem: Problem,
-    missing: Sequence[tuple[Architecture, int]],
-    images: dict[int, str],
+    wanted: Mapping[Any, Architecture],
+    images: Mapping[int, str],
     jobs: int,
 ) -> Iterator[_Job]:
-    """Yield all that is missing, in the order of its seeds."""
-    if not missing:
-        return
+    """Yield all that is wanted, in the order of its seeds.
+
+    What is there already has its place in a stack, too: a stack's members decide how numbers are
+    rounded, and a diagnostic that goes on must end as one that was never interrupted.
+    """
     size = FewShotTraining(problem).stack_size
-    for seed in dict.fromkeys(seed for _, seed in missing):
-        of_seed = [architecture for architecture, found in missing if found == seed]
+    for seed, digest in images.items():
+        of_seed = [each for key, each in wanted.items() if key[1] == seed]
         for part in split_evenly(of_seed, size, jobs):
-            yield _Job(tuple(part), seed, images[seed])
+            yield _Job(tuple(part), seed, digest)
 
 
 def _workers(config: RunConfig, jobs: int) -> Workers[_Job, list[Tested]]:
