@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
-from dpl_nas.tasks.coop.listing import Listed, Listing, read_text, tell_repeats, text_lines
+from dpl_nas.tasks.coop.listing import Listed, Listing, tell_repeats, text_lines
 from dpl_nas.tasks.names import check_class_name, check_place, spaced, tell_names
+from dpl_nas.tasks.tables import read_text
 
 __all__ = ["read_aircraft"]
 
