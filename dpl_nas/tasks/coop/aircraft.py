@@ -13,15 +13,15 @@ from dpl_nas.tasks.tables import read_text
 __all__ = ["read_aircraft"]
 
 
-def read_aircraft(folder: Path, images: Path) -> Listing:
-    """Read the lists in ``folder`` of the images in ``images``.
+def read_aircraft(variants: Path, images: Path) -> Listing:
+    """Read the names in ``variants``, and the lists beside it of the images in ``images``.
 
     Raises
     ------
     TaskError
-        If a file is missing or damaged, or names a variant that is not in ``variants.txt``.
+        If a file is missing or damaged, or names a variant that is not in ``variants``.
     """
-    variants = folder / "variants.txt"
+    folder = variants.parent
     source = make_printable(str(variants))
     names = [line.strip() for line in read_text(variants).split("\n") if line.strip()]
     for name in names:
