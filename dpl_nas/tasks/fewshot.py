@@ -176,6 +176,8 @@ def few_shot_split(
         "extra": min(shots, PUBLISHED_VALIDATION_SHOTS),
     }[validation]
     wanted = default if validation_shots is None else validation_shots
+    if task.selections is not None and validation == "extra":
+        _check_published(task, wanted, default)
     own = task.validation is not None or task.selections is not None
     _check_counts(task, shots, wanted if validation == "extra" and not own else 0)
     if validation == "split" and not 0 < wanted < shots:
@@ -190,6 +192,20 @@ def few_shot_split(
     if validation == "extra":
         return FewShotSplit(everything, everything, tuple(more))
     return FewShotSplit(everything, *_split(drawn, shots, wanted))
+
+
+def _check_published(task: Task, wanted: int, published: int) -> None:
+    """Raise an error unless ``wanted`` validation images a class are what is published."""
+    if task.validation is None:
+        raise TaskError(
+            f"task {task.name} has no validation images: set search.validation=split, or use "
+            "coop/<dataset>, which draws them from the training images"
+        )
+    if wanted != published:
+        raise TaskError(
+            f"task {task.name} has published its validation images, {published} a class: leave out "
+            f"search.validation_shots={wanted}, or use coop/<dataset>, which draws them"
+        )
 
 
 def _check_counts(task: Task, shots: int, left_over: int) -> None:
@@ -212,8 +228,8 @@ def _check_counts(task: Task, shots: int, left_over: int) -> None:
         name = tell_names([task.class_names[counts.index(found)]])
         raise TaskError(
             f"task {task.name}: expected {shots} shots a class{extra}, but "
-            f"{'' if strict else 'the largest '}class {name} has {found} training images: ask for "
-            "fewer"
+            f"{'' if strict else 'the largest '}class {name} has {found} training images: "
+            f"{'ask for fewer' if found else 'add some'}"
         )
 
 

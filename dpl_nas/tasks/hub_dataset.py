@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dpl_nas.errors import DplWarning, TaskError, shorten
 from dpl_nas.io.text import make_printable
+from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
 from dpl_nas.tasks.parts import part_of_name
 from dpl_nas.tasks.pictures import Encoded, check_picture, content, read_picture
-from dpl_nas.tasks.rows import Row, task_of_rows
+from dpl_nas.tasks.rows import Row, sort_labels, task_of_rows
 from dpl_nas.tasks.settings import ColumnsFile, read_settings
 from dpl_nas.tasks.task import Task
 
@@ -54,20 +55,21 @@ def load_hub_dataset(path: Path) -> Task:
         splits = _of_parts(_splits(path), shown)
     rows: list[Row] = []
     cells: list[_Cell] = []
-    names: list[str] = []
+    declared: dict[str, None] = {}
     for split, table in splits.items():
         with _library(shown):
             columns = _columns(table, settings, f"{shown}, {split}", source)
             pictures = _undecoded(table, columns.image)
-            labels = _labels(table, columns.label)
+            labels = _labels(table, columns.label, f"{shown}: image {split}")
+            declared |= dict.fromkeys(_declared(table, columns.label))
         part = part_of_name(split) if len(splits) > 1 or split != "train" else None
         for row, label in enumerate(labels):
             place = f"{split}/{row}"
-            if label is None:
-                raise TaskError(f"{shown}: image {place} has no label: remove it, or give it one")
             rows.append(Row(place, label, part))
             cells.append(_Cell(pictures, columns.image, row, f"{shown}/{place}"))
-        names += [name for name in _ordered(table, columns.label, labels) if name not in names]
+    present = {row.label for row in rows}
+    names = [name for name in declared if name in present]
+    names += sort_labels(present - declared.keys())
     for name in names:
         check_class_name(spaced(name), shown)
 
@@ -255,9 +257,9 @@ def _one(
         return found[0]
     if asked is not None and asked in known:
         return asked
+    advice = f"name the right one with {what} in {source}" if known else "save it with one"
     raise TaskError(
-        f"{shown} should have one column of {what}s, found {tell_names(known) or 'none'}: name the "
-        f"right one with {what} in {source}"
+        f"{shown} should have one column of {what}s, found {tell_names(known) or 'none'}: {advice}"
     )
 
 
@@ -268,23 +270,25 @@ def _undecoded(table: Any, image: str) -> Any:
     return table.select_columns([image]).cast_column(image, ImageFeature(decode=False))
 
 
-def _labels(table: Any, column: str) -> list[str | None]:
-    """The name of the label of each image; ``None`` where there is none."""
-    kind = table.features[column]
-    names: Sequence[str] | None = getattr(kind, "names", None)
-    found: list[str | None] = []
-    for value in table.select_columns([column]).with_format(None)[column]:
-        if names is not None and type(value) is int:
-            found.append(names[value] if 0 <= value < len(names) else None)
-        elif isinstance(value, str) or type(value) is int:
-            found.append(str(value))
-        else:
-            found.append(None)
+def _declared(table: Any, column: str) -> Sequence[str]:
+    """The names that a dataset gives to its labels, if it does."""
+    return getattr(table.features[column], "names", None) or ()
+
+
+def _labels(table: Any, column: str, images: str) -> list[str]:
+    """The name of the label of each image; ``images`` is what to call them."""
+    names = _declared(table, column)
+    found: list[str] = []
+    for row, value in enumerate(table.select_columns([column]).with_format(None)[column]):
+        label = value
+        if names and type(value) is int:
+            label = names[value] if 0 <= value < len(names) else None
+        if label is None:
+            raise TaskError(f"{images}/{row} has no label: remove it, or give it one")
+        if not isinstance(label, str) and type(label) is not int:
+            raise TaskError(
+                f"{images}/{row} has the label {abbreviate(label)}: make it a text or a whole "
+                "number, or name another column with label in task.yml"
+            )
+        found.append(str(label))
     return found
-
-
-def _ordered(table: Any, column: str, labels: Sequence[str | None]) -> list[str]:
-    """Names of the classes: in the order of the dataset, or else sorted."""
-    names: Sequence[str] | None = getattr(table.features[column], "names", None)
-    present = {label for label in labels if label is not None}
-    return [name for name in names if name in present] if names else sorted(present)

@@ -80,9 +80,9 @@ def _load(text: str, data: str | Path | None) -> Task:
     path = Path(text)
     if is_coop(text) and (data is not None or not path.exists()):
         return load_coop_task(text, data)
-    family, _, name = text.partition("/")
+    family = text.partition("/")[0]
     if family in _EMBEDDED and (text in _embedded() or not path.exists()):
-        return _load_embedded(family, name)
+        return _load_embedded(text)
     if not path.exists():
         raise TaskError(
             f"unknown task '{make_printable(text):.100}': give one of {', '.join(_embedded())}, "
@@ -91,9 +91,9 @@ def _load(text: str, data: str | Path | None) -> Task:
     return load_own(path)
 
 
-def _load_embedded(family: str, name: str) -> Task:
+def _load_embedded(text: str) -> Task:
+    family, _, name = text.partition("/")
     known = [each for each in _embedded() if each.startswith(f"{family}/")]
-    text = f"{family}/{name}"
     if text not in known:
         close = difflib.get_close_matches(text, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""

@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 
 from dpl_nas.config import Augmentation
-from dpl_nas.errors import TaskError
 from dpl_nas.mini.captions import DIGIT_NAMES
 from dpl_nas.mini.render import COLOURS
 from dpl_nas.mini.scenes import Variety, glyphs, paint, pairs, singles
@@ -151,17 +150,9 @@ MINI_TASKS: Mapping[str, str] = MappingProxyType(
 
 
 def load_mini_task(name: str) -> Task:
-    """Load an embedded task, with the same images at every call.
-
-    Raises
-    ------
-    TaskError
-        If there is no such task.
-    """
+    """Load the task ``mini/<name>`` of a known name, with the same images at every call."""
     if name == "digits":
         return _digits()
-    if name not in _RECIPES:
-        raise TaskError(f"unknown task 'mini/{name}': give one of {', '.join(MINI_TASKS)}")
     recipe = _RECIPES[name]
     classes = len(recipe.class_names)
     return Task(

@@ -51,5 +51,6 @@ def load_one_folder(path: Path) -> Task:
                 stacklevel=2,
             )
     rows = [Row(image.removeprefix(start), found.names[label]) for image, label in found.samples]
-    task = file_task(path, root, rows, settings, source)
+    # In torchvision's order, as in the layout with train/ and test/.
+    task = file_task(path, root, rows, settings, source, found.names)
     return replace(task, folders=(task.folder,))

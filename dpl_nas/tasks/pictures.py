@@ -216,8 +216,10 @@ def _told(path: str) -> Iterator[None]:
     except Exception as error:
         # Pillow's readers raise errors of many kinds.
         if isinstance(error, FileNotFoundError):
+            hint = ", or write / for \\ in its path" if "\\" in path else ""
             raise TaskError(
                 f"{make_printable(path)} is not a readable image (it does not exist): restore it"
+                f"{hint}"
             ) from error
         if isinstance(error, UnidentifiedImageError):
             reason = "Pillow does not know its format"

@@ -18,7 +18,7 @@ from dpl_nas.tasks.settings import SplitFile, name_classes
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.templates import imagenet_templates
 
-__all__ = ["Row", "file_task", "task_of_rows"]
+__all__ = ["Row", "file_task", "sort_labels", "task_of_rows"]
 
 #: Share that is kept for the test where nothing says so.
 _TEST = 0.5
@@ -43,14 +43,29 @@ class Row:
     part: Part | None = None
 
 
-def file_task(path: Path, root: str, rows: Sequence[Row], settings: SplitFile, source: str) -> Task:
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return the labels, each once, in the order of the classes: whole numbers go by size."""
+    found = sorted(set(labels))
+    if all(label.isdecimal() for label in found):
+        found.sort(key=lambda label: (len(number := label.lstrip("0")), number))
+    return found
+
+
+def file_task(
+    path: Path,
+    root: str,
+    rows: Sequence[Row],
+    settings: SplitFile,
+    source: str,
+    names: Sequence[str] | None = None,
+) -> Task:
     """Make a task of image files below ``root``; see :func:`task_of_rows`."""
 
     def images(indices: Sequence[int], labels: Sequence[int]) -> ImageFiles:
         places = [rows[index].place for index in indices]
         return ImageFiles(places, labels, root=root, background=settings.background)
 
-    return task_of_rows(path, rows, images, settings, source)
+    return task_of_rows(path, rows, images, settings, source, names)
 
 
 def task_of_rows(
@@ -88,7 +103,7 @@ def task_of_rows(
     check_text(place, "the path of the task")
     shown = make_printable(str(path))
     _check_rows(shown, rows)
-    names = names or sorted({row.label for row in rows})
+    names = names or sort_labels(row.label for row in rows)
     if len(names) < 2:
         raise TaskError(
             f"{shown} should have two classes or more, found {tell_names(names) or 'none'}: add "

@@ -15,7 +15,7 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import tell_names
 
-__all__ = ["SUFFIXES", "Line", "read_table"]
+__all__ = ["SUFFIXES", "Line", "read_table", "read_text"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
@@ -47,7 +47,7 @@ def read_table(file: Path, needed: Sequence[str] = (), optional: Sequence[str] =
         If it cannot be read, has no lines, a line lacks a column, or a column would be one of these
         but for its case.
     """
-    text, known = _text(file), (*needed, *optional)
+    text, known = read_text(file), (*needed, *optional)
     json = file.suffix.lower() in _LINES
     lines = _read_lines(text, file, known) if json else _read_csv(text, file)
     if not lines:
@@ -70,7 +70,14 @@ def read_table(file: Path, needed: Sequence[str] = (), optional: Sequence[str] =
     return lines
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises
+    ------
+    TaskError
+        If it cannot be read, or is not UTF-8.
+    """
     try:
         return read_bytes(file).decode("utf-8-sig")
     except CheckpointError as error:

@@ -75,7 +75,7 @@ def test_small_classes_give_what_they_have() -> None:
 
 
 def test_a_class_without_images() -> None:
-    with pytest.raises(TaskError, match="class 'one' has 0 training images"):
+    with pytest.raises(TaskError, match="class 'one' has 0 training images: add some"):
         few_shot_split(task_of(4, 0), 2, 1)
 
 

@@ -112,6 +112,37 @@ def test_columns_are_named(library: Any, tmp_path: Path) -> None:
         load_task(tmp_path / "saved")
 
 
+def test_classes_without_names_are_sorted_over_all_splits(library: Any, tmp_path: Path) -> None:
+    whole = table(library, 6).remove_columns("label").add_column("label", [2, 9, 10] * 2)
+    parts = {"test": whole.select([1, 2]), "train": whole}
+    library.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    task = load_task(tmp_path / "saved")
+    assert task.class_names == ("2", "9", "10")
+    assert task.test.labels == [1, 2]
+
+
+def test_kinds_of_labels(library: Any, tmp_path: Path) -> None:
+    whole = table(library, 12).remove_columns("label")
+    columns = {"number": [10, 2] * 6, "flag": [True, False] * 6, "none": [None] * 12}
+    for name, values in columns.items():
+        whole = whole.add_column(name, values)
+    whole.save_to_disk(str(tmp_path / "saved"))
+    settings = tmp_path / "saved" / "task.yml"
+    for name, words in (
+        ("flag", "image train/0 has the label True: make it a text or a whole number"),
+        ("none", "image train/0 has no label"),
+    ):
+        settings.write_text(f"label: {name}\n")
+        with pytest.raises(TaskError, match=words):
+            load_task(tmp_path / "saved")
+    settings.write_text("label: number\n")
+    with pytest.warns(DplWarning, match="6 of 12 images"):
+        assert load_task(tmp_path / "saved").class_names == ("2", "10")
+    whole.remove_columns("picture").save_to_disk(str(tmp_path / "bare"))
+    with pytest.raises(TaskError, match="one column of images, found none: save it with one"):
+        load_task(tmp_path / "bare")
+
+
 def test_pictures_that_are_damaged(library: Any, tmp_path: Path) -> None:
     whole = table(library, 6)
     whole_cell = {"bytes": encoded(10), "path": None}

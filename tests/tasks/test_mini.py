@@ -9,6 +9,7 @@ import pytest
 
 from dpl_nas.errors import TaskError
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, tokenizer
+from dpl_nas.tasks import load_task
 from dpl_nas.tasks.mini import MINI_TASKS, load_mini_task
 from dpl_nas.tasks.task import ImageSet, Task
 
@@ -62,5 +63,6 @@ def test_captions_fit_the_context(task: Task) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(TaskError, match="unknown task 'mini/nothing': give one of digits, "):
-        load_mini_task("nothing")
+    for name in ("mini/nothing", "mini"):
+        with pytest.raises(TaskError, match=f"unknown task '{name}': give one of mini/digits, "):
+            load_task(name)

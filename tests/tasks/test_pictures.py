@@ -162,6 +162,13 @@ def test_pictures_of_absurd_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pixels(file)
 
 
+def test_a_path_of_windows(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match=r"does not exist\): restore it, or write / for \\ in its"):
+        read_picture(str(tmp_path / "grey\\1.png"))
+    with pytest.raises(TaskError, match=r"does not exist\): restore it$"):
+        read_picture(str(tmp_path / "grey/1.png"))
+
+
 def test_nothing_but_files_is_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.png")
     (tmp_path / "device.png").symlink_to("/dev/zero")

@@ -7,7 +7,7 @@ import pytest
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.tasks import load_task
-from dpl_nas.tasks.rows import Row, file_task
+from dpl_nas.tasks.rows import Row, file_task, sort_labels
 from dpl_nas.tasks.settings import SplitFile
 from dpl_nas.tasks.task import Task
 
@@ -124,6 +124,18 @@ def make(found: list[Row], settings: SplitFile | None = None) -> Task:
 def test_lists_that_are_refused(found: tuple[tuple[str, str, str | None], ...], words: str) -> None:
     with pytest.raises(TaskError, match=words):
         make(rows(*found))
+
+
+def test_numbers_go_by_size(folder: Path) -> None:
+    labels = [str(number) for number in (10, 9, 0, 100, 11)]
+    found = rows(*((each, each, "train") for each in labels), ("last", "9", "test"))
+    assert make(found).class_names == ("0", "9", "10", "11", "100")
+    assert sort_labels(["10", "9", "-1"]) == ["-1", "10", "9"]
+    # Folders go by text, as those of torchvision do.
+    (folder / "grey").rename(folder / "10")
+    (folder / "white").rename(folder / "9")
+    (folder / "dark_square").rename(folder / "1")
+    assert load(folder).class_names == ("1", "10", "9")
 
 
 def test_a_test_set_is_not_added_to() -> None:

@@ -6,21 +6,22 @@ from pathlib import Path
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
-from dpl_nas.tasks.coop.listing import Listed, Listing, read_text, tell_repeats, text_lines
+from dpl_nas.tasks.coop.listing import Listed, Listing, tell_repeats, text_lines
 from dpl_nas.tasks.names import check_class_name, check_place, spaced, tell_names
+from dpl_nas.tasks.tables import read_text
 
 __all__ = ["read_aircraft"]
 
 
-def read_aircraft(folder: Path, images: Path) -> Listing:
-    """Read the lists in ``folder`` of the images in ``images``.
+def read_aircraft(variants: Path, images: Path) -> Listing:
+    """Read the names in ``variants``, and the lists beside it of the images in ``images``.
 
     Raises
     ------
     TaskError
-        If a file is missing or damaged, or names a variant that is not in ``variants.txt``.
+        If a file is missing or damaged, or names a variant that is not in ``variants``.
     """
-    variants = folder / "variants.txt"
+    folder = variants.parent
     source = make_printable(str(variants))
     names = [line.strip() for line in read_text(variants).split("\n") if line.strip()]
     for name in names:

@@ -119,7 +119,8 @@ def _folders(root: Path) -> list[str]:
         check_text(name, f"the name of a folder in {make_printable(str(root))}")
     if not found:
         raise TaskError(
-            f"{make_printable(str(root))} holds no folders of classes: add the images there"
+            f"{make_printable(str(root))} should hold a folder for each class, found none: put the "
+            "images into such folders"
         )
     return found
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dpl_nas.errors import CheckpointError, TaskError
-from dpl_nas.io.files import read_bytes
+from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
+from dpl_nas.tasks.tables import read_text
 
-__all__ = ["Listed", "Listing", "names_by_label", "read_text", "tell_repeats", "text_lines"]
+__all__ = ["Listed", "Listing", "names_by_label", "tell_repeats", "text_lines"]
 
 
 @dataclass
@@ -56,22 +56,6 @@ class Listing:
     validation: Listed
     test: Listed
     notes: tuple[str, ...] = ()
-
-
-def read_text(file: Path) -> str:
-    """Return the text of a file.
-
-    Raises
-    ------
-    TaskError
-        If it cannot be read, or is not UTF-8.
-    """
-    try:
-        return read_bytes(file).decode("utf-8-sig")
-    except CheckpointError as error:
-        raise TaskError(str(error)) from error
-    except UnicodeDecodeError:
-        raise TaskError(f"{make_printable(str(file))} is not UTF-8: restore the file") from None
 
 
 def text_lines(file: Path) -> list[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dpl_nas.tasks.coop.imagenet import read_imagenet, read_numbered, read_varia
 from dpl_nas.tasks.coop.listing import Listed, Listing
 from dpl_nas.tasks.coop.selections import SELECTED, TwoStageSelections
 from dpl_nas.tasks.coop.split_file import read_split
-from dpl_nas.tasks.coop.table import DATASETS, PREFIX, Dataset
+from dpl_nas.tasks.coop.table import DATASETS, PREFIX, Dataset, Kind
 from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, spaced, tell_names
 from dpl_nas.tasks.task import Task
@@ -120,6 +121,14 @@ def load_coop_task(name: str, data: str | Path | None) -> Task:
 
 #: Kinds whose images are whatever is in their folders.
 _LISTED_BY_FOLDER = {"imagenet", "variant", "numbered"}
+#: What reads each kind, given its first list and the folder of its images.
+_READERS: Mapping[Kind, Callable[[Path, Path], Listing]] = {
+    "split": read_split,
+    "aircraft": read_aircraft,
+    "imagenet": read_imagenet,
+    "variant": read_variant,
+    "numbered": read_numbered,
+}
 
 
 def find_dataset(dataset: Dataset, root: Path) -> Place:
@@ -150,18 +159,10 @@ def read_dataset(dataset: Dataset, place: Place) -> Listing:
         raise TaskError(
             f"{PREFIX}{dataset.name} is not complete: there is no "
             f"{' and no '.join(make_printable(str(path)) for path in missing)}{also}: add "
-            "them; dpl-nas tasks check --data ROOT tells what belongs where"
+            f"{'it' if len(missing) == 1 else 'them'}; dpl-nas tasks check --data ROOT tells what "
+            "belongs where"
         )
-    lists = [place.folder / name for name in dataset.lists]
-    if dataset.kind == "split":
-        return read_split(lists[0], place.images)
-    if dataset.kind == "aircraft":
-        return read_aircraft(place.folder, place.images)
-    if dataset.kind == "imagenet":
-        return read_imagenet(lists[0], place.images)
-    if dataset.kind == "variant":
-        return read_variant(lists[0], place.images)
-    return read_numbered(lists[0], place.images)
+    return _READERS[dataset.kind](place.folder / dataset.lists[0], place.images)
 
 
 def _place(dataset: Dataset, folder: Path) -> Place:

@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dpl_nas.errors import TaskError, shorten
-from dpl_nas.io.json_values import parse_json
+from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
-from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.tasks.coop.listing import Listed, read_text
+from dpl_nas.tasks.coop.listing import Listed
 from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.tables import read_table
 
 __all__ = ["FOLDER", "SELECTED", "TwoStageSelections"]
 
@@ -59,41 +57,29 @@ class TwoStageSelections:
 
 def _rows(file: Path, listed: Listed) -> list[int]:
     source = make_printable(str(file))
+    if not file.exists():
+        raise TaskError(
+            f"there is no {source}: add the files of 2SFS, ask for shots and a seed that they "
+            "have, or use coop/<dataset>, which draws the selection"
+        )
     known = {place: row for row, place in enumerate(listed.places)}
     rows = []
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if line.strip():
-            where = f"line {number} of {source}"
-            place, label = _item(line, where)
-            row = _row(place.split("/"), known)
-            if row is None or listed.labels[row] != label:
-                raise TaskError(
-                    f"{where}: expected an image of the dataset's split with its label, found "
-                    f"{tell_names([place])} with {label}: restore the files"
-                )
-            rows.append(row)
+    for line in read_table(file, ("_impath", "_label")):
+        place, label = line.values["_impath"], line.values["_label"]
+        row = _row(place.split("/"), known)
+        if row is None or str(listed.labels[row]) != label:
+            raise TaskError(
+                f"{line.where}: expected an image of the dataset's split with its label, found "
+                f"{tell_names([place])} with {tell_names([label])}: restore the files"
+            )
+        rows.append(row)
     twice = [listed.places[row] for row, count in Counter(rows).items() if count > 1]
-    if twice or not rows:
-        found = f"{tell_names(twice)} twice" if twice else "none"
-        raise TaskError(f"{source} should list images, each once, found {found}: restore the file")
-    return rows
-
-
-def _item(line: str, where: str) -> tuple[str, int]:
-    try:
-        item: Any = parse_json(line)
-    except ValueError as error:
+    if twice:
         raise TaskError(
-            f"{where} is not readable JSON ({shorten(str(error))}): restore the file"
-        ) from error
-    if isinstance(item, dict):
-        place, label = item.get("_impath"), item.get("_label")
-        if isinstance(place, str) and type(label) is int:
-            return place, label
-    raise TaskError(
-        f"{where} should have _impath, a path, and _label, a whole number, found "
-        f"{abbreviate(item)}: restore the file"
-    )
+            f"{source} should list images once each, found {tell_names(twice)} twice: restore the "
+            "file"
+        )
+    return rows
 
 
 def _row(parts: Sequence[str], known: dict[str, int]) -> int | None:

@@ -9,8 +9,9 @@ from dpl_nas.errors import TaskError, shorten
 from dpl_nas.io.json_values import parse_json
 from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.tasks.coop.listing import Listed, Listing, names_by_label, read_text, tell_repeats
+from dpl_nas.tasks.coop.listing import Listed, Listing, names_by_label, tell_repeats
 from dpl_nas.tasks.names import check_place
+from dpl_nas.tasks.tables import read_text
 
 __all__ = ["read_split"]
 

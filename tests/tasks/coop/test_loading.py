@@ -116,7 +116,7 @@ def test_a_name_that_is_near(tmp_path: Path) -> None:
         load_task("coop/OxfordPets")
     with pytest.raises(TaskError, match=r"there is no folder .*/none: give that of all datasets"):
         load_task("coop/OxfordPets", tmp_path / "none")
-    with pytest.raises(TaskError, match=r"there is no .*oxford_pets/split_zhou_OxfordPets\.json"):
+    with pytest.raises(TaskError, match=r"there is no .*/split_zhou_OxfordPets\.json .*: add it;"):
         load_task("coop/OxfordPets", tmp_path)
 
 
@@ -139,6 +139,7 @@ def append(file: str, line: str) -> Callable[[Path], None]:
 
 PETS = "oxford_pets/split_zhou_OxfordPets.json"
 A = "imagenet-adversarial"
+VAL = "imagenet/images/val"
 AIR = "fgvc_aircraft/images_variant_train.txt"
 
 
@@ -175,6 +176,8 @@ def put(place: object, label: object, name: object) -> Callable[[Path], None]:
         ("ImageNet-A", lambda r: (r / A / "classnames.txt").unlink(), "is no"),
         ("ImageNet-A", lambda r: (r / A / "imagenet-a/n1").mkdir(), "no names for"),
         ("ImageNet", lambda r: shutil.rmtree(r / "imagenet/images/train"), "no .*images/train"),
+        ("ImageNet", lambda r: [shutil.rmtree(each) for each in (r / VAL).iterdir()],
+                     "should hold a folder for each class, found none"),
         ("ImageNet", append("imagenet/classnames.txt", "n01440764 fish\n"), "has a line already"),
         ("ImageNet", append("imagenet/classnames.txt", "n09\n"), "expected two words"),
         ("ImageNetV2", lambda r: [d / "9" for d in (r / "imagenetv2").iterdir() if d.is_dir()

@@ -80,19 +80,33 @@ def test_the_files_of_2sfs(data: Path) -> None:
     )
     split = few_shot_split(task, 1, 2, "extra")
     assert [task.pool.labels[row] for row in (*split.train, *split.validation)] == [0, 1, 1]
+    assert few_shot_split(task, 1, 2, "extra", 1) == split
+    with pytest.raises(TaskError, match=r"images, 1 a class: leave out search.validation_shots=2"):
+        few_shot_split(task, 1, 2, "extra", 2)
     base = load_task("2sfs/Caltech101", data, "new")
     assert select_places(base, 1, 2) == ([], [])
+
+
+@pytest.mark.filterwarnings("ignore:.* classes of the same name")
+def test_imagenet_of_2sfs_has_no_validation_images(data: Path) -> None:
+    folders = sorted((data / "imagenet/images/train").iterdir())
+    chosen = [item(f"images/train/{each.name}/x_0.JPEG", i) for i, each in enumerate(folders)]
+    write(data / "imagenet", "shot_1-seed_1_train.jsonl", chosen)
+    task = load_task("2sfs/ImageNet", data)
+    assert len(select_places(task, 1, 1)[0]) == len(few_shot_split(task, 1, 1).shots) == 5
+    with pytest.raises(TaskError, match="has no validation images: set search"):
+        few_shot_split(task, 1, 1, "extra")
 
 
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        (None, r"shot_1-seed_2_train\.jsonl does not exist"),
-        ([], "each once, found none"),
+        (None, r"there is no .*shot_1-seed_2_train\.jsonl: add .* or use coop/<dataset>"),
+        ([], "lists no images"),
         ([item("green_cup/train_3.jpg", 0)] * 2, "found 'green_cup/train_3.jpg' twice"),
         ([item("green_cup/test_1.jpg", 0)], "line 1 of .*expected an image of the dataset's split"),
-        ([item("green_cup/train_1.jpg", 1)], "with its label, found .* with 1"),
-        ([{"path": "green_cup/train_1.jpg"}], "should have _impath, a path, and _label"),
+        ([item("green_cup/train_1.jpg", 1)], "with its label, found .* with '1'"),
+        ([{"path": "green_cup/train_1.jpg"}], "line 1 of .* has no _impath and no _label"),
         ([item("/etc/passwd", 0)], "expected an image of the dataset's split"),
     ],
 )
