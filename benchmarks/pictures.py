@@ -38,7 +38,7 @@ PARTS = ("head", "contexts", "manual", "separation")
 LENGTH = 4
 #: Manual designs that are tried.
 DESIGNS = 6
-#: Images in all, and shots, by which placements are compared at first, so that few tasks take hours.
+#: Images in all, and shots, with which placements are compared at first, to save hours.
 FEW_IMAGES, FEW_SHOTS = 200, (16, 8, 4)
 FEW_SEEDS = (2, 5)
 #: Least zero-shot accuracy where only the style is unseen, as a multiple of chance.
