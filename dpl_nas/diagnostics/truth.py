@@ -189,7 +189,6 @@ class _Bench:
         metrics = score(
             {"it": build_classifier(prompts, self._problem.backbone)},
             self._problem.task.test,
-            len(self._problem.task.class_names),
             batch_size=self._batch_size,
         )["it"]
         return Tested(

@@ -361,7 +361,6 @@ def _test(
     metrics = score(
         classifiers,
         task.test,
-        len(task.class_names),
         batch_size=job.config.evaluate.batch_size,
         observer=job.observer,
     )
