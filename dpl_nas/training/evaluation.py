@@ -169,10 +169,14 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
         )
     else:
         reason = "has them in another order"
+    if trained.classes != "all" and not lacks:
+        remedy = f"take its {trained.classes} classes with --classes {trained.classes}"
+    else:
+        remedy = "name its classes alike, such as with class_names in task.yml"
     raise CheckpointError(
         f"the prompts were trained for the {len(names)} classes of {trained.task}, and the task "
-        f"{task.name} {reason}: name its classes alike, such as with class_names in task.yml, "
-        "or if they are meant to differ, give --other-classes (in Python, other_classes=True)"
+        f"{task.name} {reason}: {remedy}, or if they are meant to differ, give --other-classes "
+        "(in Python, other_classes=True)"
     )
 
 

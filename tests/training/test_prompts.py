@@ -70,6 +70,15 @@ def test_other_classes_are_named(
         dpl_nas.evaluate(prompts, task)
 
 
+def test_a_half_is_tested_on_the_half(prompts: TrainedPrompts, image_folder: Path) -> None:
+    base = load_task(image_folder, classes="base")
+    metadata = prompts.metadata.model_copy(
+        update={"class_names": base.class_names, "classes": "base"}
+    )
+    with pytest.raises(CheckpointError, match="adds 'white': take its base .* --classes base, or"):
+        dpl_nas.evaluate(replace(prompts, metadata=metadata), image_folder)
+
+
 def test_classes_without_test_images_do_not_lower_macro_f1(
     prompts: TrainedPrompts, image_folder: Path, small_backbone: Backbone
 ) -> None:
