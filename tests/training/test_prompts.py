@@ -75,7 +75,7 @@ def test_a_half_is_tested_on_the_half(prompts: TrainedPrompts, image_folder: Pat
     metadata = prompts.metadata.model_copy(
         update={"class_names": base.class_names, "classes": "base"}
     )
-    with pytest.raises(CheckpointError, match="adds 'white': take its base .* --classes base, or"):
+    with pytest.raises(CheckpointError, match=r"adds 'white': take its base .* --classes base, or"):
         dpl_nas.evaluate(replace(prompts, metadata=metadata), image_folder)
 
 
