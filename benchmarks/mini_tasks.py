@@ -109,7 +109,7 @@ def measure(
             backbone=backbone,
         )
         classifiers[name] = build_classifier(prompts, backbone)
-    tested = score(classifiers, task.test, len(task.class_names))
+    tested = score(classifiers, task.test)
     return {
         "accuracy": {
             "chance": 1 / len(task.class_names),

@@ -312,7 +312,7 @@ def _reference(job: _Job) -> Cell:
     else:
         design = problem.space.uniform(int(job.name.split()[0]))
         classifier = build_classifier(train(design, problem), backbone)
-    metrics = score({"it": classifier}, task.test, len(task.class_names))["it"]
+    metrics = score({"it": classifier}, task.test)["it"]
     return Cell(
         **_head(job),
         lengths=_no_lengths(job) if design is None else _named(design.lengths),

@@ -214,7 +214,6 @@ class _Bench:
                 for place, prompts in enumerate(trained)
             },
             self._problem.task.test,
-            len(self._problem.task.class_names),
             batch_size=self._batch_size,
         )
         seconds = (time.perf_counter() - started) / len(trained)

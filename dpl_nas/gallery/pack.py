@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.gallery.picture import THUMBNAIL, Picture
 from dpl_nas.io.files import read_bytes, read_sealed
 from dpl_nas.io.json_values import parse_json
+from dpl_nas.io.yaml_values import abbreviate
 
 __all__ = ["HASHES", "PACKS", "Gallery", "hash_of", "load_gallery", "pack", "read_gallery"]
 
@@ -66,8 +67,13 @@ class Gallery:
         """Return RGBA thumbnails ``(n, THUMBNAIL, THUMBNAIL, 4)`` of some pictures.
 
         What is transparent is black. Sheets are kept once they are decoded.
+
+        Raises
+        ------
+        ConfigError
+            If an index is not that of a picture.
         """
-        places = self._places[np.asarray(indices, dtype=np.int64)]
+        places = self._places[self._checked(indices)]
         found = np.empty((len(places), THUMBNAIL, THUMBNAIL, 4), dtype=np.uint8)
         sheets = [int(sheet) for sheet in np.unique(places[:, 0])]
         self._decode(sheets)
@@ -83,6 +89,17 @@ class Gallery:
         """Return one thumbnail as an RGBA image."""
         return Image.fromarray(self.thumbnails([index])[0])
 
+    def _checked(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+        # numpy would round numbers down, count from the end, and take a mask for numbers.
+        found = np.asarray(indices)
+        whole = found.ndim == 1 and (found.dtype.kind in "iu" or not found.size)
+        if not whole or not ((found >= 0) & (found < len(self.pictures))).all():
+            raise ConfigError(
+                f"indices should be a list of whole numbers from 0 to {len(self.pictures) - 1}, "
+                f"found {abbreviate(indices)}"
+            )
+        return found.astype(np.int64)
+
     def _decode(self, sheets: Sequence[int]) -> None:
         new = [sheet for sheet in sheets if sheet not in self._decoded]
         # Pillow decodes without Python's lock.
@@ -92,7 +109,6 @@ class Gallery:
             )
 
 
-@cache
 def load_gallery(*packs: str) -> Gallery:
     """Return the pictures that ship with the package: all, or those of some of `PACKS`.
 
@@ -100,8 +116,20 @@ def load_gallery(*packs: str) -> Gallery:
     ------
     CheckpointError
         If a pack is absent or damaged.
+    ConfigError
+        If there is no pack of such a name.
     """
-    return read_gallery(Path(__file__).parent, packs or PACKS)
+    for name in packs:
+        if name not in PACKS:
+            raise ConfigError(
+                f"the packs of pictures are {' and '.join(PACKS)}, found {abbreviate(name)}"
+            )
+    return _load_shipped(tuple(name for name in PACKS if name in packs) or PACKS)
+
+
+@cache
+def _load_shipped(packs: tuple[str, ...]) -> Gallery:
+    return read_gallery(Path(__file__).parent, packs)
 
 
 def read_gallery(folder: Path, packs: Sequence[str] = PACKS) -> Gallery:

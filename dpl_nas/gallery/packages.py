@@ -169,11 +169,16 @@ def get_package(package: Package, folder: Path) -> Path:
     Raises
     ------
     OutputError
-        If a package cannot be downloaded.
+        If a package cannot be downloaded, or there can be no such folder.
     CheckpointError
         If a package is not the one that is expected.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot download to {folder} ({error.strerror}): give another folder for the packages"
+        ) from error
     if not (folder / package.file).exists():
         _download(package, folder)
     check_package(package, folder)

@@ -15,7 +15,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import open_file, write_bytes
+from dpl_nas.gallery.pack import hash_of
+from dpl_nas.io.files import open_file, read_bytes, write_bytes
 from dpl_nas.mini.render import IMAGE_SIZE
 from dpl_nas.mini.token_table import TokenTable
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer
@@ -35,7 +36,9 @@ __all__ = [
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
 IMAGE_STD = (0.3, 0.3, 0.3)
+#: The weights that ship, and their hash.
 WEIGHTS = Path(__file__).with_name("mini_clip.safetensors")
+_HASH = "e10db60a739e5008fd52412953e8115b6413144d9724ee323ca21f41ab4b1d8c"
 _FORMAT = "dpl_nas mini clip 2"
 _TABLE = "token_embedding."
 
@@ -117,10 +120,14 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, or of another model.
+        If the file is missing, damaged, or of another model.
     """
     file = path or WEIGHTS
     state = _read(file)
+    if path is None and hash_of(read_bytes(file)) != _HASH:
+        raise CheckpointError(f"{file} is damaged or of another version: install dpl_nas again")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise CheckpointError(f"{file} is damaged (it holds values that are not finite)")
     table = {name.removeprefix(_TABLE): state.pop(name) for name in list(state) if _TABLE in name}
     # Building draws random weights; this must not affect the caller's generator.
     with torch.random.fork_rng(devices=[]):
@@ -129,7 +136,7 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in state.items()}
     if expected != found:
-        raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+        raise _foreign(file)
     model.load_state_dict(state)
     return model.eval()
 
@@ -144,20 +151,30 @@ def seen_tokens(path: Path | None = None) -> frozenset[int]:
     """
     file, name = path or WEIGHTS, f"{_TABLE}seen"
     found = _read(file, name)
-    if name not in found:
-        raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+    if name not in found or not _are_tokens(found[name]):
+        raise _foreign(file)
     return frozenset(found[name].tolist())
 
 
 def _compose(saved: dict[str, Tensor], file: Path) -> Tensor:
     """Return the embeddings of all tokens that a saved `TokenTable` stands for."""
     tokens, seen = (saved.get(name, torch.zeros(0)).long() for name in ("tokens", "seen"))
-    table = TokenTable(tokens.clamp(0, VOCABULARY_SIZE - 1), MINI_CONFIG.width, seen)
+    if not _are_tokens(tokens) or not _are_tokens(seen):
+        raise _foreign(file)
+    table = TokenTable(tokens, MINI_CONFIG.width, seen)
     try:
         table.load_state_dict(saved)
     except RuntimeError as error:
-        raise CheckpointError(f"{file} does not hold the weights of mini-clip") from error
+        raise _foreign(file) from error
     return table.whole()
+
+
+def _are_tokens(ids: Tensor) -> bool:
+    return ids.dim() == 1 and bool(((ids >= 0) & (ids < VOCABULARY_SIZE)).all())
+
+
+def _foreign(file: Path) -> CheckpointError:
+    return CheckpointError(f"{file} does not hold the weights of mini-clip")
 
 
 def _read(file: Path, *names: str) -> dict[str, Tensor]:
@@ -170,7 +187,7 @@ def _read(file: Path, *names: str) -> dict[str, Tensor]:
     try:
         with safetensors.safe_open(str(file), framework="pt") as stream:
             if (stream.metadata() or {}).get("format") != _FORMAT:
-                raise CheckpointError(f"{file} does not hold the weights of mini-clip")
+                raise _foreign(file)
             there = stream.keys()
             read = {n: stream.get_tensor(n) for n in (names or there) if n in there}
     except (safetensors.SafetensorError, OSError) as error:

@@ -204,7 +204,8 @@ def evaluate(
         all classes.
     other_classes
         Whether the task may have other classes than those of the training. A dataset of the
-        benchmark always may, and so may a given half of the classes.
+        benchmark always may, and so may a task of which other ``classes`` are asked for than the
+        half, or all, of the training.
 
     Raises
     ------
@@ -225,7 +226,9 @@ def evaluate(
     metrics = evaluate_prompts(
         trained,
         tested,
-        other_classes=other_classes or classes is not None or bool(tested.data),
+        other_classes=other_classes
+        or classes not in {None, trained.metadata.classes}
+        or bool(tested.data),
         batch_size=batch_size,
         device=device,
         observer=observer,
@@ -361,7 +364,6 @@ def _test(
     metrics = score(
         classifiers,
         task.test,
-        len(task.class_names),
         batch_size=job.config.evaluate.batch_size,
         observer=job.observer,
     )

@@ -166,6 +166,8 @@ def few_shot_split(
     """
     check_whole("shots", shots, 1)
     check_whole("seed", seed, 0)
+    if validation_shots is not None:
+        check_whole("validation_shots", validation_shots, 0)
     if task.whole is not None:
         split = few_shot_split(task.whole.task, shots, seed, validation, validation_shots)
         parts = (split.shots, split.train, split.validation)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from dpl_nas.config import Classes, RunConfig
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_parts import take_classes
@@ -82,13 +84,22 @@ def _load(text: str, data: str | Path | None) -> Task:
         return load_coop_task(text, data)
     family = text.partition("/")[0]
     if family in _EMBEDDED and (text in _embedded() or not path.exists()):
+        if path.exists():
+            warnings.warn(
+                f"{text} is the embedded task, not the folder of this name: for the folder, give "
+                f"./{text}",
+                DplWarning,
+                stacklevel=4,
+            )
         return _load_embedded(text)
     if not path.exists():
         raise TaskError(
             f"unknown task '{make_printable(text):.100}': give one of {', '.join(_embedded())}, "
             "coop/<dataset>, or a folder of images or a list of them"
         )
-    return load_own(path)
+    task = load_own(path)
+    # Without the dot, prompts would be tested on the embedded task.
+    return replace(task, name=f"./{task.name}") if task.name in _embedded() else task
 
 
 def _load_embedded(text: str) -> Task:

@@ -27,8 +27,8 @@ _ROWS = 1024
 def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:
     """Raise an error for classes that are identical to the text tower.
 
-    Warn of classes whose features are nearly the same, and of words in their names that the tower
-    was not trained on.
+    Warn of captions that are cut, of classes whose features are nearly the same, and of words in
+    their names that the tower was not trained on.
 
     Parameters
     ----------
@@ -45,6 +45,15 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
     for kind in dict.fromkeys((*known, *kinds)):
         inputs = class_captions(backbone, task.class_names, task.template, task.templates, kind)
         check_different(backbone, task, inputs)
+        cut = _cut(backbone, task, kind, inputs)
+        if cut:
+            warnings.warn(
+                f"{task.name}: {backbone.name} has no room for the whole captions of {len(cut)} of "
+                f"{len(task.class_names)} classes, so their ends are cut off: {tell_names(cut)}; "
+                "use shorter names or templates",
+                DplWarning,
+                stacklevel=2,
+            )
         near = _near(backbone, inputs)
         # What is published with one name is told where it is loaded.
         near = [pair for pair in near if len({task.class_names[each] for each in pair}) > 1]
@@ -61,7 +70,7 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
     if unseen:
         warnings.warn(
             f"{task.name}: {backbone.name} never saw the words {tell_names(unseen)} of the class "
-            "names with an image, so it knows them from texts only",
+            "names with an image, so it knows them from texts at best",
             DplWarning,
             stacklevel=2,
         )
@@ -85,6 +94,30 @@ def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
     same = _same(inputs, task.class_names if task.same_names else ())
     if same:
         raise TaskError(_sentence(backbone, task, same))
+
+
+def _cut(backbone: Backbone, task: Task, kind: TextTemplate, inputs: TextInputs) -> list[str]:
+    """Return the names of the classes that have a caption with more tokens than there is room for.
+
+    Parameters
+    ----------
+    inputs
+        Captions of this kind.
+    """
+    room = backbone.tokenize([task.template]).shape[1]
+    if inputs.embeddings.shape[1] < room:
+        return []
+    ensemble = task.templates if kind == "mean_embedding" else ()
+    names: dict[str, None] = {}
+    for template in ensemble or (task.template,):
+        captions = [caption.strip() for caption in task.captions(template)]
+        tokens = backbone.tokenize(captions)
+        full = (tokens.argmax(dim=-1) == room - 1).nonzero().flatten().tolist()
+        # What fits exactly is another caption without its last character.
+        shorter = backbone.tokenize([captions[row][:-1] for row in full])
+        alike = (tokens[full] == shorter).all(dim=-1).tolist()
+        names |= {task.class_names[row]: None for row, cut in zip(full, alike, strict=True) if cut}
+    return list(names)
 
 
 def _same(inputs: TextInputs, names: Sequence[str]) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ __all__ = ["Classifier", "Metrics", "build_classifier", "evaluate", "score", "ze
 
 @dataclass(frozen=True)
 class Metrics:
-    """Shares in 0..1, over ``images`` test images."""
+    """Shares in 0..1, over ``images`` test images; macro-F1 is the mean over their classes."""
 
     accuracy: float
     macro_f1: float
@@ -99,7 +99,6 @@ def zero_shot(task: Task, backbone: Backbone) -> Classifier:
 def score(
     classifiers: Mapping[str, Classifier],
     images: ImageSet,
-    classes: int,
     *,
     batch_size: int = 100,
     observer: Observer | None = None,
@@ -129,16 +128,19 @@ def score(
                 predictions[name] += classifier.predict(states).tolist()
             observer.advance(Stage.EVALUATE, done, {"images": batches[done - 1].stop})
     observer.end(Stage.EVALUATE)
-    return {name: _metrics(labels, found, classes) for name, found in predictions.items()}
+    return {name: _metrics(labels, found) for name, found in predictions.items()}
 
 
-def _metrics(labels: Sequence[int], predictions: Sequence[int], classes: int) -> Metrics:
+def _metrics(labels: Sequence[int], predictions: Sequence[int]) -> Metrics:
     from sklearn.metrics import accuracy_score, f1_score
 
     return Metrics(
         accuracy=float(accuracy_score(labels, predictions)),
+        # A class without test images has no F1.
         macro_f1=float(
-            f1_score(labels, predictions, average="macro", labels=range(classes), zero_division=0.0)
+            f1_score(
+                labels, predictions, average="macro", labels=sorted({*labels}), zero_division=0.0
+            )
         ),
         images=len(labels),
     )
@@ -167,10 +169,14 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
         )
     else:
         reason = "has them in another order"
+    if trained.classes != "all" and not lacks:
+        remedy = f"take its {trained.classes} classes with --classes {trained.classes}"
+    else:
+        remedy = "name its classes alike, such as with class_names in task.yml"
     raise CheckpointError(
         f"the prompts were trained for the {len(names)} classes of {trained.task}, and the task "
-        f"{task.name} {reason}: name its classes alike, such as with class_names in task.yml, "
-        "or if they are meant to differ, give --other-classes (in Python, other_classes=True)"
+        f"{task.name} {reason}: {remedy}, or if they are meant to differ, give --other-classes "
+        "(in Python, other_classes=True)"
     )
 
 
@@ -211,7 +217,6 @@ def evaluate(
     found = score(
         {"prompts": build_classifier(prompts, backbone, other)},
         task.test,
-        len(task.class_names),
         batch_size=batch_size,
         observer=observer,
     )

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.gallery import pack
 from dpl_nas.gallery.build import main
-from dpl_nas.gallery.packages import PACKAGES, PHOTOGRAPHS, Package, check_package, find_package
+from dpl_nas.gallery.packages import (
+    PACKAGES,
+    PHOTOGRAPHS,
+    Package,
+    check_package,
+    find_package,
+    get_package,
+)
 from dpl_nas.gallery.picture import STYLES
 from dpl_nas.io.files import read_sealed
 
@@ -46,6 +53,12 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_a_package_that_is_absent_is_told(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist"):
         find_package("noto", tmp_path)
+
+
+def test_a_file_is_no_folder_of_packages(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file \(File exists\): give another folder"):
+        get_package(PHOTOGRAPHS, tmp_path / "file")
 
 
 def test_the_shipped_packs_have_the_stored_hashes() -> None:

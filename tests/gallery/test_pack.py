@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.gallery import pack as module
 from dpl_nas.gallery.pack import HASHES, PACKS, Gallery, hash_of, load_gallery, pack, read_gallery
 from dpl_nas.gallery.packages import PACKAGES
@@ -99,6 +100,37 @@ def test_thumbnails_have_transparent_surroundings(gallery: Gallery) -> None:
     assert (pixels[..., 3] > 200).any(axis=(1, 2)).all()
     assert gallery.thumbnail(5).mode == "RGBA"
     assert (np.asarray(gallery.thumbnail(5)) == gallery.thumbnails([5])[0]).all()
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [-1],
+        [1.9],
+        ["3"],
+        [True, False],
+        np.ones(5, dtype=bool),
+        [10**6],
+        [10**30],
+        [[1, 2]],
+        3,
+        None,
+    ],
+)
+def test_what_is_no_index_is_refused(gallery: Gallery, indices: Any) -> None:
+    with pytest.raises(ConfigError, match="list of whole numbers from 0 to 18967, found"):
+        gallery.thumbnails(indices)
+
+
+def test_no_index_is_no_thumbnail(gallery: Gallery) -> None:
+    assert gallery.thumbnails([]).shape == (0, THUMBNAIL, THUMBNAIL, 4)
+
+
+def test_packs_are_given_by_name_in_any_order(gallery: Gallery) -> None:
+    assert load_gallery("openmoji", "pictures", "openmoji") is gallery
+    for name in ("openmoji.zip", "../pictures", ["pictures"], 3):
+        with pytest.raises(ConfigError, match="are pictures and openmoji, found"):
+            load_gallery(name)  # type: ignore[arg-type]
 
 
 def test_what_is_packed_is_read(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 import torch
 from open_clip.model import CLIP
 from PIL import Image
+from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
+from dpl_nas.mini import model
 from dpl_nas.mini.gates import measure_gates, normalize
 from dpl_nas.mini.model import (
     MINI_CONFIG,
@@ -86,6 +88,37 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CheckpointError, match="pipe is a pipe or a device"):
         load_mini_clip(tmp_path / "pipe")
+
+
+def test_damage_to_the_shipped_weights_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytearray(WEIGHTS.read_bytes())
+    content[len(content) // 2] ^= 1
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(content)
+    monkeypatch.setattr(model, "WEIGHTS", path)
+    with pytest.raises(CheckpointError, match="is damaged or of another version: install"):
+        load_mini_clip()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("logit_scale", torch.tensor(torch.nan), "values that are not finite"),
+        ("token_embedding.tokens", torch.full((2,), VOCABULARY_SIZE), "does not hold the weights"),
+        ("token_embedding.tokens", torch.full((2,), -1), "does not hold the weights"),
+        ("token_embedding.seen", torch.tensor([[1, 2]]), "does not hold the weights"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(
+    tmp_path: Path, name: str, value: Tensor, words: str
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    state = build_mini_clip(tokens=torch.tensor([1, 2])).state_dict()
+    save_mini_clip(path, {**state, name: value})
+    with pytest.raises(CheckpointError, match=words):
+        load_mini_clip(path)
 
 
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:

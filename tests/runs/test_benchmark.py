@@ -79,6 +79,8 @@ def test_other_classes_are_an_explicit_wish(
     with pytest.raises(CheckpointError, match=r"lacks 'green cup'.* give --other-classes"):
         runs.evaluate(folder, str(image_folder))
     with pytest.raises(CheckpointError, match="other_classes=True"):
+        runs.evaluate(folder, str(image_folder), classes="all")
+    with pytest.raises(CheckpointError, match="other_classes=True"):
         dpl_nas.evaluate(folder, image_folder)
     with pytest.warns(DplWarning, match="the 3 of .*, 0 of them the same"):
         found = runs.evaluate(folder, str(image_folder), other_classes=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.errors import ConfigError, DplWarning, TaskError
 from dpl_nas.mini.captions import DIGIT_NAMES
 from dpl_nas.tasks import Task, draw_shots, few_shot_split, load_task, tell_small_classes
 from dpl_nas.tasks.mini import MemoryImages
@@ -56,6 +56,12 @@ def task_of(*counts: int) -> Task:
     images = MemoryImages(np.zeros((len(labels), 2, 2, 3), np.uint8), labels)
     names = tuple(DIGIT_NAMES[: len(counts)])
     return Task("own", names, "a {}.", train=images, test=images)
+
+
+def test_images_to_validate_on_are_counted(image_folder: Path) -> None:
+    for validation in ("split", "extra"):
+        with pytest.raises(ConfigError, match="validation_shots should be a whole number of 0 or"):
+            few_shot_split(load_task(image_folder), 4, 1, validation, -1)
 
 
 def test_small_classes_give_what_they_have() -> None:

@@ -156,3 +156,16 @@ def test_an_image_of_absurd_size_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(TaskError, match=r"huge\.png is not a readable image"):
         ImageFiles([str(file)], [0]).image(0)
+
+
+def test_a_folder_with_the_name_of_an_embedded_task_is_told_apart(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(image_folder, tmp_path / "mini" / "digits")
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(DplWarning, match=r"not the folder .*: for the folder, give \./mini/digits"):
+        assert load_task("mini/digits").folder == ""
+    own = load_task("./mini/digits")
+    assert own.folder == str(tmp_path / "mini" / "digits")
+    # By this name, prompts find it again.
+    assert load_task(own.name).folder == own.folder

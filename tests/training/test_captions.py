@@ -52,6 +52,20 @@ def test_words_that_no_caption_had_are_told(mini: Backbone, digits: Task) -> Non
         check_captions(mini, replace(digits, class_names=names))
 
 
+def test_captions_that_are_cut_are_told(mini: Backbone, digits: Task) -> None:
+    whole = " ".join(["star"] * 16)
+    fits = replace(digits, class_names=(whole, "square"))
+    assert int((mini.tokenize(fits.captions()) > 0).sum(dim=-1).max()) == 24
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_captions(mini, fits, "mean_embedding")
+    with pytest.warns(DplWarning, match=r"the whole captions of 1 of 2 classes.* 'star star"):
+        check_captions(mini, replace(digits, class_names=(f"{whole} star", "square")))
+    ensemble = replace(fits, templates=("a {}.", "a photo of the star of a {}."))
+    with pytest.warns(DplWarning, match=r"of 1 of 2 .* cut off: 'star star"):
+        check_captions(mini, ensemble, "mean_embedding")
+
+
 @pytest.mark.parametrize("name", MINI_TASKS)
 def test_the_embedded_tasks_are_told_apart(mini: Backbone, name: str) -> None:
     with warnings.catch_warnings():

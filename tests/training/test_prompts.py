@@ -15,10 +15,11 @@ from torch import Tensor
 
 import dpl_nas
 from dpl_nas.backbone import Backbone
-from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.errors import CheckpointError, DplWarning, OutputError
 from dpl_nas.runs import evaluate
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
+from dpl_nas.tasks.views import SomeImages
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training.prompts import PromptsMetadata, _encode
 
@@ -67,6 +68,31 @@ def test_other_classes_are_named(
     task = replace(load_task(image_folder), class_names=names)
     with pytest.raises(CheckpointError, match=f"the 3 classes of .* and the task .* {difference}"):
         dpl_nas.evaluate(prompts, task)
+
+
+def test_a_half_is_tested_on_the_half(prompts: TrainedPrompts, image_folder: Path) -> None:
+    base = load_task(image_folder, classes="base")
+    metadata = prompts.metadata.model_copy(
+        update={"class_names": base.class_names, "classes": "base"}
+    )
+    with pytest.raises(CheckpointError, match=r"adds 'white': take its base .* --classes base, or"):
+        dpl_nas.evaluate(replace(prompts, metadata=metadata), image_folder)
+
+
+def test_classes_without_test_images_do_not_lower_macro_f1(
+    prompts: TrainedPrompts, image_folder: Path, small_backbone: Backbone
+) -> None:
+    task = load_task(image_folder)
+    right = 0.0
+    for label in range(len(task.class_names)):
+        rows = [row for row, each in enumerate(task.test.labels) if each == label]
+        one = replace(task, test=SomeImages(task.test, rows, [label] * len(rows)))
+        with pytest.warns(DplWarning, match="2 of 3 classes have no test images"):
+            found = dpl_nas.evaluate(prompts, one, backbone=small_backbone)
+        # What is said to be of this class always is.
+        assert found.macro_f1 == pytest.approx(2 * found.accuracy / (1 + found.accuracy))
+        right += found.accuracy
+    assert right > 0
 
 
 @pytest.mark.parametrize("name", ["", "x.pt", "x.json"])

@@ -94,6 +94,11 @@ def take_inventory(
         If there is no dataset of a name, or no folder ``root``.
     """
     unknown = [name for name in names if name.removeprefix(PREFIX) not in DATASETS]
+    if unknown and "/" in unknown[0].removeprefix(PREFIX):
+        raise TaskError(
+            f"only datasets of the benchmark are checked, {PREFIX}<dataset>, found "
+            f"'{make_printable(unknown[0]):.100}': give one of them"
+        )
     if unknown:
         # It says what is known.
         load_coop_task(f"{PREFIX}{unknown[0].removeprefix(PREFIX)}", root)

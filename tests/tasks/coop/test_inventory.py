@@ -59,5 +59,8 @@ def test_what_is_wrong_is_told(data: Path) -> None:
 def test_unknown(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"did you mean coop/EuroSAT\?"):
         take_inventory(tmp_path, ["coop/Eurosat"])
+    for name in ("pictures/vehicles", "2sfs/EuroSAT", "./flowers"):
+        with pytest.raises(TaskError, match=f"only datasets of the .*, found '{name}'"):
+            take_inventory(tmp_path, [name])
     with pytest.raises(TaskError, match="there is no folder"):
         take_inventory(tmp_path / "none")
