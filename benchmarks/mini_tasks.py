@@ -30,8 +30,9 @@ from dpl_nas.strategy import DARTS
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.tasks.mini import MINI_TASKS
 from dpl_nas.tasks.task import ImageSet
-from dpl_nas.training import train
 from dpl_nas.training.evaluation import build_classifier, score, zero_shot
+from dpl_nas.training.few_shot import FewShotTraining
+from dpl_nas.training.problem import Problem
 
 LENGTH = 4
 #: What the alphas choose by themselves: nothing is trained and compared beside it, and the search
@@ -97,17 +98,12 @@ def measure(
         "random": random_lengths(space, seed),
         "found": search.architecture,
     }
+    problem = Problem.of(
+        space, task, shots=shots, seed=seed, recipe=strategy.train, backbone=backbone
+    )
+    trained = FewShotTraining(problem).train_stack(list(designs.values()))
     classifiers = {"zero-shot": zero_shot(task, backbone)}
-    for name, architecture in designs.items():
-        prompts = train(
-            architecture,
-            space,
-            task,
-            shots=shots,
-            seed=seed,
-            settings=strategy.train,
-            backbone=backbone,
-        )
+    for name, prompts in zip(designs, trained, strict=True):
         classifiers[name] = build_classifier(prompts, backbone)
     tested = score(classifiers, task.test)
     return {
