@@ -10,12 +10,12 @@ from torch import Tensor
 
 from dpl_nas.backbone.packing import TextPlan, plan_text
 
-__all__ = ["TextInputs", "mean_inputs"]
+__all__ = ["KEPT", "TextInputs", "mean_inputs"]
 
 #: What a backward pass keeps of a token in a layer, in units of its width (measured): inputs of
 #: both layer norms, queries, keys and values on the grid, attention's result and its shares,
 #: hidden units.
-_KEPT = 20
+KEPT = 20
 
 #: Memory that the text tower may keep for a backward pass; the rest is recomputed there.
 _KEPT_BYTES = 1 << 30
@@ -45,7 +45,7 @@ class TextInputs:
 
     def plan(self, layers: int) -> TextPlan:
         """Return the plan by which a tower of so many layers computes the captions."""
-        token = _KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
+        token = KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
         return plan_text(self.embeddings, self.pooling, max(1, _KEPT_BYTES // token))
 
     def to(self, device: str | torch.device) -> TextInputs:

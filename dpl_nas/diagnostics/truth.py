@@ -128,10 +128,13 @@ def train_and_test(
                     "written: restore the images, or use another folder"
                 )
         found = {line.key: line for line in lines}
-        observer.begin(Stage.TEST, len(wanted), sum(key in found for key in wanted))
+        done = sum(key in found for key in wanted)
+        observer.begin(Stage.TEST, len(wanted), done)
+        # Images are decoded to make stacks, so not where nothing is missing.
+        every = _stacks(problem, wanted, images, jobs) if done < len(wanted) else ()
         stacks = [
             job
-            for job in _stacks(problem, wanted, images, jobs)
+            for job in every
             if any((each.key, job.seed) not in found for each in job.architectures)
         ]
         with closing(_workers(config, jobs if len(stacks) > 1 else 1)) as workers:

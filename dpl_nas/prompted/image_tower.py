@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from dpl_nas.backbone.towers import ImageTower
+from dpl_nas.backbone.towers import Block, ImageTower
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted.block import LayerContext, attend, split_heads
 
-__all__ = ["run_layers"]
+__all__ = ["project_tokens", "run_layers"]
 
 
 def run_layers(
@@ -26,13 +26,23 @@ def run_layers(
     """
     for layer in layers:
         block = tower.blocks[layer]
-        if tower.pools_first and layer == len(tower.blocks) - 1:
-            # The other tokens are not read afterwards: they are keys and values only.
-            rows = x[:, :1]
-            (q,) = split_heads(block.project(rows, "q"), 1, block.heads)
-            k, v = split_heads(block.project(x, "kv"), 2, block.heads)
-        else:
-            rows = x
-            q, k, v = split_heads(block.project(x), 3, block.heads)
+        only_first = tower.pools_first and layer == len(tower.blocks) - 1
+        rows, q, k, v = project_tokens(block, x, only_first=only_first)
         x = block.finish(rows, attend(q, k, v, contexts.get(layer), None, path))
     return x
+
+
+def project_tokens(
+    block: Block, x: Tensor, *, only_first: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the tokens that go on, their queries, and all keys and values.
+
+    With ``only_first`` the other tokens are not read afterwards: they are keys and values only.
+    """
+    if only_first:
+        rows = x[:, :1]
+        (q,) = split_heads(block.project(rows, "q"), 1, block.heads)
+        k, v = split_heads(block.project(x, "kv"), 2, block.heads)
+        return rows, q, k, v
+    q, k, v = split_heads(block.project(x), 3, block.heads)
+    return x, q, k, v

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.backbone.towers import Block
-from dpl_nas.prompted.block import split_heads
 from dpl_nas.prompted.contexts import Context
+from dpl_nas.prompted.image_tower import project_tokens
 
 __all__ = ["StackedContext", "TowerStack", "attend_stacked", "given"]
 
@@ -127,13 +127,7 @@ class TowerStack(nn.Module):
 
         With ``only_first`` only the first token goes on.
         """
-        if only_first:
-            rows = x[:, :1]
-            (q,) = split_heads(block.project(rows, "q"), 1, block.heads)
-            k, v = split_heads(block.project(x, "kv"), 2, block.heads)
-        else:
-            rows = x
-            q, k, v = split_heads(block.project(x), 3, block.heads)
+        rows, q, k, v = project_tokens(block, x, only_first=only_first)
         return block.finish(rows, attend_stacked(q, k, v, self.context(block, layer), None))
 
     @torch.no_grad()

@@ -8,11 +8,10 @@ from typing import TypeVar
 import torch
 
 from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone.text import KEPT
 
 __all__ = ["split_evenly", "stack_size"]
 
-#: What a backward pass keeps of a token in a layer, in units of its width (as in `TextInputs`).
-_KEPT = 20
 #: Memory that the backward pass of a stack may keep, about.
 _KEPT_BYTES = 1 << 30
 #: More models than this gain nothing: operations are no longer short.
@@ -40,7 +39,7 @@ def stack_size(backbone: Backbone, text: TextInputs, batch_size: int) -> int:
         tokens * backbone.widths["image"] * backbone.layers["image"]
         + words * backbone.widths["text"] * backbone.layers["text"]
     )
-    fit = _KEPT_BYTES // (_KEPT * units * text.embeddings.element_size())
+    fit = _KEPT_BYTES // (KEPT * units * text.embeddings.element_size())
     return max(1, min(_MOST, fit))
 
 
