@@ -114,14 +114,20 @@ def measure_paths(repeats: int) -> list[PathRow]:
 
 
 def interleaved(
-    sides: Sequence[Sequence[Part]], repeats: int, between: Callable[[], None] | None = None
+    sides: Sequence[Sequence[Part]],
+    repeats: int,
+    between: Callable[[], None] | None = None,
+    wait: Callable[[], None] = lambda: None,
 ) -> list[float]:
-    """Seconds of each side, from the medians of its parts; the sides take turns."""
+    """Seconds of each side, from the medians of its parts; the sides take turns.
+
+    ``wait`` returns when the device has done what it was told.
+    """
     seconds: list[list[list[float]]] = [[[] for _ in side] for side in sides]
     for _ in range(repeats):
         for side, found in zip(sides, seconds, strict=True):
             for part, times in zip(side, found, strict=True):
-                times.append(_seconds(part.run))
+                times.append(_seconds(part.run, wait))
         if between is not None:
             between()
     return [
@@ -133,11 +139,13 @@ def interleaved(
     ]
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _seconds(run: Callable[[], object], wait: Callable[[], None]) -> float:
     """Of one run; the mean of several where one is short."""
+    wait()
     count, started = 0, time.perf_counter()
     while True:
         run()
+        wait()
         count += 1
         passed = time.perf_counter() - started
         if passed > _SHORT:

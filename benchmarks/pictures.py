@@ -63,9 +63,11 @@ COLUMNS = (
 )
 
 
-def configure(task: str, space: str, shots: int, weights: Path | None) -> RunConfig:
+def configure(task: str, space: str, shots: int, options: argparse.Namespace) -> RunConfig:
     """Return the configuration of a run on a task of pictures."""
-    changed = [] if weights is None else [f"space.backbone.pretrained={weights}"]
+    changed = [f"device={options.device}"]
+    if options.weights is not None:
+        changed.append(f"space.backbone.pretrained={options.weights}")
     return resolve(f"pictures/{task}", space, "darts", changed, shots=shots, seed=1)
 
 
@@ -89,7 +91,7 @@ def measure_head(task: Task, backbone: Backbone, options: argparse.Namespace) ->
 
 def measure_manual(name: str, folder: Path, options: argparse.Namespace) -> list[float]:
     """Return the accuracy of the manual design that validates best, for each seed."""
-    config = configure(name, options.space, options.shots, options.weights)
+    config = configure(name, options.space, options.shots, options)
     problem = Problem.of_run(config)
     found = [
         Manual().search(problem.having(seed=seed), SearchBudget(trials=DESIGNS)).architecture
@@ -122,14 +124,14 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     folder = options.out / name
     file = folder / "row.json"
     row = json.loads(file.read_text()) if file.exists() else {"seconds": 0.0}
-    whole = configure(name, "mini_clip", options.shots, options.weights)
+    whole = configure(name, "mini_clip", options.shots, options)
     parts: dict[str, Callable[[], Any]] = {
         "head": lambda: measure_head(
-            load_task(whole.task), load_backbone(whole.space.backbone), options
+            load_task(whole.task), load_backbone(whole.space.backbone, options.device), options
         ),
         "manual": lambda: measure_manual(name, folder / "manual", options),
         "separation": lambda: separate(
-            lambda shots: configure(name, options.few_space, shots, options.weights),
+            lambda shots: configure(name, options.few_space, shots, options),
             row["head"]["classes"],
             folder / "separation",
             options,
@@ -214,6 +216,7 @@ def main() -> None:
     parser.add_argument("--space", default="mini_clip_budget12")
     parser.add_argument("--few-space", default="mini_clip_budget6", help="of the placements")
     parser.add_argument("--weights", type=Path, help="of the embedded CLIP, if not those shipped")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="what to measure")
     options = parser.parse_args()

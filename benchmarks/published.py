@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.prompted import ContextCandidates
+from dpl_nas.prompted.clip import precision_of, similarities
 from dpl_nas.space import Tower
 
 __all__ = ["PublishedCLIP"]
@@ -54,31 +55,31 @@ class PublishedCLIP(nn.Module):
     def encode_image(self, images: Tensor) -> Tensor:
         """Features (batch, embed), before normalisation, of images (batch, 3, size, size)."""
         visual: Any = self.backbone.model.visual
-        x = visual.conv1(images).flatten(2).transpose(1, 2)  # [b, grid^2, w]
-        x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
-        x = visual.ln_pre(x + visual.positional_embedding)
-        x = self._run("image", visual.transformer.resblocks, x.transpose(0, 1), None)
-        features: Tensor = visual.ln_post(x[0]) @ visual.proj
+        with precision_of(self.backbone):
+            x = visual.conv1(images).flatten(2).transpose(1, 2)  # [b, grid^2, w]
+            x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
+            x = visual.ln_pre(x + visual.positional_embedding)
+            x = self._run("image", visual.transformer.resblocks, x.transpose(0, 1), None)
+            features: Tensor = visual.ln_post(x[0]) @ visual.proj
         return features
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Features (classes, embed), before normalisation, of tokens (classes, context_length)."""
         tower: Any = getattr(self.backbone.model, "text", self.backbone.model)
-        x = tower.token_embedding(tokens) + tower.positional_embedding
-        length = x.shape[1]
-        mask = torch.full((length, length), -torch.inf, dtype=x.dtype, device=x.device).triu(1)
-        x = self._run("text", tower.transformer.resblocks, x.transpose(0, 1), mask)
-        x = tower.ln_final(x)
-        ends = tokens.argmax(dim=-1)
-        features: Tensor = x[ends, torch.arange(len(ends))] @ tower.text_projection
+        with precision_of(self.backbone):
+            x = tower.token_embedding(tokens) + tower.positional_embedding
+            length = x.shape[1]
+            mask = torch.full((length, length), -torch.inf, dtype=x.dtype, device=x.device).triu(1)
+            x = self._run("text", tower.transformer.resblocks, x.transpose(0, 1), mask)
+            x = tower.ln_final(x)
+            ends = tokens.argmax(dim=-1)
+            read = x[ends, torch.arange(len(ends), device=x.device)]
+            features: Tensor = read @ tower.text_projection
         return features
 
     def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
         """Logits (batch, classes)."""
-        image = functional.normalize(self.encode_image(images), dim=-1)
-        text = functional.normalize(self.encode_text(tokens), dim=-1)
-        logits: Tensor = self.backbone.model.logit_scale.exp() * image @ text.T
-        return logits
+        return similarities(self.backbone, self.encode_image(images), self.encode_text(tokens))
 
     def _run(self, tower: Tower, blocks: nn.ModuleList, x: Tensor, mask: Tensor | None) -> Tensor:
         """Hidden tokens (tokens, batch, width); tokens come first, as torch's attention likes."""

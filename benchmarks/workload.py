@@ -16,6 +16,7 @@ from torch.nn import functional
 from benchmarks.floor import step_flops
 from benchmarks.published import PublishedCLIP
 from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone_config import Precision
 from dpl_nas.config import InitSettings
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
@@ -41,6 +42,7 @@ Step = Callable[[], None]
 _BACKBONES = {
     "mini_clip": BackboneConfig(),
     "vit_b16": BackboneConfig(model="ViT-B-16-quickgelu", pretrained="random"),
+    "vit_l14": BackboneConfig(model="ViT-L-14-quickgelu", pretrained="random"),
 }
 #: Images a step as published; a search step is an alpha step and a prompt step.
 IMAGES: dict[Phase, tuple[int, ...]] = {"search": (16, 4), "train": (4,), "evaluate": (100,)}
@@ -75,15 +77,18 @@ class Case:
         return f"{self.model},{self.phase},{self.classes},{self.max_length}"
 
 
+#: Those of a CPU.
 CASES = tuple(
-    Case(*fields) for fields in product(_BACKBONES, get_args(Phase), (10, 100, 1000), (2, 6, 16))
+    Case(*fields)
+    for fields in product(("mini_clip", "vit_b16"), get_args(Phase), (10, 100, 1000), (2, 6, 16))
 )
 
 
 @cache
-def backbone_of(model: str) -> Backbone:
-    """The frozen CLIP of a case; that of ViT-B/16 has random weights."""
-    return load_backbone(_BACKBONES[model])
+def backbone_of(model: str, precision: Precision = "fp32", device: str = "cpu") -> Backbone:
+    """The frozen CLIP of a case; those of ViT have random weights."""
+    config = _BACKBONES[model].model_copy(update={"precision": precision})
+    return load_backbone(config, device)
 
 
 @cache
@@ -146,16 +151,17 @@ class Workload:
     def tokens(self) -> Tensor:
         """Captions (classes, context_length)."""
         names = self.names or class_names(self.case.classes)
-        return self.backbone.tokenize([TEMPLATE.format(name) for name in names])
+        tokens = self.backbone.tokenize([TEMPLATE.format(name) for name in names])
+        return tokens.to(self.backbone.device)
 
     @cached_property
     def batches(self) -> list[tuple[Tensor, Tensor]]:
         """Images and labels of every pass of a step."""
-        size = self.backbone.image_size
+        size, device = self.backbone.image_size, self.backbone.device
         return [
             (
-                torch.randn(count, 3, size, size, generator=self._generator),
-                torch.randint(len(self.tokens), (count,), generator=self._generator),
+                torch.randn(count, 3, size, size, generator=self._generator).to(device),
+                torch.randint(len(self.tokens), (count,), generator=self._generator).to(device),
             )
             for count in self.images or IMAGES[self.case.phase]
         ]
@@ -169,6 +175,7 @@ class Workload:
             contexts[tower] = {layer: self._context(tower) for layer in layers}
             for module in contexts[tower].values():
                 initialise(module, InitSettings(), generator)
+                module.to(self.backbone.device)
         return contexts
 
     def _context(self, tower: Tower) -> nn.Module:
