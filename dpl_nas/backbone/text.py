@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpl_nas.backbone.memory import kept_bytes
 from dpl_nas.backbone.packing import TextPlan, plan_text
 
 __all__ = ["KEPT", "TextInputs", "mean_inputs"]
@@ -16,9 +17,6 @@ __all__ = ["KEPT", "TextInputs", "mean_inputs"]
 #: both layer norms, queries, keys and values on the grid, attention's result and its shares,
 #: hidden units.
 KEPT = 20
-
-#: Memory that the text tower may keep for a backward pass; the rest is recomputed there.
-_KEPT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ class TextInputs:
 
     def plan(self, layers: int) -> TextPlan:
         """Return the plan by which a tower of so many layers computes the captions."""
+        kept = kept_bytes(self.embeddings.device)
         token = KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
-        return plan_text(self.embeddings, self.pooling, max(1, _KEPT_BYTES // token))
+        return plan_text(self.embeddings, self.pooling, max(1, kept // token))
 
     def to(self, device: str | torch.device) -> TextInputs:
         """Return the same inputs on ``device``."""

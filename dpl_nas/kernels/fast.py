@@ -33,11 +33,11 @@ _FEW_TOKENS = 32
 def applies(q: Tensor, layout: CandidateLayout) -> bool:
     """Return whether this path supports the types and devices of these inputs."""
     return (
-        q.device.type == "cpu"
+        q.device.type in ("cpu", "cuda")
         and q.dtype in (torch.float32, torch.float64)
         and layout.total > 0
         and q.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_autocast_enabled(q.device.type)
     )
 
 
@@ -92,7 +92,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tenso
 
 def _flash_takes(q: Tensor, k: Tensor) -> bool:
     return (
-        _FLASH is not None
+        q.device.type == "cpu"
+        and _FLASH is not None
         and _FLASH_BACKWARD is not None
         and q.shape[2] == k.shape[2]
         and q.stride(-1) == k.stride(-1) == 1

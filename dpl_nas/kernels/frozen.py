@@ -21,7 +21,7 @@ _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _SMALL = 1 << 22
 
 #: Rows whose hidden units are held at once: so many that matrix products run at full rate, so
-#: few that they stay in the cache between products.
+#: few that they stay in the cache between products. On other devices, each call costs more.
 _ROWS = 1024
 
 
@@ -109,6 +109,10 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return functional.linear(x, weight, bias)
 
 
+def _parts(rows: Tensor) -> tuple[Tensor, ...]:
+    return rows.split(_ROWS) if rows.device.type == "cpu" else (rows,)
+
+
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -145,7 +149,7 @@ class _Mlp(torch.autograd.Function):
         rows = x.reshape(-1, x.shape[-1])
         result = torch.empty(len(rows), weight_out.shape[0], dtype=x.dtype, device=x.device)
         hidden = []
-        for part, out in zip(rows.split(_ROWS), result.split(_ROWS), strict=True):
+        for part, out in zip(_parts(rows), _parts(result), strict=True):
             units = _product(part, weight_in, bias_in)
             active = functional.silu(units) if activation == "silu" else functional.gelu(units)
             torch.add(bias_out, _product(active, weight_out), alpha=1 / scale, out=out)
@@ -167,7 +171,7 @@ class _Mlp(torch.autograd.Function):
         )
         rows = gradient.reshape(-1, gradient.shape[-1])
         result = rows.new_empty(len(rows), weight_in.shape[1])
-        for part, units, out in zip(rows.split(_ROWS), hidden, result.split(_ROWS), strict=True):
+        for part, units, out in zip(_parts(rows), hidden, _parts(result), strict=True):
             inner = _product(part, weight_out.T)
             torch.mul(_product(activated(inner, units), weight_in.T), 1 / ctx.scale, out=out)
         past = gradient if ctx.needs_input_grad[7] else None

@@ -48,7 +48,9 @@ def candidate_attention(
     # Relative to the tokens, where large scores keep their digits; one column stands for no
     # vector, where a candidate is shorter than the longest.
     odds = torch.cat([rivals - normaliser, torch.full_like(normaliser, -torch.inf)], dim=-1)
-    by_candidate = odds[..., _grid(layout, odds.device)]  # [b, h, q, candidates, longest]
+    grid = _grid(layout, odds.device)
+    # index_select, whose backward pass is many times faster on a GPU than that of [].
+    by_candidate = odds.index_select(-1, grid.flatten()).unflatten(-1, grid.shape)
     tokens = torch.zeros_like(by_candidate[..., :1])
     shares = torch.cat([tokens, by_candidate], dim=-1).softmax(dim=-1)
     if weights is not None:
@@ -67,7 +69,7 @@ def _by_vector(shares: Tensor, layout: CandidateLayout) -> Tensor:
     """Return shares ``(..., candidates, longest)`` as ``(..., total)``, summed over candidates."""
     if layout.shared:
         return shares.sum(dim=-2)
-    return shares.flatten(-2)[..., _places(layout, shares.device)]
+    return shares.flatten(-2).index_select(-1, _places(layout, shares.device))
 
 
 @lru_cache(maxsize=256)

@@ -8,12 +8,11 @@ from typing import TypeVar
 import torch
 
 from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone.memory import kept_bytes
 from dpl_nas.backbone.text import KEPT
 
 __all__ = ["split_evenly", "stack_size"]
 
-#: Memory that the backward pass of a stack may keep, about.
-_KEPT_BYTES = 1 << 30
 #: More models than this gain nothing: operations are no longer short.
 _MOST = 16
 
@@ -39,7 +38,7 @@ def stack_size(backbone: Backbone, text: TextInputs, batch_size: int) -> int:
         tokens * backbone.widths["image"] * backbone.layers["image"]
         + words * backbone.widths["text"] * backbone.layers["text"]
     )
-    fit = _KEPT_BYTES // (KEPT * units * text.embeddings.element_size())
+    fit = kept_bytes(backbone.device) // (KEPT * units * text.embeddings.element_size())
     return max(1, min(_MOST, fit))
 
 

@@ -60,11 +60,12 @@ class Case:
         dtype: torch.dtype = torch.float64,
         one: bool = False,
         joined: bool = False,
+        device: str = "cpu",
     ) -> None:
         g = torch.Generator().manual_seed(seed)
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=g, dtype=torch.float64).to(dtype)
+            return torch.randn(*shape, generator=g, dtype=torch.float64).to(device, dtype)
 
         heads, width = 3, 4
         self.layout = CandidateLayout(tuple(lengths), shared)
@@ -80,12 +81,13 @@ class Case:
             self.v = draw(batch, heads, prefix + tokens, width).requires_grad_()
         self.context_k = draw(heads, self.layout.total, width).requires_grad_()
         self.context_v = draw(heads, self.layout.total, width).requires_grad_()
-        self.alpha = draw(len(lengths)) if alpha is None else torch.tensor(alpha, dtype=dtype)
+        given = None if alpha is None else torch.tensor(alpha, dtype=dtype, device=device)
+        self.alpha = draw(len(lengths)) if given is None else given
         self.alpha.requires_grad_()
         self.one = one
         self.mask = None
         if mask:
-            self.mask = torch.nn.functional.pad(causal(tokens, dtype), (prefix, 0))
+            self.mask = torch.nn.functional.pad(causal(tokens, dtype), (prefix, 0)).to(device)
         self.cotangent = draw(batch, heads, tokens, width)
 
     @property
@@ -192,6 +194,23 @@ def test_all_paths_equal_the_definition_in_float32(
 ) -> None:
     case = Case(lengths, shared=shared, mask=mask, seed=seed, dtype=torch.float32)
     assert_same(case, 5e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("tokens", [5, 40])
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("one", [False, True])
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-10), (torch.float32, 5e-5)])
+def test_all_paths_equal_the_definition_on_a_gpu(
+    tokens: int, mask: bool, shared: bool, one: bool, dtype: torch.dtype, near: float
+) -> None:
+    lengths = [3] if one else [0, 2, 0, 5, 1]
+    options = {"mask": mask, "shared": shared, "tokens": tokens, "one": one}
+    assert_same(Case(lengths, dtype=dtype, device="cuda", **options), near)
+    joined = Case(lengths, dtype=dtype, device="cuda", joined=True, **options)
+    assert_same(joined, near)
 
 
 @settings(deadline=None, max_examples=20)

@@ -202,7 +202,7 @@ def test_every_plan_of_the_text_is_exact(
 ) -> None:
     monkeypatch.setattr(packing, "_WORTHWHILE", 1 << 60 if way == "dense" else 0)
     if way == "chunks":
-        monkeypatch.setattr("dpl_nas.backbone.text._KEPT_BYTES", 1)
+        monkeypatch.setattr("dpl_nas.backbone.memory._ON_CPU", 1)
     text = TEXTS[captions](backbone)
     plan = text.plan(backbone.layers["text"])
     assert (len(plan.prefix) == 0) == (way == "dense")

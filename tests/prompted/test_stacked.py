@@ -106,7 +106,7 @@ def test_every_plan_of_the_text(
 ) -> None:
     monkeypatch.setattr(packing, "_WORTHWHILE", 1 << 60 if way == "dense" else 0)
     if way == "chunks":
-        monkeypatch.setattr("dpl_nas.backbone.text._KEPT_BYTES", 1)
+        monkeypatch.setattr("dpl_nas.backbone.memory._ON_CPU", 1)
     assert_as_alone(backbone, MIXED, TEXTS[captions](backbone))
 
 

@@ -12,7 +12,6 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.space import Space
 from dpl_nas.tasks import load_task
-from dpl_nas.training import stacks
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly, stack_size
@@ -78,7 +77,7 @@ def test_as_many_as_memory_allows(
 ) -> None:
     text = small_backbone.text_inputs(["a dog", "a cat"])
     assert stack_size(small_backbone, text, 8) == 16
-    monkeypatch.setattr(stacks, "_KEPT_BYTES", 1)
+    monkeypatch.setattr("dpl_nas.backbone.memory._ON_CPU", 1)
     assert stack_size(small_backbone, text, 8) == 1
     assert training(small_space, small_backbone, image_folder).stack_size == 1
 
