@@ -66,8 +66,8 @@ def features(backbone: Backbone, images: ImageSet, rows: list[int]) -> np.ndarra
     parts = []
     for start in range(0, len(rows), 100):
         batch = [backbone.preprocess(images.image(row)) for row in rows[start : start + 100]]
-        found = model.encode_image(torch.stack(batch))
-        parts.append(torch.nn.functional.normalize(found, dim=-1).numpy())
+        found = model.encode_image(torch.stack(batch).to(backbone.device))
+        parts.append(torch.nn.functional.normalize(found, dim=-1).cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -114,7 +114,7 @@ def measure(
         },
         "vectors": {name: design.vectors for name, design in designs.items()},
         "found": search.architecture.describe(),
-        "search": search.summary(),
+        "search": search.summary().model_dump(mode="json"),
         "search_seconds": search.seconds,
         "seconds": time.perf_counter() - started,
     }
