@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ from dpl_nas.process.threads import count_threads
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, fitting
 from dpl_nas.training.evaluation import Classifier
+from dpl_nas.training.stacks import split_evenly
 
 __all__ = ["TrialEngine"]
 
@@ -45,13 +47,36 @@ _REPEATS = 1000
 
 
 @dataclass(frozen=True)
+class _Job:
+    """A job that was started, the place of a trial in it, and its number of trials."""
+
+    pending: Pending[tuple[Finished, ...]]
+    place: int
+    size: int
+
+
+@dataclass
 class _Submitted:
-    """A trial that was not collected; ``result`` is ``None`` if it was made before."""
+    """A trial that was not collected.
+
+    Attributes
+    ----------
+    cost
+        Its cost; ``None`` if it was made or submitted before.
+    goes_on
+        Whether to keep the state of its training.
+    begun
+        Whether its job is running, or need not run.
+    job
+        Its job; ``None`` if the ledger has the result.
+    """
 
     architecture: Architecture
     epochs: int
-    cost: Cost
-    result: Pending[Finished] | None
+    cost: Cost | None
+    goes_on: bool
+    begun: bool = False
+    job: _Job | None = None
 
     @property
     def key(self) -> Hashable:
@@ -116,6 +141,8 @@ class TrialEngine:
         self._stage = stage
         self._begun = False
         self._own = FewShotTrials(settings)
+        limited = budget is not None and budget.seconds is not None
+        self._side_by_side = 1 if limited else self._own.stack_size
         self._size = fitting.count(settings.problem.space)
         self._waiting: deque[_Submitted] = deque()
         self._seen: dict[Hashable, Evaluation] = {}
@@ -170,6 +197,11 @@ class TrialEngine:
         return self._workers.count
 
     @property
+    def side_by_side(self) -> int:
+        """Number of trials that a worker trains in one batch; 1 if seconds are limited."""
+        return self._side_by_side
+
+    @property
     def trial_cost(self) -> Cost:
         """Steps and images of a whole training of one architecture."""
         return self._own.cost(self.epochs)
@@ -187,7 +219,9 @@ class TrialEngine:
     @property
     def steps_left(self) -> float:
         """Steps that the budget still allows, beyond what was submitted; or infinity."""
-        return self._account.steps_left(sum(each.cost.steps for each in self._waiting))
+        return self._account.steps_left(
+            sum(each.cost.steps for each in self._waiting if each.cost is not None)
+        )
 
     @property
     def stopped_by(self) -> StopReason | None:
@@ -214,7 +248,10 @@ class TrialEngine:
     def submit(
         self, architecture: Architecture, epochs: int | None = None, *, goes_on: bool = False
     ) -> None:
-        """Begin a trial; :meth:`collect` has its result.
+        """Ask for a trial; :meth:`collect` has its result, and begins all that were asked for.
+
+        Small models are trained side by side, so it pays to ask for several before the first is
+        collected (:attr:`side_by_side`).
 
         Parameters
         ----------
@@ -235,15 +272,10 @@ class TrialEngine:
             self._observer.begin(self._stage, self._total())
         epochs = self.epochs if epochs is None else epochs
         cost, done = self._price(architecture, epochs)
-        submitted = _Submitted(architecture, epochs, cost or Cost(), None)
-        if cost is not None and submitted.key not in self._replay:
-            # A state with more epochs than are asked for is of no use.
-            state = self._state(architecture) if goes_on and done < epochs else None
-            pending = self._workers.start(TrialJob(architecture, epochs, state))
-            submitted = replace(submitted, result=pending)
+        # A state with more epochs than are asked for is of no use.
+        self._waiting.append(_Submitted(architecture, epochs, cost, goes_on and done < epochs))
         if goes_on and cost is not None:
             self._trained[architecture] = max(done, epochs)
-        self._waiting.append(submitted)
 
     def collect(self) -> Evaluation:
         """Wait for the earliest trial that was not collected, and return its result.
@@ -255,6 +287,7 @@ class TrialEngine:
         IndexError
             If none is waiting.
         """
+        self._begin()
         submitted = self._waiting.popleft()
         if submitted.key in self._seen:
             self._repeats += 1
@@ -293,9 +326,11 @@ class TrialEngine:
         A trial that was made before costs nothing; one that goes on costs the rest only.
         """
         results = []
+        size = 1 if goes_on else self.side_by_side
         for architecture in architectures:
-            if self.waiting >= self.jobs:
-                results.append(self.collect())
+            if self.waiting >= self.jobs * size:
+                # Workers wait for one another where each has several trials.
+                results += [self.collect() for _ in range(1 if size == 1 else self.waiting)]
             price, _ = self._price(architecture, epochs or self.epochs)
             if self._over is not None or (price is not None and self.steps_left < price.steps):
                 break
@@ -349,6 +384,44 @@ class TrialEngine:
             return 0
         return min(int(left // self.trial_cost.steps), self._size)
 
+    def _begin(self) -> None:
+        """Start the jobs of all trials that were asked for."""
+        new = [each for each in self._waiting if not each.begun]
+        for each in new:
+            each.begun = True
+        paid = [each for each in new if each.cost is not None]
+        # A training whose state is kept is a job of its own.
+        for _, group in groupby(paid, lambda each: (each.epochs, each.goes_on and each.key)):
+            for part in self._stacks(list(group)):
+                first = part[0]
+                state = self._state(first.architecture) if first.goes_on else None
+                job = TrialJob(tuple(each.architecture for each in part), first.epochs, state)
+                pending = self._workers.start(job)
+                for place, each in enumerate(part):
+                    each.job = _Job(pending, place, len(part))
+
+    def _stacks(self, trials: Sequence[_Submitted]) -> Iterator[Sequence[_Submitted]]:
+        """Yield the stacks of which a trial is missing in the ledger.
+
+        Who is trained side by side decides how numbers are rounded, and a search that goes on must
+        end as one that never stopped. So trials that the ledger has stay in their stacks.
+        """
+        known = [self._replay.find(each.key) for each in trials]
+        sizes = [line.stack if isinstance(line, TrialEntry) else None for line in known]
+        start = 0
+        for part in split_evenly(trials, self.side_by_side, self.jobs):
+            found = sizes[start : start + len(part)]
+            if found[0] not in (None, len(part)):
+                # The search had another budget then.
+                size = found[0] or 1
+                if None in sizes[start : start + size]:
+                    yield trials[start : start + size]
+                yield from self._stacks(trials[start + size :])
+                return
+            if None in found:
+                yield part
+            start += len(part)
+
     def _recalled(self, submitted: _Submitted) -> TrialEntry | None:
         """The line of the trial, if the ledger has it already."""
         entry = self._replay.take(submitted.key)
@@ -359,10 +432,11 @@ class TrialEngine:
 
     def _made(self, submitted: _Submitted) -> TrialEntry:
         """Wait for the trial, put its line on disk, and return the line."""
-        if submitted.result is None:
+        if submitted.job is None or submitted.cost is None:
             raise RuntimeError("the trial was never started")
+        job = submitted.job
         try:
-            finished = submitted.result.result()
+            finished = job.pending.result()[job.place]
         except LostJobError as error:
             finished = Finished(None, 0.0, 0, str(error))
         entry = TrialEntry.of(
@@ -373,6 +447,7 @@ class TrialEngine:
             cost=replace(submitted.cost, seconds=finished.seconds),
             peak_bytes=finished.peak_bytes,
             elapsed=self.elapsed,
+            stack=job.size,
         )
         self._replay.record(entry)
         return entry

@@ -74,6 +74,8 @@ class TrialEntry(_Paid):
         Peak memory of its process up to its end.
     elapsed
         Wall-clock seconds of the search up to this line.
+    stack
+        Number of trials that it was trained side by side with, itself included.
     """
 
     lengths: dict[Tower, tuple[_Count, ...]]
@@ -89,6 +91,7 @@ class TrialEntry(_Paid):
     error: str | None
     peak_bytes: _Count
     elapsed: _Seconds
+    stack: Annotated[int, Field(ge=1, strict=True)] = 1
 
     @model_validator(mode="after")
     def _ended_somehow(self) -> TrialEntry:
@@ -107,6 +110,7 @@ class TrialEntry(_Paid):
         cost: Cost,
         peak_bytes: int,
         elapsed: float,
+        stack: int,
     ) -> Self:
         """Make the line of a trial."""
         return cls(
@@ -119,6 +123,7 @@ class TrialEntry(_Paid):
             seconds=cost.seconds,
             peak_bytes=peak_bytes,
             elapsed=elapsed,
+            stack=stack,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""One trial as a job: the request to a worker, and its answer."""
+"""Trials as a job: the request to a worker, and its answer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TrialJob:
-    """A trial to run; ``state`` is the file of its training if that shall go on later."""
+    """Trials to run side by side, usually one.
 
-    architecture: Architecture
+    Attributes
+    ----------
+    architectures
+        Architecture of each trial.
+    epochs
+        Number of epochs of each.
+    state
+        File of the training if that shall go on later; then there is one trial.
+    """
+
+    architectures: tuple[Architecture, ...]
     epochs: int
     state: Path | None = None
 
@@ -42,11 +52,11 @@ class Finished:
     error: str | None = None
 
 
-TrialWorkers = Workers[TrialJob, Finished]
+TrialWorkers = Workers[TrialJob, tuple[Finished, ...]]
 
 
 def trials_here(trials: FewShotTrials) -> TrialWorkers:
-    """A worker that runs one trial at a time in this process."""
+    """A worker that runs one job at a time in this process."""
     return Here(_running(trials))
 
 
@@ -66,27 +76,38 @@ def _prepare(settings: TrialSettings) -> None:
     _Process.settings = settings
 
 
-def _run_there(job: TrialJob) -> Finished:
+def _run_there(job: TrialJob) -> tuple[Finished, ...]:
     if _Process.trials is None and _Process.settings is not None:
         try:
             _Process.trials = FewShotTrials(_Process.settings)
         except Exception as error:  # noqa: BLE001 - the search tells why every trial failed
-            return _failed(error)
+            return (_failed(error),) * len(job.architectures)
     if _Process.trials is None:
         raise RuntimeError("the worker was not prepared")
     return run_trial_job(_Process.trials, job)
 
 
-def _running(trials: FewShotTrials) -> Callable[[TrialJob], Finished]:
+def _running(trials: FewShotTrials) -> Callable[[TrialJob], tuple[Finished, ...]]:
     return lambda job: run_trial_job(trials, job)
 
 
-def run_trial_job(trials: FewShotTrials, job: TrialJob) -> Finished:
-    """Run a trial where this is called: workers on other machines call it there."""
+def run_trial_job(trials: FewShotTrials, job: TrialJob) -> tuple[Finished, ...]:
+    """Run the trials of a job where this is called: workers on other machines call it there."""
+    if len(job.architectures) > 1:
+        try:
+            return tuple(_ended(*each) for each in trials.run_stack(job.architectures, job.epochs))
+        except Exception:  # noqa: BLE001 - it may be the fault of one of them
+            return tuple(
+                run_trial_job(trials, TrialJob((each,), job.epochs))[0]
+                for each in job.architectures
+            )
     try:
-        outcome, seconds = trials.run(job.architecture, job.epochs, job.state)
+        return (_ended(*trials.run(job.architectures[0], job.epochs, job.state)),)
     except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on
-        return _failed(error)
+        return (_failed(error),)
+
+
+def _ended(outcome: Outcome, seconds: float) -> Finished:
     if not math.isfinite(outcome.loss):
         return Finished(None, 0.0, peak_bytes(), f"the validation loss was {outcome.loss}")
     return Finished(outcome, seconds, peak_bytes())

@@ -68,8 +68,9 @@ class Replay:
         """Whether there are lines that were not given out yet."""
         return bool(self._known)
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._known
+    def find(self, key: Hashable) -> Entry | None:
+        """Return the line of ``key``, if there is one that was not taken yet."""
+        return self._known.get(key)
 
     def take(self, key: Hashable) -> Entry | None:
         """Take the line of ``key``, if there is one that was not taken before."""

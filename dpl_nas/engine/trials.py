@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,24 @@ class FewShotTrials:
         )
         outcome = self.validate(build_classifier(prompts, self._backbone))
         return outcome, time.perf_counter() - started
+
+    def run_stack(
+        self, architectures: Sequence[Architecture], epochs: int
+    ) -> list[tuple[Outcome, float]]:
+        """Run the trials of several architectures side by side; each has an equal share of seconds.
+
+        The outcomes are those that each has alone, but for rounding.
+        """
+        started = time.perf_counter()
+        stack = self._training.train_stack(architectures, epochs=epochs)
+        outcomes = [self.validate(build_classifier(each, self._backbone)) for each in stack]
+        seconds = (time.perf_counter() - started) / len(outcomes)
+        return [(outcome, seconds) for outcome in outcomes]
+
+    @property
+    def stack_size(self) -> int:
+        """How many architectures to train side by side."""
+        return self._training.stack_size
 
     def validate(self, classifier: Classifier) -> Outcome:
         """Accuracy and mean cross-entropy on all validation images."""

@@ -52,10 +52,16 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
         Engine that runs the trials.
     reward
         Function of the number that strategies maximise.
+    ahead
+        Whether the strategy asks for more models before it sees a result, as it does not depend
+        on any. They are then trained side by side.
     """
 
-    def __init__(self, trials: TrialEngine, reward: Callable[[Evaluation], float]) -> None:
+    def __init__(
+        self, trials: TrialEngine, reward: Callable[[Evaluation], float], *, ahead: bool = False
+    ) -> None:
         super().__init__()
+        self._ahead = ahead
         self._trials = trials
         self._reward = reward
         self._models: list[ExecutableModelSpace] = []
@@ -74,7 +80,7 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
             model.status = ModelStatus.Training
             self._models.append(model)
             self._running.append(model)
-            if self._trials.jobs == 1:
+            if self._most == 1:
                 self._collect()
 
     def wait_models(self, *models: ExecutableModelSpace) -> None:
@@ -90,8 +96,9 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
 
     def idle_worker_available(self) -> bool:
         """Wait until a worker is idle; returns true."""
-        while len(self._running) >= self._trials.jobs:
-            self._collect()
+        if len(self._running) >= self._most:
+            for _ in range(len(self._running) if self._stacks else 1):
+                self._collect()
         return True
 
     def budget_available(self) -> bool:
@@ -100,6 +107,15 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
 
     def shutdown(self) -> None:
         """Do nothing: the caller owns the trials and closes them."""
+
+    @property
+    def _stacks(self) -> bool:
+        return self._ahead and self._trials.side_by_side > 1
+
+    @property
+    def _most(self) -> int:
+        """Models that may wait for their result."""
+        return self._trials.jobs * (self._trials.side_by_side if self._stacks else 1)
 
     def _collect(self) -> None:
         model = self._running.popleft()

@@ -37,4 +37,5 @@ class Grid(Strategy):
                 f"{search.space.name}, but the budget covers only {int(affordable):,} trials: "
                 "search a smaller space, allow more, or use another strategy"
             )
-        run_nni(GridSearch(shuffle=self.settings.shuffle, seed=nni_seed(search, "grid")), search)
+        strategy = GridSearch(shuffle=self.settings.shuffle, seed=nni_seed(search, "grid"))
+        run_nni(strategy, search, ahead=True)

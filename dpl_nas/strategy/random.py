@@ -21,4 +21,4 @@ class Random(Strategy):
 
     def explore(self, search: Search) -> None:
         """Draw architectures, and train and validate them."""
-        run_nni(NniRandom(seed=nni_seed(search, "random")), search)
+        run_nni(NniRandom(seed=nni_seed(search, "random")), search, ahead=True)

@@ -22,15 +22,20 @@ __all__ = ["nni_seed", "run_nni"]
 _SEEDS = 2**32
 
 
-def run_nni(strategy: NniStrategyBase, search: Search) -> None:
+def run_nni(strategy: NniStrategyBase, search: Search, *, ahead: bool = False) -> None:
     """Run ``search`` by a strategy of NNI that trains architectures one by one.
+
+    Parameters
+    ----------
+    ahead
+        Whether what it asks for does not depend on results.
 
     Raises
     ------
     StrategyError
         If the strategy asks for an architecture that does not fit, as NNI's tuners do.
     """
-    engine = TrialExecutionEngine(search.engine, search.reward)
+    engine = TrialExecutionEngine(search.engine, search.reward, ahead=ahead)
     with quiet():
         # The vectors of the model are never used: the trials train the architectures.
         space = _Architectures(PromptSpace(search.space, search.backbone), None)

@@ -54,6 +54,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         return run(trials, architecture, epochs, *others)
 
     monkeypatch.setattr(FewShotTrials, "run", noted)
+    monkeypatch.setattr(FewShotTrials, "stack_size", 1)
     return done
 
 
@@ -301,6 +302,7 @@ def test_too_many_failures_end_it(
         raise RuntimeError("line one\nline two")
 
     monkeypatch.setattr(FewShotTrials, "run", failing)
+    monkeypatch.setattr(FewShotTrials, "stack_size", 1)
     designs = [A, B, C, D, arch(2, 0, 0, 0), arch(0, 0, 2, 0)]
     with make(max_failed=allowed) as engine:
         if allowed < 1:
@@ -310,6 +312,90 @@ def test_too_many_failures_end_it(
             engine.evaluate(designs)
         assert len(engine.evaluations) == trials
         assert engine.evaluations[-1].error is not None
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What is trained side by side, as it happens; alone is a stack of one."""
+    done: list[tuple[str, ...]] = []
+    together, alone = FewShotTrials.run_stack, FewShotTrials.run
+
+    def noted(trials: FewShotTrials, architectures: Any, *others: Any) -> Any:
+        done.append(tuple(each.describe() for each in architectures))
+        return together(trials, architectures, *others)
+
+    def noted_alone(trials: FewShotTrials, architecture: Any, *others: Any) -> Any:
+        done.append((architecture.describe(),))
+        return alone(trials, architecture, *others)
+
+    monkeypatch.setattr(FewShotTrials, "run_stack", noted)
+    monkeypatch.setattr(FewShotTrials, "run", noted_alone)
+    return done
+
+
+def test_trials_side_by_side_end_as_alone(
+    make: Any, stacks: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make() as engine:
+        assert engine.side_by_side > 4
+        found = engine.evaluate([A, B, C, D])
+    assert [len(each) for each in stacks] == [4]
+    with monkeypatch.context() as patch, make() as engine:
+        patch.setattr(engine, "_side_by_side", 1)
+        expected = engine.evaluate([A, B, C, D])
+    assert [len(each) for each in stacks[1:]] == [1] * 4
+    for one, other in zip(found, expected, strict=True):
+        assert one.outcome is not None
+        assert other.outcome is not None
+        assert one.outcome.accuracy == other.outcome.accuracy
+        assert one.outcome.loss == pytest.approx(other.outcome.loss, rel=1e-5)
+        assert one.cost.steps == other.cost.steps
+
+
+def test_one_that_fails_spoils_no_other(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dpl_nas.training.few_shot import FewShotTraining
+
+    alone = FewShotTrials.run
+
+    def together(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("one of them")
+
+    def run(trials: FewShotTrials, architecture: Architecture, *others: Any) -> Any:
+        if architecture == B:
+            raise RuntimeError("its own fault")
+        return alone(trials, architecture, *others)
+
+    monkeypatch.setattr(FewShotTraining, "train_stack", together)
+    monkeypatch.setattr(FewShotTrials, "run", run)
+    with make() as engine:
+        found = engine.evaluate([A, B, C])
+    assert [each.error for each in found] == [None, "RuntimeError: its own fault", None]
+
+
+def test_a_stack_that_was_cut_is_made_again(make: Any, stacks: list[Any], tmp_path: Path) -> None:
+    with make(folder=tmp_path / "whole") as engine:
+        whole = engine.evaluate([A, B, C, D])
+    with make(folder=tmp_path / "cut") as engine:
+        for each in (A, B, C, D):
+            engine.submit(each)
+        engine.collect()
+        # Killed here: the ledger has one line of four.
+    with make(folder=tmp_path / "cut") as engine:
+        found = engine.evaluate([A, B, C, D])
+    assert outcomes(found) == outcomes(whole)
+    assert [len(each) for each in stacks] == [4, 4, 4]
+    # What was measured with less budget stays, and is not trained again.
+    with make(folder=tmp_path / "cut") as engine:
+        found = engine.evaluate([A, B, C, D, arch(2, 0, 0, 0)])
+    assert outcomes(found[:4]) == outcomes(whole)
+    assert [len(each) for each in stacks[3:]] == [1]
+
+
+def test_seconds_are_counted_after_each_trial(make: Any, stacks: list[Any]) -> None:
+    with make(SearchBudget(seconds=1000)) as engine:
+        assert engine.side_by_side == 1
+        engine.evaluate([A, B])
+    assert [len(each) for each in stacks] == [1, 1]
 
 
 def test_what_does_not_belong_is_refused(make: Any) -> None:

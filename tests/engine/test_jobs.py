@@ -53,16 +53,16 @@ def test_a_process_that_dies_is_tried_once_more(
     before = processes()
     workers = trials_in_processes(long, 1)
     try:
-        result = workers.start(TrialJob(architecture, 40, state))
+        result = workers.start(TrialJob((architecture,), 40, state))
         kill_at_work(state, before)
-        once = result.result()
+        (once,) = result.result()
         assert once.error is None
         assert once.outcome == outcome
         assert once.seconds > 0
         assert once.peak_bytes > 10**8
 
         state.unlink()
-        result = workers.start(TrialJob(architecture, 40, state))
+        result = workers.start(TrialJob((architecture,), 40, state))
         kill_at_work(state, before)
         # It goes on when its result is asked for.
         killed: list[LostJobError] = []
@@ -80,7 +80,7 @@ def test_a_process_that_dies_is_tried_once_more(
         assert str(killed[0]) == "its process ended twice without a result"
 
         # Others are not held up by it.
-        after = workers.start(TrialJob(architecture, 3)).result()
+        (after,) = workers.start(TrialJob((architecture,), 3)).result()
         assert after.error is None
     finally:
         workers.close()
@@ -96,7 +96,7 @@ def test_closing_ends_what_is_running(trial_settings: TrialSettings, tmp_path: P
     )
     before = processes()
     workers = trials_in_processes(endless, 1)
-    workers.start(TrialJob(architecture, 10**6, tmp_path / "a.state"))
+    workers.start(TrialJob((architecture,), 10**6, tmp_path / "a.state"))
     until((tmp_path / "a.state").exists)
     started = time.monotonic()
     workers.close()
@@ -108,14 +108,14 @@ def test_an_error_of_a_trial_is_its_result(
     trial_settings: TrialSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = FewShotTrials(trial_settings)
-    job = TrialJob(trial_settings.problem.space.uniform(0), 1)
+    job = TrialJob((trial_settings.problem.space.uniform(0),), 1)
 
     def told(error: Exception) -> str | None:
         def run(*_: object) -> None:
             raise error
 
         monkeypatch.setattr(FewShotTrials, "run", run)
-        found = trials_here(trials).start(job).result()
+        (found,) = trials_here(trials).start(job).result()
         assert found.outcome is None
         return found.error
 
@@ -136,7 +136,8 @@ def test_a_loss_that_is_no_number_is_a_failure(
     """No ledger could hold it."""
     trials = FewShotTrials(trial_settings)
     monkeypatch.setattr(FewShotTrials, "run", lambda *_: (Outcome(0.5, float("nan"), 4), 0.1))
-    found = trials_here(trials).start(TrialJob(trial_settings.problem.space.uniform(0), 1)).result()
+    job = TrialJob((trial_settings.problem.space.uniform(0),), 1)
+    (found,) = trials_here(trials).start(job).result()
     assert found.outcome is None
     assert found.error == "the validation loss was nan"
 
