@@ -41,15 +41,20 @@ __all__ = [
 
 
 class SearchSettings(Frozen):
-    """Settings that all strategies share: the source of the validation images.
+    """Settings that all strategies share: the validation images, and the manual designs tried.
 
     ``validation: split`` takes them from the stated shots (``validation_shots`` per class, by
     default half of them); ``extra`` draws ``validation_shots`` (by default min(shots, 4)) more
     per class, as published, so the search sees more labels than the stated shots.
+
+    A search begins with so many designs of the ``portfolio`` of manual designs, but spends at most
+    a third of its budget on them. They count among its trials, so what it finds has been compared
+    with them.
     """
 
     validation: Literal["split", "extra"] = "split"
     validation_shots: Positive | None = None
+    portfolio: NotNegative = 0
 
 
 class RandomSettings(SearchSettings):

@@ -19,6 +19,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.signals import sigterm_kept
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space
+from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy.arguments import (
     ProblemAndSearchOptions,
     SearchOptions,
@@ -247,6 +248,9 @@ class Strategy(ABC):
             while engine.waiting:
                 engine.collect()
             architecture = found.architecture
+            if architecture is not None and self.settings.portfolio and engine.evaluations:
+                # What was chosen otherwise is compared with the manual designs, if that is paid.
+                architecture = None if engine.evaluate([architecture]) else architecture
             if architecture is None:
                 best = best_of(engine.evaluations)
                 if best is None:
@@ -268,10 +272,20 @@ class Strategy(ABC):
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 
+    def _try_portfolio(self, search: Search) -> None:
+        """Train and validate the first manual designs, for a third of the budget at most."""
+        # Other processes only help to train a supernet.
+        if not self.settings.portfolio or not search.ranks.first:
+            return
+        affordable = search.engine.steps_left / 3 // search.engine.trial_cost.steps
+        designs = list(portfolio(search.space).values())
+        search.evaluate(designs[: int(min(self.settings.portfolio, affordable, len(designs)))])
+
     def _explore(self, search: Search) -> Found:
         """The choice of :meth:`explore`, which a user may have written."""
         try:
             with sigterm_kept():
+                self._try_portfolio(search)
                 found = self.explore(search)
         except SystemExit as error:
             # Lightning raises exceptions of its own for Ctrl-C and for SIGTERM.

@@ -91,12 +91,13 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         # If there were fewer epochs than set, the budget ended the search.
         stopped_by = progress.stopped_by if epochs == self.settings.epochs else None
         # Other processes only help to train the supernet; the first process runs the trials.
+        trained = False
         if settings.shortlist and search.ranks.first:
             alphas = progress.records[-1].alpha
-            search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
-        if search.engine.evaluations:
-            return Found(None, tuple(progress.records), stopped_by)
-        return Found(chosen, tuple(progress.records), stopped_by)
+            trained = bool(
+                search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
+            )
+        return Found(None if trained else chosen, tuple(progress.records), stopped_by)
 
     def _cost(self, supernet: Supernet, epoch: int) -> Cost:
         """The steps of an epoch: prompt steps and, after the warm-up, as many alpha steps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpl_nas.config import ManualSettings
-from dpl_nas.space.fitting import manual_designs
+from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy.base import Strategy
 from dpl_nas.strategy.search import Search
 
@@ -13,9 +13,9 @@ __all__ = ["Manual"]
 class Manual(Strategy):
     """The best of the manual designs that fit, by validation.
 
-    Designs that use most of the limit of context vectors come first, so that a small budget of
-    trials goes to the most capable ones. Designs with equally many vectors come in random order.
-    For the front of accuracy against vectors, the whole order is random.
+    Designs are tried in the order of :func:`~dpl_nas.space.fitting.portfolio`, so a small budget
+    of trials goes to those that an expert would try; no context vectors come last. For the front
+    of accuracy against vectors, the order is random.
     """
 
     name = "manual"
@@ -24,9 +24,7 @@ class Manual(Strategy):
 
     def explore(self, search: Search) -> None:
         """Train and validate the designs."""
-        designs = list(manual_designs(search.space).values())
-        designs.append(search.space.uniform(0))
-        search.rng("manual").shuffle(designs)
-        if search.objective == "accuracy":
-            designs.sort(key=lambda design: -design.vectors)
+        designs = [*portfolio(search.space).values(), search.space.uniform(0)]
+        if search.objective == "pareto":
+            search.rng("manual").shuffle(designs)
         search.evaluate(designs)

@@ -283,6 +283,28 @@ def test_names_of_manual_designs() -> None:
     }
 
 
+@settings(deadline=None, max_examples=60)
+@given(spaces())
+def test_the_portfolio_has_the_manual_designs(space: Space) -> None:
+    designs = fitting.portfolio(space)
+    assert sorted(designs) == sorted(fitting.manual_designs(space))
+    assert designs == fitting.manual_designs(space)
+
+
+@pytest.mark.parametrize("name", ["mini_clip", "mini_clip_budget6", "mini_clip_budget12",
+                                  "mini_clip_budget24"])  # fmt: skip
+def test_the_portfolio_begins_with_what_differs(name: str) -> None:
+    space = load_space(name)
+    first = list(fitting.portfolio(space).items())[:6]
+    told = [design.split()[:2] for design, _ in first]
+    assert {towers for towers, _ in told} == {"text", "image", "both"}
+    assert {placement for _, placement in told} >= {"first", "last"}
+    if space.limits:
+        assert {each.vectors for _, each in first} == {space.limits[0].most}
+    else:
+        assert {max(each.lengths["image"] + each.lengths["text"]) for _, each in first} == {4}
+
+
 def test_counts_of_the_packaged_spaces() -> None:
     # Ways to put at most 6 vectors on 24 layers.
     assert fitting.count(load_space("mini_clip_budget6")) == math.comb(24 + 6, 6)

@@ -6,9 +6,10 @@ from nni.nas import strategy as nni_strategy
 
 from dpl_nas.config import STRATEGIES
 from dpl_nas.search_budget import SearchBudget
+from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy import Search, Strategy, from_nni
 from dpl_nas.strategy.registry import strategy_class
-from dpl_nas.testing import StrategyConformance, small_space
+from dpl_nas.testing import StrategyConformance, Whole, small_space
 
 SUPERNET = {"epochs": 2, "batch_size": 2}
 
@@ -73,6 +74,19 @@ class TestDARTSWithAShortlist(Named):
         "warmup_epochs": 1,
         "constraint": {"anneal": 0.5},
     }
+
+
+class TestDARTSWithAPortfolio(TestDARTS):
+    """Its choice is compared with manual designs."""
+
+    def make(self, **settings: Any) -> Strategy:
+        return super().make(**{"portfolio": 2, **settings})
+
+    def test_it_is_compared(self, whole: Whole) -> None:
+        tried = [each.architecture for each in whole.result.evaluations]
+        designs = list(portfolio(self.space).values())
+        assert tried[: len(tried) - 1] == designs[: len(tried) - 1]
+        assert whole.result.architecture in tried
 
 
 class TestGumbelDARTS(Named):

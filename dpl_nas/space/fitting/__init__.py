@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpl_nas.space.fitting.designs import manual_designs
+from dpl_nas.space.fitting.designs import manual_designs, portfolio
 from dpl_nas.space.fitting.draws import count, distinct, distinct_sample, enumerate_all, nth, sample
 from dpl_nas.space.fitting.projection import project
 from dpl_nas.space.fitting.variation import crossover, mutate, offspring
@@ -18,6 +18,7 @@ __all__ = [
     "mutate",
     "nth",
     "offspring",
+    "portfolio",
     "project",
     "sample",
     "sample_weighted",

@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 
 from dpl_nas.space.architecture import Architecture
 from dpl_nas.space.space import Space, TowerSpace
 from dpl_nas.space.towers import Tower
 
-__all__ = ["manual_designs"]
+__all__ = ["manual_designs", "portfolio"]
+
+#: The order of the portfolio: towers and placements that an expert would try. Where all of these
+#: fit, or all but the first, six cover each tower, and first, last and all layers.
+_ORDER = (
+    ("both", "all"),
+    ("text", "all"),
+    ("image", "all"),
+    ("text", "first"),
+    ("image", "last"),
+    ("both", "first"),
+    ("text", "last"),
+    ("image", "first"),
+    ("both", "last"),
+)
+#: The length that the field takes where nothing limits it.
+_USUAL = 4
+
+
+@dataclass(frozen=True)
+class _Design:
+    """A manual design: its towers, placement, number of layers of each tower, and length."""
+
+    towers: str
+    placement: str
+    layers: int
+    length: int
+    architecture: Architecture
+
+    @property
+    def name(self) -> str:
+        count = "" if self.placement == "all" else f" {self.layers}"
+        return f"{self.towers} {self.placement}{count} x {self.length}"
 
 
 def manual_designs(space: Space) -> dict[str, Architecture]:
@@ -27,46 +61,72 @@ def manual_designs(space: Space) -> dict[str, Architecture]:
         out if these are all layers. The order is by towers (each alone, then both), placement
         (all, first, last), ``k`` and length.
     """
+    return {design.name: design.architecture for design in _designs(space)}
+
+
+def portfolio(space: Space) -> dict[str, Architecture]:
+    """Return the manual designs in the order in which an expert would try them.
+
+    Towers and placements take turns, so the first few differ in both: all, first or last layers of
+    the text tower, of the image tower, or of both. Of each, the designs with most vectors come
+    first if the space has limits, else those whose length is nearest to 4; then those that cover
+    nearest to half of the layers.
+    """
+    groups: dict[tuple[str, str], list[_Design]] = {each: [] for each in _ORDER}
+    for design in _designs(space):
+        # A space of one tower has groups of one tower.
+        groups[design.towers, design.placement].append(design)
+    depth = max((len(part.layers) for part in space.towers.values()), default=0)
+
+    def rank(design: _Design) -> tuple[float, ...]:
+        halves = abs(2 * design.layers - depth)
+        if space.limits:
+            return -design.architecture.vectors, halves, design.length
+        return abs(design.length - _USUAL), halves, design.length
+
+    rounds = zip_longest(*(sorted(group, key=rank) for group in groups.values()))
+    return {each.name: each.architecture for turn in rounds for each in turn if each is not None}
+
+
+def _designs(space: Space) -> Iterator[_Design]:
     groups: dict[str, tuple[Tower, ...]] = {tower: (tower,) for tower in space.towers}
     if len(space.towers) > 1:
         groups["both"] = tuple(space.towers)
-    designs = {}
     for group, towers in groups.items():
         others = [part for tower, part in space.towers.items() if tower not in towers]
         if not all(0 in part.lengths for part in others):
             continue
         parts = [space.towers[tower] for tower in towers]
         lengths = sorted(set.intersection(*(set(part.lengths) for part in parts)) - {0})
-        for placement, places in _placements(parts, towers):
+        for placement, layers, places in _placements(parts, towers):
             for length in lengths:
                 chosen = {
                     label: length if (tower, layer) in places else 0
                     for label, tower, layer in space.labels()
                 }
                 if _fits(space, chosen):
-                    designs[f"{group} {placement} x {length}"] = space.architecture(chosen)
-    return designs
+                    yield _Design(group, placement, layers, length, space.architecture(chosen))
 
 
 def _placements(
     parts: Sequence[TowerSpace], towers: Sequence[Tower]
-) -> Iterator[tuple[str, set[tuple[Tower, int]]]]:
-    """Return placements such as ``first 6``, with their towers and layers."""
-    named = [("all", slice(None))]
+) -> Iterator[tuple[str, int, set[tuple[Tower, int]]]]:
+    """Yield placements such as ``first`` 6, with their towers and layers."""
     depth = min(len(part.layers) for part in parts)
-    named += [(f"first {k}", slice(k)) for k in range(1, depth + 1)]
-    named += [(f"last {k}", slice(-k, None)) for k in range(1, depth + 1)]
+    named = [("all", depth, slice(None))]
+    named += [("first", k, slice(k)) for k in range(1, depth + 1)]
+    named += [("last", k, slice(-k, None)) for k in range(1, depth + 1)]
     every = {
         (tower, layer) for tower, part in zip(towers, parts, strict=True) for layer in part.layers
     }
-    for name, which in named:
+    for name, layers, which in named:
         places = {
             (tower, layer)
             for tower, part in zip(towers, parts, strict=True)
             for layer in part.layers[which]
         }
         if name == "all" or places != every:
-            yield name, places
+            yield name, layers, places
 
 
 def _fits(space: Space, lengths: Mapping[str, int]) -> bool:
