@@ -1,62 +1,56 @@
-"""Every embedded task under every kind of prompt: the table of docs/mini_tasks.md.
+"""The gates of the rendered tasks: the table of docs/mini_tasks.md.
 
     python -m benchmarks.mini_tasks --out runs/mini_tasks --seeds 1 2 3
 
-Nothing is chosen on test images. Each row is kept as soon as it is measured, so an
-interrupted program goes on where it stopped. ``random`` is one draw of lengths a seed.
+measures for each task: zero-shot accuracy; with 16 shots a linear probe, and 4 vectors at every
+layer of the text tower, of the image tower, and of both; and whether 20 random placements of 6
+vectors are told apart (`dpl-nas diagnose separation`, two seeds). Nothing is chosen on test
+images. What is measured is kept, so an interrupted program goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.comparison.statistics import estimate
-from dpl_nas.config import load_strategy
+from dpl_nas.config import resolve
+from dpl_nas.diagnostics import measure_separation
+from dpl_nas.diagnostics.truth import train_and_test
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.prompted import PromptedCLIP
-from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture, Space, load_space
-from dpl_nas.strategy import DARTS
+from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task, few_shot_split, load_task
 from dpl_nas.tasks.mini import MINI_TASKS
 from dpl_nas.tasks.task import ImageSet
-from dpl_nas.training.evaluation import build_classifier, score, zero_shot
-from dpl_nas.training.few_shot import FewShotTraining
-from dpl_nas.training.problem import Problem
+from dpl_nas.training.evaluation import score, zero_shot
 
 LENGTH = 4
-#: What the alphas choose by themselves: nothing is trained and compared beside it, and the search
-#: ends once they agree with themselves.
-ALONE = {
-    "shortlist": 0,
-    "early_stop": {"patience": 15, "min_epochs": 30, "max_entropy": 0.9},
-}
-COLUMNS = ("chance", "zero-shot", "linear probe", "text", "image", "both", "random", "found")
+#: Least zero-shot accuracy as a multiple of chance; least distance of the probe from chance and of
+#: the best contexts from zero-shot, in points.
+TIMES_CHANCE, PROBE, CONTEXTS = 2, 15, 10
+COLUMNS = ("chance", "zero-shot", "linear probe", "text", "image", "both")
+#: Columns that train contexts.
+DESIGNS = COLUMNS[3:]
 
 
-def one_tower(space: Space, tower: str, length: int) -> Architecture:
-    """The same length at every layer of one tower, none in the other."""
-    return space.architecture(
-        {label: length if found == tower else 0 for label, found, _ in space.labels()}
-    )
-
-
-def random_lengths(space: Space, seed: int) -> Architecture:
-    """Every layer's length drawn from the space, each as likely as the others."""
-    draw = random.Random(derive_seed(seed, "random lengths"))
-    return space.architecture(
-        {label: draw.choice(space.towers[tower].lengths) for label, tower, _ in space.labels()}
-    )
+def designs(space: Space) -> dict[str, Architecture]:
+    """The same length at every layer of a tower or of both, by column."""
+    return {
+        name: space.architecture(
+            {label: LENGTH if name in (tower, "both") else 0 for label, tower, _ in space.labels()}
+        )
+        for name in DESIGNS
+    }
 
 
 @torch.no_grad()
@@ -82,42 +76,40 @@ def linear_probe(backbone: Backbone, task: Task, shots: int, seed: int) -> float
     return float(probe.score(features(backbone, task.test, every), list(task.test.labels)))
 
 
-def measure(
-    space: Space, backbone: Backbone, task: Task, shots: int, seed: int, strategy_name: str
-) -> dict[str, object]:
-    """All columns of one task and seed, accuracies in 0..1."""
-    strategy = load_strategy(strategy_name)
-    started = time.perf_counter()
-    search = DARTS(**{**strategy.search.model_dump(), **ALONE}).search(
-        space, task, shots=shots, seed=seed, backbone=backbone
-    )
-    designs = {
-        "text": one_tower(space, "text", LENGTH),
-        "image": one_tower(space, "image", LENGTH),
-        "both": space.uniform(LENGTH),
-        "random": random_lengths(space, seed),
-        "found": search.architecture,
+def measure(task: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the columns of a task, each a list of shares in 0..1, and its separation."""
+    config = resolve(f"mini/{task}", "mini_clip", "darts", shots=options.shots, seed=1)
+    loaded, backbone = load_task(config.task), load_backbone(config.space.backbone)
+    columns = {
+        "chance": [1 / len(loaded.class_names)],
+        "zero-shot": [score({"zero": zero_shot(loaded, backbone)}, loaded.test)["zero"].accuracy],
+        "linear probe": [
+            linear_probe(backbone, loaded, options.shots, seed) for seed in options.seeds
+        ],
     }
-    problem = Problem.of(
-        space, task, shots=shots, seed=seed, recipe=strategy.train, backbone=backbone
+    chosen = designs(config.space)
+    pairs = [(design, seed) for seed in options.seeds for design in chosen.values()]
+    tested = train_and_test(config, pairs, folder / "contexts", jobs=options.jobs)
+    for place, name in enumerate(chosen):
+        columns[name] = [each.accuracy for each in tested[place :: len(chosen)]]
+    few = resolve(f"mini/{task}", "mini_clip_budget6", "darts", shots=options.shots, seed=1)
+    separation = measure_separation(
+        few, folder / "separation", configurations=20, seeds=2, jobs=options.jobs
     )
-    trained = FewShotTraining(problem).train_stack(list(designs.values()))
-    classifiers = {"zero-shot": zero_shot(task, backbone)}
-    for name, prompts in zip(designs, trained, strict=True):
-        classifiers[name] = build_classifier(prompts, backbone)
-    tested = score(classifiers, task.test)
-    return {
-        "accuracy": {
-            "chance": 1 / len(task.class_names),
-            "linear probe": linear_probe(backbone, task, shots, seed),
-            **{name: metrics.accuracy for name, metrics in tested.items()},
-        },
-        "vectors": {name: design.vectors for name, design in designs.items()},
-        "found": search.architecture.describe(),
-        "search": search.summary().model_dump(mode="json"),
-        "search_seconds": search.seconds,
-        "seconds": time.perf_counter() - started,
+    return {"columns": columns, "separation": separation.as_dict()}
+
+
+def missed(row: Mapping[str, Any]) -> list[str]:
+    """Return the gates that a task misses."""
+    means = {name: mean(values) for name, values in row["columns"].items()}
+    best = max(means[name] for name in DESIGNS)
+    gates = {
+        "zero-shot": means["zero-shot"] >= TIMES_CHANCE * means["chance"],
+        "probe": 100 * (means["linear probe"] - means["chance"]) >= PROBE,
+        "contexts": 100 * (best - means["zero-shot"]) >= CONTEXTS,
+        "placements": row["separation"]["passed"],
     }
+    return [name for name, passed in gates.items() if not passed]
 
 
 def cell(values: list[float]) -> str:
@@ -127,65 +119,40 @@ def cell(values: list[float]) -> str:
     return f"{mean} ± {found.half_width:.1f}" if found.half_width else mean
 
 
-def table(rows: dict[str, dict[str, object]], tasks: list[str], seeds: list[int]) -> Iterator[str]:
-    """Lines of Markdown; tasks without any measured seed are left out."""
-    yield "| task | " + " | ".join(COLUMNS) + " | vectors found |"
-    yield "|" + " --- |" * (len(COLUMNS) + 2)
-    for task in tasks:
-        found = [rows[f"{task} {seed}"] for seed in seeds if f"{task} {seed}" in rows]
-        if not found:
-            continue
-        cells = [cell([row["accuracy"][column] for row in found]) for column in COLUMNS]  # type: ignore[index]
-        vectors = ", ".join(str(row["vectors"]["found"]) for row in found)  # type: ignore[index]
-        yield f"| {task} | " + " | ".join(cells) + f" | {vectors} |"
+def table(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield lines of Markdown."""
+    heads = ("task", *COLUMNS, "6 vectors: worst to best of 20", "ratio", "gates")
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + " --- |" * len(heads)
+    for task, row in rows.items():
+        apart, fails = row["separation"], missed(row)
+        cells = (
+            task,
+            *(cell(row["columns"][name]) for name in COLUMNS),
+            f"{100 * apart['worst']:.1f} to {100 * apart['best']:.1f}",
+            f"{apart['ratio']:.1f}",
+            f"misses {', '.join(fails)}" if fails else "reached",
+        )
+        yield "| " + " | ".join(cells) + " |"
 
 
-def summary(rows: dict[str, dict[str, object]], tasks: list[str]) -> str:
-    """How far found lengths are ahead of the others, in points, on the mean over tasks."""
-    means: dict[str, list[float]] = {}
-    vectors: dict[str, list[float]] = {}
-    for task in tasks:
-        found = [row for key, row in rows.items() if key.split()[0] == task]
-        for column in ("text", "image", "both", "random", "found"):
-            accuracies = [row["accuracy"][column] for row in found]  # type: ignore[index]
-            means.setdefault(column, []).append(100 * float(np.mean(accuracies)))
-            lengths = [row["vectors"][column] for row in found]  # type: ignore[index]
-            vectors.setdefault(column, []).append(float(np.mean(lengths)))
-    mean = {column: float(np.mean(values)) for column, values in means.items()}
-    counted = {column: float(np.mean(values)) for column, values in vectors.items()}
-    ahead = ", ".join(
-        f"{mean['found'] - mean[column]:+.1f} to {column} ({counted[column]:.0f} vectors)"
-        for column in ("text", "image", "both", "random")
-    )
-    return f"found ({counted['found']:.0f} vectors) on the mean over {len(tasks)} tasks: {ahead}"
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", nargs="+", default=sorted(MINI_TASKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--shots", type=int, default=16)
-    parser.add_argument("--strategy", default="darts")
-    options = parser.parse_args()
-    file = options.out / "rows.json"
-    rows = json.loads(file.read_text()) if file.exists() else {}
-    space = load_space("mini_clip")
-    backbone = load_backbone(space.backbone)
-    # Seeds outside, so that an interrupted program has measured every task equally often.
-    for seed in options.seeds:
-        for name in options.tasks:
-            key = f"{name} {seed}"
-            if key in rows:
-                continue
-            rows[key] = measure(
-                space, backbone, load_task(f"mini/{name}"), options.shots, seed, options.strategy
-            )
-            write_json(file, rows)
-            sys.stderr.write(f"{key}: {json.dumps(rows[key])}\n")
-    lines = [*table(rows, options.tasks, options.seeds), "", summary(rows, options.tasks)]
-    text = "\n".join(lines) + "\n"
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args(arguments)
+    rows = {}
+    for name in options.tasks:
+        file = options.out / name / "row.json"
+        if not file.exists():
+            write_json(file, measure(name, file.parent, options))
+            sys.stderr.write(f"{name}: {file.read_text()}\n")
+        rows[name] = json.loads(file.read_text())
+    text = "\n".join(table(rows)) + "\n"
     write_text(options.out / "table.md", text)
     sys.stdout.write(text)
 
