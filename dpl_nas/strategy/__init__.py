@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dpl_nas.strategy.adapt import Adapt
     from dpl_nas.strategy.base import Found, Strategy
     from dpl_nas.strategy.darts import DARTS
     from dpl_nas.strategy.evolution import Evolution
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dpl_nas.strategy.halving import Halving
     from dpl_nas.strategy.manual import Manual
     from dpl_nas.strategy.one_shot import OneShot
+    from dpl_nas.strategy.pro_vpt import ProVpt
     from dpl_nas.strategy.random import Random
     from dpl_nas.strategy.registry import make_strategy
     from dpl_nas.strategy.result import EpochRecord, SearchResult
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DARTS",
     "TPE",
+    "Adapt",
     "EpochRecord",
     "Evolution",
     "Found",
@@ -31,6 +34,7 @@ __all__ = [
     "Halving",
     "Manual",
     "OneShot",
+    "ProVpt",
     "Random",
     "Search",
     "SearchResult",
