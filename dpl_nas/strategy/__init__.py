@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dpl_nas.strategy.halving import Halving
     from dpl_nas.strategy.manual import Manual
     from dpl_nas.strategy.one_shot import OneShot
+    from dpl_nas.strategy.optuna_samplers import from_optuna
     from dpl_nas.strategy.pro_vpt import ProVpt
     from dpl_nas.strategy.random import Random
     from dpl_nas.strategy.registry import make_strategy
@@ -40,6 +41,7 @@ __all__ = [
     "SearchResult",
     "Strategy",
     "from_nni",
+    "from_optuna",
     "make_strategy",
 ]
 
@@ -51,6 +53,7 @@ _HOMES = {
     "SearchResult": "result",
     "Strategy": "base",
     "from_nni": "foreign",
+    "from_optuna": "optuna_samplers",
     "make_strategy": "registry",
 }
 
