@@ -34,11 +34,11 @@ class ProVpt(Strategy):
     is taken away, if the loss should fall without it, and a layer is given one more.
 
     Here, unlike there, both towers take part, in the steps of the lengths on offer and within the
-    limits. The layer is not drawn by a policy (PPO) but by Thompson sampling: a layer has success
-    if the score on the validation images rises after it was given a vector; the released code has
-    this bandit as its other choice, with the training loss. The best designs on the way are
-    trained afresh, as trials of every strategy. All have about as many vectors, so a front is
-    short.
+    limits. Idleness is summed over the training steps, without a pass of its own. The layer is not
+    drawn by a policy (PPO) but by Thompson sampling: a layer has success if the score on the
+    validation images rises after it was given a vector; the released code has this bandit as its
+    other choice, with the training loss. The best designs on the way are trained afresh, as trials
+    of every strategy. All have about as many vectors, so a front is short.
     """
 
     name = "pro_vpt"

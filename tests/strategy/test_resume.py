@@ -94,6 +94,9 @@ def test_a_state_that_is_damaged_is_refused(
         save_state(path, {**state, "epochs": epochs})
         with pytest.raises(CheckpointError, match="remove"):
             search(strategy, bench, tmp_path)
+    save_state(path, {**state, "history": "design"})
+    with pytest.raises(CheckpointError, match="remove"):
+        search(strategy, bench, tmp_path)
     save_state(path, {"epochs": 2})
     with pytest.raises(CheckpointError, match="remove"):
         search(strategy, bench, tmp_path)

@@ -53,6 +53,7 @@ class SavedSupernet:
             not {"model", "optimizers"} <= set(state)
             or not isinstance(epochs, int)
             or not 1 <= epochs <= most
+            or not isinstance(state.get("history", []), list)
         ):
             raise CheckpointError(
                 f"{self.path} should hold 1 to {most} epochs of a supernet, found {epochs}: remove "
@@ -64,7 +65,7 @@ class SavedSupernet:
         self._state = state
         self.epochs = int(epochs or 0)
         self.seconds = float(state.get("seconds", 0.0)) if state is not None else 0.0
-        self.history: list[Any] = list(state.get("history", ())) if state is not None else []
+        self.history: list[Any] = state.get("history", []) if state is not None else []
 
     def restore(self, model: nn.Module, optimizers: Sequence[Optimizer] = ()) -> None:
         """Load the saved state, if any, into ``model`` and, where they are given, optimizers."""
