@@ -11,6 +11,7 @@ from dpl_nas.config.run import (
 )
 from dpl_nas.config.search import (
     STRATEGIES,
+    AdaptSettings,
     AlphaSettings,
     Constraint,
     DartsSettings,
@@ -21,6 +22,7 @@ from dpl_nas.config.search import (
     HalvingSettings,
     ManualSettings,
     OneShotSettings,
+    ProVptSettings,
     RandomSettings,
     SearchSettings,
     SupernetSettings,
@@ -39,6 +41,7 @@ from dpl_nas.config.values import Augmentation, Classes, TextTemplate
 
 __all__ = [
     "STRATEGIES",
+    "AdaptSettings",
     "AlphaSettings",
     "Augmentation",
     "Classes",
@@ -56,6 +59,7 @@ __all__ = [
     "Objective",
     "OneShotSettings",
     "OptimizerSettings",
+    "ProVptSettings",
     "PromptInit",
     "RandomSettings",
     "RunConfig",

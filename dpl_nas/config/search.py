@@ -12,6 +12,7 @@ from dpl_nas.config.values import (
     Beta,
     NotNegative,
     Positive,
+    Share,
     Size,
     SizeOrZero,
     TextTemplate,
@@ -20,6 +21,7 @@ from dpl_nas.io.validation import Frozen, Number, Truth
 
 __all__ = [
     "STRATEGIES",
+    "AdaptSettings",
     "AlphaSettings",
     "Constraint",
     "DartsSettings",
@@ -30,6 +32,7 @@ __all__ = [
     "HalvingSettings",
     "ManualSettings",
     "OneShotSettings",
+    "ProVptSettings",
     "RandomSettings",
     "Registered",
     "SearchSettings",
@@ -213,6 +216,33 @@ class GumbelDartsSettings(DartsSettings):
     temperature: Temperature = Temperature()
 
 
+class AdaptSettings(SupernetSettings):
+    """Pruning by saliency (ADAPT, Huang et al. 2026).
+
+    All layers begin with the longest length. In ``stages`` of equal epochs, the least salient
+    vectors are taken away until the rest fits; a space without a limit of vectors keeps the share
+    ``keep`` of them. With a ``shortlist`` above 1, more architectures are trained beside what is
+    left, as many as the shortlist and the budget allow.
+    """
+
+    stages: Positive = 8
+    keep: Share = 0.5
+    shortlist: Positive = 1
+
+
+class ProVptSettings(SupernetSettings):
+    """Relocation of vectors between layers (PRO-VPT, Shang et al. 2025, arXiv 2503.06901).
+
+    The even design that fits is trained; a space without a limit of vectors begins with the share
+    ``keep`` of them. ``every`` so many epochs, the most idle vector goes to another layer. The
+    ``shortlist`` best of the designs on this way are trained, and the best of these is the result.
+    """
+
+    every: Positive = 1
+    keep: Share = 0.5
+    shortlist: Positive = 4
+
+
 class UserSettings(SearchSettings):
     """Settings of a user's own strategy: they are passed to its class unchanged."""
 
@@ -228,6 +258,7 @@ class Registered(NamedTuple):
 
 #: Registered strategies by the names that ``strategy:`` in a strategy file accepts.
 STRATEGIES: dict[str, Registered] = {
+    "adapt": Registered("Adapt", AdaptSettings),
     "darts": Registered("DARTS", DartsSettings),
     "evolution": Registered("Evolution", EvolutionSettings),
     "grid": Registered("Grid", GridSettings),
@@ -235,6 +266,7 @@ STRATEGIES: dict[str, Registered] = {
     "halving": Registered("Halving", HalvingSettings),
     "manual": Registered("Manual", ManualSettings),
     "one_shot": Registered("OneShot", OneShotSettings),
+    "pro_vpt": Registered("ProVpt", ProVptSettings),
     "random": Registered("Random", RandomSettings),
     "tpe": Registered("TPE", TpeSettings),
 }

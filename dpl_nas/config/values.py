@@ -14,6 +14,7 @@ __all__ = [
     "Classes",
     "NotNegative",
     "Positive",
+    "Share",
     "Size",
     "SizeOrZero",
     "TextTemplate",
@@ -33,6 +34,8 @@ NotNegative = Annotated[Whole, Field(ge=0)]
 #: Learning rates and the like: larger values overflow in torch's optimizers.
 Size = Annotated[Number, Field(gt=0, le=1e6)]
 SizeOrZero = Annotated[Number, Field(ge=0, le=1e6)]
+#: A part of something, and not nothing.
+Share = Annotated[Number, Field(gt=0, le=1)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 #: ``crop``: random resized crop; ``crop_flip``: the same and a horizontal flip.
 Augmentation = Literal["none", "crop", "crop_flip"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dpl_nas.strategy.adapt import Adapt
     from dpl_nas.strategy.base import Found, Strategy
     from dpl_nas.strategy.darts import DARTS
     from dpl_nas.strategy.evolution import Evolution
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dpl_nas.strategy.halving import Halving
     from dpl_nas.strategy.manual import Manual
     from dpl_nas.strategy.one_shot import OneShot
+    from dpl_nas.strategy.optuna_samplers import from_optuna
+    from dpl_nas.strategy.pro_vpt import ProVpt
     from dpl_nas.strategy.random import Random
     from dpl_nas.strategy.registry import make_strategy
     from dpl_nas.strategy.result import EpochRecord, SearchResult
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DARTS",
     "TPE",
+    "Adapt",
     "EpochRecord",
     "Evolution",
     "Found",
@@ -31,11 +35,13 @@ __all__ = [
     "Halving",
     "Manual",
     "OneShot",
+    "ProVpt",
     "Random",
     "Search",
     "SearchResult",
     "Strategy",
     "from_nni",
+    "from_optuna",
     "make_strategy",
 ]
 
@@ -47,6 +53,7 @@ _HOMES = {
     "SearchResult": "result",
     "Strategy": "base",
     "from_nni": "foreign",
+    "from_optuna": "optuna_samplers",
     "make_strategy": "registry",
 }
 

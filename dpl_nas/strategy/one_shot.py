@@ -67,10 +67,7 @@ class OneShot(Strategy):
         supernet = Supernet(search, self.settings)
         engine = search.engine
         # A result needs at least one candidate and one trial of it.
-        shortlist = min(
-            self.settings.shortlist * engine.trial_cost.steps,
-            max(engine.trial_cost.steps, engine.steps_left / 2),
-        )
+        shortlist = supernet.reserve(self.settings.shortlist)
         many = self.settings.population_size * (1 + self.settings.generations)
         a_candidate = _validation_cost(supernet, self.settings)
         evolution = min(
@@ -143,7 +140,7 @@ class _Progress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Go on where the saved state ends."""
-        self._saved.restore(pl_module.model, trainer)
+        self._saved.restore(pl_module.model, trainer.optimizers)
         self._search.observer.begin(Stage.SEARCH, self._settings.epochs, self.done)
         self._started = time.perf_counter()
 
@@ -154,7 +151,7 @@ class _Progress(pl.Callback):
         self._seconds += now - self._started
         self._started = now
         self.done += 1
-        self._saved.save(pl_module.model, trainer, self.done, self._seconds)
+        self._saved.save(pl_module.model, trainer.optimizers, self.done, self._seconds)
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
         self._search.observer.advance(Stage.SEARCH, self.done, {"loss": loss})

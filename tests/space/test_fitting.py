@@ -474,3 +474,51 @@ def test_offspring(space: Space, rng: Random) -> None:
     space.check(mutated)
     assert len(asked) == 3
     assert (mutated == parents[0]) == (fitting.count(space) == 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(spaces())
+def test_the_even_design_is_full(space: Space) -> None:
+    design = fitting.even_design(space)
+    space.check(design)
+    lengths = design.by_label()
+    assert fitting.fits(space, lengths)
+    # No layer can be given its next length.
+    for label, tower, _ in space.labels():
+        offered = space.towers[tower].lengths
+        longer = [length for length in offered if length > lengths[label]][:1]
+        assert not any(fitting.fits(space, {**lengths, label: length}) for length in longer)
+
+
+def test_the_even_design_spreads_what_is_left() -> None:
+    def text_lengths(most: int) -> tuple[int, ...]:
+        return flat(fitting.even_design(space_of(None, (8, [0, 1, 2]), max_context_vectors=most)))
+
+    assert text_lengths(0) == (0,) * 8
+    assert text_lengths(2) == (1, 0, 0, 0, 1, 0, 0, 0)
+    assert text_lengths(4) == (1, 0) * 4
+    assert text_lengths(8) == (1,) * 8
+    assert text_lengths(12) == (2, 1) * 4
+    both = load_space("mini_clip_budget12")
+    assert flat(fitting.even_design(both)) == (1, 0) * 12
+    assert fitting.even_design(load_space("mini_clip_budget24")) == load_space(
+        "mini_clip_budget24"
+    ).uniform(1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(spaces(), st.floats(0.01, 1), st.floats(0, 1))
+def test_limits_are_bound_and_relaxed(space: Space, share: float, relaxed: float) -> None:
+    parts = space.towers.values()
+    least, most = (sum(part.lengths[end] * len(part.layers) for part in parts) for end in (0, -1))
+    bound = fitting.bound_vectors(space, share)
+    assert bound.max_context_vectors is not None
+    if space.max_context_vectors is not None:
+        assert bound == space
+    else:
+        assert bound.max_context_vectors == max(least, round(share * most))
+    longest = {label: space.towers[tower].lengths[-1] for label, tower, _ in space.labels()}
+    assert fitting.relax(bound, 0.0).limits == bound.limits
+    assert fitting.fits(fitting.relax(bound, 1.0), longest)
+    for before, after in zip(bound.limits, fitting.relax(bound, relaxed).limits, strict=True):
+        assert before.most <= after.most

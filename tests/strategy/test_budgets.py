@@ -7,7 +7,7 @@ import pytest
 from dpl_nas.config import TrainSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.strategy import DARTS, Halving, OneShot, Strategy
+from dpl_nas.strategy import DARTS, Adapt, Halving, OneShot, ProVpt, Strategy
 from dpl_nas.testing import Bench, assert_sentence, counted_steps, small_space
 
 #: Two steps an epoch of a trial and of a supernet; a whole trial is four.
@@ -35,8 +35,12 @@ def search(strategy: Strategy, bench: Bench, budget: SearchBudget | None, **othe
         (DARTS(**SUPERNET, warmup_epochs=1, shortlist=2), 4),
         # A trial, an epoch, and two batches that validate a candidate.
         (OneShot(**ONE_SHOT), 8),
+        # A trial and an epoch.
+        (Adapt(**SUPERNET), 6),
+        # A trial, an epoch, and two batches that validate it.
+        (ProVpt(**SUPERNET, shortlist=1), 8),
     ],
-    ids=["halving", "darts", "shortlist", "one_shot"],
+    ids=["halving", "darts", "shortlist", "one_shot", "adapt", "pro_vpt"],
 )
 def test_any_budget_is_kept_or_refused(bench: Bench, strategy: Strategy, least: int) -> None:
     for steps in (1, least - 1, least, least + 1, 9, 11, 16, 23):

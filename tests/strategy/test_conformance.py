@@ -94,6 +94,16 @@ class TestGumbelDARTS(Named):
     settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2}
 
 
+class TestAdapt(Named):
+    name = "adapt"
+    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "stages": 2, "shortlist": 2}
+
+
+class TestProVpt(Named):
+    name = "pro_vpt"
+    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2}
+
+
 class TestNniRandom(StrategyConformance):
     refuses_settings = False
 

@@ -105,7 +105,7 @@ def test_every_name_has_settings_and_a_class(tmp_path: Path) -> None:
 
 def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(
-        StrategyError, match="unknown strategy 'dart': give one of darts, evolution"
+        StrategyError, match="unknown strategy 'dart': give one of adapt, darts, evolution"
     ):
         strategy_class("dart")
     for name in ("dart", "my.module", "my module:Class", "module:", ":Class", "a:b:c"):

@@ -9,7 +9,7 @@ import pytest
 from dpl_nas.config import TrainSettings
 from dpl_nas.errors import CheckpointError
 from dpl_nas.observer import Observer
-from dpl_nas.strategy import GumbelDARTS, OneShot, SearchResult, Strategy
+from dpl_nas.strategy import Adapt, GumbelDARTS, OneShot, ProVpt, SearchResult, Strategy
 from dpl_nas.testing import Bench, ledger_of, small_space, story
 from dpl_nas.training.state import load_state, save_state
 
@@ -18,6 +18,8 @@ SUPERNET: dict[str, Any] = {"epochs": EPOCHS, "batch_size": 2}
 STRATEGIES = [
     OneShot(**SUPERNET, population_size=4, generations=2, shortlist=2),
     GumbelDARTS(**SUPERNET, shortlist=2, alphas={"lr": 0.2}, constraint={"anneal": 0.5}),
+    Adapt(**SUPERNET, stages=3, shortlist=2),
+    ProVpt(**SUPERNET, shortlist=2),
 ]
 
 
@@ -92,6 +94,9 @@ def test_a_state_that_is_damaged_is_refused(
         save_state(path, {**state, "epochs": epochs})
         with pytest.raises(CheckpointError, match="remove"):
             search(strategy, bench, tmp_path)
+    save_state(path, {**state, "history": "design"})
+    with pytest.raises(CheckpointError, match="remove"):
+        search(strategy, bench, tmp_path)
     save_state(path, {"epochs": 2})
     with pytest.raises(CheckpointError, match="remove"):
         search(strategy, bench, tmp_path)

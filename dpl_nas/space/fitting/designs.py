@@ -1,4 +1,4 @@
-"""Manual designs: one length at the first, the last or all layers of towers."""
+"""Designs: one length at the first, the last or all layers of towers, or about the same at each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from dpl_nas.space.architecture import Architecture
+from dpl_nas.space.fitting.projection import project
 from dpl_nas.space.space import Space, TowerSpace
 from dpl_nas.space.towers import Tower
 
-__all__ = ["manual_designs", "portfolio"]
+__all__ = ["even_design", "fits", "manual_designs", "portfolio"]
 
 #: The order of the portfolio: towers and placements that an expert would try. Where all of these
 #: fit, or all but the first, six cover each tower, and first, last and all layers.
@@ -104,7 +105,7 @@ def _designs(space: Space) -> Iterator[_Design]:
                     label: length if (tower, layer) in places else 0
                     for label, tower, layer in space.labels()
                 }
-                if _fits(space, chosen):
+                if fits(space, chosen):
                     yield _Design(group, placement, layers, length, space.architecture(chosen))
 
 
@@ -129,7 +130,29 @@ def _placements(
             yield name, layers, places
 
 
-def _fits(space: Space, lengths: Mapping[str, int]) -> bool:
+def even_design(space: Space) -> Architecture:
+    """Return the design with as many vectors as fit, about the same number at every layer.
+
+    Where the limits allow one more vector at some layers only, these are spread over all layers.
+    """
+    labels = [label for label, _, _ in space.labels()]
+    # Layers by the bits of their numbers in reverse: the first few are far apart, however many.
+    bits = len(labels).bit_length()
+    order = sorted(range(len(labels)), key=lambda at: f"{at:0{bits}b}"[::-1])
+    rank = {labels[at]: place for place, at in enumerate(order)}
+    longest = max(part.lengths[-1] for part in space.towers.values())
+    # Each further vector of a layer is worth less than one of any layer that has fewer.
+    scores = {
+        label: [
+            float(sum((longest - k + 1) * len(labels) - rank[label] for k in range(1, length + 1)))
+            for length in space.towers[tower].lengths
+        ]
+        for label, tower, _ in space.labels()
+    }
+    return project(space, scores)
+
+
+def fits(space: Space, lengths: Mapping[str, int]) -> bool:
     """Return whether these lengths by label are available and within the limits."""
     by_tower: dict[Tower, list[int]] = {tower: [] for tower in space.towers}
     for label, tower, _ in space.labels():

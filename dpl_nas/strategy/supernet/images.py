@@ -48,6 +48,12 @@ class Supernet:
         """Number of prompt steps of an epoch."""
         return math.ceil(len(self.training) / self._settings.batch_size)
 
+    def reserve(self, trials: int) -> float:
+        """Steps to keep for ``trials``: at least for one, at most half of what is left for more."""
+        engine = self._search.engine
+        steps = engine.trial_cost.steps
+        return min(trials * steps, max(steps, engine.steps_left / 2))
+
     def affordable_epochs(self, steps: Callable[[int], int], reserved: float) -> int:
         """Number of epochs: those of the settings, or fewer if the budget allows no more.
 

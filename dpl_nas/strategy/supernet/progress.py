@@ -139,7 +139,7 @@ class SearchProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Go on where the saved state ends: prompts, alphas and both optimizers."""
-        self._saved.restore(pl_module.model, trainer)
+        self._saved.restore(pl_module.model, trainer.optimizers)
         for optimizer in trainer.optimizers:
             self._ranks.sum_gradients(optimizer)
         if self._out is not None:
@@ -163,7 +163,7 @@ class SearchProgress(pl.Callback):
                     f"cannot write {self._out / TENSORBOARD}: {error.strerror or error}"
                 ) from error
             write_records(self._out / RECORDS, self.records)
-            self._saved.save(pl_module.model, trainer, self.done, self.seconds)
+            self._saved.save(pl_module.model, trainer.optimizers, self.done, self.seconds)
         self._observer.advance(
             Stage.SEARCH,
             self.done,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pytorch_lightning as pl
 from torch import nn
+from torch.optim import Optimizer
 
 from dpl_nas.errors import CheckpointError
 from dpl_nas.io.run_files import SEARCH_STATE
@@ -34,6 +36,8 @@ class SavedSupernet:
         Number of epochs that were complete when this process began.
     seconds
         Duration of these epochs.
+    history
+        Plain values that the strategy kept with them.
 
     Raises
     ------
@@ -49,6 +53,7 @@ class SavedSupernet:
             not {"model", "optimizers"} <= set(state)
             or not isinstance(epochs, int)
             or not 1 <= epochs <= most
+            or not isinstance(state.get("history", []), list)
         ):
             raise CheckpointError(
                 f"{self.path} should hold 1 to {most} epochs of a supernet, found {epochs}: remove "
@@ -60,19 +65,26 @@ class SavedSupernet:
         self._state = state
         self.epochs = int(epochs or 0)
         self.seconds = float(state.get("seconds", 0.0)) if state is not None else 0.0
+        self.history: list[Any] = state.get("history", []) if state is not None else []
 
-    def restore(self, model: nn.Module, trainer: pl.Trainer | None = None) -> None:
-        """Load the saved state, if any, into ``model`` and the optimizers of ``trainer``."""
+    def restore(self, model: nn.Module, optimizers: Sequence[Optimizer] = ()) -> None:
+        """Load the saved state, if any, into ``model`` and, where they are given, optimizers."""
         if self._state is None:
             return
         model.load_state_dict(self._state["model"])
-        if trainer is not None:
-            saved = self._state["optimizers"]
-            for optimizer, state in zip(trainer.optimizers, saved, strict=True):
+        if optimizers:
+            for optimizer, state in zip(optimizers, self._state["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
         self._state = None
 
-    def save(self, model: nn.Module, trainer: pl.Trainer, epochs: int, seconds: float) -> None:
+    def save(
+        self,
+        model: nn.Module,
+        optimizers: Sequence[Optimizer],
+        epochs: int,
+        seconds: float,
+        history: Sequence[Any] = (),
+    ) -> None:
         """Save the state, with the number of complete epochs and their seconds.
 
         Raises
@@ -86,9 +98,10 @@ class SavedSupernet:
             self.path,
             {
                 "model": model.state_dict(),
-                "optimizers": [each.state_dict() for each in trainer.optimizers],
+                "optimizers": [each.state_dict() for each in optimizers],
                 "epochs": epochs,
                 "images": self._images,
                 "seconds": seconds,
+                "history": list(history),
             },
         )
