@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -76,8 +76,8 @@ def linear_probe(backbone: Backbone, task: Task, shots: int, seed: int) -> float
     return float(probe.score(features(backbone, task.test, every), list(task.test.labels)))
 
 
-def measure(task: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the columns of a task, each a list of shares in 0..1, and its separation."""
+def measure_columns(task: str, folder: Path, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Return the columns of a task, each a list of shares in 0..1."""
     config = resolve(f"mini/{task}", "mini_clip", "darts", shots=options.shots, seed=1)
     loaded, backbone = load_task(config.task), load_backbone(config.space.backbone)
     columns = {
@@ -92,11 +92,22 @@ def measure(task: str, folder: Path, options: argparse.Namespace) -> dict[str, A
     tested = train_and_test(config, pairs, folder / "contexts", jobs=options.jobs)
     for place, name in enumerate(chosen):
         columns[name] = [each.accuracy for each in tested[place :: len(chosen)]]
+    return columns
+
+
+def measure_separation_of(task: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return whether 20 placements of 6 vectors are told apart."""
     few = resolve(f"mini/{task}", "mini_clip_budget6", "darts", shots=options.shots, seed=1)
     separation = measure_separation(
         few, folder / "separation", configurations=20, seeds=2, jobs=options.jobs
     )
-    return {"columns": columns, "separation": separation.as_dict()}
+    return separation.as_dict()
+
+
+PARTS: dict[str, Callable[[str, Path, argparse.Namespace], Any]] = {
+    "columns": measure_columns,
+    "separation": measure_separation_of,
+}
 
 
 def missed(row: Mapping[str, Any]) -> list[str]:
@@ -107,7 +118,7 @@ def missed(row: Mapping[str, Any]) -> list[str]:
         "zero-shot": means["zero-shot"] >= TIMES_CHANCE * means["chance"],
         "probe": 100 * (means["linear probe"] - means["chance"]) >= PROBE,
         "contexts": 100 * (best - means["zero-shot"]) >= CONTEXTS,
-        "placements": row["separation"]["passed"],
+        "placements": "separation" not in row or row["separation"]["passed"],
     }
     return [name for name, passed in gates.items() if not passed]
 
@@ -120,18 +131,18 @@ def cell(values: list[float]) -> str:
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield lines of Markdown."""
+    """Yield lines of Markdown; what is not measured is left blank."""
     heads = ("task", *COLUMNS, "6 vectors: worst to best of 20", "ratio", "gates")
     yield "| " + " | ".join(heads) + " |"
     yield "|" + " --- |" * len(heads)
     for task, row in rows.items():
-        apart, fails = row["separation"], missed(row)
+        apart, fails = row.get("separation"), missed(row)
         cells = (
             task,
             *(cell(row["columns"][name]) for name in COLUMNS),
-            f"{100 * apart['worst']:.1f} to {100 * apart['best']:.1f}",
-            f"{apart['ratio']:.1f}",
-            f"misses {', '.join(fails)}" if fails else "reached",
+            f"{100 * apart['worst']:.1f} to {100 * apart['best']:.1f}" if apart else "",
+            f"{apart['ratio']:.1f}" if apart else "",
+            f"misses {', '.join(fails)}" if fails else "reached" if apart else "not all measured",
         )
         yield "| " + " | ".join(cells) + " |"
 
@@ -144,14 +155,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--shots", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--parts", nargs="+", default=[*PARTS], choices=PARTS)
     options = parser.parse_args(arguments)
     rows = {}
     for name in options.tasks:
         file = options.out / name / "row.json"
-        if not file.exists():
-            write_json(file, measure(name, file.parent, options))
-            sys.stderr.write(f"{name}: {file.read_text()}\n")
-        rows[name] = json.loads(file.read_text())
+        row = json.loads(file.read_text()) if file.exists() else {}
+        for part in PARTS:
+            if part not in row and part in options.parts:
+                row[part] = PARTS[part](name, file.parent, options)
+                write_json(file, row)
+                sys.stderr.write(f"{name} {part}: {json.dumps(row[part])}\n")
+        rows[name] = row
     text = "\n".join(table(rows)) + "\n"
     write_text(options.out / "table.md", text)
     sys.stdout.write(text)
