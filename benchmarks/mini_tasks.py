@@ -161,9 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.tasks:
         file = options.out / name / "row.json"
         row = json.loads(file.read_text()) if file.exists() else {}
-        for part in PARTS:
+        for part, measure in PARTS.items():
             if part not in row and part in options.parts:
-                row[part] = PARTS[part](name, file.parent, options)
+                row[part] = measure(name, file.parent, options)
                 write_json(file, row)
                 sys.stderr.write(f"{name} {part}: {json.dumps(row[part])}\n")
         rows[name] = row
