@@ -76,6 +76,9 @@ class TrialEntry(_Paid):
         Wall-clock seconds of the search up to this line.
     stack
         Number of trials that it was trained side by side with, itself included.
+    right, losses
+        For each validation image, 1 if it was classified rightly and 0 if not, and its
+        cross-entropy.
     """
 
     lengths: dict[Tower, tuple[_Count, ...]]
@@ -92,6 +95,8 @@ class TrialEntry(_Paid):
     peak_bytes: _Count
     elapsed: _Seconds
     stack: Annotated[int, Field(ge=1, strict=True)] = 1
+    right: Annotated[str, Field(pattern="^[01]*$")] = ""
+    losses: tuple[Annotated[float, Field(strict=True)], ...] = ()
 
     @model_validator(mode="after")
     def _ended_somehow(self) -> TrialEntry:
@@ -124,6 +129,8 @@ class TrialEntry(_Paid):
             peak_bytes=peak_bytes,
             elapsed=elapsed,
             stack=stack,
+            right="".join(str(int(each)) for each in outcome.right) if outcome else "",
+            losses=outcome.losses if outcome else (),
         )
 
     @property
@@ -134,7 +141,9 @@ class TrialEntry(_Paid):
     @property
     def measured(self) -> Outcome | None:
         """The result of the trial."""
-        return None if self.outcome is None else Outcome(*self.outcome)
+        if self.outcome is None:
+            return None
+        return Outcome(*self.outcome, tuple(each == "1" for each in self.right), self.losses)
 
 
 Entry = ChargeEntry | TrialEntry

@@ -22,11 +22,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """The accuracy, a share in 0..1, and the cross-entropy on ``images`` validation images."""
+    """The accuracy, a share in 0..1, and the cross-entropy on ``images`` validation images.
+
+    Attributes
+    ----------
+    right, losses
+        For each image whether it was classified rightly, and its cross-entropy; empty if only
+        the means are known.
+    """
 
     accuracy: float
     loss: float
     images: int
+    right: tuple[bool, ...] = ()
+    losses: tuple[float, ...] = ()
 
     @property
     def score(self) -> float:

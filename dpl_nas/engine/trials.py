@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import resource
 import sys
 import time
@@ -156,14 +157,16 @@ class FewShotTrials:
 def measure(classifier: Classifier, images: FewShotImages) -> Outcome:
     """Accuracy and mean cross-entropy on all of a few images."""
     count = len(images)
-    correct, loss = 0, 0.0
+    right: list[bool] = []
+    losses: list[float] = []
     for start in range(0, count, _BATCH):
         rows = list(range(start, min(start + _BATCH, count)))
         pixels, labels = images.batch(rows, seed=0)
         logits = classifier.logits(pixels).float()
-        correct += int((logits.argmax(dim=-1) == labels).sum())
-        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-    return Outcome(correct / count, loss / count, count)
+        right += (logits.argmax(dim=-1) == labels).tolist()
+        losses += functional.cross_entropy(logits, labels, reduction="none").tolist()
+    mean = math.fsum(losses) / count
+    return Outcome(sum(right) / count, mean, count, tuple(right), tuple(losses))
 
 
 def state_name(architecture: Architecture) -> str:

@@ -26,6 +26,7 @@ from dpl_nas.strategy.arguments import (
     Wanted,
     understand,
 )
+from dpl_nas.strategy.compared import compare_with_manual
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
@@ -269,6 +270,7 @@ class Strategy(ABC):
                 evaluations=engine.evaluations,
                 cost=engine.spent,
                 trial_steps=engine.trial_cost.steps,
+                compared=compare_with_manual(problem.space, engine.evaluations, architecture),
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 

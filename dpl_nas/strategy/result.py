@@ -22,6 +22,7 @@ from dpl_nas.io.files import read_bytes, write_text
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.validation import Frozen
 from dpl_nas.space import Architecture
+from dpl_nas.strategy.compared import Compared
 
 __all__ = [
     "TIE_MARGIN",
@@ -84,6 +85,8 @@ class SearchSummary(Frozen):
         Number of training steps of a whole trial.
     nni
         Experiment of NNI that it was, if it was one.
+    compared
+        The choice beside the best manual design that the search tried, if it tried any.
     """
 
     stopped_by: StopReason
@@ -98,6 +101,7 @@ class SearchSummary(Frozen):
     images: int
     trial_steps: int
     nni: dict[str, Any] | None = None
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ class SearchResult:
         Peak memory of one of its processes.
     trial_steps
         Number of training steps of a whole trial.
+    compared
+        The choice beside the best manual design among the trials, if there is any.
     """
 
     architecture: Architecture
@@ -140,6 +146,7 @@ class SearchResult:
     cost: Cost = field(default_factory=Cost)
     peak_bytes: int = 0
     trial_steps: int = 0
+    compared: Compared | None = None
 
     @property
     def ranking(self) -> tuple[Evaluation, ...]:
@@ -201,6 +208,7 @@ class SearchResult:
             steps=self.cost.steps,
             images=self.cost.images,
             trial_steps=self.trial_steps,
+            compared=self.compared,
         )
 
 

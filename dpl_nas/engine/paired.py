@@ -1,0 +1,53 @@
+"""Two trials on the same validation images."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dpl_nas.engine.evaluation import Outcome
+
+__all__ = ["Difference", "paired_difference"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one trial is ahead of another: means over the images, with standard errors.
+
+    Attributes
+    ----------
+    accuracy, accuracy_error
+        Difference of the accuracies, shares in -1..1.
+    log_likelihood, log_likelihood_error
+        Difference of the mean log-likelihoods, in nats.
+    """
+
+    accuracy: float
+    accuracy_error: float
+    log_likelihood: float
+    log_likelihood_error: float
+
+
+def paired_difference(one: Outcome, other: Outcome) -> Difference | None:
+    """Compare two trials image by image; ``None`` if their images are not known or too few.
+
+    What is hard or easy in an image is so for both, so the error of the difference is smaller than
+    that of either accuracy.
+    """
+    count = len(one.right)
+    if count < 2 or not count == len(other.right) == len(one.losses) == len(other.losses):
+        return None
+    accuracy = [int(a) - int(b) for a, b in zip(one.right, other.right, strict=True)]
+    likelihood = [b - a for a, b in zip(one.losses, other.losses, strict=True)]
+    return Difference(
+        statistics.fmean(accuracy),
+        _error(accuracy),
+        statistics.fmean(likelihood),
+        _error(likelihood),
+    )
+
+
+def _error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values))
