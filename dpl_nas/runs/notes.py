@@ -8,6 +8,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.io.files import read_sealed
 from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS
 from dpl_nas.space import Architecture
+from dpl_nas.strategy.compared import Compared
 from dpl_nas.strategy.result import read_records
 from dpl_nas.training.problem import Problem
 
@@ -20,6 +21,7 @@ def result_notes(
     folder: Path,
     found: Architecture,
     manual: Architecture | None = None,
+    compared: Compared | None = None,
 ) -> tuple[str, ...]:
     """Write sentences on the run in ``folder`` that has ``found`` an architecture.
 
@@ -27,8 +29,12 @@ def result_notes(
     ----------
     manual
         Manual design beside it, if there is one.
+    compared
+        What the search says of it and of the manual designs that it tried.
     """
     notes = [_other_than_likeliest(folder, found)]
+    if compared is not None and config.strategy.search.portfolio:
+        notes.append(_beside_portfolio(compared))
     if manual is not None:
         notes.append(_manual_favoured(problem, config, folder, found, manual))
     return tuple(note for note in notes if note)
@@ -46,6 +52,15 @@ def _other_than_likeliest(folder: Path, found: Architecture) -> str:
     return (
         f"at {different} of {len(lengths)} layers the found length is not the most likely one of "
         "the supernet, as another architecture of the shortlist validated better after training"
+    )
+
+
+def _beside_portfolio(compared: Compared) -> str:
+    """A note on the manual designs that the search began with."""
+    return (
+        f"of {compared.designs} manual designs that the search tried, {compared.design} validated "
+        f"best ({compared.validation_accuracy:.1%}); on the same images the found lengths are "
+        f"{100 * compared.ahead:+.1f} ± {100 * compared.error:.1f} points from it"
     )
 
 

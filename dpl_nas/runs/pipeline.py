@@ -132,7 +132,12 @@ def run(
             search=record.summary,
             seconds={Stage.SEARCH: record.seconds, **clock.seconds},
             notes=result_notes(
-                job.problem, config, folder, found, designs.get("manual", (None, None))[0]
+                job.problem,
+                config,
+                folder,
+                found,
+                designs.get("manual", (None, None))[0],
+                record.compared,
             ),
         )
         write_record(folder / RESULT, result)
@@ -154,7 +159,7 @@ def search(
     with open_folder(folder, config, resume, overwrite=overwrite):
         job.claim()
         found, record = _search(job)
-        notes = result_notes(job.problem, config, folder, found)
+        notes = result_notes(job.problem, config, folder, found, compared=record.compared)
         return SearchRunResult(**SearchRunResult.of(config, found), search=record, notes=notes)
 
 

@@ -8,6 +8,7 @@ from dpl_nas.config import RunConfig
 from dpl_nas.io.files import write_json
 from dpl_nas.runs.notes import result_notes
 from dpl_nas.space import Architecture
+from dpl_nas.strategy.compared import Compared
 from dpl_nas.strategy.result import EpochRecord, write_records
 from dpl_nas.training.problem import Problem
 
@@ -45,6 +46,30 @@ def test_a_manual_design_that_validated_better(
     trials(tmp_path, {0.6: manual, 0.5: found})
     (told,) = result_notes(problem, run_config, tmp_path, *both)
     assert "60.0% against 50.0%" in told
+
+
+def test_manual_designs_that_the_search_began_with(
+    run_config: RunConfig, problem: Problem, tmp_path: Path
+) -> None:
+    compared = Compared(
+        design="text all x 1",
+        vectors=2,
+        designs=3,
+        validation_accuracy=0.75,
+        ahead=0.05,
+        error=0.025,
+        log_likelihood_ahead=0.1,
+        log_likelihood_error=0.05,
+    )
+    found = run_config.space.uniform(2)
+    # Trials that happen to be manual designs are no portfolio.
+    assert result_notes(problem, run_config, tmp_path, found, compared=compared) == ()
+    search = run_config.strategy.search.model_copy(update={"portfolio": 3})
+    strategy = run_config.strategy.model_copy(update={"search": search})
+    config = run_config.model_copy(update={"strategy": strategy})
+    (told,) = result_notes(problem, config, tmp_path, found, compared=compared)
+    assert "of 3 manual designs that the search tried, text all x 1 validated best (75.0%)" in told
+    assert "+5.0 ± 2.5 points" in told
 
 
 def test_found_lengths_that_are_not_the_likeliest(
