@@ -16,6 +16,7 @@ from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.home import expand_home
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, validate
 from dpl_nas.search_budget import SearchBudget
@@ -128,6 +129,11 @@ class RunConfig(Frozen):
     evaluate: EvaluateSettings = EvaluateSettings()
     device: str = "cpu"
     devices: Positive = 1
+
+    @field_validator("task", "data")
+    @classmethod
+    def _at_home(cls, path: str | None) -> str | None:
+        return path and expand_home(path)
 
 
 @checked(StrategyError)

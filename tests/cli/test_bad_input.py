@@ -44,6 +44,17 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "--data", ""), "expected a path, found nothing"),
         ((*RUN, *OK, "--out", ""), "Invalid value for '--out': expected a path, found nothing"),
         (("evaluate", ""), "expected a path, found nothing"),
+        ((*RUN, "--task", "~nobody-here/x"), "task: expected a path, and there is no home folder"),
+        ((*RUN, *OK, "--data", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        ((*RUN, *OK, "data=~nobody-here/x"), "there is no home folder ~nobody-here"),
+        ((*RUN, *OK, "--space", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (("run", *OK, "--out", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (("evaluate", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (("tasks", "select", "--task", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (
+            (*RUN, *OK, "space.backbone.pretrained=~nobody-here/x"),
+            "pretrained: expected a path, and there is no home folder ~nobody-here",
+        ),
         (("train", "--out", "OUT", *OK, "--architecture", ""), "expected a path, found nothing"),
         ((*RUN, *OK, "--shots", "2", "search.validation_shots=2"), "ask for 3 shots or more, set"),
         ((*RUN, *OK, "--shots", "1"), "ask for 2 shots or more, or set search.validation=extra"),
@@ -110,6 +121,31 @@ def test_one_sentence(
     assert complaint in outcome.err
     assert outcome.code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_the_home_folder_in_every_path(
+    call, quick: list[str], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    (home / "images").symlink_to(image_folder)
+    (home / "mine.yml").write_text((Path(__file__).parents[2] / "strategies/random.yml").read_text())
+    options = ["~/images" if each == str(image_folder) else each for each in quick]
+    options = ["~/mine.yml" if each == "darts" else each for each in options]
+    options = [each for each in options if not each.startswith("search.")]
+    done = call("train", "--length", "1", "--out", "~/run", "data=~/ROOT", *options, "--json")
+    assert done.code == 0, done.err
+    assert done.json["prompts"] == str(home / "run" / "prompts.safetensors")
+    assert f"task: {home}/images" in (home / "run" / "config.yml").read_text()
+    assert f"data: {home}/ROOT" in (home / "run" / "config.yml").read_text()
+    tested = call("evaluate", "~/run", "--task", "~/images", "--json")
+    assert tested.json["task"] == str(home / "images"), tested.err
+    assert f"there is no folder {home}/ROOT" in call("tasks", "check", "--data", "~/ROOT").err
+    # rm -r ~ would be a disaster.
+    assert not list(here.iterdir())
 
 
 @pytest.mark.parametrize(
