@@ -29,8 +29,15 @@ OK = ("--task", "mini/digits")
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ((*RUN, "--task", "mini/digts"), "unknown task 'mini/digts'"),
-        ((*RUN, "--task", "no/folder"), "unknown task 'no/folder'"),
+        ((*RUN, "--task", "mini/digts"), "unknown task 'mini/digts': did you mean mini/digits?"),
+        ((*RUN, "--task", "pictures/vehicle"), "did you mean pictures/vehicles? dpl-nas tasks"),
+        ((*RUN, "--task", "vehicles"), "did you mean pictures/vehicles? dpl-nas tasks lists"),
+        ((*RUN, "--task", "qqqq"), "unknown task 'qqqq': dpl-nas tasks lists all of them\n"),
+        ((*RUN, "--task", "no/folder"), "there is no file or folder no/folder (looked in /"),
+        ((*RUN, "--task", "list.CSV"), "there is no file or folder list.CSV (looked in /"),
+        ((*RUN, "--task", "list.json"), "there is no file or folder list.json (looked in /"),
+        ((*RUN, "--task", "./digits"), "there is no file or folder ./digits (looked in /"),
+        ((*RUN, "--task", "/no/digits"), "there is no file or folder /no/digits: give another"),
         ((*RUN, *OK, "--space", "mini_clpi"), "unknown space 'mini_clpi'"),
         ((*RUN, *OK, "--space", "no/such.yml"), "does not exist"),
         ((*RUN, *OK, "--strategy", "dart"), "unknown strategy 'dart'"),
