@@ -234,7 +234,13 @@ def evaluate(
         observer=observer,
     )
     test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
-    return EvaluationResult(task=name, classes=tested.classes, prompts=str(prompts), test=test)
+    return EvaluationResult(
+        task=name,
+        classes=tested.classes,
+        class_count=len(tested.class_names),
+        prompts=str(prompts),
+        test=test,
+    )
 
 
 def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:
