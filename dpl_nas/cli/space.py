@@ -109,7 +109,9 @@ def nni(
     found = load_space(space)
     note = ""
     if found.limits:
-        where = space if space in preset_names("search_spaces") else str(parse_path(space).resolve())
+        where = (
+            space if space in preset_names("search_spaces") else str(parse_path(space).resolve())
+        )
         note = _commented(_limits(found), tuner_settings(where))
     if json:
         typer.echo(note, err=True, nl=False)

@@ -49,11 +49,11 @@ def preset_path(
     if looks_like_path:
         try:
             path = Path(expand_home(text))
-        except ValueError as problem:
-            raise error(f"{kind} file {shorten(text)}: {problem}") from None
+        except ValueError as unknown:
+            raise error(f"{kind} file {shorten(text)}: {unknown}") from None
         if not path.is_file():
-            problem = "is not a file" if os.path.lexists(path) else "does not exist"
-            raise error(f"{kind} file {shorten(text)} {problem}")
+            found = "is not a file" if os.path.lexists(path) else "does not exist"
+            raise error(f"{kind} file {shorten(text)} {found}")
         return path
     names = preset_names(collection)
     if text not in names:
