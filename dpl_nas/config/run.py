@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
-from dpl_nas.config.overrides import parse_overrides, put_all
+from dpl_nas.config.overrides import parse_overrides, put_all, typed_key
 from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import Classes, NotNegative, Positive
@@ -180,7 +180,7 @@ def resolve(
         "strategy": load_strategy(strategy).model_dump(mode="json"),
     }
     put_all(data, parse_overrides(overrides), given)
-    config = validate(RunConfig, data, "configuration", ConfigError)
+    config = validate(RunConfig, data, "configuration", ConfigError, typed_key)
     _check_offered(config)
     return config
 

@@ -41,7 +41,10 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "--space", "mini_clpi"), "unknown space 'mini_clpi'"),
         ((*RUN, *OK, "--space", "no/such.yml"), "does not exist"),
         ((*RUN, *OK, "--strategy", "dart"), "unknown strategy 'dart'"),
-        ((*RUN, *OK, "search.epochz=1"), "unknown key strategy.search.epochz"),
+        (
+            (*RUN, *OK, "search.epochz=1"),
+            "unknown setting search.epochz: did you mean search.epochs?",
+        ),
         ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
         ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
@@ -139,7 +142,9 @@ def test_the_home_folder_in_every_path(
     monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(home))
     (home / "images").symlink_to(image_folder)
-    (home / "mine.yml").write_text((Path(__file__).parents[2] / "strategies/random.yml").read_text())
+    (home / "mine.yml").write_text(
+        (Path(__file__).parents[2] / "strategies/random.yml").read_text()
+    )
     options = ["~/images" if each == str(image_folder) else each for each in quick]
     options = ["~/mine.yml" if each == "darts" else each for each in options]
     options = [each for each in options if not each.startswith("search.")]
