@@ -60,7 +60,9 @@ def test_from_imagenet_to_others(run_config: RunConfig, data: Path, tmp_path: Pa
     folder = train(on(run_config, "coop/ImageNet", data), tmp_path / "run")
     # The same names: the classifier is that of the training.
     assert runs.evaluate(folder, "coop/ImageNetV2").test["found"].images == 10
-    with pytest.warns(DplWarning, match="the 5 classes of coop/ImageNet, .*the 2 classes of .*, 2 of"):
+    with pytest.warns(
+        DplWarning, match="the 5 classes of coop/ImageNet, .*the 2 classes of .*, 2 of"
+    ):
         assert runs.evaluate(folder, "coop/ImageNet-A").test["found"].images == 4
     with pytest.warns(DplWarning) as told:
         assert runs.evaluate(folder, "coop/UCF101").test["found"].images == 8
