@@ -102,11 +102,12 @@ def _load(text: str, data: str | Path | None) -> Task:
 
 def _absent(text: str) -> TaskError:
     """The error for what is no path, and no name of an embedded task or of the benchmark."""
+    here = str(Path.cwd())
     is_list = text.lower().endswith((*SUFFIXES, ".json"))
     # Names of other families have been looked up.
     if not (is_list or "/" in text or text.startswith(".")):
-        return unknown_task(text, task_descriptions())
-    where = "" if text.startswith("/") else f" (looked in {make_printable(str(Path.cwd()))})"
+        return unknown_task(text, task_descriptions(), here)
+    where = "" if text.startswith("/") else f" (looked in {make_printable(here)})"
     return TaskError(
         f"there is no file or folder {make_printable(text):.200}{where}: give another path, or a "
         "name of dpl-nas tasks"

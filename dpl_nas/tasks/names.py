@@ -120,11 +120,18 @@ def check_place(place: str, source: str) -> None:
         )
 
 
-def unknown_task(name: str, known: Iterable[str]) -> TaskError:
-    """Return the error for a name that is none of the ``known`` tasks; it tells the closest."""
+def unknown_task(name: str, known: Iterable[str], looked: str = "") -> TaskError:
+    """Return the error for a name that is none of the ``known`` tasks; it tells the closest.
+
+    Parameters
+    ----------
+    looked
+        Folder in which it is not found either, if it may be a path.
+    """
     lower = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.lower(), lower, n=1)
     hint = f"did you mean {lower[close[0]]}? " if close else ""
+    where = f", and no file or folder in {make_printable(looked)}" if looked else ""
     return TaskError(
-        f"unknown task '{make_printable(name):.100}': {hint}dpl-nas tasks lists all of them"
+        f"unknown task '{make_printable(name):.100}'{where}: {hint}dpl-nas tasks lists all of them"
     )

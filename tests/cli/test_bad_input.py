@@ -31,8 +31,9 @@ OK = ("--task", "mini/digits")
     [
         ((*RUN, "--task", "mini/digts"), "unknown task 'mini/digts': did you mean mini/digits?"),
         ((*RUN, "--task", "pictures/vehicle"), "did you mean pictures/vehicles? dpl-nas tasks"),
+        ((*RUN, "--task", "qqqq"), ": dpl-nas tasks lists all of them\n"),
         ((*RUN, "--task", "vehicles"), "did you mean pictures/vehicles? dpl-nas tasks lists"),
-        ((*RUN, "--task", "qqqq"), "unknown task 'qqqq': dpl-nas tasks lists all of them\n"),
+        ((*RUN, "--task", "qqqq"), "unknown task 'qqqq', and no file or folder in /"),
         ((*RUN, "--task", "no/folder"), "there is no file or folder no/folder (looked in /"),
         ((*RUN, "--task", "list.CSV"), "there is no file or folder list.CSV (looked in /"),
         ((*RUN, "--task", "list.json"), "there is no file or folder list.json (looked in /"),
