@@ -3,7 +3,8 @@
 >>> import dpl_nas
 >>> space = dpl_nas.load_space("mini_clip")
 >>> task = dpl_nas.load_task("mini/digits")
->>> found = dpl_nas.strategy.DARTS(epochs=40).search(space, task, shots=16, seed=1)
+>>> darts = dpl_nas.strategy.make_strategy("darts")
+>>> found = darts.search(space, task, shots=16, seed=1)
 >>> prompts = dpl_nas.train(found.architecture, space, task, shots=16, seed=1)
 >>> dpl_nas.evaluate(prompts, task).accuracy  # doctest: +SKIP
 

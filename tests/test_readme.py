@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dpl_nas.config import load_strategy
+from dpl_nas.io import run_files
 from dpl_nas.strategy import Strategy, make_strategy
 from dpl_nas.testing import StrategyConformance
 
@@ -34,6 +35,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     yield place
     sys.path.remove(str(place))
     sys.modules.pop("hill", None)
+
+
+def test_the_table_of_the_run_folder_has_all_files() -> None:
+    section = README.read_text().split("### The run folder", 1)[1].split("\n## ", 1)[0]
+    names = {getattr(run_files, each) for each in run_files.__all__} - {run_files.LOCK}
+    assert not {
+        each for each in names if f"`{each}`" not in section and f"`{each}/`" not in section
+    }
 
 
 def hill() -> ModuleType:

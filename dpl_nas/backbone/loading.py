@@ -24,6 +24,7 @@ from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.supported import model_config
 from dpl_nas.errors import BackboneError, DplWarning, shorten
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.home import expand_home
 from dpl_nas.space import BackboneConfig
 
 __all__ = ["load_backbone"]
@@ -79,7 +80,7 @@ def _mini_clip(config: BackboneConfig) -> Backbone:
 
     if (config.quick_gelu, config.mean, config.std) != (None, None, None):
         raise BackboneError("mini-clip brings its own quick_gelu, mean and std: leave them out")
-    path = None if config.pretrained is None else Path(config.pretrained).expanduser()
+    path = None if config.pretrained is None else _file(config.pretrained)
     return Backbone.from_model(
         load_mini_clip(path),
         name="mini-clip",
@@ -88,6 +89,15 @@ def _mini_clip(config: BackboneConfig) -> Backbone:
         tokenize=mini_tokenizer(),
         seen=seen_tokens(path),
     )
+
+
+def _file(pretrained: str) -> Path:
+    try:
+        return Path(expand_home(pretrained))
+    except ValueError as problem:
+        raise BackboneError(
+            f"space.backbone.pretrained: {problem} (found {shorten(pretrained)})"
+        ) from None
 
 
 def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP, PreprocessCfg]:
@@ -104,7 +114,7 @@ def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP
             return _build(architecture, config.quick_gelu), _transform({}, config)
 
     tag = get_pretrained_cfg(name, config.pretrained)
-    path = _download(tag, name, config.pretrained) if tag else Path(config.pretrained).expanduser()
+    path = _download(tag, name, config.pretrained) if tag else _file(config.pretrained)
     if not tag and path.is_dir():
         raise BackboneError(f"{path} is a folder, not a file of weights: {remedy}")
     if not tag and not path.exists():

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from dpl_nas.io.home import expand_home
+
 __all__ = [
     "BudgetOption",
     "ClassesOption",
@@ -29,10 +31,14 @@ __all__ = [
 
 
 def parse_path(text: str) -> Path:
-    """Return the path that was typed; to Python, an empty one is the working directory."""
+    """Return the path that was typed, with the home folder for a leading ``~``."""
     if not text:
         raise typer.BadParameter("expected a path, found nothing: give . for the working directory")
-    return Path(text)
+    try:
+        # To Python, an empty path is the working directory, and ~ a folder of this name.
+        return Path(expand_home(text))
+    except ValueError as problem:
+        raise typer.BadParameter(f"{problem} (found {text!r:.100})") from None
 
 
 def _parse_root(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpl_nas.cli.options import JsonOption
+from dpl_nas.cli.options import JsonOption, parse_path
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
 from dpl_nas.errors import DplError, shorten
@@ -109,7 +109,9 @@ def nni(
     found = load_space(space)
     note = ""
     if found.limits:
-        where = space if space in preset_names("search_spaces") else str(Path(space).resolve())
+        where = (
+            space if space in preset_names("search_spaces") else str(parse_path(space).resolve())
+        )
         note = _commented(_limits(found), tuner_settings(where))
     if json:
         typer.echo(note, err=True, nl=False)

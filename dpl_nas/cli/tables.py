@@ -89,8 +89,10 @@ def show_metrics(console: Console, result: EvaluationResult) -> None:
     """Accuracy and macro-F1 of one set of prompts."""
     shown = table("task", "accuracy", "macro-F1", "test images")
     found = result.test["found"]
+    # Without it, the rows of base and new classes look alike.
+    part = "" if result.classes == "all" else f" ({result.classes}, {result.class_count} classes)"
     shown.add_row(
-        make_printable(result.task),
+        f"{make_printable(result.task)}{part}",
         f"{found.accuracy:.1%}",
         f"{found.macro_f1:.1%}",
         str(found.images),

@@ -14,6 +14,7 @@ from dpl_nas.cli.options import (
     SeedOption,
     ShotsOption,
     TaskOption,
+    parse_path,
 )
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
@@ -70,7 +71,8 @@ def check(
     with job(quiet=quiet) as observer:
         from dpl_nas.tasks.coop.inventory import take_inventory
 
-        found = take_inventory(data, names or (), decode=not quick, observer=observer)
+        root = data and parse_path(data)
+        found = take_inventory(root, names or (), decode=not quick, observer=observer)
     if json:
         print_json({each.task: each.as_dict() for each in found})
         return

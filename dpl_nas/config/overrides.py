@@ -11,10 +11,13 @@ from dpl_nas.errors import ConfigError, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.yaml_values import NotYamlError, abbreviate, parse_yaml
 
-__all__ = ["parse_overrides", "put_all", "setting_path", "without_replaced"]
+__all__ = ["parse_overrides", "put_all", "setting_path", "typed_key", "without_replaced"]
 
 #: Groups with command-line options of their own, and an example setting of each.
 _CHOSEN = {"space": "space.towers.image.lengths", "strategy": "search.epochs"}
+
+#: Groups of the strategy whose settings need no prefix.
+_OF_STRATEGY = ("search", "train")
 
 #: What is at the place of a setting that another one has replaced.
 _NOWHERE = object()
@@ -52,7 +55,13 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 def setting_path(key: str) -> tuple[str, ...]:
     """Return the names of ``a.b.c``; the settings of the strategy need no prefix."""
     parts = tuple(key.split("."))
-    return ("strategy", *parts) if parts[0] in ("search", "train") else parts
+    return ("strategy", *parts) if parts[0] in _OF_STRATEGY else parts
+
+
+def typed_key(place: str) -> str:
+    """Return the key that is typed for a setting: ``search.epochs``, without ``strategy``."""
+    first, _, rest = place.partition(".")
+    return rest if first == "strategy" and rest.partition(".")[0] in _OF_STRATEGY else place
 
 
 @checked()
@@ -95,7 +104,7 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
             child = place[part] = {}
         if not isinstance(child, Mapping):
             raise ConfigError(
-                f"unknown key {shorten(key, 100)}: {part:.60} is a value and has no settings"
+                f"unknown setting {shorten(key, 100)}: {part:.60} is a value and has no settings"
             )
         place = child
     # Another setting may be put into it.

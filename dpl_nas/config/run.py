@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
-from dpl_nas.config.overrides import parse_overrides, put_all
+from dpl_nas.config.overrides import parse_overrides, put_all, typed_key
 from dpl_nas.config.search import STRATEGIES, SearchSettings, UserSettings
 from dpl_nas.config.training import TrainSettings
 from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.home import expand_home
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, validate
 from dpl_nas.search_budget import SearchBudget
@@ -129,6 +130,11 @@ class RunConfig(Frozen):
     device: str = "cpu"
     devices: Positive = 1
 
+    @field_validator("task", "data")
+    @classmethod
+    def _at_home(cls, path: str | None) -> str | None:
+        return path and expand_home(path)
+
 
 @checked(StrategyError)
 def load_strategy(name_or_path: str | Path) -> StrategyConfig:
@@ -174,7 +180,7 @@ def resolve(
         "strategy": load_strategy(strategy).model_dump(mode="json"),
     }
     put_all(data, parse_overrides(overrides), given)
-    config = validate(RunConfig, data, "configuration", ConfigError)
+    config = validate(RunConfig, data, "configuration", ConfigError, typed_key)
     _check_offered(config)
     return config
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dpl_nas.errors import DplError
+from dpl_nas.io.home import expand_home
 
 __all__ = ["remake"]
 
@@ -34,8 +35,8 @@ def remake(
         The command line; by default that of the program.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    parser.add_argument("--packages", type=Path, required=True, help="folder of the packages")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--packages", type=_path, required=True, help="folder of the packages")
+    parser.add_argument("--out", type=_path, required=True, help="folder to write to")
     settings = parser.parse_args(arguments)
     try:
         shipped = read_shipped()
@@ -47,3 +48,10 @@ def remake(
         same = "as shipped" if shipped.get(name) == digest else "not as shipped"
         sys.stdout.write(f"{name}  {digest}  {same}\n")
     return 0
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(expand_home(text))
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None

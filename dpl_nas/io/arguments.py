@@ -1,4 +1,4 @@
-"""Checks of the arguments of public functions against their annotations."""
+"""The arguments of public functions: checked against their annotations, and ``~`` in paths."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dpl_nas.errors import ConfigError, DplError
+from dpl_nas.io.home import expand_home
 from dpl_nas.io.yaml_values import abbreviate
 
 __all__ = ["check_arguments", "check_whole", "checked"]
@@ -31,13 +32,17 @@ _UNIONS = (Union, types.UnionType)
 def checked(
     error: type[DplError] = ConfigError,
 ) -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
-    """Make a function raise ``error`` for arguments that its annotations do not allow."""
+    """Make a function raise ``error`` for arguments that its annotations do not allow.
+
+    A leading ``~`` of an argument that may be a path stands for the home folder.
+    """
 
     def wrap(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
         @wraps(function)
         def call(*values: _Asked.args, **named: _Asked.kwargs) -> _Result:
             check_arguments(function, values, named, error)
-            return function(*values, **named)
+            given = _at_home(function, values, named, error)
+            return function(*given.args, **given.kwargs)
 
         return call
 
@@ -94,6 +99,26 @@ def check_whole(name: str, value: object, least: int) -> None:
         raise ConfigError(
             f"{name} should be a whole number of {least} or more, found {abbreviate(value)}"
         )
+
+
+def _at_home(
+    function: Callable[..., Any],
+    values: Sequence[Any],
+    named: Mapping[str, Any],
+    error: type[DplError],
+) -> inspect.BoundArguments:
+    """The arguments, with the home folder for ``~`` in those that may be paths."""
+    signature, hints = _asked(function)
+    given = signature.bind(*values, **named)
+    for argument, value in given.arguments.items():
+        hint = hints.get(argument)
+        may_be_path = hint is Path or Path in get_args(hint)
+        if may_be_path and isinstance(value, (str, Path)) and str(value).startswith("~"):
+            try:
+                given.arguments[argument] = type(value)(expand_home(str(value)))
+            except ValueError as problem:
+                raise error(f"{argument}: {problem} (found {abbreviate(value)})") from None
+    return given
 
 
 @cache

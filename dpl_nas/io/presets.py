@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from dpl_nas.errors import CheckpointError, DplError, shorten
 from dpl_nas.io.files import read_bytes
+from dpl_nas.io.home import expand_home
 from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["preset_names", "preset_path", "read_yaml"]
@@ -46,10 +47,13 @@ def preset_path(
     text = str(name_or_path)
     looks_like_path = text.endswith((".yml", ".yaml")) or "/" in text or "\\" in text
     if looks_like_path:
-        path = Path(text)
+        try:
+            path = Path(expand_home(text))
+        except ValueError as unknown:
+            raise error(f"{kind} file {shorten(text)}: {unknown}") from None
         if not path.is_file():
-            problem = "is not a file" if os.path.lexists(path) else "does not exist"
-            raise error(f"{kind} file {shorten(text)} {problem}")
+            found = "is not a file" if os.path.lexists(path) else "does not exist"
+            raise error(f"{kind} file {shorten(text)} {found}")
         return path
     names = preset_names(collection)
     if text not in names:

@@ -13,7 +13,7 @@ __all__ = ["meant"]
 
 
 def meant(model: type[BaseModel] | None, place: Sequence[int | str], data: Any = None) -> str:
-    """Return ``: did you mean epochs?`` for a key at ``place`` of ``model``, or nothing.
+    """Return the known key that is meant by the one at ``place`` of ``model``, or nothing.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def meant(model: type[BaseModel] | None, place: Sequence[int | str], data: Any =
         data = data.get(part) if isinstance(data, Mapping) else None
     known = [name for each in models for name in each.model_fields]
     close = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f": did you mean {close[0]}?" if close else ""
+    return close[0] if close else ""
 
 
 def _of_field(model: type[BaseModel], name: str, data: Any) -> Iterator[type[BaseModel]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -139,8 +140,19 @@ _LONG = 100
 Value = TypeVar("Value", bound=BaseModel)
 
 
-def validate(model: type[Value], data: Any, what: str, error: type[DplError]) -> Value:
+def validate(
+    model: type[Value],
+    data: Any,
+    what: str,
+    error: type[DplError],
+    typed: Callable[[str], str] | None = None,
+) -> Value:
     """Return ``data`` as a ``model``.
+
+    Parameters
+    ----------
+    typed
+        Function that gives the setting that is typed for a place in the data, if settings are.
 
     Raises
     ------
@@ -150,18 +162,27 @@ def validate(model: type[Value], data: Any, what: str, error: type[DplError]) ->
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        raise error(_sentence(problem, model, data, what)) from None
+        raise error(_sentence(problem, model, data, what, typed)) from None
 
 
-def _sentence(problem: ValidationError, model: type[BaseModel], data: Any, what: str) -> str:
-    problems = problems_of(problem, model, data)
+def _sentence(
+    problem: ValidationError,
+    model: type[BaseModel],
+    data: Any,
+    what: str,
+    typed: Callable[[str], str] | None = None,
+) -> str:
+    problems = problems_of(problem, model, data, typed)
     more = len(problems) - _TOLD
     told = [*problems[:_TOLD], *([f"and {more} more problems"] if more > 0 else [])]
     return f"{what}: {'; '.join(told)}"
 
 
 def problems_of(
-    problem: ValidationError, model: type[BaseModel] | None = None, data: Any = None
+    problem: ValidationError,
+    model: type[BaseModel] | None = None,
+    data: Any = None,
+    typed: Callable[[str], str] | None = None,
 ) -> list[str]:
     """Describe each problem: its place, the expected value and the found one.
 
@@ -169,13 +190,21 @@ def problems_of(
     ----------
     model, data
         The model and its data, used to suggest a known key for an unknown one.
+    typed
+        As in :func:`validate`.
     """
     parts = []
     for item in problem.errors(include_url=False):
         keys = [str(part) for part in item["loc"]]
-        where = shorten(".".join(keys), _LONG) if keys else "the value"
+        place = typed(".".join(keys)) if typed else ".".join(keys)
+        where = shorten(place, _LONG) if keys else "the value"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {where or repr(where)}{meant(model, item['loc'], data)}")
+            kind = "setting" if typed else "key"
+            if close := meant(model, item["loc"], data):
+                # What is typed is the whole place.
+                close = place.removesuffix(keys[-1]) + close if typed else close
+                close = f": did you mean {close}?"
+            parts.append(f"unknown {kind} {where or repr(where)}{close}")
             continue
         message = shorten(item["msg"].removeprefix("Value error, "))
         if item["type"] == "model_type":

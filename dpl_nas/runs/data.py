@@ -75,7 +75,7 @@ class RunData:
         write_json(file, asdict(self))
 
 
-def own_task(metadata: PromptsMetadata, data: str | None = None) -> str:
+def own_task(metadata: PromptsMetadata, data: str | Path | None = None) -> str:
     """The name or path of the task that prompts were trained on, from any working directory.
 
     Parameters

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dpl_nas.config import RunConfig
+from dpl_nas.config import RunConfig, SupernetSettings
+from dpl_nas.engine import StopReason
 from dpl_nas.io.files import read_sealed
-from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS
+from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS, SEARCH
+from dpl_nas.runs.result import SearchRecord, read_record
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.compared import Compared
 from dpl_nas.strategy.result import read_records
@@ -32,12 +34,27 @@ def result_notes(
     compared
         What the search says of it and of the manual designs that it tried.
     """
-    notes = [_other_than_likeliest(folder, found)]
+    notes = [_fewer_epochs(config, folder), _other_than_likeliest(folder, found)]
     if compared is not None and config.strategy.search.portfolio:
         notes.append(_beside_portfolio(compared))
     if manual is not None:
         notes.append(_manual_favoured(problem, config, folder, found, manual))
     return tuple(note for note in notes if note)
+
+
+def _fewer_epochs(config: RunConfig, folder: Path) -> str:
+    """A note if the budget did not cover the epochs of the supernet that are set."""
+    settings = config.strategy.search
+    if not isinstance(settings, SupernetSettings) or not (folder / SEARCH).exists():
+        return ""
+    record = read_record(folder / SEARCH, SearchRecord, "remove the run and search again")
+    done, stopped = record.epochs, record.stopped_by is StopReason.EARLY_STOP
+    if not done or stopped or done >= settings.epochs:
+        return ""
+    return (
+        f"the supernet was trained for {done} of the {settings.epochs} epochs of search.epochs, as "
+        "the budget covers no more"
+    )
 
 
 def _other_than_likeliest(folder: Path, found: Architecture) -> str:

@@ -191,9 +191,9 @@ def train(
 @checked()
 def evaluate(
     prompts: str | Path,
-    task: str | None = None,
+    task: str | Path | None = None,
     *,
-    data: str | None = None,
+    data: str | Path | None = None,
     classes: Classes | None = None,
     other_classes: bool = False,
     batch_size: int = 100,
@@ -218,7 +218,7 @@ def evaluate(
         If the prompts or the task cannot be read, or do not belong together.
     """
     trained = load_prompts(prompts)
-    name = task or own_task(trained.metadata, data)
+    name = own_task(trained.metadata, data) if task is None else str(task)
     own = trained.metadata.classes if task is None else "all"
     tested = load_task(name, data or trained.metadata.data or None, classes or own)
     if trained.metadata.template != tested.template:
@@ -239,7 +239,13 @@ def evaluate(
         observer=observer,
     )
     test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
-    return EvaluationResult(task=name, classes=tested.classes, prompts=str(prompts), test=test)
+    return EvaluationResult(
+        task=name,
+        classes=tested.classes,
+        class_count=len(tested.class_names),
+        prompts=str(prompts),
+        test=test,
+    )
 
 
 def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:

@@ -138,10 +138,17 @@ class TrainRunResult(_Head):
 
 
 class EvaluationResult(_Result):
-    """The result of a test of trained prompts."""
+    """The result of a test of trained prompts.
+
+    Attributes
+    ----------
+    classes, class_count
+        Classes of the task that were tested: all or a half; and their number.
+    """
 
     task: str
     classes: Classes = "all"
+    class_count: int
     prompts: str
     test: dict[str, TestResult]
 

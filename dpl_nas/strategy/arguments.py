@@ -10,7 +10,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import Objective, TrainSettings
 from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError
-from dpl_nas.io.arguments import check_arguments, check_whole
+from dpl_nas.io.arguments import check_arguments, check_whole, checked
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
@@ -59,6 +59,7 @@ class Wanted:
     ranks: Ranks = ALONE
 
 
+@checked()
 def understand(
     *subject: Any,
     shots: int = 16,

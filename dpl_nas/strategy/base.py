@@ -76,7 +76,7 @@ class Strategy(ABC):
 
     name: str = "own"
     Settings: ClassVar[type[SearchSettings]] = SearchSettings
-    default_budget: ClassVar[SearchBudget | None] = SearchBudget(trials=20)
+    default_budget: SearchBudget | None = SearchBudget(trials=20)
     plans: ClassVar[bool] = False
     #: Name of the stage of trials that observers are told.
     stage: str = Stage.SEARCH
@@ -184,9 +184,10 @@ class Strategy(ABC):
         check_arguments(understand, subject, options, name="search")
         problem, budget, wanted = understand(*subject, **options)
         problem.check(self.settings)
+        budget = budget or self.default_budget
         if wanted.devices > 1:
             return self._search_shared(problem, budget, wanted)
-        return self._search_alone(problem, budget or self.default_budget, wanted)
+        return self._search_alone(problem, budget, wanted)
 
     def _search_shared(
         self, problem: Problem, budget: SearchBudget | None, wanted: Wanted
@@ -335,4 +336,4 @@ def _search_there(
     """Search in another process; NNI's strategies cannot be sent to it, so it makes its own."""
     strategy = kind(**settings)
     wanted = replace(wanted, observer=observer, ranks=ranks)
-    return strategy._search_alone(problem.on(backbone), budget or kind.default_budget, wanted)  # noqa: SLF001
+    return strategy._search_alone(problem.on(backbone), budget, wanted)  # noqa: SLF001

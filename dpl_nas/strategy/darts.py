@@ -38,6 +38,11 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     The supernet is trained for the epochs of its settings, or for fewer if the budget does not
     cover them and the ``shortlist``. An epoch costs its alpha steps and its prompt steps.
 
+    By default it is plain DARTS: alphas learn at the published rate, there is no shortlist, so no
+    trials, and nothing keeps the mixture to the limits of a space. ``--strategy darts`` has other
+    settings, which ``make_strategy("darts")`` takes, and ``darts_released`` those of the paper's
+    code.
+
     Parameters
     ----------
     **settings

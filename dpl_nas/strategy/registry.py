@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dpl_nas.config import STRATEGIES, SearchSettings, StrategyConfig
+from dpl_nas.config import STRATEGIES, SearchSettings, StrategyConfig, load_strategy
 from dpl_nas.errors import DplError, StrategyError
 from dpl_nas.io.arguments import checked
 from dpl_nas.strategy.base import Strategy
@@ -36,14 +36,28 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 @checked(StrategyError)
-def make_strategy(config: StrategyConfig) -> Strategy:
-    """The strategy that a strategy file asks for.
+def make_strategy(strategy: StrategyConfig | str | Path) -> Strategy:
+    """Make the strategy that ``--strategy`` stands for, with its settings and its budget.
+
+    Parameters
+    ----------
+    strategy
+        Packaged name or YAML file, or what :func:`dpl_nas.load_strategy` made of it.
 
     Raises
     ------
     StrategyError
-        If a user's class cannot be imported or made, or is no strategy.
+        If there is no such strategy; or if a user's class cannot be imported or made, or is no
+        strategy.
     """
+    config = strategy if isinstance(strategy, StrategyConfig) else load_strategy(strategy)
+    made = _make(config)
+    if config.budget is not None:
+        made.default_budget = config.budget
+    return made
+
+
+def _make(config: StrategyConfig) -> Strategy:
     if config.strategy in STRATEGIES:
         return strategy_class(config.strategy)(**config.search.model_dump(mode="json"))
     kind = _import(config.strategy)

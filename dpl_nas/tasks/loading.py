@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,9 @@ from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_parts import take_classes
 from dpl_nas.tasks.coop import coop_descriptions, is_coop, load_coop_task
+from dpl_nas.tasks.names import unknown_task
 from dpl_nas.tasks.own import load_own
+from dpl_nas.tasks.tables import SUFFIXES
 from dpl_nas.tasks.task import Task
 
 __all__ = ["configured_task", "load_task", "task_descriptions"]
@@ -93,24 +94,31 @@ def _load(text: str, data: str | Path | None) -> Task:
             )
         return _load_embedded(text)
     if not path.exists():
-        raise TaskError(
-            f"unknown task '{make_printable(text):.100}': give one of {', '.join(_embedded())}, "
-            "coop/<dataset>, or a folder of images or a list of them"
-        )
+        raise _absent(text)
     task = load_own(path)
     # Without the dot, prompts would be tested on the embedded task.
     return replace(task, name=f"./{task.name}") if task.name in _embedded() else task
+
+
+def _absent(text: str) -> TaskError:
+    """The error for what is no path, and no name of an embedded task or of the benchmark."""
+    here = str(Path.cwd())
+    is_list = text.lower().endswith((*SUFFIXES, ".json"))
+    # Names of other families have been looked up.
+    if not (is_list or "/" in text or text.startswith(".")):
+        return unknown_task(text, task_descriptions(), here)
+    where = "" if text.startswith("/") else f" (looked in {make_printable(here)})"
+    return TaskError(
+        f"there is no file or folder {make_printable(text):.200}{where}: give another path, or a "
+        "name of dpl-nas tasks"
+    )
 
 
 def _load_embedded(text: str) -> Task:
     family, _, name = text.partition("/")
     known = [each for each in _embedded() if each.startswith(f"{family}/")]
     if text not in known:
-        close = difflib.get_close_matches(text, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise TaskError(
-            f"unknown task '{make_printable(text):.100}': give one of {', '.join(known)}{hint}"
-        )
+        raise unknown_task(text, known)
     if family == "mini":
         from dpl_nas.tasks.mini import load_mini_task
 

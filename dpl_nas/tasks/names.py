@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections import Counter
@@ -17,6 +18,7 @@ __all__ = [
     "look_alikes",
     "spaced",
     "tell_names",
+    "unknown_task",
 ]
 
 #: Largest number of names that are listed.
@@ -116,3 +118,20 @@ def check_place(place: str, source: str) -> None:
             f"{source}: expected paths of images below its folder, found "
             f"'{make_printable(place):.100}': correct the file"
         )
+
+
+def unknown_task(name: str, known: Iterable[str], looked: str = "") -> TaskError:
+    """Return the error for a name that is none of the ``known`` tasks; it tells the closest.
+
+    Parameters
+    ----------
+    looked
+        Folder in which it is not found either, if it may be a path.
+    """
+    lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    hint = f"did you mean {lower[close[0]]}? " if close else ""
+    where = f", and no file or folder in {make_printable(looked)}" if looked else ""
+    return TaskError(
+        f"unknown task '{make_printable(name):.100}'{where}: {hint}dpl-nas tasks lists all of them"
+    )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.config import Classes
 from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.observer import Observer, Stage
@@ -146,6 +147,11 @@ def _metrics(labels: Sequence[int], predictions: Sequence[int]) -> Metrics:
     )
 
 
+def _count(names: Sequence[str], classes: Classes) -> str:
+    """The number of classes, and which half of their task's they are."""
+    return f"{len(names)} {'' if classes == 'all' else f'{classes} '}classes"
+
+
 def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) -> None:
     """Raise an error if a task has other classes than the prompts, or tell if that is meant."""
     names, found = trained.class_names, task.class_names
@@ -154,8 +160,9 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
     if other_classes:
         shared = len(set(names) & set(found))
         warnings.warn(
-            f"the prompts were trained for the {len(names)} classes of {trained.task}, and are "
-            f"tested on the {len(found)} of {task.name}, {shared} of them the same",
+            f"the prompts were trained for the {_count(names, trained.classes)} of "
+            f"{trained.task}, and are tested on the {_count(found, task.classes)} of {task.name}, "
+            f"{shared} of them the same",
             DplWarning,
             stacklevel=3,
         )
@@ -174,7 +181,8 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
     else:
         remedy = "name its classes alike, such as with class_names in task.yml"
     raise CheckpointError(
-        f"the prompts were trained for the {len(names)} classes of {trained.task}, and the task "
+        f"the prompts were trained for the {_count(names, trained.classes)} of {trained.task}, "
+        "and the task "
         f"{task.name} {reason}: {remedy}, or if they are meant to differ, give --other-classes "
         "(in Python, other_classes=True)"
     )

@@ -29,12 +29,23 @@ OK = ("--task", "mini/digits")
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ((*RUN, "--task", "mini/digts"), "unknown task 'mini/digts'"),
-        ((*RUN, "--task", "no/folder"), "unknown task 'no/folder'"),
+        ((*RUN, "--task", "mini/digts"), "unknown task 'mini/digts': did you mean mini/digits?"),
+        ((*RUN, "--task", "pictures/vehicle"), "did you mean pictures/vehicles? dpl-nas tasks"),
+        ((*RUN, "--task", "qqqq"), ": dpl-nas tasks lists all of them\n"),
+        ((*RUN, "--task", "vehicles"), "did you mean pictures/vehicles? dpl-nas tasks lists"),
+        ((*RUN, "--task", "qqqq"), "unknown task 'qqqq', and no file or folder in /"),
+        ((*RUN, "--task", "no/folder"), "there is no file or folder no/folder (looked in /"),
+        ((*RUN, "--task", "list.CSV"), "there is no file or folder list.CSV (looked in /"),
+        ((*RUN, "--task", "list.json"), "there is no file or folder list.json (looked in /"),
+        ((*RUN, "--task", "./digits"), "there is no file or folder ./digits (looked in /"),
+        ((*RUN, "--task", "/no/digits"), "there is no file or folder /no/digits: give another"),
         ((*RUN, *OK, "--space", "mini_clpi"), "unknown space 'mini_clpi'"),
         ((*RUN, *OK, "--space", "no/such.yml"), "does not exist"),
         ((*RUN, *OK, "--strategy", "dart"), "unknown strategy 'dart'"),
-        ((*RUN, *OK, "search.epochz=1"), "unknown key strategy.search.epochz"),
+        (
+            (*RUN, *OK, "search.epochz=1"),
+            "unknown setting search.epochz: did you mean search.epochs?",
+        ),
         ((*RUN, *OK, "search.epochs=1.5"), "whole number"),
         ((*RUN, *OK, "search.epochs=-1"), "greater than or equal to 1"),
         ((*RUN, *OK, "search.epochs"), "expected KEY=VALUE"),
@@ -44,6 +55,17 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "--data", ""), "expected a path, found nothing"),
         ((*RUN, *OK, "--out", ""), "Invalid value for '--out': expected a path, found nothing"),
         (("evaluate", ""), "expected a path, found nothing"),
+        ((*RUN, "--task", "~nobody-here/x"), "task: expected a path, and there is no home folder"),
+        ((*RUN, *OK, "--data", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        ((*RUN, *OK, "data=~nobody-here/x"), "there is no home folder ~nobody-here"),
+        ((*RUN, *OK, "--space", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (("run", *OK, "--out", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (("evaluate", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (("tasks", "select", "--task", "~nobody-here/x"), "there is no home folder ~nobody-here"),
+        (
+            (*RUN, *OK, "space.backbone.pretrained=~nobody-here/x"),
+            "pretrained: expected a path, and there is no home folder ~nobody-here",
+        ),
         (("train", "--out", "OUT", *OK, "--architecture", ""), "expected a path, found nothing"),
         ((*RUN, *OK, "--shots", "2", "search.validation_shots=2"), "ask for 3 shots or more, set"),
         ((*RUN, *OK, "--shots", "1"), "ask for 2 shots or more, or set search.validation=extra"),
@@ -110,6 +132,33 @@ def test_one_sentence(
     assert complaint in outcome.err
     assert outcome.code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_the_home_folder_in_every_path(
+    call, quick: list[str], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    (home / "images").symlink_to(image_folder)
+    (home / "mine.yml").write_text(
+        (Path(__file__).parents[2] / "strategies/random.yml").read_text()
+    )
+    options = ["~/images" if each == str(image_folder) else each for each in quick]
+    options = ["~/mine.yml" if each == "darts" else each for each in options]
+    options = [each for each in options if not each.startswith("search.")]
+    done = call("train", "--length", "1", "--out", "~/run", "data=~/ROOT", *options, "--json")
+    assert done.code == 0, done.err
+    assert done.json["prompts"] == str(home / "run" / "prompts.safetensors")
+    assert f"task: {home}/images" in (home / "run" / "config.yml").read_text()
+    assert f"data: {home}/ROOT" in (home / "run" / "config.yml").read_text()
+    tested = call("evaluate", "~/run", "--task", "~/images", "--json")
+    assert tested.json["task"] == str(home / "images"), tested.err
+    assert f"there is no folder {home}/ROOT" in call("tasks", "check", "--data", "~/ROOT").err
+    # rm -r ~ would be a disaster.
+    assert not list(here.iterdir())
 
 
 @pytest.mark.parametrize(

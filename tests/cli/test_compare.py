@@ -25,8 +25,8 @@ def test_a_setting_of_one_strategy() -> None:
     ("setting", "told"),
     [
         ("search.epochs=15", "a setting for this strategy alone is random.KEY=VALUE"),
-        ("darts.search.epoch=15", "did you mean epochs?"),
-        ("drats.search.epochs=15", "unknown key drats"),
+        ("darts.search.epoch=15", "did you mean search.epochs?"),
+        ("drats.search.epochs=15", "unknown setting drats"),
         ("darts.=15", "expected KEY=VALUE"),
     ],
 )

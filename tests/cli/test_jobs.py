@@ -96,3 +96,10 @@ def test_interrupted_and_resumed(program, quick: list[str], tmp_path: Path) -> N
     # One JSON object, whatever NNI, Lightning and torch had to say.
     assert json.loads(stdout) == read_json(out / "result.json")
     assert "Warning" not in stderr
+
+
+def test_the_half_of_the_classes_is_in_the_row(call, quick: list[str], tmp_path: Path) -> None:
+    trained = call("train", *quick, "--out", tmp_path / "run", "--length", "1", "classes=base")
+    assert trained.code == 0, trained.err
+    assert " (base, 2 classes)  " in call("evaluate", tmp_path / "run", "--quiet").out
+    assert "classes)" not in call("evaluate", tmp_path / "run", "--classes", "all").out

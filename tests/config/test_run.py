@@ -53,8 +53,8 @@ def test_configurations_round_trip() -> None:
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("search.epochz=3", "unknown key strategy.search.epochz"),
-        ("shotz=3", "unknown key shotz"),
+        ("search.epochz=3", "unknown setting search.epochz"),
+        ("shotz=3", "unknown setting shotz"),
         ("search.epochs.more=3", "epochs is a value and has no settings"),
         ("search.epochs=0", "greater than or equal to 1"),
         ("search.epochs=1.5", "whole number"),
@@ -73,7 +73,7 @@ def test_configurations_round_trip() -> None:
         ("search..epochs=1", "a KEY such as search.epochs"),
         ("strategy=darts", "found strategy='darts': choose a strategy with --strategy"),
         ("space=mini_clip", "a single setting such as space.towers.image.lengths=VALUE"),
-        ("search=3", "strategy.search: expected a mapping of settings (found 3)"),
+        ("search=3", " search: expected a mapping of settings (found 3)"),
         ("search.epochs=[", "not valid YAML"),
     ],
 )
@@ -87,7 +87,7 @@ def test_bad_overrides(override: str, complaint: str) -> None:
 def test_every_problem_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         resolved("search.epochs=0", "train.epochs=-1", "bogus=1")
-    for part in ("strategy.search.epochs", "strategy.train.epochs", "unknown key bogus"):
+    for part in (" search.epochs: ", " train.epochs: ", "unknown setting bogus"):
         assert part in str(caught.value)
 
 

@@ -71,6 +71,19 @@ def test_what_annotations_forbid_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+def test_a_path_may_begin_with_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+
+    @checked(TaskError)
+    def read(path: Path, other: Path | str | None = None, *, text: str = "") -> tuple[Any, ...]:
+        return path, other, text
+
+    assert read(Path("~/a"), "~/b", text="~/c") == (Path("/home/me/a"), "/home/me/b", "~/c")
+    assert read(Path("a"), other=Path("~")) == (Path("a"), Path("/home/me"), "")
+    with pytest.raises(TaskError, match="other: expected a path, and there is no home folder"):
+        read(Path("a"), "~nobody-here/b")
+
+
 def test_an_error_of_the_function_itself_passes() -> None:
     @checked()
     def fail() -> None:

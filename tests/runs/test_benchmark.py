@@ -34,9 +34,9 @@ def test_base_to_new(
     monkeypatch.chdir("/")
     base = runs.evaluate(folder)
     assert (base.task, base.classes, base.test["found"].images) == ("coop/OxfordPets", "base", 4)
-    with pytest.warns(DplWarning, match="the 2 classes of .*the 2 of .*, 0 of them the same"):
+    with pytest.warns(DplWarning, match="the 2 base classes of .*the 2 new classes of .*, 0 of"):
         new = runs.evaluate(folder, classes="new")
-    assert (new.classes, new.test["found"].images) == ("new", 4)
+    assert (new.classes, new.class_count, new.test["found"].images) == ("new", 2, 4)
     # With other images, a run does not go on.
     (data / "oxford_pets/images/green_cup/test_0.jpg").unlink()
     (data / "oxford_pets/images/green_cup/test_1.jpg").rename(
@@ -60,12 +60,14 @@ def test_from_imagenet_to_others(run_config: RunConfig, data: Path, tmp_path: Pa
     folder = train(on(run_config, "coop/ImageNet", data), tmp_path / "run")
     # The same names: the classifier is that of the training.
     assert runs.evaluate(folder, "coop/ImageNetV2").test["found"].images == 10
-    with pytest.warns(DplWarning, match="the 5 classes of coop/ImageNet, .*the 2 of .*, 2 of"):
+    with pytest.warns(
+        DplWarning, match="the 5 classes of coop/ImageNet, .*the 2 classes of .*, 2 of"
+    ):
         assert runs.evaluate(folder, "coop/ImageNet-A").test["found"].images == 4
     with pytest.warns(DplWarning) as told:
         assert runs.evaluate(folder, "coop/UCF101").test["found"].images == 8
     texts = [str(each.message) for each in told]
-    assert any("the 4 of coop/UCF101, 0 of them the same" in each for each in texts)
+    assert any("the 4 classes of coop/UCF101, 0 of them the same" in each for each in texts)
     assert any("the template of task coop/UCF101" in each for each in texts)
     with pytest.raises(TaskError, match="coop/ImageNetV2 is for tests only"):
         runs.train(on(run_config, "coop/ImageNetV2", data), run_config.space.uniform(2), tmp_path)
@@ -82,7 +84,7 @@ def test_other_classes_are_an_explicit_wish(
         runs.evaluate(folder, str(image_folder), classes="all")
     with pytest.raises(CheckpointError, match="other_classes=True"):
         dpl_nas.evaluate(folder, image_folder)
-    with pytest.warns(DplWarning, match="the 3 of .*, 0 of them the same"):
+    with pytest.warns(DplWarning, match="the 3 classes of .*, 0 of them the same"):
         found = runs.evaluate(folder, str(image_folder), other_classes=True)
     assert found.test["found"].images == 60
     assert found.test["found"].accuracy >= 0

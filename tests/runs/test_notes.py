@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from dpl_nas.config import RunConfig
+from dpl_nas.config import DartsSettings, RunConfig
+from dpl_nas.engine import StopReason
 from dpl_nas.io.files import write_json
 from dpl_nas.runs.notes import result_notes
+from dpl_nas.runs.result import SearchRecord, write_record
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.compared import Compared
 from dpl_nas.strategy.result import EpochRecord, write_records
@@ -70,6 +72,40 @@ def test_manual_designs_that_the_search_began_with(
     (told,) = result_notes(problem, config, tmp_path, found, compared=compared)
     assert "of 3 manual designs that the search tried, text all x 1 validated best (75.0%)" in told
     assert "+5.0 ± 2.5 points" in told
+
+
+@pytest.mark.parametrize(
+    ("epochs", "stopped_by", "told"),
+    [
+        (-1, StopReason.TRIALS, True),
+        (-1, StopReason.STRATEGY, True),
+        (-1, StopReason.EARLY_STOP, False),
+        (0, StopReason.EPOCHS, False),
+        (None, StopReason.TRIALS, False),
+    ],
+)
+def test_fewer_epochs_than_are_set(
+    run_config: RunConfig,
+    problem: Problem,
+    tmp_path: Path,
+    epochs: int | None,
+    stopped_by: StopReason,
+    told: bool,
+) -> None:
+    settings = run_config.strategy.search
+    assert isinstance(settings, DartsSettings)
+    done = None if epochs is None else settings.epochs + epochs
+    record = SearchRecord(
+        stopped_by=stopped_by,
+        epochs=done,
+        validation_accuracy=None,
+        **dict.fromkeys(("labels_seen", "evaluations", "failures", "steps", "images"), 1),
+        **dict.fromkeys(("trial_steps", "seconds", "peak_bytes"), 1),
+    )
+    write_record(tmp_path / "search.json", record)
+    notes = result_notes(problem, run_config, tmp_path, run_config.space.uniform(2))
+    sentence = f"trained for {done} of the {settings.epochs} epochs of search.epochs"
+    assert [sentence in each for each in notes] == ([True] if told else [])
 
 
 def test_found_lengths_that_are_not_the_likeliest(

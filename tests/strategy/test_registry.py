@@ -103,6 +103,19 @@ def test_every_name_has_settings_and_a_class(tmp_path: Path) -> None:
         assert made.settings == settings(validation="extra")
 
 
+def test_a_packaged_strategy_by_its_name() -> None:
+    packaged = load_strategy("darts")
+    for made in (make_strategy("darts"), make_strategy(packaged)):
+        assert made.settings == packaged.search
+        assert made.default_budget == packaged.budget == SearchBudget(trials=8)
+    # The class itself is plain DARTS.
+    plain = dpl_nas.strategy.DARTS()
+    assert plain.settings != packaged.search
+    assert plain.default_budget is None
+    with pytest.raises(StrategyError, match=r"unknown strategy 'dart': .*did you mean darts\?"):
+        make_strategy("dart")
+
+
 def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(
         StrategyError, match="unknown strategy 'dart': give one of adapt, darts, evolution"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from dpl_nas.tasks.coop.selections import SELECTED, TwoStageSelections
 from dpl_nas.tasks.coop.split_file import read_split
 from dpl_nas.tasks.coop.table import DATASETS, PREFIX, Dataset, Kind
 from dpl_nas.tasks.image_files import ImageFiles
-from dpl_nas.tasks.names import check_text, spaced, tell_names
+from dpl_nas.tasks.names import check_text, spaced, tell_names, unknown_task
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import imagenet_templates
 
@@ -76,12 +75,7 @@ def load_coop_task(name: str, data: str | Path | None) -> Task:
     """
     known = coop_descriptions()
     if name not in known:
-        lower = {each.lower(): each for each in known}
-        close = difflib.get_close_matches(name.lower(), lower, n=1)
-        hint = f"did you mean {lower[close[0]]}? " if close else ""
-        raise TaskError(
-            f"unknown task '{make_printable(name):.100}': {hint}dpl-nas tasks lists all of them"
-        )
+        raise unknown_task(name, known)
     if data is None:
         raise TaskError(
             f"task {name} is read from the folder of all datasets: give it with --data ROOT, or in "
