@@ -81,6 +81,7 @@ ELSEWHERE = {
     "strategy/tpe": "strategy/test_conformance.py",
     "strategy/trials_by_nni": "strategy/test_foreign.py",
     "tasks/coop": "tasks/coop/test_loading.py",
+    "tasks/folder_notes": "tasks/test_folder.py",
     "tasks/image_files": "tasks/test_folder.py",
     "tasks/loading": "tasks/test_folder.py",
     "tasks/one_folder": "tasks/test_rows.py",

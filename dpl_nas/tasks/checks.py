@@ -89,9 +89,9 @@ def _decode(task: Task, jobs: Sequence[tuple[ImageSet, int]], observer: Observer
         first = "; ".join(problems[:_TOLD])
         raise TaskError(first + (f"; and {more} more files" if more > 0 else ""))
     if several:
+        files = "1 file holds" if several == 1 else f"{several} files hold"
         warnings.warn(
-            f"{task.name}: {several} files hold an animation or several pages; only the first "
-            "picture of each is used",
+            f"{task.name}: {files} an animation or several pages; only the first picture is used",
             DplWarning,
             stacklevel=3,
         )
