@@ -103,14 +103,14 @@ class ColumnsFile(SplitFile):
     label
         Column of the labels.
     image
-        Column of the images.
+        Column of the images, or of their paths.
     """
 
     label: str | None = None
     image: str | None = None
 
 
-class ManifestFile(SplitFile):
+class ManifestFile(ColumnsFile):
     """The same of a list of files.
 
     Attributes

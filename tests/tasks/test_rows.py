@@ -155,6 +155,16 @@ def test_a_share_of_what_is_for_training() -> None:
     assert (len(task.train.labels), task.validation.labels, len(task.test.labels)) == (6, [0], 2)
 
 
+def test_one_image_of_each_class_leaves_no_test(folder: Path) -> None:
+    with pytest.raises(TaskError, match="has one image of each class, so none can be kept"):
+        make(rows(("a", "x", None), ("b", "y", None)))
+    many = rows(*((f"{number}", f"label {number}", None) for number in range(10)))
+    with pytest.raises(
+        TaskError, match=r"10 of 10 labels have one image each.* add images of each"
+    ):
+        make(many)
+
+
 def test_a_single_image_trains() -> None:
     found = rows(("a", "x", None), ("b", "y", None), ("c", "y", None))
     with pytest.warns(DplWarning, match="1 of 3 images"):
