@@ -83,6 +83,7 @@ ELSEWHERE = {
     "tasks/coop": "tasks/coop/test_loading.py",
     "tasks/folder_notes": "tasks/test_folder.py",
     "tasks/image_files": "tasks/test_folder.py",
+    "tasks/inventory": "tasks/coop/test_inventory.py",
     "tasks/loading": "tasks/test_folder.py",
     "tasks/one_folder": "tasks/test_rows.py",
     "tasks/own": "tasks/test_folder.py",
