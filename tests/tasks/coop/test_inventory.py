@@ -72,9 +72,9 @@ def test_own_images(whole_benchmark: Path, image_folder: Path, tmp_path: Path) -
     # No seed need draw it.
     (own / "train/grey/005.jpg").write_text("no image")
     (own / "test/grey/000.png").write_bytes(b"")
-    (found,) = ([each] for each in take_inventories(None, [str(own)]))
-    assert (found[0].state, found[0].usable) == ("damaged", False)
-    assert [each.split(" is not")[0] for each in found[0].unreadable] == [
+    damaged = take_inventories(None, [str(own)])[0]
+    assert (damaged.state, damaged.usable) == ("damaged", False)
+    assert [each.split(" is not")[0] for each in damaged.unreadable] == [
         f"{own}/train/grey/005.jpg",
         f"{own}/test/grey/000.png",
     ]
