@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +22,10 @@ from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.cli.tables import table
 from dpl_nas.io.text import make_printable
 
+if TYPE_CHECKING:
+    from dpl_nas.tasks.coop.inventory import Inventory
+    from dpl_nas.tasks.coop.table import Figures
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -29,6 +35,7 @@ app = typer.Typer(
 
 #: Problems of a dataset that are shown.
 _TOLD = 3
+_FIGURES = ("classes", "train", "validation", "test")
 
 
 @app.callback()
@@ -55,7 +62,10 @@ def tasks(context: typer.Context, json: JsonOption = False) -> None:
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TASK]...", help="Datasets coop/...; all by default."),
+        typer.Argument(
+            metavar="[TASK]...",
+            help="Datasets coop/..., or paths of your images; all datasets by default.",
+        ),
     ] = None,
     data: DataOption = None,
     quick: Annotated[
@@ -64,26 +74,32 @@ def check(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say what is there of the datasets coop/..., what is missing, and where it belongs.
+    """Say what is there of the datasets coop/... or of your images, and what is missing.
 
-    Classes and images are counted against the published numbers, and every image is read.
+    Every image is read, and classes and images are counted; those of the datasets are set against
+    the published numbers. The exit code is 1 if a task that you name is not there, not complete or
+    has files that cannot be read.
     """
     with job(quiet=quiet) as observer:
-        from dpl_nas.tasks.coop.inventory import take_inventory
+        from dpl_nas.tasks.inventory import take_inventories
 
         root = data and parse_path(data)
-        found = take_inventory(root, names or (), decode=not quick, observer=observer)
+        # Names stay as they are typed; only a path begins with the home folder.
+        asked = [str(parse_path(name)) if name.startswith("~") else name for name in names or ()]
+        found = take_inventories(root, asked, decode=not quick, observer=observer)
     if json:
         print_json({each.task: each.as_dict() for each in found})
-        return
-    shown = table("task", "state", "classes", "train", "validation", "test", "folder")
+    else:
+        _show(found)
+    if names and not all(each.usable for each in found):
+        raise typer.Exit(1)
+
+
+def _show(found: Sequence[Inventory]) -> None:
+    shown = table("task", "state", *_FIGURES, "folder")
     for each in found:
-        counts: dict[str, Any] = each.found.as_dict() if each.found else {}
-        cells = (
-            f"{counts[key]:,} of {number:,}" if counts else f"{number:,}"
-            for key, number in each.published.as_dict().items()
-        )
-        shown.add_row(each.task, each.state, *cells, make_printable(each.folder))
+        cells = map(_count, _FIGURES, repeat(each.found), repeat(each.published))
+        shown.add_row(make_printable(each.task), each.state, *cells, make_printable(each.folder))
     shown.columns[-1].justify = "left"
     console().print(shown)
     for each in found:
@@ -92,7 +108,12 @@ def check(
         more = len(each.unreadable[_TOLD:]) + len(each.missing[_TOLD:])
         notes += [f"and {more:,} more files (--json lists all)"] if more else []
         for note in notes:
-            console().print(f"{each.task}: {make_printable(note)}", highlight=False)
+            console().print(make_printable(f"{each.task}: {note}"), highlight=False)
+
+
+def _count(figure: str, *counts: Figures | None) -> str:
+    """Return what is found and what is published of a figure, as far as it is known."""
+    return " of ".join(f"{getattr(each, figure):,}" for each in counts if each is not None)
 
 
 @app.command("select")

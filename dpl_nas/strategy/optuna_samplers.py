@@ -24,7 +24,7 @@ _SEEDS = 2**32
 def from_optuna(sampler: Any, settings: SearchSettings | None = None) -> Strategy:
     """A sampler of Optuna behind the interface of :class:`Strategy`.
 
-    Optuna is optional: ``pip install 'dpl_nas[optuna]'``. The sampler is asked for one length a
+    Optuna is optional: ``pip install '.[optuna]'``. The sampler is asked for one length a
     layer, a categorical parameter with the name of its label. Lengths that do not fit the limits
     are replaced by the nearest that do, and the sampler is told their result.
 
@@ -41,7 +41,7 @@ def from_optuna(sampler: Any, settings: SearchSettings | None = None) -> Strateg
     except ImportError as error:
         raise StrategyError(
             f"from_optuna needs the package optuna, which cannot be imported ({error}): install "
-            "it with pip install 'dpl_nas[optuna]'"
+            "it with pip install '.[optuna]'"
         ) from error
     if not isinstance(sampler, BaseSampler):
         raise StrategyError(

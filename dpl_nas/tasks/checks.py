@@ -18,7 +18,7 @@ from dpl_nas.tasks.copies import tell_copies
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["check_each", "check_images"]
+__all__ = ["check_each", "check_images", "check_tested"]
 
 #: Checks shorter than this are not reported as a stage.
 QUIET_SECONDS = 2.0
@@ -55,7 +55,7 @@ def check_images(
         test images.
     """
     if test:
-        _check_tested(task)
+        check_tested(task)
     jobs = [
         *((task.pool, row) for row in sorted(set(rows))),
         *((task.test, row) for row in range(len(task.test.labels)) if test),
@@ -89,16 +89,22 @@ def _decode(task: Task, jobs: Sequence[tuple[ImageSet, int]], observer: Observer
         first = "; ".join(problems[:_TOLD])
         raise TaskError(first + (f"; and {more} more files" if more > 0 else ""))
     if several:
+        files = "1 file holds" if several == 1 else f"{several} files hold"
         warnings.warn(
-            f"{task.name}: {several} files hold an animation or several pages; only the first "
-            "picture of each is used",
+            f"{task.name}: {files} an animation or several pages; only the first picture is used",
             DplWarning,
             stacklevel=3,
         )
 
 
-def _check_tested(task: Task) -> None:
-    """Raise an error if there is nothing to test on; warn of classes that are not tested."""
+def check_tested(task: Task) -> None:
+    """Warn of classes without test images.
+
+    Raises
+    ------
+    TaskError
+        If there are no test images.
+    """
     tested = set(task.test.labels)
     name = make_printable(task.name)
     if not tested:

@@ -26,18 +26,24 @@ class ClassFolders:
         Path and class index of each picture, in torchvision's order.
     others
         Files that are not pictures.
+    stray
+        Pictures that are in no class folder.
     again
         Paths to pictures that are already counted.
+    merged
+        Folders inside a class folder, by its name, where its pictures are in several folders.
     """
 
     names: list[str]
     samples: list[tuple[str, int]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    stray: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
+    merged: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_class_folders(root: Path) -> ClassFolders:
-    """Return all pictures below ``root``, where every folder is a class.
+    """Return all pictures below ``root``, where every folder is a class with all folders in it.
 
     Links are followed, and nothing is counted twice. Names with a leading dot are skipped.
 
@@ -51,7 +57,10 @@ def read_class_folders(root: Path) -> ClassFolders:
     found = ClassFolders([entry.name for entry in entries if _is_folder(entry)])
     for name in found.names:
         check_text(name, f"the name of a folder in {make_printable(str(root))}")
-    found.others += [entry.path for entry in entries if not _is_folder(entry)]
+    for entry in entries:
+        if not _is_folder(entry):
+            stray = _is_file(entry) and is_picture(entry.path, regular=True)
+            (found.stray if stray else found.others).append(entry.path)
     owners: dict[str, int] = {}
     for label in range(len(found.names)):
         _read_class(str(root), label, found, owners)
@@ -79,8 +88,9 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
         entries = _entries(folder)
         waiting += [(entry.path, _real(real, entry)) for entry in entries if _is_folder(entry)]
         listed.append((folder, real, [entry for entry in entries if not _is_folder(entry)]))
+    inside: dict[str, None] = {}
     # As torchvision sorts them: the draw of shots depends on it.
-    for _, real, entries in sorted(listed, key=lambda each: each[0]):
+    for folder, real, entries in sorted(listed, key=lambda each: each[0]):
         for entry in entries:
             if not is_picture(entry.path, regular=_is_file(entry)):
                 found.others.append(entry.path)
@@ -97,6 +107,10 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
             else:
                 owners[file] = label
                 found.samples.append((entry.path, label))
+                inside[folder] = None
+    if len(inside) > 1:
+        inner = [os.path.relpath(folder, place) for folder in inside if folder != place]
+        found.merged[found.names[label]] = inner
 
 
 def _real(folder: str, entry: os.DirEntry[str]) -> str:

@@ -122,12 +122,13 @@ def select_places(task: Task, shots: int, seed: int) -> tuple[list[str], list[st
     Raises
     ------
     TaskError
-        If the task has no training images, or images without paths.
+        If the task has no training images, no class with so many, or images without paths.
     """
     check_whole("shots", shots, 1)
     check_whole("seed", seed, 0)
     if not task.train.labels:
         raise _tests_only(task)
+    _check_counts(task if task.whole is None else task.whole.task, shots, 0)
     parts = [places_of(task.pool, rows) for rows in published_selection(task, shots, seed)]
     train, validation = ([place for place in part if place is not None] for part in parts)
     if len(train) + len(validation) < sum(map(len, parts)):

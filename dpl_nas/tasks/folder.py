@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import ClassFolders, read_class_folders
+from dpl_nas.tasks.folder_notes import tell_folders, tell_ignored
 from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
 from dpl_nas.tasks.parts import find_parts
-from dpl_nas.tasks.settings import TaskFile, name_classes, read_settings
+from dpl_nas.tasks.settings import SplitFile, name_classes, read_settings
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import imagenet_templates
 
 __all__ = ["load_folder"]
+
+_ADVICE = {
+    "train": "add it",
+    "test": "add it, or give the path of the training images, to keep a share of them for the test",
+}
 
 
 def load_folder(path: Path) -> Task:
@@ -27,8 +32,8 @@ def load_folder(path: Path) -> Task:
     Images in ``validation/<class>/*`` are validated on. Other names of the parts, such as ``val``,
     are read as well (:func:`~dpl_nas.tasks.parts.part_of_name`). Underscores in folder names become
     spaces; an optional ``task.yml`` (:class:`~dpl_nas.tasks.settings.TaskFile`) gives better names,
-    the template and the augmentation. Warn of files that are not images, and of images that occur
-    twice.
+    the template and the augmentation. Warn of what is there and does not count, of images that
+    occur twice, and of folders inside a class folder, whose images are all of this class.
 
     Raises
     ------
@@ -39,19 +44,21 @@ def load_folder(path: Path) -> Task:
     place = str(path.absolute())
     # It is kept beside what is learned.
     check_text(place, "the path of the task")
-    settings, source = read_settings(path, TaskFile)
+    settings, source = read_settings(path, SplitFile)
     places = find_parts(path)
     for part in ("train", "test"):
         if part not in places:
             raise TaskError(
                 f"{make_printable(str(path))} must hold train/ and test/ with a folder for each "
-                f"class, found no {part}/: add it"
+                f"class, found no {part}/: {_ADVICE[part]}"
             )
+    _check_share(path, places["test"].name, settings, source)
     parts = {part: _part(folder) for part, folder in places.items()}
     train, test, validation = parts["train"], parts["test"], parts.get("validation")
     for part, found in parts.items():
         _check_same(path, (places["train"].name, places[part].name), train, found)
-    _tell(path, list(parts.values()))
+    tell_folders(path, parts.values())
+    tell_ignored(path, places.values())
     return Task(
         name=str(path),
         class_names=name_classes(settings, source, train.names),
@@ -64,6 +71,17 @@ def load_folder(path: Path) -> Task:
         validation=None if validation is None else _images(path, validation, settings.background),
         folders=tuple(f"{place}/{folder.name}" for folder in places.values()),
     )
+
+
+def _check_share(path: Path, folder: str, settings: SplitFile, source: str) -> None:
+    """Raise an error if the settings ask for a share of the images beside the test set."""
+    given = sorted({"test", "split_seed"} & settings.model_fields_set)
+    if given:
+        raise TaskError(
+            f"{make_printable(str(path))} has a test set already, {make_printable(folder)}/, so no "
+            f"share of the training images is kept for that: remove {' and '.join(given)} from "
+            f"{source}, or the folder"
+        )
 
 
 def _images(path: Path, part: ClassFolders, background: str) -> ImageFiles:
@@ -101,20 +119,3 @@ def _check_same(
 
 def _composed(names: Sequence[str]) -> set[str]:
     return {unicodedata.normalize("NFC", name) for name in names}
-
-
-def _tell(path: Path, parts: Sequence[ClassFolders]) -> None:
-    """Warn of files in the folders that do not count."""
-    others = [file for part in parts for file in part.others]
-    again = [file for part in parts for file in part.again]
-    for paths, what in (
-        (others, "are not readable images and are left out"),
-        (again, "lead to images that are counted already"),
-    ):
-        if paths:
-            few = tell_names(os.path.relpath(each, path) for each in paths)
-            warnings.warn(
-                f"{make_printable(str(path))}: {len(paths)} files or links {what}: {few}",
-                DplWarning,
-                stacklevel=3,
-            )

@@ -1,6 +1,6 @@
 """A dataset of Hugging Face's library ``datasets`` on disk: Arrow or Parquet, no script.
 
-The library is optional: ``pip install 'dpl_nas[datasets]'``.
+The library is optional: ``pip install '.[datasets]'`` in the repository.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _library(shown: str) -> Iterator[None]:
         # Others have folders of this name where Python looks.
         raise TaskError(
             f"{shown} is a dataset of Hugging Face's library datasets, which Python does not find: "
-            "install it with pip install 'dpl_nas[datasets]'"
+            "install it with pip install '.[datasets]' in the folder of dpl_nas's repository"
         ) from error
     datasets.disable_progress_bars()
     try:

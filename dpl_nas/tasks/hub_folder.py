@@ -10,7 +10,14 @@ from pathlib import Path, PurePosixPath
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import check_class_name, check_place, spaced, tell_names
-from dpl_nas.tasks.parts import SPLIT, Part, find_parts, part_of_name, stated_part
+from dpl_nas.tasks.parts import (
+    SPLIT,
+    Part,
+    find_parts,
+    part_of_name,
+    stated_part,
+    tell_unread_parts,
+)
 from dpl_nas.tasks.pictures import has_picture_name
 from dpl_nas.tasks.rows import Row, file_task
 from dpl_nas.tasks.settings import ColumnsFile, read_settings
@@ -59,7 +66,10 @@ def load_hub_folder(path: Path) -> Task:
     for file in files:
         lines = read_table(file, (_FILE,), (SPLIT,))
         column = _column(file, lines[0], settings, source)
-        rows += [_row(line, file.parent.relative_to(path), column) for line in lines]
+        found = [_row(line, file.parent.relative_to(path), column) for line in lines]
+        if not any(row.part for row in found):
+            tell_unread_parts(file, lines, (_FILE, column))
+        rows += found
     _tell_others(path, {row.place for row in rows})
     return file_task(path, str(path), rows, settings, source)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import read_class_folders
+from dpl_nas.tasks.folder_notes import tell_folders
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.rows import Row, file_task
-from dpl_nas.tasks.settings import SplitFile, is_settings, read_settings
+from dpl_nas.tasks.settings import SETTINGS, SplitFile, read_settings
 from dpl_nas.tasks.task import Task
 
 __all__ = ["load_one_folder"]
@@ -36,20 +36,7 @@ def load_one_folder(path: Path) -> Task:
         )
     root = str(path)
     start = f"{root}{os.sep}"
-    others = [
-        os.path.relpath(each, root) for each in found.others if not is_settings(Path(each).name)
-    ]
-    again = [os.path.relpath(each, root) for each in found.again]
-    for paths, what in (
-        (others, "are not readable images and are left out"),
-        (again, "lead to images that are counted already"),
-    ):
-        if paths:
-            warnings.warn(
-                f"{make_printable(root)}: {len(paths)} files or links {what}: {tell_names(paths)}",
-                DplWarning,
-                stacklevel=2,
-            )
+    tell_folders(path, [found], SETTINGS)
     rows = [Row(image.removeprefix(start), found.names[label]) for image, label in found.samples]
     # In torchvision's order, as in the layout with train/ and test/.
     task = file_task(path, root, rows, settings, source, found.names)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.tables import Line
 
-__all__ = ["PARTS", "SPLIT", "Part", "find_parts", "part_of_name", "stated_part"]
+__all__ = [
+    "PARTS",
+    "SPLIT",
+    "Part",
+    "find_parts",
+    "part_of_name",
+    "stated_part",
+    "tell_unread_parts",
+]
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -49,6 +59,29 @@ def stated_part(line: Line) -> Part | None:
             f"{tell_names([name])}: correct it"
         )
     return part
+
+
+def tell_unread_parts(file: Path, lines: Sequence[Line], read: Collection[str]) -> None:
+    """Warn of columns that seem to state parts and are not read, if the table has no ``split``.
+
+    Parameters
+    ----------
+    read
+        Columns that are read.
+    """
+    if any(SPLIT in line.values for line in lines):
+        return
+    for name in sorted(lines[0].values.keys() - set(read)):
+        stated = {line.values.get(name, "") for line in lines}
+        meant = {part_of_name(each) for each in stated}
+        if None not in meant and len(meant) > 1:
+            warnings.warn(
+                f"{make_printable(str(file))}: the column {tell_names([name])} has "
+                f"{tell_names(sorted(stated))}, and is not read: rename it to {SPLIT} if it says "
+                "which images are for training and which for the test",
+                DplWarning,
+                stacklevel=3,
+            )
 
 
 def find_parts(path: Path) -> dict[Part, Path]:

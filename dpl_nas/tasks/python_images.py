@@ -48,6 +48,9 @@ def make_task(
     (height, width, channels) of uint8, or a tensor (channels, height, width) of uint8. Floats go
     from 0 to 1. A label is a whole number or a name. Give datasets without transforms.
 
+    Files of torchvision's ``ImageFolder``, and of subsets of it, are read as all files are. What
+    other datasets have decoded is taken as it is.
+
     Parameters
     ----------
     train, test, validation
@@ -82,7 +85,7 @@ def make_task(
     numbers = {each: number for number, each in enumerate(names)}
     sets = {
         part: PythonImages(
-            parts[part],
+            _unread(parts[part]),
             [_number(label, numbers, part) for label in found],
             f"{name}, {part}",
             background,
@@ -99,6 +102,35 @@ def make_task(
         validation=sets.get("validation"),
         augmentation=augmentation,
     )
+
+
+class _Paths:
+    """The images of a folder of torchvision's as pairs of path and label.
+
+    Its loader drops what is transparent, and turns no photograph as EXIF says.
+    """
+
+    def __init__(self, folder: Any) -> None:
+        self._folder = folder
+
+    def __getitem__(self, index: int) -> tuple[str, Any]:
+        path, label = self._folder.samples[index]
+        change = self._folder.target_transform
+        return path, label if change is None else change(label)
+
+
+def _unread(items: Any) -> Any:
+    """Return ``items`` with paths for images, if they only read files by torchvision's loader."""
+    # Not of these kinds if nobody has imported them.
+    data, folders = map(sys.modules.get, ("torch.utils.data", "torchvision.datasets.folder"))
+    # Somebody's own kind may return something else.
+    fetch = getattr(type(items), "__getitem__", None)
+    if data is not None and fetch is data.Subset.__getitem__:
+        return data.Subset(_unread(items.dataset), items.indices)
+    if folders is not None and fetch is folders.DatasetFolder.__getitem__:
+        plain = items.loader is folders.default_loader and items.transform is None
+        return _Paths(items) if plain else items
+    return items
 
 
 class PythonImages:

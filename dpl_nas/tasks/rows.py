@@ -14,7 +14,7 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.names import check_text, tell_names
 from dpl_nas.tasks.parts import PARTS, Part
-from dpl_nas.tasks.settings import SplitFile, name_classes
+from dpl_nas.tasks.settings import ColumnsFile, SplitFile, name_classes
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.templates import imagenet_templates
 
@@ -22,6 +22,8 @@ __all__ = ["Row", "file_task", "sort_labels", "task_of_rows"]
 
 #: Share that is kept for the test where nothing says so.
 _TEST = 0.5
+#: Of so many labels, this share with one image each is no classes.
+_MANY, _NEARLY = 10, 0.9
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def task_of_rows(
     ------
     TaskError
         If an image is listed twice, there are fewer than two classes, one has no training images,
-        or it is not known which images are for the test.
+        all of many have one image, or it is not known which images are for the test.
     """
     place = str(path.absolute())
     check_text(place, "the path of the task")
@@ -109,6 +111,7 @@ def task_of_rows(
             f"{shown} should have two classes or more, found {tell_names(names) or 'none'}: add "
             "images of others"
         )
+    _check_labels(shown, rows, settings, source)
     parts = _parts(shown, rows, settings, source)
     labels = {name: label for label, name in enumerate(names)}
     _check_classes(shown, names, rows, parts)
@@ -145,6 +148,24 @@ def _check_rows(shown: str, rows: Sequence[Row]) -> None:
         )
 
 
+def _check_labels(shown: str, rows: Sequence[Row], settings: SplitFile, source: str) -> None:
+    """Raise an error if labels look like captions, each of one image; warn if nearly all do."""
+    counts = Counter(row.label for row in rows)
+    single = [label for label, count in counts.items() if count == 1]
+    if len(counts) < _MANY or len(single) < _NEARLY * len(counts):
+        return
+    advice = "add images of each class"
+    if isinstance(settings, ColumnsFile):
+        advice = f"if they are, name the column of the classes with label in {source}"
+    text = (
+        f"{shown}: {len(single)} of {len(counts)} labels have one image each, such as "
+        f"{tell_names(single[:2])}; are these captions or names of files? {advice}"
+    )
+    if len(single) == len(counts):
+        raise TaskError(text)
+    warnings.warn(text, DplWarning, stacklevel=4)
+
+
 def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
@@ -173,6 +194,10 @@ def _parts(
     kept = _kept(rows, parts["train"], share, settings.split_seed)
     parts["test"] = [index for index in parts["train"] if index in kept]
     parts["train"] = [index for index in parts["train"] if index not in kept]
+    if not parts["test"]:
+        raise TaskError(
+            f"{shown} has one image of each class, so none can be kept for the test: add images"
+        )
     images = len(parts["train"]) + len(parts["test"])
     warnings.warn(
         f"{shown}: {len(parts['test'])} of {images} images, {share:.0%} of each class, are kept "

@@ -19,17 +19,18 @@ from dpl_nas.tasks.pictures import colour
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template
 
 __all__ = [
+    "SETTINGS",
     "ColumnsFile",
     "ManifestFile",
     "SplitFile",
     "TaskFile",
-    "is_settings",
     "name_classes",
     "read_settings",
     "read_settings_beside",
 ]
 
-_SETTINGS = ("task.yml", "task.yaml")
+#: Names of the file of settings in a folder.
+SETTINGS = ("task.yml", "task.yaml")
 
 
 def _named(names: Any) -> Any:
@@ -42,6 +43,12 @@ def _named(names: Any) -> Any:
                         "it in quotes"
                     )
     return names
+
+
+def _listed(texts: Any) -> Any:
+    if not isinstance(texts, (list, tuple)):
+        raise ValueError("expected a list of texts, such as ['a photo of a {}.']")
+    return texts
 
 
 def _coloured(name: str) -> str:
@@ -68,7 +75,7 @@ class TaskFile(Frozen):
 
     class_names: Annotated[dict[str, str], BeforeValidator(_named)] = Field(default_factory=dict)
     template: str = DEFAULT_TEMPLATE
-    templates: tuple[str, ...] = ()
+    templates: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     augmentation: Augmentation = "crop_flip"
     background: Annotated[str, AfterValidator(_coloured)] = "white"
 
@@ -96,14 +103,14 @@ class ColumnsFile(SplitFile):
     label
         Column of the labels.
     image
-        Column of the images.
+        Column of the images, or of their paths.
     """
 
     label: str | None = None
     image: str | None = None
 
 
-class ManifestFile(SplitFile):
+class ManifestFile(ColumnsFile):
     """The same of a list of files.
 
     Attributes
@@ -118,11 +125,6 @@ class ManifestFile(SplitFile):
 Settings = TypeVar("Settings", bound=TaskFile)
 
 
-def is_settings(name: str) -> bool:
-    """Return whether a file of this name holds settings."""
-    return name in _SETTINGS
-
-
 def read_settings(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
     """Return the settings in ``task.yml`` of a folder, and what to call that file, there or not.
 
@@ -133,18 +135,18 @@ def read_settings(path: Path, kind: type[Settings]) -> tuple[Settings, str]:
     """
     try:
         # Some file systems do not tell Task.YML from task.yml.
-        found = sorted(each.name for each in path.iterdir() if each.name.lower() in _SETTINGS)
+        found = sorted(each.name for each in path.iterdir() if each.name.lower() in SETTINGS)
     except OSError as error:
         raise TaskError(
             f"cannot read the folder {make_printable(str(path))}: {error.strerror}"
         ) from error
     if len(found) > 1:
         raise TaskError(f"{make_printable(str(path))} holds both {' and '.join(found)}: remove one")
-    file = path / (found[0] if found else _SETTINGS[0])
+    file = path / (found[0] if found else SETTINGS[0])
     source = make_printable(str(file))
     if not found:
         return kind(), source
-    if file.name not in _SETTINGS:
+    if file.name not in SETTINGS:
         raise TaskError(f"{source} is not read under this name: rename it to {file.name.lower()}")
     if not file.is_file():
         raise TaskError(f"{source} is neither a file nor a link to one: replace or remove it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,13 @@ from dpl_nas.io.json_values import parse_json
 from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.pictures import has_picture_name
 
 __all__ = ["SUFFIXES", "Line", "read_table", "read_text"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 #: What the names of tables end with.
 SUFFIXES = (*_DELIMITERS, *_LINES)
 
@@ -38,8 +41,18 @@ class Line(NamedTuple):
     values: dict[str, str]
 
 
-def read_table(file: Path, needed: Sequence[str] = (), optional: Sequence[str] = ()) -> list[Line]:
+def read_table(
+    file: Path,
+    needed: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    advice: str = "rename columns",
+) -> list[Line]:
     """Read a table whose lines have the columns ``needed``, and perhaps the ``optional`` ones.
+
+    Parameters
+    ----------
+    advice
+        What to do if columns have other names.
 
     Raises
     ------
@@ -48,18 +61,15 @@ def read_table(file: Path, needed: Sequence[str] = (), optional: Sequence[str] =
         but for its case.
     """
     text, known = read_text(file), (*needed, *optional)
-    json = file.suffix.lower() in _LINES
-    lines = _read_lines(text, file, known) if json else _read_csv(text, file)
+    if file.suffix.lower() in _LINES:
+        lines = _read_lines(text, file, known)
+        columns = list(dict.fromkeys(chain(*(line.values for line in lines))))
+    else:
+        columns, lines = _read_csv(text, file)
+    if columns:
+        _check_columns(file, columns, needed, known, advice)
     if not lines:
         raise TaskError(f"{make_printable(str(file))} lists no images: add some")
-    # The first line of each set of columns.
-    for line in {tuple(line.values): line for line in reversed(lines)}.values():
-        for column in line.values:
-            if column not in known and column.strip().lower() in known:
-                raise TaskError(
-                    f"{line.where} has a column {tell_names([column])}: rename it to "
-                    f"{column.strip().lower()}"
-                )
     for line in lines:
         lost = [column for column in needed if column not in line.values]
         if lost:
@@ -68,6 +78,36 @@ def read_table(file: Path, needed: Sequence[str] = (), optional: Sequence[str] =
                 f"{', '.join(needed)}, found {tell_names(line.values) or 'nothing'}"
             )
     return lines
+
+
+def _check_columns(
+    file: Path, columns: Sequence[str], needed: Sequence[str], known: Sequence[str], advice: str
+) -> None:
+    """Raise an error if a table lacks columns, or has some that would be known but for their case.
+
+    Parameters
+    ----------
+    columns
+        All that it has.
+    """
+    shown = make_printable(str(file))
+    for column in columns:
+        if column not in known and column.strip().lower() in known:
+            raise TaskError(
+                f"{shown} has a column {tell_names([column])}: rename it to "
+                f"{column.strip().lower()}"
+            )
+    lost = [column for column in needed if column not in columns]
+    if not lost:
+        return
+    lines = file.suffix.lower() in _LINES
+    what = "its lines" if lines else "its first line, which names the columns,"
+    if not lines and any(map(has_picture_name, columns)):
+        advice = "add such a line above the images"
+    raise TaskError(
+        f"{shown} has no column {' and no '.join(map(make_printable, lost))}: {what} should have "
+        f"{' and '.join(map(make_printable, needed))}, found {tell_names(columns)}: {advice}"
+    )
 
 
 def read_text(file: Path) -> str:
@@ -86,12 +126,12 @@ def read_text(file: Path) -> str:
         raise TaskError(f"{make_printable(str(file))} is not UTF-8: save it as such") from None
 
 
-def _read_csv(text: str, file: Path) -> list[Line]:
+def _read_csv(text: str, file: Path) -> tuple[list[str], list[Line]]:
+    """Return the columns, which the first line names, and the lines below it."""
     source = make_printable(str(file))
+    delimiter = _DELIMITERS[file.suffix.lower()]
     # Strict: a quote that is never closed would swallow the rest.
-    reader = csv.reader(
-        StringIO(text, newline=""), delimiter=_DELIMITERS[file.suffix.lower()], strict=True
-    )
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[Line] = []
     columns: list[str] | None = None
     try:
@@ -100,6 +140,7 @@ def _read_csv(text: str, file: Path) -> list[Line]:
             if not any(cell.strip() for cell in cells):
                 continue
             if columns is None:
+                _check_separator(cells, delimiter, where)
                 columns = [cell.strip() for cell in cells]
                 if len(set(columns)) < len(columns):
                     raise TaskError(
@@ -118,7 +159,17 @@ def _read_csv(text: str, file: Path) -> list[Line]:
         raise TaskError(
             f"line {reader.line_num} of {source} is no line of a table ({error}): correct it"
         ) from error
-    return lines
+    return columns or [], lines
+
+
+def _check_separator(cells: Sequence[str], delimiter: str, where: str) -> None:
+    """Raise an error if the first line has one cell that something else separates."""
+    other = next((each for each in _SEPARATORS if len(cells) == 1 and each in cells[0]), delimiter)
+    if other != delimiter:
+        raise TaskError(
+            f"{where} should separate columns by {_SEPARATORS[delimiter]}, found "
+            f"{_SEPARATORS[other]}: save the table with {_SEPARATORS[delimiter]}"
+        )
 
 
 def _read_lines(text: str, file: Path, known: Sequence[str]) -> list[Line]:

@@ -178,8 +178,11 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
         reason = "has them in another order"
     if trained.classes != "all" and not lacks:
         remedy = f"take its {trained.classes} classes with --classes {trained.classes}"
-    else:
+    elif task.folder:
         remedy = "name its classes alike, such as with class_names in task.yml"
+    else:
+        # Nobody can rename the classes of an embedded one.
+        remedy = "test on a task with the same classes"
     raise CheckpointError(
         f"the prompts were trained for the {_count(names, trained.classes)} of {trained.task}, "
         "and the task "

@@ -1,5 +1,6 @@
 """Subcommands that only look."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -76,6 +77,10 @@ def test_a_selection(call, whole_benchmark: Path) -> None:
         (("--task", "coop/OxfordPets"), "give it with --data ROOT"),
         (("--task", "coop/ImageNet-A", "--data", "ROOT"), "is for tests only"),
         (("--task", "coop/OxfordPets", "--data", "ROOT", "--shots", "0"), "number of 1 or more"),
+        (
+            ("--task", "coop/OxfordPets", "--data", "ROOT", "--shots", "99"),
+            "expected 99 shots a cl",
+        ),
         (("--task", "mini/digits"), "are no files, so there are no paths"),
     ],
 )
@@ -100,11 +105,27 @@ def test_an_inventory(call, data: Path) -> None:
     assert found["coop/OxfordPets"]["found"] == {
         "classes": 4, "train": 24, "validation": 12, "test": 8
     }  # fmt: skip
-    shown = call("tasks", "check", "coop/DescribableTextures", "coop/EuroSAT", "--data", data).out
+    named = call("tasks", "check", "coop/DescribableTextures", "coop/EuroSAT", "--data", data)
+    assert named.code == 1
+    shown = named.out
     assert "coop/DescribableTextures   damaged   4 of 47" in shown
     assert "val_0.jpg is not a readable image" in shown
     assert f"coop/EuroSAT: missing: {data}/eurosat/2750" in shown
-    assert "ROOT/eurosat" in call("tasks", "check").out
+    everything = call("tasks", "check")
+    assert everything.code == 0
+    assert "ROOT/eurosat" in everything.out
+
+
+def test_an_inventory_of_own_images(call, image_folder: Path, tmp_path: Path) -> None:
+    found = call("tasks", "check", image_folder)
+    assert (found.code, "complete         3      30            0     60" in found.out) == (0, True)
+    own = Path(shutil.copytree(image_folder, tmp_path / "mine"))
+    (own / "train/grey/005.jpg").write_text("no image")
+    told = call("tasks", "check", own, image_folder, "--json")
+    assert told.code == 1
+    assert [each["state"] for each in told.json.values()] == ["damaged", "complete"]
+    assert f"{own}: {own}/train/grey/005.jpg is not a readable" in call("tasks", "check", own).out
+    assert call("tasks", "check", tmp_path / "none").code == 2
 
 
 def test_spaces(call) -> None:

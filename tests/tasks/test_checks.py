@@ -61,7 +61,7 @@ def test_broken_files_are_named(folder: Path) -> None:
 def test_animations_are_told_of(folder: Path) -> None:
     frames = [Image.new("RGB", (8, 8), name) for name in ("red", "blue")]
     frames[0].save(folder / "test" / "grey" / "a.gif", save_all=True, append_images=frames[1:])
-    with pytest.warns(DplWarning, match="1 files hold an animation"):
+    with pytest.warns(DplWarning, match="1 file holds an animation"):
         check_images(load_task(folder))
 
 

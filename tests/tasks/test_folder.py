@@ -26,7 +26,12 @@ def test_layout(image_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda f: shutil.rmtree(f / "test"), "no test/"),
+        (lambda f: shutil.rmtree(f / "test"), "no test/: add it, or give the path of the training"),
+        (
+            lambda f: (f / "task.yml").write_text("split_seed: 2"),
+            "test set already, test/.* split_s",
+        ),
+        (lambda f: (f / "task.yml").write_text("templates: a {}"), "templates: expected a list of"),
         (lambda f: shutil.rmtree(f / "test" / "grey"), "same classes"),
         (lambda f: (f / "task.yml").write_text("tempalte: x"), "unknown key tempalte"),
         (lambda f: (f / "task.yml").write_text("template: no place"), "needs one {}"),
@@ -124,10 +129,46 @@ def test_what_does_not_count_is_told(image_folder: Path, tmp_path: Path) -> None
         task = load_task(folder)
     texts = [str(each.message) for each in told]
     assert len(texts) == 2
-    assert "1 files or links are not readable images" in texts[0]
+    assert "1 file or link is not a readable image" in texts[0]
     assert "'train/grey/labels.txt'" in texts[0]
-    assert "lead to images that are counted already: 'test/grey/again'" in texts[1]
+    assert "1 file or link leads to an image that is counted already: 'test/grey/a" in texts[1]
     assert len(task.test.labels) == 60
+
+
+def notes(folder: Path) -> list[str]:
+    with pytest.warns(DplWarning) as told:
+        load_task(folder)
+    return [str(each.message) for each in told]
+
+
+def test_images_outside_of_classes_are_told(image_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    shutil.copy(folder / "train/grey/000.png", folder / "train/x.png")
+    shutil.copy(folder / "train/grey/000.png", folder / "y.png")
+    shutil.copytree(folder / "train/grey", folder / "unlabelled/deep")
+    (folder / "scripts").mkdir()
+    (folder / "scripts" / "notes.txt").write_text("mine")
+    stray, beside, file = notes(folder)
+    assert "1 image is in no class folder and is left out: 'train/x.png'; move" in stray
+    assert "'unlabelled/' is no part of the task: its images are left out" in beside
+    assert "1 image is beside the folders of the parts and is left out: 'y.png'" in file
+
+
+def test_folders_inside_a_class_are_told(image_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "task"
+    shutil.copytree(image_folder, folder)
+    for part in PARTS:
+        (folder / part / "animals").mkdir()
+        for name in ("dark_square", "white"):
+            (folder / part / name).rename(folder / part / "animals" / name)
+    (folder / "task.yml").unlink()
+    words = "the class 'animals' has folders inside, 'dark_square', 'white', whose images are all"
+    assert [words in each for each in notes(folder)] == [True]
+    # A folder between a class and its images is no second class.
+    for part in PARTS:
+        shutil.rmtree(folder / part / "animals" / "white")
+    assert load_task(folder).class_names == ("animals", "grey")
 
 
 def test_a_broken_image_is_named(image_folder: Path, tmp_path: Path) -> None:

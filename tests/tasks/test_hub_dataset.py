@@ -16,7 +16,7 @@ from dpl_nas.tasks import check_images, load_task, task_digest
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(TaskError, match=r"pip install 'dpl_nas\[datasets\]'"):
+    with pytest.raises(TaskError, match=r"pip install '\.\[datasets\]'"):
         load_task(tmp_path)
 
 

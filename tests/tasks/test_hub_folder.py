@@ -52,6 +52,22 @@ def test_metadata_of_all(folder: Path) -> None:
     assert (len(task.train.labels), len(task.test.labels)) == (30, 60)
 
 
+@pytest.mark.filterwarnings("ignore:.*kept for the test")
+def test_parts_of_another_name_are_told(folder: Path) -> None:
+    lines = [
+        f"{part}/{line},{part}"
+        for part in ("train", "test")
+        for line in (folder / part / "metadata.csv").read_text().split("\n")[1:]
+    ]
+    for part in ("train", "test"):
+        (folder / part / "metadata.csv").unlink()
+        (folder / part).rename(folder / f"{part}ed")
+    text = "\n".join(["file_name,label,part", *lines])
+    (folder / "metadata.csv").write_text(text.replace("/", "ed/"))
+    with pytest.warns(DplWarning, match="the column 'part' has 'test', 'train', and is not read"):
+        load_task(folder)
+
+
 def test_a_column_states_the_parts(folder: Path) -> None:
     lines = [
         f"{part}/{line},{part}"

@@ -105,7 +105,14 @@ def test_images_elsewhere(folder: Path, tmp_path: Path) -> None:
     [
         ("a.csv", "", "lists no images"),
         ("a.csv", "path,label\n", "lists no images"),
-        ("a.csv", "file,label\nx.png,a\n", "line 2 of .* has no path: .* found 'file', 'label'"),
+        ("a.csv", "file,label\nx.png,a\n", "no column path: its first .* found 'file', 'label'"),
+        ("a.csv", "file,kind\nx.png,a\n", r"or name the right .* image and label in .*a\.yml"),
+        ("a.csv", "file,kind\n", "no column path and no label: .* found 'file', 'kind'"),
+        ("a.csv", "x.png,a\n", "found 'x.png', 'a': add such a line above the images"),
+        ("a.csv", "path;label\nx.png;a\n", "line 1 of .* commas, found semicolons: save"),
+        ("a.csv", "path\tlabel\nx.png\ta\n", "separate columns by commas, found tabs"),
+        ("a.tsv", "path,label\nx.png,a\n", "separate columns by tabs, found commas"),
+        ("a.csv", "path,label,split\nx,a,train\ny,b,train\nz,b,test", "none of them there,"),
         ("a.csv", "path,path\nx,y\n", "line 1 of .* names a column twice"),
         ("a.csv", "path,label\nx.png\n", "line 2 of .* should have 2 cells.* found 1"),
         ("a.csv", 'path,label\n"x.png,a\n', "is no line of a table"),
@@ -120,7 +127,8 @@ def test_images_elsewhere(folder: Path, tmp_path: Path) -> None:
         ("a.jsonl", '{"path": "x.png", "label": 1.5}', "label should be a text or a whole number"),
         ("a.jsonl", '{"path": ["x.png"], "label": "a"}', "path should be a text"),
         ("a.jsonl", '{"path": "x.png", "label": "a", "split": true}', "split should be a text"),
-        ("a.jsonl", '{"path": "x.png", "label": null}', "has no label"),
+        ("a.jsonl", '{"path": "x.png", "label": null}', "has no column label: its lines should"),
+        ("a.jsonl", '{"path": "x", "label": "a"}\n{"path": "y"}', "line 2 of .* has no label"),
         ("a.csv", "path,label,Split\nx.png,a,test\n", "column 'Split': rename it to split"),
         ("a.csv", "path,LABEL\nx.png,a\n", "column 'LABEL': rename it to label"),
         ("a.jsonl", "[" * 9000, "nested too deeply"),
@@ -132,6 +140,61 @@ def test_lists_that_are_refused(tmp_path: Path, name: str, text: str, words: str
     with pytest.raises(TaskError, match=words) as error:
         load_task(tmp_path / name)
     assert str(error.value).isprintable()
+
+
+@pytest.mark.filterwarnings("ignore:.*kept for the test")
+def test_settings_choose_the_columns(folder: Path) -> None:
+    found = [
+        {"picture": item["path"], "Label": "no class", "kind": item["label"]}
+        for item in items(folder)
+    ]
+    (folder / "list.yml").write_text("image: picture\nlabel: kind\n")
+    for suffix in (".csv", ".tsv", ".jsonl"):
+        task = load_task(write(folder / f"list{suffix}", found))
+        assert task.class_names == ("dark, square", "grey", "white")
+    (folder / "list.yml").write_text("image: picture\nlabel: kinds\n")
+    with pytest.raises(TaskError, match=r"has no column kinds: .* should have picture and kinds"):
+        load_task(folder / "list.jsonl")
+    for columns in ("label: split", "image: label"):
+        (folder / "list.yml").write_text(columns)
+        with pytest.raises(TaskError, match=r"list\.yml: image and label should be two columns"):
+            load_task(folder / "list.csv")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_parts_of_another_name_are_told(folder: Path, suffix: str) -> None:
+    found = [
+        {
+            "path": item["path"],
+            "label": item["label"],
+            # Not of two parts: nothing is said of it.
+            "use": "train",
+            "part": item["split"].upper(),
+        }
+        for item in items(folder)
+    ]
+    with pytest.warns(DplWarning) as told:
+        load_task(write(folder / f"list{suffix}", found))
+    first, second = (str(each.message) for each in told)
+    assert "the column 'part' has 'TEST', 'TRAIN', and is not read: rename it to split" in first
+    assert "45 of 90 images" in second
+
+
+@pytest.mark.filterwarnings("ignore:.*kept for the test")
+@pytest.mark.parametrize("again", [0, 1])
+def test_captions_are_no_classes(folder: Path, again: int) -> None:
+    found = [
+        {"path": item["path"], "label": f"a caption of number {max(number, again)}"}
+        for number, item in enumerate(items(folder))
+    ]
+    file = write(folder / "list.csv", found)
+    words = r"{} of {} labels have one image each, such as 'a caption .*captions or names of files"
+    if again:
+        with pytest.warns(DplWarning, match=words.format(88, 89) + r".* label in .*list\.yml"):
+            load_task(file)
+        return
+    with pytest.raises(TaskError, match=words.format(90, 90) + r".* label in .*list\.yml"):
+        load_task(file)
 
 
 def test_bytes_and_pipes(tmp_path: Path) -> None:

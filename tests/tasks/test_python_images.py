@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,38 @@ def test_a_dataset_of_torchvision(image_folder: Path) -> None:
     assert again.train.labels == task.train.labels
     some = torch.utils.data.Subset(train, [0, 12, 25])
     assert make_task(some, test, class_names=NAMES).train.labels == [0, 1, 2]
+
+
+def test_files_of_torchvision_are_read_as_files(image_folder: Path, tmp_path: Path) -> None:
+    """Its loader shows what is behind a transparent pixel."""
+    from torchvision.datasets import ImageFolder
+
+    folder = Path(shutil.copytree(image_folder / "train", tmp_path / "train"))
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    clear.save(folder / "grey" / "000.png")
+    row = 10
+    images = ImageFolder(str(folder))
+    some = torch.utils.data.Subset(images, [row, 0, 29])
+    task = make_task(images, some, background="#0000ff")
+    assert images[row][0].getpixel((0, 0)) == RED
+    for found in (task.train.image(row), task.test.image(0)):
+        assert found.getpixel((0, 0)) == (0, 0, 255)
+    check_images(task, range(30))
+    assert pickle.loads(pickle.dumps(task)).train.image(row).size == (8, 8)  # noqa: S301
+    turned = ImageFolder(str(folder), target_transform=lambda label: 2 - label)
+    assert make_task(turned, turned, class_names=NAMES).train.labels[0] == 2
+    check_images(make_task(turned, turned, class_names=NAMES), range(30))
+    # What somebody makes of the images is theirs.
+    small = ImageFolder(str(folder), transform=lambda image: image.resize((3, 3)))
+    assert make_task(small, small).train.image(row).size == (3, 3)
+
+    class Darker(ImageFolder):
+        def __getitem__(self, index: int) -> Any:
+            image, label = super().__getitem__(index)
+            return image.point(lambda value: value // 2), label
+
+    dark = Darker(str(folder))
+    assert make_task(dark, dark).train.image(row).getpixel((0, 0)) == (127, 0, 0)
 
 
 def test_labels_are_not_decoded_for() -> None:

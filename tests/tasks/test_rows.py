@@ -76,7 +76,9 @@ def test_settings_that_make_no_sense(folder: Path, text: str, words: str) -> Non
 def test_a_share_beside_a_test_set_is_refused(image_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(image_folder, tmp_path / "task"))
     (folder / "task.yml").write_text("test: 0.5")
-    with pytest.raises(TaskError, match="unknown key test"):
+    with pytest.raises(
+        TaskError, match=r"has a test set already, test/.*: remove test from .*task\.yml"
+    ):
         load_task(folder)
 
 
@@ -97,8 +99,7 @@ def test_what_does_not_count_is_told(folder: Path) -> None:
         load_task(folder)
     texts = [str(each.message) for each in told]
     assert any(
-        "1 files or links are not readable images" in each and "'notes.txt'" in each
-        for each in texts
+        "1 file or link is not a readable image" in each and "'notes.txt'" in each for each in texts
     )
     assert any("counted already: 'grey/zzz.png'" in each for each in texts)
 
@@ -152,6 +153,16 @@ def test_a_share_of_what_is_for_training() -> None:
         task = make(found, SplitFile(test=0.25))
     assert task.validation is not None
     assert (len(task.train.labels), task.validation.labels, len(task.test.labels)) == (6, [0], 2)
+
+
+def test_one_image_of_each_class_leaves_no_test(folder: Path) -> None:
+    with pytest.raises(TaskError, match="has one image of each class, so none can be kept"):
+        make(rows(("a", "x", None), ("b", "y", None)))
+    many = rows(*((f"{number}", f"label {number}", None) for number in range(10)))
+    with pytest.raises(
+        TaskError, match=r"10 of 10 labels have one image each.* add images of each"
+    ):
+        make(many)
 
 
 def test_a_single_image_trains() -> None:

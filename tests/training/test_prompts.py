@@ -68,6 +68,15 @@ def test_other_classes_are_named(
     task = replace(load_task(image_folder), class_names=names)
     with pytest.raises(CheckpointError, match=f"the 3 classes of .* and the task .* {difference}"):
         dpl_nas.evaluate(prompts, task)
+    with pytest.raises(
+        CheckpointError, match=r": name its classes alike, such as with class_names"
+    ):
+        dpl_nas.evaluate(prompts, task)
+    words = (
+        r"mini/digits lacks .*: test on a task with the same classes, or .* give --other-classes"
+    )
+    with pytest.raises(CheckpointError, match=words):
+        dpl_nas.evaluate(prompts, "mini/digits")
 
 
 def test_a_half_is_tested_on_the_half(prompts: TrainedPrompts, image_folder: Path) -> None:

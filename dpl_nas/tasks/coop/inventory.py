@@ -16,8 +16,9 @@ from dpl_nas.tasks.checks import check_each
 from dpl_nas.tasks.coop.loading import find_dataset, load_coop_task, read_dataset
 from dpl_nas.tasks.coop.table import DATASETS, PREFIX, Dataset, Figures
 from dpl_nas.tasks.image_files import ImageFiles
+from dpl_nas.tasks.task import ImageSet
 
-__all__ = ["Inventory", "State", "take_inventory"]
+__all__ = ["Inventory", "State", "examine", "take_inventory"]
 
 #: Stands for the folder of the datasets where none is given.
 _ROOT = Path("ROOT")
@@ -51,9 +52,9 @@ class Inventory:
     unreadable
         Sentences on files that are no readable images.
     problem
-        A sentence on lists that are damaged.
+        A sentence on lists or folders that are damaged.
     found, published
-        Numbers of classes and images.
+        Numbers of classes and images; nothing is published of one's own images.
     """
 
     task: str
@@ -63,7 +64,12 @@ class Inventory:
     unreadable: tuple[str, ...]
     problem: str
     found: Figures | None
-    published: Figures
+    published: Figures | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether all is there and can be read."""
+        return self.state in {State.COMPLETE, State.OTHER}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -96,8 +102,8 @@ def take_inventory(
     unknown = [name for name in names if name.removeprefix(PREFIX) not in DATASETS]
     if unknown and "/" in unknown[0].removeprefix(PREFIX):
         raise TaskError(
-            f"only datasets of the benchmark are checked, {PREFIX}<dataset>, found "
-            f"'{make_printable(unknown[0]):.100}': give one of them"
+            f"only datasets of the benchmark, {PREFIX}<dataset>, and paths of your own images are "
+            f"checked, found '{make_printable(unknown[0]):.100}': give one of them"
         )
     if unknown:
         # It says what is known.
@@ -134,7 +140,9 @@ def _look(dataset: Dataset, root: Path, decode: bool, observer: Observer) -> Inv
     found = Figures(len(listing.class_names), *(len(part.places) for part in parts))
     places = list(dict.fromkeys(chain(*(part.places for part in parts))))
     images = ImageFiles(places, range(len(places)), root=str(listing.images))
-    missing, unreadable = _examine(images, decode, seen.task, observer)
+    missing, unreadable = examine(
+        [(images, row) for row in range(len(places))], decode, seen.task, observer
+    )
     if unreadable:
         state = State.DAMAGED
     elif missing or place.missing:
@@ -151,18 +159,28 @@ def _look(dataset: Dataset, root: Path, decode: bool, observer: Observer) -> Inv
     )
 
 
-def _examine(
-    images: ImageFiles, decode: bool, task: str, observer: Observer
+def examine(
+    jobs: Sequence[tuple[ImageSet, int]], decode: bool, task: str, observer: Observer
 ) -> tuple[list[str], list[str]]:
-    """Paths of images that are not there, and sentences on those that cannot be read."""
-    rows = range(len(images.places))
-    there = [row for row in rows if Path(images.path(row)).is_file()]
-    known = set(there)
-    missing = [images.path(row) for row in rows if row not in known]
+    """Return paths of images that are not there, and sentences on those that cannot be read.
+
+    Parameters
+    ----------
+    jobs
+        Image sets, and an index into each.
+    decode
+        Whether images are read.
+    task
+        Name of their task, for the observer.
+    """
+    files = [images.path(row) if isinstance(images, ImageFiles) else None for images, row in jobs]
+    lost = [file is not None and not Path(file).is_file() for file in files]
+    missing = [file for file, gone in zip(files, lost, strict=True) if file is not None and gone]
+    there = [job for job, gone in zip(jobs, lost, strict=True) if not gone]
     unreadable: list[str] = []
     if decode and there:
         observer.begin(Stage.CHECK, len(there))
-        for done, found in enumerate(check_each([(images, row) for row in there]), start=1):
+        for done, found in enumerate(check_each(there), start=1):
             if isinstance(found, TaskError):
                 unreadable.append(str(found))
             if done % _STEP == 0 or done == len(there):

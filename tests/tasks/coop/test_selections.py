@@ -53,8 +53,13 @@ def test_base_and_new_classes(golden: Any, tmp_path: Path) -> None:
 
 
 def test_more_shots_than_images(whole_benchmark: Path) -> None:
-    train, validation = select_places(load_task("coop/DescribableTextures", whole_benchmark), 16, 3)
-    assert (len(train), len(validation)) == (24, 12)
+    """As a training does: a class gives all that it has, but a number that none has is refused."""
+    for classes in ("all", "base"):
+        task = load_task("coop/DescribableTextures", whole_benchmark, classes)
+        with pytest.raises(TaskError, match="expected 16 shots a class, but the largest class"):
+            select_places(task, 16, 3)
+        with pytest.raises(TaskError, match="expected 16 shots a class, but the largest class"):
+            few_shot_split(task, 16, 3)
 
 
 def write(folder: Path, name: str, items: list[dict[str, Any]]) -> None:
@@ -106,7 +111,7 @@ def test_imagenet_of_2sfs_has_no_validation_images(data: Path) -> None:
         ([item("green_cup/train_3.jpg", 0)] * 2, "found 'green_cup/train_3.jpg' twice"),
         ([item("green_cup/test_1.jpg", 0)], "line 1 of .*expected an image of the dataset's split"),
         ([item("green_cup/train_1.jpg", 1)], "with its label, found .* with '1'"),
-        ([{"path": "green_cup/train_1.jpg"}], "line 1 of .* has no _impath and no _label"),
+        ([{"path": "green_cup/train_1.jpg"}], "has no column _impath and no _label"),
         ([item("/etc/passwd", 0)], "expected an image of the dataset's split"),
     ],
 )
