@@ -333,7 +333,7 @@ def test_pipes_are_not_waited_for(
 
 
 def test_texts_that_look_like_other_values_come_back(run_config: RunConfig, tmp_path: Path) -> None:
-    for name in ("1e5", "0o17", "no", "2020-01-01", "1:30", "~", "=", "010"):
+    for name in ("1e5", "0o17", "no", "2020-01-01", "1:30", "=", "010", "null"):
         config = run_config.model_copy(update={"task": name})
         folder = tmp_path / name
         with open_folder(folder, config, resume=False):
