@@ -22,7 +22,7 @@ needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs opt
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.setitem(sys.modules, "optuna.samplers", None)
-    with pytest.raises(StrategyError, match=r"pip install 'dpl_nas\[optuna\]'") as error:
+    with pytest.raises(StrategyError, match=r"pip install '\.\[optuna\]'") as error:
         from_optuna(object())
     assert_sentence(error.value)
 

@@ -182,7 +182,7 @@ def test_a_broken_image_is_named(image_folder: Path, tmp_path: Path) -> None:
 
 
 def test_unknown() -> None:
-    with pytest.raises(TaskError, match="did you mean mini/.*dpl-nas tasks lists all"):
+    with pytest.raises(TaskError, match=r"did you mean mini/.*dpl-nas tasks lists all"):
         load_task("mini/nothing")
     with pytest.raises(TaskError, match="there is no file or folder /no/such/folder"):
         load_task("/no/such/folder")
