@@ -62,11 +62,10 @@ def _make(config: StrategyConfig) -> Strategy:
         return strategy_class(config.strategy)(**config.search.model_dump(mode="json"))
     kind = _import(config.strategy)
     extra = dict(config.search.model_extra or {})
+    common = {name: getattr(config.search, name) for name in SearchSettings.model_fields}
     try:
         if issubclass(kind, Strategy):
-            common = set(SearchSettings.model_fields)
-            given = {k: v for k, v in config.search.model_dump().items() if k in common}
-            made: Any = kind(**{k: v for k, v in given.items() if v is not None}, **extra)
+            made: Any = kind(**{k: v for k, v in common.items() if v is not None}, **extra)
             # Two classes of users may share a name.
             made.name = config.strategy
             return made  # type: ignore[no-any-return]
@@ -78,12 +77,9 @@ def _make(config: StrategyConfig) -> Strategy:
         raise StrategyError(
             f"strategy {config.strategy} cannot be made {how}: {type(error).__name__}: {error}"
         ) from error
-    common_settings = SearchSettings(
-        validation=config.search.validation, validation_shots=config.search.validation_shots
-    )
     from dpl_nas.strategy.foreign import from_nni
 
-    return from_nni(made, common_settings)
+    return from_nni(made, SearchSettings(**common))
 
 
 def _import(name: str) -> type[Any]:

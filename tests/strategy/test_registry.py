@@ -204,6 +204,7 @@ def test_a_class_of_nni(bench: Bench, tmp_path: Path) -> None:
     assert len(found.evaluations) == 3
     # Four shots train, two more a class validate.
     assert found.labels_seen == 12
+    assert make_strategy(config(tmp_path, name, {"portfolio": 2})).settings.portfolio == 2
     # NNI would begin anywhere; here the seed decides.
     assert story(search(name)) == story(search(name)) != story(search(name, seed=2))
     with pytest.raises(
