@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from benchmarks.ablation import interval
 from benchmarks.protocol import load_protocol
-from dpl_nas.comparison.statistics import estimate
 from dpl_nas.config import RunConfig, resolve
 from dpl_nas.engine import measure as measure_images
 from dpl_nas.io.files import write_json, write_text
@@ -140,30 +140,23 @@ def table(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Iterat
 
     def of_tasks(name: str, times: float) -> list[float]:
         return [
-            100
-            * mean(row[name]["accuracy"][str(times)] for key, row in rows.items() if task in key)
+            mean(row[name]["accuracy"][str(times)] for key, row in rows.items() if task in key)
             for task in tasks
         ]
 
     for name in names:
         if not all(name in row for row in rows.values()):
             continue
-        cells = [name, *(f"{each:.1f}" for each in of_tasks(name, 1.0))]
-        cells.append(f"{mean(of_tasks(name, 1.0)):.1f}")
+        cells = [name, *(f"{100 * each:.1f}" for each in of_tasks(name, 1.0))]
+        cells.append(f"{100 * mean(of_tasks(name, 1.0)):.1f}")
         for times in RECIPES:
             ahead = [
                 one - other
                 for one, other in zip(of_tasks(name, times), of_tasks(names[0], times), strict=True)
             ]
-            cells.append("" if name == names[0] else _interval(ahead))
+            cells.append("" if name == names[0] else interval(ahead))
         cells.append(f"{mean(row[name]['vectors'] for row in rows.values()):.0f}")
         yield "| " + " | ".join(cells) + " |"
-
-
-def _interval(values: Sequence[float]) -> str:
-    found = estimate(values)
-    told = f"{found.mean:+.1f}"
-    return f"{told} ± {found.half_width:.1f}" if found.half_width else told
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

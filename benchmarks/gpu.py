@@ -41,6 +41,7 @@ import torch
 
 from benchmarks.measure import interleaved
 from benchmarks.slices import Slice, parts, slice_of
+from benchmarks.step import number
 from benchmarks.workload import Case, Part, Phase, Workload, backbone_of
 from dpl_nas.config import resolve
 from dpl_nas.io.files import write_json
@@ -209,17 +210,13 @@ def tables(report: Report) -> Iterator[str]:
         scaled = "*" if row["scaled_from_layers"] or row["scaled_from_classes"] else ""
         cells = (
             *(str(row[name]) for name in ("model", "phase", "classes", "mode")),
-            f"{row['published_s']:.3g}{scaled}",
-            *(_number(row[name]) for name in ("ours_s", "ratio", "portable_s")),
-            *(_number(row[name]) for name in ("published_gb", "ours_gb")),
+            number(row["published_s"], scaled),
+            *(number(row[name]) for name in ("ours_s", "ratio", "portable_s")),
+            *(number(row[name]) for name in ("published_gb", "ours_gb")),
             "" if row["difference"] is None else f"{row['difference']:.0e}",
         )
         yield "| " + " | ".join(cells) + " |"
     yield from [f"left out: {name}" for name in report.left_out]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

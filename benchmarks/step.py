@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from benchmarks.measure import PathRow, Row
     from benchmarks.workload import Case
 
-__all__ = ["main", "picked"]
+__all__ = ["main", "number", "picked"]
 
 
 def picked(patterns: Sequence[str]) -> list[Case]:
@@ -98,13 +98,13 @@ def table(rows: Sequence[Row]) -> Table:
             row.phase,
             str(row.classes),
             str(row.max_length),
-            _number(row.published_s, "*" if scaled else ""),
-            _number(row.ours_s),
-            _number(row.ratio),
-            _number(row.floor_s),
-            _number(row.floor_ratio),
-            _number(row.published_gb, "*" if row.memory_scaled else ""),
-            _number(row.ours_gb),
+            number(row.published_s, "*" if scaled else ""),
+            number(row.ours_s),
+            number(row.ratio),
+            number(row.floor_s),
+            number(row.floor_ratio),
+            number(row.published_gb, "*" if row.memory_scaled else ""),
+            number(row.ours_gb),
             " / ".join("all" if part is None else str(part) for part in parts) if scaled else "",
         )
     return found
@@ -118,11 +118,12 @@ def path_table(rows: Sequence[PathRow]) -> Table:
     for heading in ("path", "seconds", "times faster than reference"):
         found.add_column(heading)
     for row in rows:
-        found.add_row(row.path, _number(row.seconds), _number(row.times_faster_than_reference))
+        found.add_row(row.path, number(row.seconds), number(row.times_faster_than_reference))
     return found
 
 
-def _number(value: float | None, mark: str = "") -> str:
+def number(value: float | None, mark: str = "") -> str:
+    """A cell with three digits and a mark; nothing if there is no value."""
     return "" if value is None else f"{value:.3g}{mark}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["derive_seed"]
+__all__ = ["derive_seed", "derive_short_seed"]
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:
@@ -15,3 +15,8 @@ def derive_seed(seed: int, *parts: str | int) -> int:
     """
     text = "/".join(map(str, (seed, *parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def derive_short_seed(seed: int, *parts: str | int) -> int:
+    """Return the same in 32 bits, which numpy's older generators take."""
+    return derive_seed(seed, *parts) % 2**32

@@ -245,6 +245,20 @@ class TrialEngine:
         """Number of trials that were submitted and not collected."""
         return len(self._waiting)
 
+    def due(self, *, ahead: bool) -> int:
+        """Number of trials to collect before another is submitted.
+
+        Parameters
+        ----------
+        ahead
+            Whether trials are trained side by side, as none depends on the result of another.
+        """
+        size = self.side_by_side if ahead else 1
+        if self.waiting < self.jobs * size:
+            return 0
+        # Workers wait for one another where each has several trials.
+        return 1 if size == 1 else self.waiting
+
     def submit(
         self, architecture: Architecture, epochs: int | None = None, *, goes_on: bool = False
     ) -> None:
@@ -326,11 +340,8 @@ class TrialEngine:
         A trial that was made before costs nothing; one that goes on costs the rest only.
         """
         results = []
-        size = 1 if goes_on else self.side_by_side
         for architecture in architectures:
-            if self.waiting >= self.jobs * size:
-                # Workers wait for one another where each has several trials.
-                results += [self.collect() for _ in range(1 if size == 1 else self.waiting)]
+            results += [self.collect() for _ in range(self.due(ahead=not goes_on))]
             price, _ = self._price(architecture, epochs or self.epochs)
             if self._over is not None or (price is not None and self.steps_left < price.steps):
                 break

@@ -40,8 +40,8 @@ def checked(
     def wrap(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
         @wraps(function)
         def call(*values: _Asked.args, **named: _Asked.kwargs) -> _Result:
-            check_arguments(function, values, named, error)
-            given = _at_home(function, values, named, error)
+            given = check_arguments(function, values, named, error)
+            _expand_paths(function, given, error)
             return function(*given.args, **given.kwargs)
 
         return call
@@ -55,8 +55,8 @@ def check_arguments(
     named: Mapping[str, Any],
     error: type[DplError] = ConfigError,
     name: str | None = None,
-) -> None:
-    """Raise an error unless ``function`` takes these arguments.
+) -> inspect.BoundArguments:
+    """Raise an error unless ``function`` takes these arguments; return them by their names.
 
     Of values within lists and mappings nothing is asked.
 
@@ -85,6 +85,7 @@ def check_arguments(
             raise error(
                 f"{name}: {argument} should be {_described(hint)}, found {abbreviate(value)}"
             )
+    return bound
 
 
 def check_whole(name: str, value: object, least: int) -> None:
@@ -101,15 +102,11 @@ def check_whole(name: str, value: object, least: int) -> None:
         )
 
 
-def _at_home(
-    function: Callable[..., Any],
-    values: Sequence[Any],
-    named: Mapping[str, Any],
-    error: type[DplError],
-) -> inspect.BoundArguments:
-    """The arguments, with the home folder for ``~`` in those that may be paths."""
-    signature, hints = _asked(function)
-    given = signature.bind(*values, **named)
+def _expand_paths(
+    function: Callable[..., Any], given: inspect.BoundArguments, error: type[DplError]
+) -> None:
+    """Put the home folder in the place of ``~`` in arguments that may be paths."""
+    _, hints = _asked(function)
     for argument, value in given.arguments.items():
         hint = hints.get(argument)
         may_be_path = hint is Path or Path in get_args(hint)
@@ -118,7 +115,6 @@ def _at_home(
                 given.arguments[argument] = type(value)(expand_home(str(value)))
             except ValueError as problem:
                 raise error(f"{argument}: {problem} (found {abbreviate(value)})") from None
-    return given
 
 
 @cache

@@ -80,8 +80,8 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
             model.status = ModelStatus.Training
             self._models.append(model)
             self._running.append(model)
-            if self._most == 1:
-                self._collect()
+            if self._trials.jobs == 1:
+                self._make_room()
 
     def wait_models(self, *models: ExecutableModelSpace) -> None:
         """Wait for these models, or all of them."""
@@ -96,9 +96,7 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
 
     def idle_worker_available(self) -> bool:
         """Wait until a worker is idle; returns true."""
-        if len(self._running) >= self._most:
-            for _ in range(len(self._running) if self._stacks else 1):
-                self._collect()
+        self._make_room()
         return True
 
     def budget_available(self) -> bool:
@@ -108,14 +106,9 @@ class TrialExecutionEngine(ExecutionEngine):  # type: ignore[misc]
     def shutdown(self) -> None:
         """Do nothing: the caller owns the trials and closes them."""
 
-    @property
-    def _stacks(self) -> bool:
-        return self._ahead and self._trials.side_by_side > 1
-
-    @property
-    def _most(self) -> int:
-        """Models that may wait for their result."""
-        return self._trials.jobs * (self._trials.side_by_side if self._stacks else 1)
+    def _make_room(self) -> None:
+        for _ in range(self._trials.due(ahead=self._ahead)):
+            self._collect()
 
     def _collect(self) -> None:
         model = self._running.popleft()

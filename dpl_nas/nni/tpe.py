@@ -17,15 +17,13 @@ from nni.algorithms.hpo.tpe_tuner import (
 
 from dpl_nas.config import TpeSettings
 from dpl_nas.nni.search_space import sample_of
-from dpl_nas.seeds import derive_seed
+from dpl_nas.seeds import derive_seed, derive_short_seed
 from dpl_nas.space import Architecture, Space, fitting, label_of
 
 __all__ = ["FittingTpe"]
 
 #: The number of tries for a new architecture before a known one is given out again.
 _TRIES = 200
-#: The range of seeds: numpy's generators take 32 bits.
-_SEEDS = 2**32
 
 
 class FittingTpe(TpeTuner):  # type: ignore[misc]
@@ -39,7 +37,7 @@ class FittingTpe(TpeTuner):  # type: ignore[misc]
     def __init__(self, space: Space, settings: TpeSettings, seed: int) -> None:
         super().__init__(
             optimize_mode="maximize",
-            seed=derive_seed(seed, "tpe") % _SEEDS,
+            seed=derive_short_seed(seed, "tpe"),
             tpe_args={
                 "n_startup_jobs": settings.startup_trials,
                 "n_ei_candidates": settings.candidates,

@@ -7,11 +7,10 @@ from pathlib import Path
 from dpl_nas.config import RunConfig, SupernetSettings
 from dpl_nas.engine import StopReason
 from dpl_nas.io.files import read_sealed
-from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS, SEARCH
-from dpl_nas.runs.result import SearchRecord, read_record
+from dpl_nas.io.run_files import EVALUATIONS, MANUAL, RECORDS
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.compared import Compared
-from dpl_nas.strategy.result import read_records
+from dpl_nas.strategy.result import SearchSummary, read_records
 from dpl_nas.training.problem import Problem
 
 __all__ = ["result_notes"]
@@ -23,7 +22,7 @@ def result_notes(
     folder: Path,
     found: Architecture,
     manual: Architecture | None = None,
-    compared: Compared | None = None,
+    search: SearchSummary | None = None,
 ) -> tuple[str, ...]:
     """Write sentences on the run in ``folder`` that has ``found`` an architecture.
 
@@ -31,24 +30,25 @@ def result_notes(
     ----------
     manual
         Manual design beside it, if there is one.
-    compared
-        What the search says of it and of the manual designs that it tried.
+    search
+        Summary of the search.
     """
-    notes = [_fewer_epochs(config, folder), _other_than_likeliest(folder, found)]
-    if compared is not None and config.strategy.search.portfolio:
-        notes.append(_beside_portfolio(compared))
+    notes = [_other_than_likeliest(folder, found)]
+    if search is not None:
+        notes.insert(0, _fewer_epochs(config, search))
+        if search.compared is not None and config.strategy.search.portfolio:
+            notes.append(_beside_portfolio(search.compared))
     if manual is not None:
         notes.append(_manual_favoured(problem, config, folder, found, manual))
     return tuple(note for note in notes if note)
 
 
-def _fewer_epochs(config: RunConfig, folder: Path) -> str:
+def _fewer_epochs(config: RunConfig, search: SearchSummary) -> str:
     """A note if the budget did not cover the epochs of the supernet that are set."""
     settings = config.strategy.search
-    if not isinstance(settings, SupernetSettings) or not (folder / SEARCH).exists():
+    if not isinstance(settings, SupernetSettings):
         return ""
-    record = read_record(folder / SEARCH, SearchRecord, "remove the run and search again")
-    done, stopped = record.epochs, record.stopped_by is StopReason.EARLY_STOP
+    done, stopped = search.epochs, search.stopped_by is StopReason.EARLY_STOP
     if not done or stopped or done >= settings.epochs:
         return ""
     return (

@@ -137,7 +137,7 @@ def run(
                 folder,
                 found,
                 designs.get("manual", (None, None))[0],
-                record.compared,
+                record,
             ),
         )
         write_record(folder / RESULT, result)
@@ -159,7 +159,7 @@ def search(
     with open_folder(folder, config, resume, overwrite=overwrite):
         job.claim()
         found, record = _search(job)
-        notes = result_notes(job.problem, config, folder, found, compared=record.compared)
+        notes = result_notes(job.problem, config, folder, found, search=record)
         return SearchRunResult(**SearchRunResult.of(config, found), search=record, notes=notes)
 
 

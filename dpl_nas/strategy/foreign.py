@@ -24,7 +24,7 @@ from dpl_nas.io.arguments import checked
 from dpl_nas.nni.engine import InProcessEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
-from dpl_nas.seeds import derive_seed
+from dpl_nas.seeds import derive_seed, derive_short_seed
 from dpl_nas.space.fitting import project
 from dpl_nas.strategy.base import Found, Strategy
 from dpl_nas.strategy.search import Search
@@ -74,7 +74,8 @@ def _begin(strategy: NniStrategy, search: Search) -> Any:
             if isinstance(value, random.Random):
                 setattr(part, name, random.Random(seed))
             elif isinstance(value, np.random.RandomState):
-                setattr(part, name, np.random.RandomState(seed % 2**32))
+                short = derive_short_seed(search.seed, "foreign", name)
+                setattr(part, name, np.random.RandomState(short))
             elif isinstance(value, np.random.Generator):
                 setattr(part, name, np.random.default_rng(seed))
     return copied

@@ -10,15 +10,12 @@ import numpy as np
 from dpl_nas.config import SearchSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.seeds import derive_seed
+from dpl_nas.seeds import derive_short_seed
 from dpl_nas.space import Architecture, Space, fitting
 from dpl_nas.strategy.base import Strategy
 from dpl_nas.strategy.search import Search
 
 __all__ = ["from_optuna", "nearest"]
-
-#: The range of seeds: numpy's generators take 32 bits.
-_SEEDS = 2**32
 
 
 def from_optuna(sampler: Any, settings: SearchSettings | None = None) -> Strategy:
@@ -112,7 +109,7 @@ def _seed(part: Any, seed: int, name: str, known: set[int]) -> None:
     if id(part) in known:
         return
     known.add(id(part))
-    own = derive_seed(seed, "optuna", name) % _SEEDS
+    own = derive_short_seed(seed, "optuna", name)
     generator = getattr(part, "rng", part)
     if isinstance(generator, np.random.RandomState):
         generator.seed(own)

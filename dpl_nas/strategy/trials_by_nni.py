@@ -12,14 +12,10 @@ from dpl_nas.errors import StrategyError
 from dpl_nas.nni.engine import TrialExecutionEngine
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.nni.quiet import quiet
-from dpl_nas.seeds import derive_seed
+from dpl_nas.seeds import derive_short_seed
 from dpl_nas.strategy.search import Search
 
 __all__ = ["nni_seed", "run_nni"]
-
-
-#: The range of seeds: numpy's generators take 32 bits.
-_SEEDS = 2**32
 
 
 def run_nni(strategy: NniStrategyBase, search: Search, *, ahead: bool = False) -> None:
@@ -59,4 +55,4 @@ class _Architectures(RawFormatModelSpace):  # type: ignore[misc]
 
 def nni_seed(search: Search, name: str) -> int:
     """A seed for one purpose of a search that NNI and numpy accept."""
-    return derive_seed(search.seed, name) % _SEEDS
+    return derive_short_seed(search.seed, name)

@@ -8,11 +8,17 @@ from dpl_nas.config import DartsSettings, RunConfig
 from dpl_nas.engine import StopReason
 from dpl_nas.io.files import write_json
 from dpl_nas.runs.notes import result_notes
-from dpl_nas.runs.result import SearchRecord, write_record
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.compared import Compared
-from dpl_nas.strategy.result import EpochRecord, write_records
+from dpl_nas.strategy.result import EpochRecord, SearchSummary, write_records
 from dpl_nas.training.problem import Problem
+
+SUMMARY = SearchSummary(
+    stopped_by=StopReason.TRIALS,
+    validation_accuracy=None,
+    **dict.fromkeys(("labels_seen", "evaluations", "failures", "steps", "images"), 1),
+    trial_steps=1,
+)
 
 
 @pytest.fixture
@@ -63,13 +69,14 @@ def test_manual_designs_that_the_search_began_with(
         log_likelihood_ahead=0.1,
         log_likelihood_error=0.05,
     )
+    summary = SUMMARY.model_copy(update={"compared": compared})
     found = run_config.space.uniform(2)
     # Trials that happen to be manual designs are no portfolio.
-    assert result_notes(problem, run_config, tmp_path, found, compared=compared) == ()
+    assert result_notes(problem, run_config, tmp_path, found, search=summary) == ()
     search = run_config.strategy.search.model_copy(update={"portfolio": 3})
     strategy = run_config.strategy.model_copy(update={"search": search})
     config = run_config.model_copy(update={"strategy": strategy})
-    (told,) = result_notes(problem, config, tmp_path, found, compared=compared)
+    (told,) = result_notes(problem, config, tmp_path, found, search=summary)
     assert "of 3 manual designs that the search tried, text all x 1 validated best (75.0%)" in told
     assert "+5.0 ± 2.5 points" in told
 
@@ -95,15 +102,9 @@ def test_fewer_epochs_than_are_set(
     settings = run_config.strategy.search
     assert isinstance(settings, DartsSettings)
     done = None if epochs is None else settings.epochs + epochs
-    record = SearchRecord(
-        stopped_by=stopped_by,
-        epochs=done,
-        validation_accuracy=None,
-        **dict.fromkeys(("labels_seen", "evaluations", "failures", "steps", "images"), 1),
-        **dict.fromkeys(("trial_steps", "seconds", "peak_bytes"), 1),
-    )
-    write_record(tmp_path / "search.json", record)
-    notes = result_notes(problem, run_config, tmp_path, run_config.space.uniform(2))
+    record = SUMMARY.model_copy(update={"stopped_by": stopped_by, "epochs": done})
+    space = run_config.space
+    notes = result_notes(problem, run_config, tmp_path, space.uniform(2), search=record)
     sentence = f"trained for {done} of the {settings.epochs} epochs of search.epochs"
     assert [sentence in each for each in notes] == ([True] if told else [])
 
