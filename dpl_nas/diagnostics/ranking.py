@@ -25,7 +25,7 @@ from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet.images import Supernet
 from dpl_nas.training.problem import Problem
 
-__all__ = ["Agreement", "Choice", "Ranking", "kendall", "rank_proxies"]
+__all__ = ["Agreement", "Choice", "Ranking", "kendall", "kendall_tau", "rank_proxies"]
 
 _RESAMPLES = 2000
 
@@ -253,17 +253,18 @@ def kendall(
     proxy: Sequence[float], truth: Sequence[float], seed: int
 ) -> tuple[float, float, float]:
     """Kendall's tau-b, and a 95% percentile bootstrap interval over architectures."""
-    from scipy.stats import kendalltau
-
     first, second = np.asarray(proxy), np.asarray(truth)
-
-    def tau(rows: Any) -> float:
-        value = kendalltau(first[rows], second[rows]).statistic
-        # A proxy that is equal for all has no ranks.
-        return 0.0 if np.isnan(value) else float(value)
-
     rng = np.random.default_rng(derive_seed(seed, "kendall"))
     count = len(first)
-    resampled = [tau(rng.integers(count, size=count)) for _ in range(_RESAMPLES)]
+    draws = (rng.integers(count, size=count) for _ in range(_RESAMPLES))
+    resampled = [kendall_tau(first[rows], second[rows]) for rows in draws]
     low, high = np.quantile(resampled, [0.025, 0.975])
-    return tau(slice(None)), float(low), float(high)
+    return kendall_tau(first, second), float(low), float(high)
+
+
+def kendall_tau(proxy: Any, truth: Any) -> float:
+    """Kendall's tau-b; 0 if a proxy is equal for all and so has no ranks."""
+    from scipy.stats import kendalltau
+
+    value = kendalltau(proxy, truth).statistic
+    return 0.0 if np.isnan(value) else float(value)

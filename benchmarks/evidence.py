@@ -1,0 +1,298 @@
+"""What a search can know: a bank of trials, and how well estimators and rules choose by it.
+
+    python -m benchmarks.evidence --out runs/evidence --seeds 1
+
+For each development task (benchmarks/protocol.yml) there are three kinds of candidates: the first
+designs of the portfolio, random architectures, and the choice and draws of the alphas of darts.
+Each is trained on one half of the shots and validated on the other, and the reverse, for several
+numbers of epochs; and on all shots, to be judged on the images of the training pool that nothing
+has seen (the truth). No test image is looked at. Each stage is kept, so an interrupted program
+goes on.
+
+Two tables are printed: Kendall's tau of each estimator to the truth, with its cost and the truth of
+what it chooses among as many candidates as a budget pays for; and what each kind is worth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.development import configured, judge
+from benchmarks.protocol import load_protocol
+from dpl_nas.config import SearchSettings
+from dpl_nas.diagnostics.ranking import kendall_tau
+from dpl_nas.engine import Outcome
+from dpl_nas.engine import measure as measure_images
+from dpl_nas.io.files import write_json, write_text
+from dpl_nas.seeds import derive_seed
+from dpl_nas.space import Architecture
+from dpl_nas.space.fitting import distinct, distinct_sample, portfolio, weighted_draws
+from dpl_nas.strategy import make_strategy
+from dpl_nas.strategy.result import softmax
+from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.evaluation import build_classifier
+from dpl_nas.training.few_shot import FewShotTraining
+from dpl_nas.training.problem import Problem
+from dpl_nas.training.stacks import split_evenly
+
+__all__ = ["Estimator", "Row", "choices", "main", "taus"]
+
+#: Candidates by kind.
+COUNTS = {"portfolio": 10, "random": 6, "alphas": 8}
+EPOCHS = (40, 20, 10)
+FOLDS = (0, 1)
+#: A whole trial of today: as many epochs as the recipe, validated once.
+_WHOLE = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """The bank of one task and seed.
+
+    Attributes
+    ----------
+    kinds, vectors
+        Kind and number of context vectors of each candidate.
+    truth
+        Accuracy (candidates,) on unseen images, shares in 0..1.
+    right, losses
+        By epochs and fold: for each candidate and validation image whether it was right, and its
+        cross-entropy, each (candidates, images).
+    """
+
+    kinds: Sequence[str]
+    vectors: Sequence[int]
+    truth: np.ndarray
+    right: Mapping[tuple[int, int], np.ndarray]
+    losses: Mapping[tuple[int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A score of candidates: epochs of training, number of folds, and what is averaged.
+
+    Attributes
+    ----------
+    by
+        ``accuracy`` (the smaller loss among equals), ``likelihood``, or ``both``: the mean of the
+        two after each is brought to the same spread.
+    """
+
+    epochs: int
+    folds: int
+    by: str
+
+    @property
+    def cost(self) -> float:
+        """Cost of a candidate in whole trials of one fold."""
+        return self.epochs * self.folds / _WHOLE
+
+    def scores(self, row: Row) -> np.ndarray:
+        """Return the score of each candidate."""
+        keys = [(self.epochs, fold) for fold in range(self.folds)]
+        accuracy: np.ndarray = np.concatenate([row.right[key] for key in keys], axis=1).mean(axis=1)
+        losses: np.ndarray = np.concatenate([row.losses[key] for key in keys], axis=1).mean(axis=1)
+        found: dict[str, np.ndarray] = {
+            "likelihood": -losses,
+            "accuracy": accuracy - 1e-6 * losses,
+            "both": accuracy / (accuracy.std() + 1e-9) - losses / (losses.std() + 1e-9),
+        }
+        return found[self.by]
+
+
+ESTIMATORS = tuple(
+    Estimator(epochs, folds, by)
+    for epochs in EPOCHS
+    for folds in (1, 2)
+    for by in ("accuracy", "likelihood", "both")
+)
+
+
+def candidates(problem: Problem, options: argparse.Namespace, task: str, seed: int) -> Any:
+    """Return the candidates with their kinds, each architecture once; plain values for JSON."""
+    config = configured(task, "darts", seed, options)
+    settings = config.strategy.search.model_copy(update={"shortlist": 0})
+    strategy = config.strategy.model_copy(update={"search": settings})
+    found = make_strategy(strategy).search(problem)
+    alphas = found.records[-1].alpha
+    weights = {label: softmax(logits) for label, logits in alphas.items()}
+    space, rng = problem.space, random.Random(derive_seed(seed, "evidence"))
+    draw = weighted_draws(space, weights)
+    chosen: dict[Architecture, str] = {}
+    for design in list(portfolio(space).values())[: COUNTS["portfolio"]]:
+        chosen[design] = "portfolio"
+    chosen.setdefault(found.architecture, "alphas")
+    for each in distinct(lambda: draw(rng), COUNTS["alphas"] - 1, tries=200, known=chosen):
+        chosen[each] = "alphas"
+    for each in distinct_sample(space, rng, COUNTS["random"]):
+        chosen.setdefault(each, "random")
+    return {
+        "kinds": list(chosen.values()),
+        "lengths": [each.by_label() for each in chosen],
+        "vectors": [each.vectors for each in chosen],
+        "alphas": {label: list(logits) for label, logits in alphas.items()},
+    }
+
+
+def validated(
+    problem: Problem, architectures: Sequence[Architecture], epochs: int, fold: int
+) -> list[Outcome]:
+    """Train on one half of the shots for ``epochs``, and validate on the other."""
+    split = problem.split(SearchSettings(validation="split"))
+    parts = (split.train, split.validation)
+    if fold:
+        parts = parts[::-1]
+    problem = problem.having(recipe=problem.recipe.model_copy(update={"epochs": epochs}))
+    training = FewShotTraining(problem, parts[0])
+    images = FewShotImages(problem.task.pool, parts[1], problem.backbone, "none")
+    return [
+        measure_images(build_classifier(prompts, problem.backbone), images)
+        for part in split_evenly(architectures, training.stack_size)
+        for prompts in training.train_stack(part)
+    ]
+
+
+def collect(task: str, seed: int, file: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what is missing of the bank of a task and seed."""
+    row: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    problem = Problem.of_run(configured(task, "darts", seed, options))
+
+    def keep(stage: str, make: Callable[[], Any]) -> None:
+        if stage not in row:
+            row[stage] = make()
+            write_json(file, row)
+            sys.stderr.write(f"{task} {seed}: {stage}\n")
+
+    keep("candidates", lambda: candidates(problem, options, task, seed))
+    architectures = [problem.space.architecture(each) for each in row["candidates"]["lengths"]]
+    for epochs in EPOCHS:
+        for fold in FOLDS:
+            keep(
+                f"{epochs} {fold}",
+                lambda epochs=epochs, fold=fold: [  # type: ignore[misc]
+                    {
+                        "right": [int(each) for each in outcome.right],
+                        "losses": [round(each, 5) for each in outcome.losses],
+                    }
+                    for outcome in validated(problem, architectures, epochs, fold)
+                ],
+            )
+        if epochs == EPOCHS[0]:
+            keep("truth", lambda: list(judge(problem, architectures, 1.0).values()))
+    return row
+
+
+def parse(row: Mapping[str, Any]) -> Row:
+    """Return the arrays of a bank."""
+    keys = [(epochs, fold) for epochs in EPOCHS for fold in FOLDS if f"{epochs} {fold}" in row]
+
+    def stacked(name: str) -> dict[tuple[int, int], np.ndarray]:
+        return {
+            key: np.array([each[name] for each in row[f"{key[0]} {key[1]}"]], float) for key in keys
+        }
+
+    made = row["candidates"]
+    return Row(
+        made["kinds"], made["vectors"], np.array(row["truth"]), stacked("right"), stacked("losses")
+    )
+
+
+def taus(rows: Sequence[Row], estimator: Estimator) -> list[float]:
+    """Kendall's tau of the estimator to the truth in each bank."""
+    return [kendall_tau(estimator.scores(row), row.truth) for row in rows]
+
+
+def choices(
+    row: Row, estimator: Estimator, kinds: Sequence[str], trials: float, repeats: int = 200
+) -> float:
+    """Return the mean truth of what the estimator chooses from random subsets of some kinds.
+
+    A subset has as many candidates as a budget of so many whole trials pays for.
+    """
+    places = [place for place, kind in enumerate(row.kinds) if kind in kinds]
+    scores = estimator.scores(row)
+    count = min(len(places), int(trials / estimator.cost))
+    rng = random.Random(1)
+    draws = [rng.sample(places, count) for _ in range(repeats)]
+    return fmean(float(row.truth[max(draw, key=lambda place: scores[place])]) for draw in draws)
+
+
+def tables(rows: Mapping[str, Row]) -> Iterator[str]:
+    """Yield lines of Markdown."""
+    tasks = list(dict.fromkeys(key.split()[0] for key in rows))
+    every = list(rows.values())
+    present = [
+        each
+        for each in ESTIMATORS
+        if all((each.epochs, fold) in row.right for row in every for fold in range(each.folds))
+    ]
+    yield "| epochs | folds | by | cost | " + " | ".join(tasks) + " | tau | 8 trials | 16 trials |"
+    yield "|" + " --- |" * (7 + len(tasks))
+    for each in present:
+        cells = [str(each.epochs), str(each.folds), each.by, f"{each.cost:g}"]
+        for task in tasks:
+            of_task = [row for key, row in rows.items() if key.split()[0] == task]
+            cells.append(f"{fmean(taus(of_task, each)):.2f}")
+        cells.append(f"{fmean(taus(every, each)):.2f}")
+        for trials in (8, 16):
+            chosen = fmean(choices(row, each, tuple(COUNTS), trials) for row in every)
+            cells.append(f"{100 * chosen:.1f}")
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+    yield "| kind | mean truth | best | first | by a whole trial of all |"
+    yield "| --- | --- | --- | --- | --- |"
+    whole = Estimator(_WHOLE, 1, "accuracy")
+    for kind in COUNTS:
+        places = [[at for at, of in enumerate(row.kinds) if of == kind] for row in every]
+        truths = [row.truth[at] for row, at in zip(every, places, strict=True)]
+        chosen = fmean(choices(row, whole, (kind,), 99, 1) for row in every)
+        values = [fmean(map(np.mean, truths)), fmean(map(np.max, truths))]
+        values += [fmean(each[0] for each in truths), chosen]
+        yield f"| {kind} | " + " | ".join(f"{100 * each:.1f}" for each in values) + " |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what is missing and print the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evidence",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--space", default="mini_clip_budget12")
+    parser.add_argument("--tasks", nargs="+", default=list(load_protocol().development))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--only-print", action="store_true", help="measure nothing")
+    parser.add_argument("changed", nargs="*", help="settings of all searches: train.epochs=2")
+    options = parser.parse_args(arguments)
+    refused = set(options.tasks) & set(load_protocol().held_out)
+    if refused:
+        parser.error(f"no setting is chosen on held-out tasks: leave out {', '.join(refused)}")
+    rows: dict[str, Row] = {}
+    for seed in options.seeds:
+        for task in options.tasks:
+            file = options.out / options.space / f"{task.replace('/', '-')}-{seed}.json"
+            if options.only_print and not file.exists():
+                continue
+            row = json.loads(file.read_text()) if options.only_print else None
+            row = row or collect(task, seed, file, options)
+            if "truth" in row:
+                rows[f"{task} {seed}"] = parse(row)
+    text = "\n".join(tables(rows)) + "\n"
+    write_text(options.out / f"{options.space}.md", text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

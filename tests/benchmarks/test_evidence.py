@@ -1,0 +1,45 @@
+"""``python -m benchmarks.evidence``: a small bank, and what estimators make of a bank."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.evidence import COUNTS, Estimator, Row, choices, main, taus
+
+
+def test_a_bank_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--out", str(tmp_path), "--tasks", "mini/mirror", "--shots", "2", "--"]
+    arguments += ["train.epochs=1", "train.batch_size=20", "search.epochs=1"]
+    counts = dict.fromkeys(COUNTS, 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("benchmarks.evidence.COUNTS", counts)
+        patched.setattr("benchmarks.evidence.EPOCHS", (40, 1))
+        main(arguments)
+        first = capsys.readouterr()
+        assert first.err.splitlines()[-1] == "mini/mirror 1: 1 1"
+        lines = first.out.splitlines()
+        assert lines[0].startswith("| epochs | folds | by | cost | mini/mirror | tau |")
+        assert [line.split(" | ")[0] for line in lines[-3:]] == [f"| {kind}" for kind in counts]
+        main(arguments)
+        assert capsys.readouterr() == (first.out, "")
+
+
+def test_estimators_choose_by_what_they_average() -> None:
+    # The second is right more often, the first is surer; the truth has it with the first.
+    right = {(40, 0): np.array([[1, 0], [1, 1]]), (40, 1): np.array([[1, 1], [0, 0]])}
+    losses = {(40, 0): np.array([[0.1, 0.8], [0.6, 0.6]]), (40, 1): np.array([[0.1, 0.1], [2, 2]])}
+    row = Row(("random",) * 2, (1, 2), np.array([0.9, 0.5]), right, losses)
+    found = {
+        (folds, by): (taus([row], estimator), choices(row, estimator, ("random",), 4))
+        for folds in (1, 2)
+        for by in ("accuracy", "likelihood")
+        for estimator in [Estimator(40, folds, by)]
+    }
+    assert {key: tau for key, (tau, _) in found.items()} == {
+        (1, "accuracy"): [-1.0],
+        (1, "likelihood"): [1.0],
+        (2, "accuracy"): [1.0],
+        (2, "likelihood"): [1.0],
+    }
+    assert [truth for _, truth in found.values()] == pytest.approx([0.5, 0.9, 0.9, 0.9])
