@@ -31,7 +31,7 @@ from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import weighted_draws
 from dpl_nas.strategy import make_strategy
-from dpl_nas.strategy.result import softmax
+from dpl_nas.strategy.logits import softmax
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import build_classifier
 from dpl_nas.training.few_shot import FewShotTraining

@@ -20,8 +20,8 @@ from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, label_of
 from dpl_nas.strategy import DARTS, Found, OneShot, Search, SearchResult
+from dpl_nas.strategy.logits import log_softmax
 from dpl_nas.strategy.one_shot import measure_shared, train_supernet
-from dpl_nas.strategy.result import log_softmax
 from dpl_nas.strategy.supernet.images import Supernet
 from dpl_nas.training.problem import Problem
 

@@ -36,6 +36,8 @@ def result_notes(
     notes = [_other_than_likeliest(folder, found)]
     if search is not None:
         notes.insert(0, _fewer_epochs(config, search))
+        if search.collapse is not None:
+            notes += search.collapse.warnings
         if search.compared is not None and config.strategy.search.portfolio:
             notes.append(_beside_portfolio(search.compared))
     if manual is not None:

@@ -26,6 +26,7 @@ from dpl_nas.strategy.arguments import (
     Wanted,
     understand,
 )
+from dpl_nas.strategy.collapse import Collapse
 from dpl_nas.strategy.compared import compare_with_manual
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
@@ -48,11 +49,14 @@ class Found:
         Records of a supernet, one an epoch.
     stopped_by
         Rule that ended the search, if it was not the budget.
+    collapse
+        What the alphas depend on, if there are any.
     """
 
     architecture: Architecture | None = None
     records: tuple[EpochRecord, ...] = ()
     stopped_by: StopReason | None = None
+    collapse: Collapse | None = None
 
 
 class Strategy(ABC):
@@ -271,6 +275,7 @@ class Strategy(ABC):
                 evaluations=engine.evaluations,
                 cost=engine.spent,
                 trial_steps=engine.trial_cost.steps,
+                collapse=found.collapse,
                 compared=compare_with_manual(problem.space, engine.evaluations, architecture),
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )

@@ -19,6 +19,7 @@ from dpl_nas.nni.quiet import quiet
 from dpl_nas.observer import Stage
 from dpl_nas.seeds import derive_seed
 from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.collapse import diagnose, initial_alphas
 from dpl_nas.strategy.search import Search
 from dpl_nas.strategy.shortlist import draw_shortlist
 from dpl_nas.strategy.supernet.bilevel import PromptModule, SearchBatches
@@ -97,12 +98,19 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         stopped_by = progress.stopped_by if epochs == self.settings.epochs else None
         # Other processes only help to train the supernet; the first process runs the trials.
         trained = False
+        alphas = progress.records[-1].alpha
         if settings.shortlist and search.ranks.first:
-            alphas = progress.records[-1].alpha
             trained = bool(
                 search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
             )
-        return Found(None if trained else chosen, tuple(progress.records), stopped_by)
+        sizes = {label: len(logits) for label, logits in alphas.items()}
+        start = initial_alphas(sizes, search.seed, settings.alphas.init_sd)
+        return Found(
+            None if trained else chosen,
+            tuple(progress.records),
+            stopped_by,
+            diagnose(search.space, alphas, start),
+        )
 
     def _cost(self, supernet: Supernet, epoch: int) -> Cost:
         """The steps of an epoch: prompt steps and, after the warm-up, as many alpha steps."""
@@ -180,11 +188,11 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         with torch.random.fork_rng(devices=[]):
             # NNI draws alphas from the global generator; they are drawn afresh below.
             result: PromptSpace = super().mutate_model(model)
+        sizes = {label: len(alpha) for label, alpha in self._arch_parameters.items()}
+        start = initial_alphas(sizes, self.seed, self.settings.alphas.init_sd)
         with torch.no_grad():
             for label, alpha in self._arch_parameters.items():
-                generator = torch.Generator().manual_seed(derive_seed(self.seed, "alpha", label))
-                draw = torch.randn(alpha.shape, generator=generator)
-                alpha.copy_(self.settings.alphas.init_sd * draw)
+                alpha.copy_(start[label])
         return result
 
     def train_dataloader(self, train_dataloader_fn: Any, val_dataloader_fn: Any) -> Any:

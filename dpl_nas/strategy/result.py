@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,23 +21,16 @@ from dpl_nas.io.files import read_bytes, write_text
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.validation import Frozen
 from dpl_nas.space import Architecture
+from dpl_nas.strategy.collapse import Collapse
 from dpl_nas.strategy.compared import Compared
 
 __all__ = [
-    "TIE_MARGIN",
     "EpochRecord",
     "SearchResult",
     "SearchSummary",
-    "log_softmax",
-    "normalised_entropy",
     "read_records",
-    "softmax",
-    "tied",
     "write_records",
 ]
-
-#: A layer is called tied when the runner-up's probability is this close to the winner's.
-TIE_MARGIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -87,6 +79,8 @@ class SearchSummary(Frozen):
         Experiment of NNI that it was, if it was one.
     compared
         The choice beside the best manual design that the search tried, if it tried any.
+    collapse
+        What the alphas depend on, if there are any.
     """
 
     stopped_by: StopReason
@@ -102,6 +96,7 @@ class SearchSummary(Frozen):
     trial_steps: int
     nni: dict[str, Any] | None = None
     compared: Compared | None = None
+    collapse: Collapse | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +127,8 @@ class SearchResult:
         Number of training steps of a whole trial.
     compared
         The choice beside the best manual design among the trials, if there is any.
+    collapse
+        What the alphas depend on, if there are any.
     """
 
     architecture: Architecture
@@ -147,6 +144,7 @@ class SearchResult:
     peak_bytes: int = 0
     trial_steps: int = 0
     compared: Compared | None = None
+    collapse: Collapse | None = None
 
     @property
     def ranking(self) -> tuple[Evaluation, ...]:
@@ -191,7 +189,7 @@ class SearchResult:
 
     @property
     def ties(self) -> list[str]:
-        """Layers whose runner-up is within :data:`TIE_MARGIN` of the winner."""
+        """Layers whose runner-up is close (:func:`~dpl_nas.strategy.logits.tied`)."""
         return self.records[-1].ties
 
     def summary(self) -> SearchSummary:
@@ -209,40 +207,8 @@ class SearchResult:
             images=self.cost.images,
             trial_steps=self.trial_steps,
             compared=self.compared,
+            collapse=self.collapse,
         )
-
-
-def softmax(logits: Sequence[float]) -> list[float]:
-    """Probabilities of a few logits."""
-    peak = max(logits)
-    weights = [math.exp(value - peak) for value in logits]
-    total = sum(weights)
-    return [weight / total for weight in weights]
-
-
-def log_softmax(logits: Sequence[float]) -> list[float]:
-    """Logarithms of the probabilities of a few logits, finite even if these round to 0."""
-    peak = max(logits)
-    total = math.log(math.fsum(math.exp(value - peak) for value in logits))
-    return [value - peak - total for value in logits]
-
-
-def normalised_entropy(logits: Sequence[float]) -> float:
-    """Entropy of softmax(logits) over its maximum, log(candidates); 0 for one candidate."""
-    if len(logits) < 2:
-        return 0.0
-    entropy = -sum(p * math.log(p) for p in softmax(logits) if p > 0)
-    return entropy / math.log(len(logits))
-
-
-def tied(alphas: Mapping[str, Sequence[float]]) -> list[str]:
-    """Labels whose two most likely candidates are within :data:`TIE_MARGIN`."""
-    result = []
-    for label, logits in alphas.items():
-        best = sorted(softmax(logits), reverse=True)
-        if len(best) > 1 and best[0] - best[1] < TIE_MARGIN:
-            result.append(label)
-    return result
 
 
 def write_records(path: Path, records: Sequence[EpochRecord]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import count, distinct, project, weighted_draws
-from dpl_nas.strategy.result import log_softmax, softmax
+from dpl_nas.strategy.logits import log_softmax, softmax
 from dpl_nas.strategy.search import Search
 
 __all__ = ["draw_shortlist", "spread"]

@@ -9,6 +9,7 @@ from dpl_nas.engine import StopReason
 from dpl_nas.io.files import write_json
 from dpl_nas.runs.notes import result_notes
 from dpl_nas.space import Architecture
+from dpl_nas.strategy.collapse import Collapse
 from dpl_nas.strategy.compared import Compared
 from dpl_nas.strategy.result import EpochRecord, SearchSummary, write_records
 from dpl_nas.training.problem import Problem
@@ -128,3 +129,12 @@ def test_found_lengths_that_are_not_the_likeliest(
     (told,) = result_notes(problem, run_config, tmp_path, found)
     different = sum(a != b for a, b in zip(likely.items(), found.items(), strict=True))
     assert told.startswith(f"at {different} of 4 layers the found length is not the most likely")
+
+
+def test_alphas_that_collapsed(run_config: RunConfig, problem: Problem, tmp_path: Path) -> None:
+    found = run_config.space.uniform(2)
+    for share, told in ((0.5, ()), (0.99, ("undecided", "not layers", "still tied"))):
+        collapse = Collapse(entropy=share, length_alone=share, start=share - 0.1)
+        summary = SUMMARY.model_copy(update={"collapse": collapse})
+        notes = result_notes(problem, run_config, tmp_path, found, search=summary)
+        assert [word in note for word, note in zip(told, notes, strict=True)] == [True] * len(told)

@@ -23,14 +23,8 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import Space, Tower
 from dpl_nas.space.fitting import project
-from dpl_nas.strategy.result import (
-    EpochRecord,
-    log_softmax,
-    normalised_entropy,
-    read_records,
-    tied,
-    write_records,
-)
+from dpl_nas.strategy.logits import log_softmax, normalised_entropy, tied
+from dpl_nas.strategy.result import EpochRecord, read_records, write_records
 from dpl_nas.strategy.supernet.saved import SavedSupernet
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
