@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dpl_nas.comparison.statistics import estimate
+from benchmarks.searches import interval
 from dpl_nas.config import resolve
 from dpl_nas.engine import measure as measure_images
 from dpl_nas.io.files import write_json, write_text
@@ -87,13 +87,6 @@ def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
     }
 
 
-def interval(values: Sequence[float]) -> str:
-    """Mean in points and the half-width of its 95% t interval."""
-    found = estimate([100 * value for value in values])
-    mean = f"{found.mean:+.1f}"
-    return f"{mean} ± {found.half_width:.1f}" if found.half_width else mean
-
-
 def table(found: dict[str, Any], tasks: Sequence[str], seeds: Sequence[int]) -> Iterator[str]:
     """Lines of Markdown; a row is there once all of its searches are."""
     first = next(iter(ROWS))
@@ -115,7 +108,7 @@ def table(found: dict[str, Any], tasks: Sequence[str], seeds: Sequence[int]) -> 
         if accuracies is None or default is None:
             continue
         by_task = [f"{100 * each:.1f}" for each in accuracies.mean(axis=(1, 2))]
-        ahead = (accuracies - default).mean(axis=(0, 2)).tolist()
+        ahead = (100 * (accuracies - default)).mean(axis=(0, 2)).tolist()
         yield (
             f"| {row} | {' | '.join(by_task)} | {100 * accuracies[..., 0].mean():.1f} | "
             f"{100 * accuracies[..., 1:].mean():.1f} | {'' if row == first else interval(ahead)} |"

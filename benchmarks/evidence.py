@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.development import configured, judge
 from benchmarks.protocol import load_protocol
+from benchmarks.searches import Variant, configured, judge
 from dpl_nas.config import SearchSettings
 from dpl_nas.diagnostics.ranking import kendall_tau
 from dpl_nas.engine import Outcome
@@ -120,7 +120,7 @@ ESTIMATORS = tuple(
 
 def candidates(problem: Problem, options: argparse.Namespace, task: str, seed: int) -> Any:
     """Return the candidates with their kinds, each architecture once; plain values for JSON."""
-    config = configured(task, "darts", seed, options)
+    config = configured(task, Variant("darts"), seed, options)
     settings = config.strategy.search.model_copy(update={"shortlist": 0})
     strategy = config.strategy.model_copy(update={"search": settings})
     found = make_strategy(strategy).search(problem)
@@ -165,7 +165,7 @@ def validated(
 def collect(task: str, seed: int, file: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Measure what is missing of the bank of a task and seed."""
     row: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    problem = Problem.of_run(configured(task, "darts", seed, options))
+    problem = Problem.of_run(configured(task, Variant("darts"), seed, options))
 
     def keep(stage: str, make: Callable[[], Any]) -> None:
         if stage not in row:
@@ -188,7 +188,7 @@ def collect(task: str, seed: int, file: Path, options: argparse.Namespace) -> di
                 ],
             )
         if epochs == EPOCHS[0]:
-            keep("truth", lambda: list(judge(problem, architectures, 1.0).values()))
+            keep("truth", lambda: list(judge(problem, architectures, 1.0, "unseen").values()))
     return row
 
 
@@ -276,9 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only-print", action="store_true", help="measure nothing")
     parser.add_argument("changed", nargs="*", help="settings of all searches: train.epochs=2")
     options = parser.parse_args(arguments)
-    refused = set(options.tasks) & set(load_protocol().held_out)
-    if refused:
-        parser.error(f"no setting is chosen on held-out tasks: leave out {', '.join(refused)}")
+    load_protocol().refuse_held_out(parser, options.tasks)
     rows: dict[str, Row] = {}
     for seed in options.seeds:
         for task in options.tasks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import model_validator
@@ -31,6 +33,12 @@ class Protocol(Frozen):
         if len(self.development) > _MOST:
             raise ValueError(f"expected at most {_MOST} development tasks")
         return self
+
+    def refuse_held_out(self, parser: argparse.ArgumentParser, tasks: Sequence[str]) -> None:
+        """End a program that is about to choose settings on held-out tasks."""
+        if refused := set(tasks) & set(self.held_out):
+            told = ", ".join(sorted(refused))
+            parser.error(f"no setting is chosen on held-out tasks: leave out {told}")
 
 
 def load_protocol() -> Protocol:

@@ -40,6 +40,9 @@ class Comparison:
         Number of pairs that lack a result on one side or both.
     difference
         Mean and t interval.
+    over_tasks
+        Mean of the tasks' mean differences and its t interval: the unit is the task, so this says
+        what to expect of another task.
     bootstrap
         Bootstrap interval of the mean; ``None`` if there is no spread.
     test
@@ -58,6 +61,7 @@ class Comparison:
     differences: tuple[float, ...]
     incomplete: int
     difference: Estimate
+    over_tasks: Estimate
     bootstrap: Interval | None
     test: SignedRank | None
     corrected_p: float | None
@@ -140,6 +144,7 @@ def compare(
             differences=tuple(differences.values()),
             incomplete=incomplete,
             difference=estimate(list(differences.values())),
+            over_tasks=estimate(_task_means(differences)),
             bootstrap=bootstrap_interval(list(differences.values()), seed=seed),
             test=test,
             corrected_p=None if test is None else next(corrected),
@@ -155,9 +160,12 @@ def compare(
 
 
 def _leads(differences: dict[Block, float], sign: int) -> tuple[int, int]:
-    tasks = unique(block.task for block in differences)
-    means = [
+    means = _task_means(differences)
+    return sum(round(sign * mean, 12) > 0 for mean in means), len(means)
+
+
+def _task_means(differences: dict[Block, float]) -> list[float]:
+    return [
         statistics.fmean(value for block, value in differences.items() if block.task == task)
-        for task in tasks
+        for task in unique(block.task for block in differences)
     ]
-    return sum(round(sign * mean, 12) > 0 for mean in means), len(tasks)

@@ -22,9 +22,11 @@ __all__ = [
     "estimate",
     "holm",
     "mean_ranks",
+    "nested_interval",
     "ranks",
     "signed_rank",
     "t_interval",
+    "t_test",
 ]
 
 #: Decimals: differences such as 0.81 - 0.79 and 0.83 - 0.81 are ties despite rounding errors.
@@ -135,6 +137,49 @@ def bootstrap_interval(
             return Interval(float(corrected.low), float(corrected.high), "bca")
     plain = found.confidence_interval
     return Interval(float(plain.low), float(plain.high), "percentile")
+
+
+def nested_interval(
+    groups: Sequence[Sequence[float]], *, seed: int, level: float = 0.95, resamples: int = 9999
+) -> Interval | None:
+    """Percentile interval of the mean of the groups' means, by the hierarchical bootstrap.
+
+    Groups are drawn with replacement, then the values in each: what holds beyond these groups, such
+    as tasks with a few seeds each. With few groups it is too narrow, as all bootstraps are.
+
+    Returns
+    -------
+    Interval or None
+        The interval; ``None`` with fewer than two groups, or if all values are equal.
+    """
+    groups = [tuple(group) for group in groups if group]
+    if len(groups) < 2 or _equal([value for group in groups for value in group]):
+        return None
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    count = len(groups)
+    # (groups, resamples, groups): for each group as many draws of its values as it may be drawn.
+    means = np.stack(
+        [
+            np.asarray(group)[rng.integers(len(group), size=(resamples, count, len(group)))].mean(2)
+            for group in groups
+        ]
+    )
+    drawn = rng.integers(count, size=(resamples, count))
+    rows, places = np.arange(resamples)[:, None], np.arange(count)[None]
+    resampled = means[drawn, rows, places].mean(axis=1)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), "percentile")
+
+
+def t_test(values: Sequence[float]) -> float | None:
+    """The two-sided p of Student's test that the mean is 0; ``None`` if there is no spread."""
+    if len(values) < 2 or _equal(values):
+        return None
+    from scipy import stats
+
+    return float(stats.ttest_1samp(values, 0.0).pvalue)
 
 
 @dataclass(frozen=True)

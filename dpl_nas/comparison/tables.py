@@ -18,6 +18,7 @@ from dpl_nas.comparison.formats import (
     time,
 )
 from dpl_nas.comparison.pairs import Comparison
+from dpl_nas.comparison.statistics import Estimate
 from dpl_nas.comparison.summaries import Accuracy, Setting
 from dpl_nas.io.text import make_printable
 
@@ -236,6 +237,7 @@ def comparison_table(analysis: Analysis) -> Grid:
             "points",
             "t interval",
             "bootstrap",
+            "over tasks",
             "p",
             "corrected p",
             "smallest",
@@ -244,7 +246,8 @@ def comparison_table(analysis: Analysis) -> Grid:
             "tasks led",
         ),
         rows=tuple(_comparison_row(item) for item in analysis.comparisons),
-        note="Points: mean of the paired differences, with 95% intervals. p: Wilcoxon's "
+        note="Points: mean of the paired differences, with 95% intervals. Over tasks: t interval "
+        "of the tasks' mean differences, for what to expect of another task. p: Wilcoxon's "
         f"signed-rank test. Corrected p: Holm's method over {counted(made, 'comparison')}. "
         "Smallest: the smallest possible corrected p. Effect: rank-biserial correlation. Both "
         "results of a pair share space, task, shots and seed; only complete pairs count. Pairs "
@@ -255,21 +258,15 @@ def comparison_table(analysis: Analysis) -> Grid:
 
 
 def _comparison_row(item: Comparison) -> tuple[str, ...]:
-    half, mean = item.difference.half_width, item.difference.mean
-    spread = item.bootstrap is not None
-    ends = (
-        (points(mean - half), points(mean + half))
-        if spread and mean is not None and half is not None
-        else None
-    )
     return (
         item.first,
         item.second,
-        points(mean),
-        f"{ends[0]} to {ends[1]}" if ends else NOTHING,
+        points(item.difference.mean),
+        NOTHING if item.bootstrap is None else _ends(item.difference),
         f"{points(item.bootstrap.low)} to {points(item.bootstrap.high)}"
         if item.bootstrap
         else NOTHING,
+        _ends(item.over_tasks),
         p_value(item.test.p if item.test else None),
         p_value(item.corrected_p),
         p_value(item.smallest_p),
@@ -277,6 +274,14 @@ def _comparison_row(item: Comparison) -> tuple[str, ...]:
         f"{item.pairs} of {item.pairs + item.incomplete}",
         f"{item.ahead[0]} of {item.ahead[1]}" if item.pairs else NOTHING,
     )
+
+
+def _ends(found: Estimate) -> str:
+    """Write the ends of an interval."""
+    if found.mean is None or not found.half_width:
+        return NOTHING
+    low, high = found.mean - found.half_width, found.mean + found.half_width
+    return f"{points(low)} to {points(high)}"
 
 
 def rank_table(analysis: Analysis) -> Grid:

@@ -27,7 +27,7 @@ def test_variants_are_compared_on_unseen_images(
     first = capsys.readouterr()
     assert "mini/mirror 1: random, random, portfolio 3" in first.err
     lines = first.out.splitlines()
-    assert lines[0].startswith("| variant | mini/mirror | mean | against random |")
+    assert lines[0].startswith("| variant | mini/mirror | mean | vectors | random is ahead |")
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| random", "| random, portfolio 3"]
     main(arguments)
     again = capsys.readouterr()

@@ -12,9 +12,11 @@ from dpl_nas.comparison.statistics import (
     estimate,
     holm,
     mean_ranks,
+    nested_interval,
     ranks,
     signed_rank,
     t_interval,
+    t_test,
 )
 
 SHARES = st.floats(0, 1)
@@ -192,3 +194,46 @@ def test_agreement_of_too_little() -> None:
     assert (constant.equal, constant.distance, constant.correlation) == (1, 0, None)
     with pytest.raises(ValueError, match="the same number of lengths"):
         agreement([[1], [1, 2]])
+
+
+@given(
+    st.lists(
+        st.lists(st.integers(-500, 500).map(lambda n: n / 1000), min_size=1, max_size=4),
+        min_size=2,
+        max_size=6,
+    )
+)
+@settings(deadline=None, max_examples=30)
+def test_nested_bootstrap_stays_within_the_values(groups: list[list[float]]) -> None:
+    interval = nested_interval(groups, seed=1, resamples=199)
+    values = [value for group in groups for value in group]
+    if len({round(value, 12) for value in values}) == 1:
+        assert interval is None
+        return
+    assert interval is not None
+    assert min(values) - 1e-12 <= interval.low <= interval.high <= max(values) + 1e-12
+
+
+def test_nested_bootstrap_of_single_values_is_the_plain_one() -> None:
+    values = [0.01, 0.03, -0.02, 0.05, 0.04, 0.0, 0.02, 0.06]
+    interval = nested_interval([[value] for value in values], seed=3)
+    plain = stats.bootstrap((values,), lambda x, axis: x.mean(axis=axis), method="percentile")
+    assert interval is not None
+    assert interval.low == pytest.approx(plain.confidence_interval.low, abs=0.002)
+    assert interval.high == pytest.approx(plain.confidence_interval.high, abs=0.002)
+
+
+def test_nested_bootstrap_sees_that_values_of_a_group_are_alike() -> None:
+    groups = [[each] * 9 for each in (0.0, 0.1, 0.2)]
+    nested = nested_interval(groups, seed=1)
+    flat = bootstrap_interval([value for group in groups for value in group], seed=1)
+    assert nested is not None
+    assert flat is not None
+    assert nested.high - nested.low > 1.5 * (flat.high - flat.low)
+
+
+def test_t_test_is_that_of_scipy() -> None:
+    values = [0.01, 0.03, -0.02, 0.05]
+    assert t_test(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert t_test([0.1]) is None
+    assert t_test([0.1, 0.1]) is None
