@@ -4,8 +4,8 @@
 
 No setting was chosen on these tasks. Each strategy searches with its preset, the same shots and the
 same budget. What it finds is trained on all shots and tested on all test images: with the recipe,
-and with half and twice its learning rate, to see whether an order holds. The table has the commit of
-the settings; results of another commit are refused, as the table is made once for a released
+and with half and twice its learning rate, to see whether an order holds. The table has the commit
+of the settings; results of another commit are refused, as the table is made once for a released
 setting. Searches keep their ledgers and each result is kept, so an interrupted program goes on.
 """
 
