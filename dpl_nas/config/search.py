@@ -44,11 +44,15 @@ __all__ = [
 
 
 class SearchSettings(Frozen):
-    """Settings that all strategies share: the validation images, and the manual designs tried.
+    """Settings that all strategies share: validation images, epochs of trials, manual designs.
 
-    ``validation: split`` takes them from the stated shots (``validation_shots`` per class, by
-    default half of them); ``extra`` draws ``validation_shots`` (by default min(shots, 4)) more
-    per class, as published, so the search sees more labels than the stated shots.
+    ``validation: split`` takes the validation images from the stated shots (``validation_shots`` per
+    class, by default half of them); ``extra`` draws ``validation_shots`` (by default min(shots, 4))
+    more per class, as published, so the search sees more labels than the stated shots.
+
+    A trial trains an architecture for ``trial_epochs``, by default for all epochs of the recipe: to
+    rank architectures takes fewer than to train one. A budget of trials counts whole trainings, so
+    it pays for more trials then.
 
     A search begins with so many designs of the ``portfolio`` of manual designs, but spends at most
     a third of its budget on them. They count among its trials, so what it finds has been compared
@@ -57,6 +61,7 @@ class SearchSettings(Frozen):
 
     validation: Literal["split", "extra"] = "split"
     validation_shots: Positive | None = None
+    trial_epochs: Positive | None = None
     portfolio: NotNegative = 0
 
 

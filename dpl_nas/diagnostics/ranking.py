@@ -186,7 +186,8 @@ class _Trials:
     """Scores of trials of some number of epochs, kept in a ledger."""
 
     def __init__(self, config: RunConfig, problem: Problem, folder: Path) -> None:
-        self._settings = TrialSettings(problem, config.strategy.search)
+        search = config.strategy.search.model_copy(update={"trial_epochs": None})
+        self._settings = TrialSettings(problem, search)
         self._folder = folder
 
     def scores(

@@ -24,8 +24,8 @@ class Account:
     ----------
     budget
         Limits of the search; ``None`` for none.
-    trial_steps
-        Training steps of a whole trial.
+    training_steps
+        Training steps of a whole training, in which a budget of trials counts.
     spent
         Total cost; ``seconds`` adds up work.
     before
@@ -35,7 +35,7 @@ class Account:
     """
 
     budget: SearchBudget | None
-    trial_steps: int
+    training_steps: int
     spent: Cost = field(default_factory=Cost)
     before: float = 0.0
     replayed: float | None = None
@@ -60,7 +60,7 @@ class Account:
         if self.budget is not None and self.budget.steps is not None:
             limits.append(self.budget.steps)
         if self.budget is not None and self.budget.trials is not None:
-            limits.append(self.budget.trials * self.trial_steps)
+            limits.append(self.budget.trials * self.training_steps)
         return min(limits) - self.spent.steps - waiting
 
     @property

@@ -150,7 +150,7 @@ class TrialEngine:
         #: Epochs done of the trainings whose states are kept.
         self._trained: dict[Architecture, int] = {}
         self._repeats = 0
-        self._account = Account(budget, self.trial_cost.steps)
+        self._account = Account(budget, self._own.cost(settings.problem.recipe.epochs).steps)
         self._stack = ExitStack()
         self._folder = folder
         with ExitStack() as undone:
@@ -188,8 +188,8 @@ class TrialEngine:
 
     @property
     def epochs(self) -> int:
-        """Epochs of a whole training."""
-        return self.settings.problem.recipe.epochs
+        """Epochs of a whole trial."""
+        return self.settings.epochs
 
     @property
     def jobs(self) -> int:
@@ -203,7 +203,7 @@ class TrialEngine:
 
     @property
     def trial_cost(self) -> Cost:
-        """Steps and images of a whole training of one architecture."""
+        """Steps and images of a whole trial of one architecture."""
         return self._own.cost(self.epochs)
 
     @property
@@ -270,7 +270,7 @@ class TrialEngine:
         Parameters
         ----------
         epochs
-            Number of epochs; by default all of the recipe.
+            Number of epochs; by default those of a whole trial.
         goes_on
             Whether to keep the state of the training, so that a later trial of more epochs goes
             on from there and pays for the rest only.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from dpl_nas.config import SearchSettings
+from dpl_nas.config import SearchSettings, TrainSettings
 from dpl_nas.engine.cost import Cost, price_trial
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.observer import Observer, Stage
@@ -39,7 +39,8 @@ class TrialSettings:
     Attributes
     ----------
     search
-        Settings of the search, which say where the validation images come from.
+        Settings of the search, which say where the validation images come from, and for how many
+        epochs a trial trains.
     """
 
     problem: Problem
@@ -49,6 +50,17 @@ class TrialSettings:
     def split(self) -> FewShotSplit:
         """The training images and the validation images."""
         return self.problem.split(self.search)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a trial: all of the recipe, or fewer."""
+        whole = self.problem.recipe.epochs
+        return min(self.search.trial_epochs or whole, whole)
+
+    @property
+    def recipe(self) -> TrainSettings:
+        """The recipe that trials are trained with; its schedule ends with their last epoch."""
+        return self.problem.recipe.model_copy(update={"epochs": self.epochs})
 
     @property
     def images(self) -> str:
@@ -71,7 +83,7 @@ class TrialSettings:
             "seed": problem.seed,
             "validation": self.search.validation,
             "validation_shots": self.search.validation_shots,
-            "train": problem.recipe.model_dump(mode="json"),
+            "train": self.recipe.model_dump(mode="json"),
             "template": task.template,
             "augmentation": task.augmentation,
             "set of images": self.images,
@@ -92,6 +104,7 @@ class FewShotTrials:
     def __init__(self, settings: TrialSettings) -> None:
         problem = settings.problem
         self._backbone = problem.backbone
+        problem = problem.having(recipe=settings.recipe)
         split = settings.split
         self._training = FewShotTraining(problem, split.train)
         # Validation images get the test transform, as in the paper.

@@ -59,19 +59,19 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
     from dpl_nas.engine import FewShotTrials, TrialSettings, peak_bytes
     from dpl_nas.training.problem import Problem
 
-    train = config.strategy.train
     problem = Problem.of_run(config)
     problem.check(config.strategy.search)
-    trials = FewShotTrials(TrialSettings(problem, config.strategy.search))
-    outcome, seconds = trials.run(architecture, train.epochs, observer=TrainingObserver())
-    cost = trials.cost(train.epochs)
+    settings = TrialSettings(problem, config.strategy.search)
+    trials = FewShotTrials(settings)
+    outcome, seconds = trials.run(architecture, settings.epochs, observer=TrainingObserver())
+    cost = trials.cost(settings.epochs)
     return {
         "default": outcome.accuracy,
         "loss": outcome.loss,
         "vectors": architecture.vectors,
         "lengths": architecture.describe(),
         "validation_images": outcome.images,
-        "epochs": train.epochs,
+        "epochs": settings.epochs,
         "steps": cost.steps,
         "images": cost.images,
         "seconds": seconds,

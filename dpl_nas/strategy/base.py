@@ -220,6 +220,7 @@ class Strategy(ABC):
             SearchSettings(
                 validation=self.settings.validation,
                 validation_shots=self.settings.validation_shots,
+                trial_epochs=self.settings.trial_epochs,
             ),
         )
         split = trials.split

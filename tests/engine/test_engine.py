@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -487,3 +488,21 @@ def test_observers_are_told(make: Any) -> None:
     with make(observer=silent):
         pass
     assert not silent.heard
+
+
+def test_trials_of_fewer_epochs_than_the_recipe(make: Any, trial_settings: TrialSettings) -> None:
+    search = trial_settings.search.model_copy(update={"trial_epochs": 1})
+    short = replace(trial_settings, search=search)
+    with make(SearchBudget(trials=1), settings=short) as engine:
+        # The budget pays for one training of three epochs.
+        found = engine.evaluate([A, B, C, D])
+        assert [each.epochs for each in found] == [1, 1, 1]
+        assert engine.stopped_by == "trials"
+        assert engine.trial_cost.steps * 3 == engine.spent.steps
+    # The learning rate falls to its end within the trial, not by the recipe's own epochs.
+    recipe = trial_settings.problem.recipe.model_copy(update={"epochs": 1})
+    alone = replace(trial_settings, problem=trial_settings.problem.having(recipe=recipe))
+    with make(settings=alone) as engine:
+        assert outcomes(engine.evaluate([A, B, C])) == outcomes(found)
+    more = replace(trial_settings, search=search.model_copy(update={"trial_epochs": 99}))
+    assert (more.epochs, more.recipe) == (3, trial_settings.recipe)
