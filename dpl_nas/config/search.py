@@ -46,9 +46,10 @@ __all__ = [
 class SearchSettings(Frozen):
     """Settings that all strategies share: validation images, epochs of trials, manual designs.
 
-    ``validation: split`` takes the validation images from the stated shots (``validation_shots`` per
-    class, by default half of them); ``extra`` draws ``validation_shots`` (by default min(shots, 4))
-    more per class, as published, so the search sees more labels than the stated shots.
+    ``validation: split`` takes the validation images from the stated shots (``validation_shots``
+    per class, by default half of them); ``extra`` draws ``validation_shots`` (by default
+    min(shots, 4)) more per class, as published, so the search sees more labels than the stated
+    shots.
 
     A trial trains an architecture for ``trial_epochs``, by default for all epochs of the recipe: to
     rank architectures takes fewer than to train one. A budget of trials counts whole trainings, so
