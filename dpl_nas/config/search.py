@@ -32,6 +32,7 @@ __all__ = [
     "HalvingSettings",
     "ManualSettings",
     "OneShotSettings",
+    "OneTowerSettings",
     "ProVptSettings",
     "RandomSettings",
     "Registered",
@@ -123,6 +124,10 @@ class HalvingSettings(SearchSettings):
 
 class ManualSettings(SearchSettings):
     """Manual designs: one length at all, the first or the last layers of towers."""
+
+
+class OneTowerSettings(SearchSettings):
+    """Manual designs of one tower: of the one whose first design validates better."""
 
 
 class SupernetSettings(SearchSettings):
@@ -272,6 +277,7 @@ STRATEGIES: dict[str, Registered] = {
     "halving": Registered("Halving", HalvingSettings),
     "manual": Registered("Manual", ManualSettings),
     "one_shot": Registered("OneShot", OneShotSettings),
+    "one_tower": Registered("OneTower", OneTowerSettings),
     "pro_vpt": Registered("ProVpt", ProVptSettings),
     "random": Registered("Random", RandomSettings),
     "tpe": Registered("TPE", TpeSettings),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dpl_nas.strategy.halving import Halving
     from dpl_nas.strategy.manual import Manual
     from dpl_nas.strategy.one_shot import OneShot
+    from dpl_nas.strategy.one_tower import OneTower
     from dpl_nas.strategy.optuna_samplers import from_optuna
     from dpl_nas.strategy.pro_vpt import ProVpt
     from dpl_nas.strategy.random import Random
@@ -35,6 +36,7 @@ __all__ = [
     "Halving",
     "Manual",
     "OneShot",
+    "OneTower",
     "ProVpt",
     "Random",
     "Search",

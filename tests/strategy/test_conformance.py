@@ -104,6 +104,21 @@ class TestProVpt(Named):
     settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2}
 
 
+class TestOneTower(Named):
+    name = "one_tower"
+
+    def test_the_better_tower_has_the_rest(self, whole: Whole) -> None:
+        text, image, *others = whole.result.evaluations
+        towers = [
+            {tower for tower, _, length in each.architecture.items() if length}
+            for each in (text, image, *others)
+        ]
+        assert towers[:2] == [{"text"}, {"image"}]
+        better = towers[0] if text.score >= image.score else towers[1]
+        assert others
+        assert all(each == better for each in towers[2:])
+
+
 class TestNniRandom(StrategyConformance):
     refuses_settings = False
 
