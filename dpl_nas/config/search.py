@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -65,6 +65,15 @@ class SearchSettings(Frozen):
     validation_shots: Positive | None = None
     trial_epochs: Positive | None = None
     portfolio: NotNegative = 0
+
+    @property
+    def of_trials(self) -> dict[str, Any]:
+        """Those settings that decide the result of a trial: the others say which trials to make."""
+        return {
+            "validation": self.validation,
+            "validation_shots": self.validation_shots,
+            "trial_epochs": self.trial_epochs,
+        }
 
 
 class RandomSettings(SearchSettings):

@@ -19,6 +19,7 @@ __all__ = [
     "TENSORBOARD",
     "TRAIN_STATE",
     "TRIALS",
+    "TRIALS_PLOT",
     "UNIFORM",
     "VERSIONS",
 ]
@@ -43,6 +44,7 @@ ARCHITECTURE_PLOT = "architecture.png"
 SEARCH = "search.json"
 #: Trials, ranked.
 EVALUATIONS = "evaluations.json"
+TRIALS_PLOT = "trials.png"
 #: Trained context vectors.
 PROMPTS = "prompts.safetensors"
 #: Tests of all designs.

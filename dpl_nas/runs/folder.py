@@ -41,6 +41,7 @@ _OWN = {
         run_files.SEARCH_STATE,
         run_files.SECONDS,
         run_files.TRAIN_STATE,
+        run_files.TRIALS_PLOT,
     ),
     run_files.MANUAL: (
         run_files.ARCHITECTURE,

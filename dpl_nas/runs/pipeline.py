@@ -319,8 +319,7 @@ def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
     if not file.exists():
         from dpl_nas.strategy import Manual
 
-        settings = config.strategy.search
-        manual = Manual(validation=settings.validation, validation_shots=settings.validation_shots)
+        manual = Manual(**config.strategy.search.of_trials)
         manual.stage = Stage.SEARCH_MANUAL
         result = manual.search(
             job.problem,

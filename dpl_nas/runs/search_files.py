@@ -13,8 +13,10 @@ from dpl_nas.io.run_files import (
     ARCHITECTURE_PLOT,
     EVALUATIONS,
     SEARCH,
+    TRIALS_PLOT,
 )
 from dpl_nas.runs.result import SearchRecord, write_record
+from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy.result import SearchResult
 
 __all__ = ["list_evaluations", "record_search"]
@@ -45,6 +47,7 @@ def record_search(config: RunConfig, result: SearchResult, folder: Path, **more:
 
 def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     from dpl_nas.runs.plots import plot_alphas, plot_architecture
+    from dpl_nas.runs.trial_plot import plot_trials
 
     plot_architecture(result.architecture, folder / ARCHITECTURE_PLOT)
     lengths: dict[str, tuple[int, ...]] = {
@@ -53,6 +56,9 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     if result.records:
         records = [asdict(record) for record in result.records]
         plot_alphas(records, lengths, folder / ALPHAS_PLOT, result.architecture)
+    if result.ranking:
+        designs = portfolio(config.space)
+        plot_trials(result.ranking, designs, result.architecture, folder / TRIALS_PLOT)
 
 
 def list_evaluations(result: SearchResult, folder: Path) -> None:

@@ -215,14 +215,7 @@ class Strategy(ABC):
     def _search_alone(
         self, problem: Problem, budget: SearchBudget | None, wanted: Wanted
     ) -> SearchResult:
-        trials = TrialSettings(
-            problem,
-            SearchSettings(
-                validation=self.settings.validation,
-                validation_shots=self.settings.validation_shots,
-                trial_epochs=self.settings.trial_epochs,
-            ),
-        )
+        trials = TrialSettings(problem, SearchSettings(**self.settings.of_trials))
         split = trials.split
         # One process keeps the ledger for all of them.
         first = wanted.ranks.first

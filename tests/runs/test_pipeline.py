@@ -71,6 +71,7 @@ def test_a_run_is_a_folder(run_config: RunConfig, finished: Path) -> None:
     files = ("config.yml", "versions.json", "alphas.jsonl", "architecture.png", "alphas.png")
     for name in (*files, "prompts.safetensors"):
         assert (finished / name).stat().st_size
+    assert (finished / "trials.png").exists() == (finished / "evaluations.json").exists()
     assert list((finished / "tensorboard").iterdir())
     if architecture.vectors:
         tested = runs.evaluate(finished)
