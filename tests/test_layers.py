@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 
 #: From the bottom up; modules in one row do not know each other. The longest prefix counts.
 LAYERS = (
-    ("draws", "errors", "observer", "seeds"),
+    ("draws", "errors", "observer", "seeds", "validation_score"),
     ("io", "process"),
     # Values that have no room: users and several rooms import them by name.
     ("backbone_config", "search_budget"),

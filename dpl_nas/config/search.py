@@ -52,9 +52,9 @@ class SearchSettings(Frozen):
     min(shots, 4)) more per class, as published, so the search sees more labels than the stated
     shots.
 
-    A trial trains an architecture for ``trial_epochs``, by default for all epochs of the recipe: to
-    rank architectures takes fewer than to train one. A budget of trials counts whole trainings, so
-    it pays for more trials then.
+    A trial trains an architecture for the share ``trial_share`` of the recipe's epochs: to rank
+    architectures takes fewer than to train one. A budget of trials counts whole trainings, so it
+    pays for more trials then.
 
     A search begins with so many designs of the ``portfolio`` of manual designs, but spends at most
     a third of its budget on them. They count among its trials, so what it finds has been compared
@@ -63,7 +63,7 @@ class SearchSettings(Frozen):
 
     validation: Literal["split", "extra"] = "split"
     validation_shots: Positive | None = None
-    trial_epochs: Positive | None = None
+    trial_share: Number = Field(default=1.0, gt=0, le=1)
     portfolio: NotNegative = 0
 
     @property
@@ -72,7 +72,7 @@ class SearchSettings(Frozen):
         return {
             "validation": self.validation,
             "validation_shots": self.validation_shots,
-            "trial_epochs": self.trial_epochs,
+            "trial_share": self.trial_share,
         }
 
 
@@ -205,8 +205,8 @@ class DartsSettings(SupernetSettings):
     One step = one alpha step on a validation batch, then one prompt step on a training batch.
     ``warmup_epochs`` come before the first alpha step. ``constraint`` acts in spaces with
     limits. The result is the most likely architecture. With a ``shortlist``, it is trained along
-    with others drawn by their probability, as many as the shortlist and the budget allow, and
-    the best of them is the result.
+    with others drawn by their probability, as many as the shortlist and the budget allow. Then come
+    up to ``children`` of the best trials so far, and the best of all trials is the result.
     """
 
     validation_batch_size: Positive = 32
@@ -215,6 +215,7 @@ class DartsSettings(SupernetSettings):
     early_stop: EarlyStop | None = None
     constraint: Constraint | None = None
     shortlist: NotNegative = 0
+    children: NotNegative = 0
 
 
 class Temperature(Frozen):

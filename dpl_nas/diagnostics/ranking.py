@@ -186,7 +186,7 @@ class _Trials:
     """Scores of trials of some number of epochs, kept in a ledger."""
 
     def __init__(self, config: RunConfig, problem: Problem, folder: Path) -> None:
-        search = config.strategy.search.model_copy(update={"trial_epochs": None})
+        search = config.strategy.search.model_copy(update={"trial_share": 1.0})
         self._settings = TrialSettings(problem, search)
         self._folder = folder
 

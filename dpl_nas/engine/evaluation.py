@@ -9,6 +9,7 @@ from typing import Any
 
 from dpl_nas.engine.cost import Cost
 from dpl_nas.space import Architecture
+from dpl_nas.validation_score import validation_score
 
 __all__ = [
     "Evaluation",
@@ -39,12 +40,8 @@ class Outcome:
 
     @property
     def score(self) -> float:
-        """The number to maximise: the accuracy, and if it is equal the smaller loss.
-
-        With few validation images there are many ties. exp(-loss) is below 1, so it never
-        outweighs one image.
-        """
-        return self.accuracy + math.exp(-max(self.loss, 1e-9)) / self.images
+        """The number to maximise: :func:`~dpl_nas.validation_score.validation_score`."""
+        return validation_score(self.accuracy, self.loss)
 
 
 @dataclass(frozen=True)
@@ -137,10 +134,11 @@ def pareto_front(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
 
 
 def best_so_far(evaluations: Iterable[Evaluation]) -> list[tuple[int, float, float]]:
-    """Steps and seconds of work, and the best validation accuracy of a whole trial so far."""
+    """Steps and seconds of work, and the validation accuracy of the best whole trial so far."""
     points: list[tuple[int, float, float]] = []
+    best = -math.inf
     for each in sorted(whole_trials(evaluations), key=lambda each: each.number):
-        accuracy = each.accuracy
-        if accuracy is not None and (not points or accuracy > points[-1][2]):
-            points.append((each.spent.steps, each.spent.seconds, accuracy))
+        if each.accuracy is not None and each.score > best:
+            best = each.score
+            points.append((each.spent.steps, each.spent.seconds, each.accuracy))
     return points

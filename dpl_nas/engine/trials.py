@@ -54,8 +54,7 @@ class TrialSettings:
     @property
     def epochs(self) -> int:
         """Epochs of a trial: all of the recipe, or fewer."""
-        whole = self.problem.recipe.epochs
-        return min(self.search.trial_epochs or whole, whole)
+        return max(1, round(self.search.trial_share * self.problem.recipe.epochs))
 
     @property
     def recipe(self) -> TrainSettings:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dpl_nas.errors import ExperimentError
 from dpl_nas.nni.search_space import is_architecture
+from dpl_nas.validation_score import validation_score
 
 __all__ = [
     "Experiment",
@@ -114,7 +115,7 @@ class Experiment:
 
     @property
     def best(self) -> ExperimentTrial | None:
-        """The trial with the best validation accuracy; if equal, the one with the smaller loss.
+        """The trial with the best validation score.
 
         ``None`` in an experiment of whole runs: their results are of test images, by which
         nothing may be chosen.
@@ -127,7 +128,7 @@ class Experiment:
                 for each in self.succeeded
                 if isinstance(each.result, dict) and {"default", "loss"} <= set(each.result)
             ),
-            key=lambda each: (each.result["default"], -each.result["loss"]),
+            key=lambda each: validation_score(each.result["default"], each.result["loss"]),
             default=None,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -24,6 +23,7 @@ from dpl_nas.nni.search_space import (
 from dpl_nas.nni.tpe import FittingTpe
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, fitting, load_space
+from dpl_nas.validation_score import validation_score
 
 __all__ = ["FittingTuner"]
 
@@ -146,8 +146,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         except ArchitectureError:
             # A trial that somebody added by hand at NNI's page.
             return
-        # If accuracies are equal, the smaller loss wins: it counts less than a millionth.
-        score = float(result["default"]) + 1e-6 * math.exp(-float(result.get("loss", 0.0)))
+        score = validation_score(float(result["default"]), float(result.get("loss", 0.0)))
         self._known.add(architecture)
         self._proposer.learn(architecture, score)
 

@@ -12,6 +12,7 @@ from dpl_nas.space import Architecture
 from dpl_nas.strategy.compared import Compared
 from dpl_nas.strategy.result import SearchSummary, read_records
 from dpl_nas.training.problem import Problem
+from dpl_nas.validation_score import validation_score
 
 __all__ = ["result_notes"]
 
@@ -87,24 +88,26 @@ def _manual_favoured(
     problem: Problem, config: RunConfig, folder: Path, found: Architecture, manual: Architecture
 ) -> str:
     """A note if the manual design is better on the run's own validation images."""
-    own = _accuracy(folder, found)
-    other = _accuracy(folder / MANUAL, manual)
+    own = _validated(folder, found)
+    other = _validated(folder / MANUAL, manual)
     if other is None:
-        other = _accuracy(folder, manual)
-    if own is None or other is None or other <= own:
+        other = _validated(folder, manual)
+    if own is None or other is None or validation_score(*other) <= validation_score(*own):
         return ""
     images = len(problem.split(config.strategy.search).validation)
     return (
-        f"the manual design validated better than the found lengths ({other:.1%} against "
-        f"{own:.1%} of {images} images), so before the test it was the better choice"
+        f"the manual design validated better than the found lengths ({other[0]:.1%} against "
+        f"{own[0]:.1%} of {images} images, log-likelihood {-other[1]:.2f} against {-own[1]:.2f}), "
+        "so before the test it was the better choice"
     )
 
 
-def _accuracy(folder: Path, architecture: Architecture) -> float | None:
-    """Validation accuracy of an architecture, if a whole trial measured it."""
+def _validated(folder: Path, architecture: Architecture) -> tuple[float, float] | None:
+    """Validation accuracy and loss of an architecture, if a whole trial measured them."""
     file = folder / EVALUATIONS
     if not file.exists():
         return None
     lengths = architecture.plain_lengths()
     ranking = read_sealed(file, "remove it, as the search is complete without it")["ranking"]
-    return next((each["accuracy"] for each in ranking if each["lengths"] == lengths), None)
+    found = (each for each in ranking if each["lengths"] == lengths)
+    return next(((each["accuracy"], each["loss"]) for each in found), None)

@@ -19,6 +19,7 @@ from dpl_nas.nni.quiet import quiet
 from dpl_nas.observer import Stage
 from dpl_nas.seeds import derive_seed
 from dpl_nas.strategy.base import Found, Strategy
+from dpl_nas.strategy.children import try_children
 from dpl_nas.strategy.collapse import diagnose, initial_alphas
 from dpl_nas.strategy.search import Search
 from dpl_nas.strategy.shortlist import draw_shortlist
@@ -76,7 +77,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         )
 
     def explore(self, search: Search) -> Found:
-        """Train the supernet, choose, and compare the shortlist.
+        """Train the supernet, choose, and compare the shortlist and its children.
 
         Raises
         ------
@@ -85,9 +86,8 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         """
         supernet = Supernet(search, self.settings)
         settings = self.settings
-        reserved = min(
-            settings.shortlist * search.engine.trial_cost.steps, search.engine.steps_left / 2
-        )
+        wanted = settings.shortlist + settings.children
+        reserved = min(wanted * search.engine.trial_cost.steps, search.engine.steps_left / 2)
         epochs = supernet.affordable_epochs(
             lambda epoch: self._cost(supernet, epoch).steps, reserved
         )
@@ -103,6 +103,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             trained = bool(
                 search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
             )
+            try_children(search, settings.children)
         sizes = {label: len(logits) for label, logits in alphas.items()}
         start = initial_alphas(sizes, search.seed, settings.alphas.init_sd)
         return Found(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,8 @@ class Search:
             return evaluation.score
         most = max(1, _most_vectors(self.space))
         weight = self.rng(f"goals/{evaluation.number}").random()
-        missed = 1.0 - evaluation.score
+        # The score is at most 1; this is a share in 0..1, as are the vectors.
+        missed = 1.0 - math.exp(evaluation.score - 1.0)
         vectors = evaluation.architecture.vectors / most
         return -max((1 - weight) * missed, weight * vectors) - 0.05 * (missed + vectors)
 

@@ -491,7 +491,7 @@ def test_observers_are_told(make: Any) -> None:
 
 
 def test_trials_of_fewer_epochs_than_the_recipe(make: Any, trial_settings: TrialSettings) -> None:
-    search = trial_settings.search.model_copy(update={"trial_epochs": 1})
+    search = trial_settings.search.model_copy(update={"trial_share": 0.4})
     short = replace(trial_settings, search=search)
     with make(SearchBudget(trials=1), settings=short) as engine:
         # The budget pays for one training of three epochs.
@@ -504,5 +504,5 @@ def test_trials_of_fewer_epochs_than_the_recipe(make: Any, trial_settings: Trial
     alone = replace(trial_settings, problem=trial_settings.problem.having(recipe=recipe))
     with make(settings=alone) as engine:
         assert outcomes(engine.evaluate([A, B, C])) == outcomes(found)
-    more = replace(trial_settings, search=search.model_copy(update={"trial_epochs": 99}))
-    assert (more.epochs, more.recipe) == (3, trial_settings.recipe)
+    least = replace(trial_settings, search=search.model_copy(update={"trial_share": 0.01}))
+    assert (least.epochs, trial_settings.epochs) == (1, 3)

@@ -30,7 +30,7 @@ def problem(run_config: RunConfig) -> Problem:
 def trials(folder: Path, accuracies: Mapping[float, Architecture]) -> None:
     folder.mkdir(exist_ok=True)
     ranking: list[dict[str, Any]] = [
-        {"lengths": each.plain_lengths(), "accuracy": accuracy}
+        {"lengths": each.plain_lengths(), "accuracy": accuracy, "loss": 1.0}
         for accuracy, each in accuracies.items()
     ]
     write_json(folder / "evaluations.json", {"ranking": ranking})
@@ -47,7 +47,7 @@ def test_a_manual_design_that_validated_better(
     trials(tmp_path / "manual", {0.75: manual})
     (told,) = result_notes(problem, run_config, tmp_path, *both)
     images = len(problem.task.class_names) * (run_config.shots // 2)
-    assert f"than the found lengths (75.0% against 50.0% of {images} images)" in told
+    assert f"than the found lengths (75.0% against 50.0% of {images} images, " in told
     trials(tmp_path / "manual", {0.25: manual})
     assert result_notes(problem, run_config, tmp_path, *both) == ()
     # The search may have tried it itself.

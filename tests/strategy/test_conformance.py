@@ -89,6 +89,11 @@ class TestDARTSWithAPortfolio(TestDARTS):
         assert whole.result.architecture in tried
 
 
+class TestDARTSWithChildren(Named):
+    name = "darts"
+    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2, "children": 3}
+
+
 class TestGumbelDARTS(Named):
     name = "gumbel_darts"
     settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2}
