@@ -20,17 +20,27 @@ __all__ = ["VARIANTS", "main"]
 #: By name. The first is what others are compared with.
 VARIANTS: dict[str, Variant] = {
     "darts": Variant("darts"),
-    "darts, portfolio 1": Variant("darts", ("search.portfolio=1",)),
-    "darts, portfolio 3": Variant("darts", ("search.portfolio=3",)),
-    "darts, half the epochs": Variant("darts", ("search.epochs=30",)),
-    "darts, half the epochs, portfolio 3": Variant(
-        "darts", ("search.epochs=30", "search.portfolio=3")
+    "darts, no portfolio": Variant("darts", ("search.portfolio=0",)),
+    "darts, no children": Variant("darts", ("search.children=0", "search.shortlist=16")),
+    "darts, 60 epochs": Variant("darts", ("search.epochs=60",)),
+    "darts, whole trials": Variant("darts", ("search.trial_share=1.0",)),
+    "darts as before": Variant(
+        "darts",
+        (
+            "search.portfolio=0",
+            "search.children=0",
+            "search.shortlist=16",
+            "search.epochs=60",
+            "search.trial_share=1.0",
+        ),
     ),
     "manual": Variant("manual"),
     "random": Variant("random"),
-    "random, portfolio 3": Variant("random", ("search.portfolio=3",)),
-    "tpe": Variant("tpe"),
     "evolution": Variant("evolution"),
+    "tpe": Variant("tpe"),
+    "adapt": Variant("adapt"),
+    "pro_vpt": Variant("pro_vpt"),
+    "one_tower": Variant("one_tower"),
 }
 
 

@@ -64,6 +64,8 @@ def search_parser(
     parser.add_argument("--variants", nargs="+", choices=list(variants), default=list(variants))
     parser.add_argument("--budget", default="10-trials")
     parser.add_argument("--shots", type=int, default=16)
+    told = "multiples of the learning rate to train with; the first, 1, is the recipe's own"
+    parser.add_argument("--recipes", nargs="+", type=float, default=list(RECIPES), help=told)
     parser.add_argument("changed", nargs="*", help="settings of all variants: train.epochs=2")
     return parser
 
@@ -95,7 +97,7 @@ def search_tasks(
                 write_json(kept, row)
                 sys.stderr.write(f"{task} {seed}: {', '.join(missing)}\n")
             rows[f"{task} {seed}"] = row
-    text = "\n".join(table(rows, options.variants)) + "\n"
+    text = "\n".join(table(rows, options.variants, options.recipes)) + "\n"
     if images == "test":
         text += f"\nCommit {commit}, {options.budget}, {options.shots} shots.\n"
     write_text(options.out / f"{options.space}.md", text)
@@ -156,7 +158,7 @@ def _search_by_each(
         }
     problem = Problem.of_run(configured(task, next(iter(variants.values())), seed, options))
     different = list(dict.fromkeys(architectures.values()))
-    for times in RECIPES:
+    for times in options.recipes:
         judged = judge(problem, different, times, images)
         for name, architecture in architectures.items():
             found[name]["accuracy"][str(times)] = judged[architecture]
@@ -193,7 +195,11 @@ def judge(
     }
 
 
-def table(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Iterator[str]:
+def table(
+    rows: Mapping[str, Mapping[str, Any]],
+    names: Sequence[str],
+    recipes: Sequence[float] = RECIPES,
+) -> Iterator[str]:
     """Yield lines of Markdown: means over tasks, and how far the first of the names is ahead.
 
     The unit is the task: there are the t interval of the tasks' means, the interval of the
@@ -204,6 +210,8 @@ def table(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Iterat
     ----------
     rows
         By ``task seed``, then by variant.
+    recipes
+        Multiples of the learning rate, 1 first.
     """
     names = [name for name in names if all(name in row for row in rows.values())]
     tasks = list(dict.fromkeys(key.split()[0] for key in rows))
@@ -228,7 +236,7 @@ def table(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Iterat
         zip([n for n, p in p_values.items() if p is not None], holm(told), strict=True)
     )
     heads = ("variant", *tasks, "mean", "vectors", f"{first} is ahead", "bootstrap", "corrected p")
-    heads = (*heads, "half lr", "twice lr")
+    heads = (*heads, *(f"lr x {times:g}" for times in recipes[1:]))
     yield "| " + " | ".join(heads) + " |"
     yield "|" + " --- |" * len(heads)
     for name in names:
@@ -236,13 +244,13 @@ def table(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Iterat
         cells = [name, *(f"{each:.1f}" for each in means), f"{fmean(means):.1f}"]
         cells.append(f"{fmean(row[name]['vectors'] for row in rows.values()):.0f}")
         if name == first:
-            yield "| " + " | ".join([*cells, *[""] * 5]) + " |"
+            yield "| " + " | ".join([*cells, *[""] * (2 + len(recipes))]) + " |"
             continue
         nested = nested_interval(of_tasks(first, 1.0, name), seed=0)
         cells.append(interval(ahead(name, 1.0)))
         cells.append(f"{nested.low:+.1f} to {nested.high:+.1f}" if nested else "")
         cells.append(f"{corrected[name]:.3f}" if name in corrected else "")
-        cells += [interval(ahead(name, times)) for times in RECIPES[1:]]
+        cells += [interval(ahead(name, times)) for times in recipes[1:]]
         yield "| " + " | ".join(cells) + " |"
 
 

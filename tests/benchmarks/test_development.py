@@ -21,14 +21,14 @@ def test_variants_are_compared_on_unseen_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--out", str(tmp_path), "--tasks", "mini/mirror", "--seeds", "1", "--shots", "2"]
-    arguments += ["--budget", "3-trials", "--variants", "random", "random, portfolio 3", "--"]
+    arguments += ["--budget", "3-trials", "--variants", "random", "one_tower", "--"]
     arguments += ["train.epochs=1"]
     main(arguments)
     first = capsys.readouterr()
-    assert "mini/mirror 1: random, random, portfolio 3" in first.err
+    assert "mini/mirror 1: random, one_tower" in first.err
     lines = first.out.splitlines()
     assert lines[0].startswith("| variant | mini/mirror | mean | vectors | random is ahead |")
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| random", "| random, portfolio 3"]
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| random", "| one_tower"]
     main(arguments)
     again = capsys.readouterr()
     assert (again.err, again.out) == ("", first.out)
