@@ -44,6 +44,7 @@ from dpl_nas.training.evaluation import build_classifier
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
+from dpl_nas.validation_score import validation_score
 
 __all__ = ["Estimator", "Row", "choices", "main", "taus"]
 
@@ -84,8 +85,8 @@ class Estimator:
     Attributes
     ----------
     by
-        ``accuracy`` (the smaller loss among equals), ``likelihood``, or ``both``: the mean of the
-        two after each is brought to the same spread.
+        ``accuracy`` (the smaller loss among equals), the log-``likelihood``, or the ``sum`` of
+        both, which searches go by.
     """
 
     epochs: int
@@ -105,7 +106,7 @@ class Estimator:
         found: dict[str, np.ndarray] = {
             "likelihood": -losses,
             "accuracy": accuracy - 1e-6 * losses,
-            "both": accuracy / (accuracy.std() + 1e-9) - losses / (losses.std() + 1e-9),
+            "sum": np.array(list(map(validation_score, accuracy, losses))),
         }
         return found[self.by]
 
@@ -114,7 +115,7 @@ ESTIMATORS = tuple(
     Estimator(epochs, folds, by)
     for epochs in EPOCHS
     for folds in (1, 2)
-    for by in ("accuracy", "likelihood", "both")
+    for by in ("accuracy", "likelihood", "sum")
 )
 
 
