@@ -74,6 +74,7 @@ ELSEWHERE = {
     "strategy/gumbel_darts": "strategy/test_conformance.py",
     "strategy/manual": "strategy/test_conformance.py",
     "strategy/one_shot": "strategy/test_conformance.py",
+    "strategy/one_tower": "strategy/test_conformance.py",
     "strategy/random": "strategy/test_conformance.py",
     "strategy/search": "strategy/test_conformance.py",
     "strategy/shortlist": "strategy/test_darts.py",
@@ -99,6 +100,7 @@ ELSEWHERE = {
     "training/model": "training/test_few_shot.py",
     "training/optimizers": "training/test_few_shot.py",
     "training/teacher": "training/test_losses.py",
+    "validation_score": "engine/test_evaluation.py",
 }
 
 
