@@ -114,7 +114,12 @@ def ranking(
         int,
         typer.Option(min=1, max=1000, help="Number of seeds to search with; the first is --seed."),
     ] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs of a short trial.")] = 5,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of epochs of a short trial; by default those of the strategy's."
+        ),
+    ] = None,
     jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
     json: JsonOption = False,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from dpl_nas.config import DartsSettings, RunConfig, load_strategy
 from dpl_nas.diagnostics.separation import draw_architectures
 from dpl_nas.diagnostics.truth import check_folder, train_and_test
-from dpl_nas.engine import StopReason, TrialEngine, TrialSettings
+from dpl_nas.engine import Evaluation, Outcome, StopReason, TrialEngine, TrialSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.io.files import write_json
 from dpl_nas.observer import Observer
@@ -92,16 +93,22 @@ def rank_proxies(
     *,
     architectures: int = 60,
     search_seeds: Sequence[int] = (1, 2, 3),
-    epochs: int = 5,
+    epochs: int | None = None,
     jobs: int = 1,
     observer: Observer | None = None,
 ) -> Ranking:
     """Test random architectures, and compare their ranks with those of the proxies of searches.
 
-    The proxies are the validation accuracy of a whole trial and of a trial of ``epochs`` epochs;
-    and for each search seed the sum of log softmax(alpha) of DARTS, and the validation accuracy
-    with the vectors of a one-shot supernet. Architectures are trained, validated and tested with
-    the shots of ``config.seed``; each search has the shots of its own seed.
+    The proxies are the validation accuracy, the log-likelihood and their sum (which searches go by)
+    of a trial of all epochs and of one of ``epochs``; and for each search seed the sum of
+    log softmax(alpha) of DARTS, and the score with the vectors of a one-shot supernet.
+    Architectures are trained, validated and tested with the shots of ``config.seed``; each search
+    has the shots of its own seed.
+
+    Parameters
+    ----------
+    epochs
+        Epochs of a short trial; by default those of ``search.trial_share``.
 
     Raises
     ------
@@ -125,14 +132,18 @@ def rank_proxies(
     tested = train_and_test(config, pairs, folder, jobs=jobs, observer=observer)
     truth = [each.accuracy for each in tested]
     of_random, of_choices = truth[: len(chosen)], truth[len(chosen) :]
-    trials = _Trials(config, problem, folder)
-    whole = trials.scores(chosen, config.strategy.train.epochs, jobs, observer)
-    proxies: dict[tuple[str, int], list[float]] = {
-        ("validation of a whole trial", config.seed): whole,
-        (f"validation after {epochs} epoch{'s' * (epochs > 1)}", config.seed): trials.scores(
-            chosen, epochs, jobs, observer
-        ),
-    }
+    most = config.strategy.train.epochs
+    if epochs is None:
+        epochs = TrialSettings(problem, config.strategy.search).epochs
+    proxies: dict[tuple[str, int], list[float]] = {}
+    for of_trial in sorted({most, min(epochs, most)}, reverse=True):
+        trials = _trials(config, problem, folder, chosen, of_trial, jobs, observer)
+        name = "a whole trial" if of_trial == most else f"{of_trial} epoch{'s' * (of_trial > 1)}"
+        for measured, value in _MEASURED.items():
+            proxies[f"{measured} of {name}", config.seed] = [
+                -math.inf if each.outcome is None else value(each.outcome) for each in trials
+            ]
+    whole = proxies["accuracy + log-likelihood of a whole trial", config.seed]
     for seed, search in searches.items():
         proxies["log softmax(alpha)", seed] = [
             _likelihood(config.space, search, each) for each in chosen
@@ -182,28 +193,36 @@ class _SharedScores(OneShot):
         return Found(self._architectures[best], stopped_by=StopReason.EPOCHS)
 
 
-class _Trials:
-    """Scores of trials of some number of epochs, kept in a ledger."""
+#: What may be taken of a validation.
+_MEASURED: dict[str, Callable[[Outcome], float]] = {
+    "accuracy + log-likelihood": lambda outcome: outcome.score,
+    "accuracy": lambda outcome: outcome.accuracy,
+    "log-likelihood": lambda outcome: -outcome.loss,
+}
 
-    def __init__(self, config: RunConfig, problem: Problem, folder: Path) -> None:
-        search = config.strategy.search.model_copy(update={"trial_share": 1.0})
-        self._settings = TrialSettings(problem, search)
-        self._folder = folder
 
-    def scores(
-        self, architectures: Sequence[Architecture], epochs: int, jobs: int, observer: Observer
-    ) -> list[float]:
-        """Score each architecture by a trial; minus infinity if the trial failed."""
-        engine = TrialEngine(
-            self._settings,
-            None,
-            folder=self._folder / f"trials-{epochs}",
-            jobs=jobs,
-            stage=f"trials of {epochs} epochs",
-            observer=observer,
-        )
-        with engine:
-            return [each.score for each in engine.evaluate(architectures, epochs)]
+def _trials(
+    config: RunConfig,
+    problem: Problem,
+    folder: Path,
+    architectures: Sequence[Architecture],
+    epochs: int,
+    jobs: int,
+    observer: Observer,
+) -> list[Evaluation]:
+    """Trials of so many epochs, kept in a ledger."""
+    share = epochs / config.strategy.train.epochs
+    search = config.strategy.search.model_copy(update={"trial_share": share})
+    engine = TrialEngine(
+        TrialSettings(problem, search),
+        None,
+        folder=folder / f"trials-{epochs}",
+        jobs=jobs,
+        stage=f"trials of {epochs} epochs",
+        observer=observer,
+    )
+    with engine:
+        return engine.evaluate(architectures)
 
 
 def _search(

@@ -26,7 +26,11 @@ def test_the_whole_study(run_config: RunConfig, tmp_path: Path) -> None:
     config = run_config.model_copy(update={"evaluate": run_config.evaluate})
     found = rank_proxies(config, tmp_path, architectures=5, search_seeds=[3, 4], epochs=1)
     assert found.architectures == 5
-    assert [each.proxy for each in found.agreements].count("log softmax(alpha)") == 2
+    proxies = [each.proxy for each in found.agreements]
+    assert proxies.count("log softmax(alpha)") == 2
+    for name in ("accuracy", "log-likelihood", "accuracy + log-likelihood"):
+        assert f"{name} of a whole trial" in proxies
+        assert f"{name} of 1 epoch" in proxies
     assert all(-1 <= each.low <= each.tau <= each.high <= 1 for each in found.agreements)
     assert [each.seed for each in found.choices] == [3, 4]
     assert json.loads((tmp_path / "ranking.json").read_text())["architectures"] == 5
