@@ -83,7 +83,7 @@ def run(
 
     The found lengths and the manual design are trained with the same recipe. Both, and zero-shot
     CLIP, are tested on the full test set. The manual design has the same length everywhere. If
-    the space has limits, it is the best of :func:`dpl_nas.space.fitting.manual_designs` by
+    the space has limits, it is the best of :func:`dpl_nas.space.fitting.portfolio` by
     validation, and its search may spend as much as the search has spent; with
     ``evaluate.uniform_length``, the uniform design is beside both, whatever its vectors.
     ``overwrite`` first

@@ -210,7 +210,7 @@ class Space(Frozen):
 
         Where a tower does not offer ``length``, its longest shorter one is taken. Where the
         limits do not allow it, the longest is taken that fits everywhere;
-        :func:`dpl_nas.space.fitting.manual_designs` has the designs that leave layers out.
+        :func:`dpl_nas.space.fitting.portfolio` has the designs that leave layers out.
         """
         limits = self.limits
         offered = {c for part in self.towers.values() for c in part.lengths if c <= length}

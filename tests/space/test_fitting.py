@@ -243,7 +243,7 @@ def test_indices_that_are_not_there() -> None:
 @settings(deadline=None, max_examples=60)
 @given(spaces())
 def test_manual_designs_are_all_that_are_uniform(space: Space) -> None:
-    designs = fitting.manual_designs(space)
+    designs = fitting.portfolio(space)
     lengths = [flat(design) for design in designs.values()]
     assert len(set(lengths)) == len(lengths)
 
@@ -268,7 +268,7 @@ def test_manual_designs_are_all_that_are_uniform(space: Space) -> None:
 
 def test_names_of_manual_designs() -> None:
     space = space_of((2, [0, 1, 2]), (2, [0, 1]), max_context_vectors=2)
-    designs = {name: flat(design) for name, design in fitting.manual_designs(space).items()}
+    designs = {name: flat(design) for name, design in fitting.portfolio(space).items()}
     assert designs == {
         "image all x 1": (1, 1, 0, 0),
         "image first 1 x 1": (1, 0, 0, 0),
@@ -281,14 +281,6 @@ def test_names_of_manual_designs() -> None:
         "both first 1 x 1": (1, 0, 1, 0),
         "both last 1 x 1": (0, 1, 0, 1),
     }
-
-
-@settings(deadline=None, max_examples=60)
-@given(spaces())
-def test_the_portfolio_has_the_manual_designs(space: Space) -> None:
-    designs = fitting.portfolio(space)
-    assert sorted(designs) == sorted(fitting.manual_designs(space))
-    assert designs == fitting.manual_designs(space)
 
 
 @pytest.mark.parametrize("name", ["mini_clip", "mini_clip_budget6", "mini_clip_budget12",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpl_nas.space.fitting.bounds import bound_vectors, relax
-from dpl_nas.space.fitting.designs import even_design, fits, manual_designs, portfolio
+from dpl_nas.space.fitting.designs import even_design, fits, portfolio
 from dpl_nas.space.fitting.draws import count, distinct, distinct_sample, enumerate_all, nth, sample
 from dpl_nas.space.fitting.projection import project
 from dpl_nas.space.fitting.variation import crossover, mutate, offspring
@@ -18,7 +18,6 @@ __all__ = [
     "enumerate_all",
     "even_design",
     "fits",
-    "manual_designs",
     "mutate",
     "nth",
     "offspring",

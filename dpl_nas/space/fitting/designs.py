@@ -11,7 +11,7 @@ from dpl_nas.space.fitting.projection import project
 from dpl_nas.space.space import Space, TowerSpace
 from dpl_nas.space.towers import Tower
 
-__all__ = ["even_design", "fits", "manual_designs", "portfolio"]
+__all__ = ["even_design", "fits", "portfolio"]
 
 #: The order of the portfolio: towers and placements that an expert would try. Where all of these
 #: fit, or all but the first, six cover each tower, and first, last and all layers.
@@ -46,32 +46,25 @@ class _Design:
         return f"{self.towers} {self.placement}{count} x {self.length}"
 
 
-def manual_designs(space: Space) -> dict[str, Architecture]:
-    """Return the manual designs that fit: one length at first, last or all layers of towers.
+def portfolio(space: Space) -> dict[str, Architecture]:
+    """Return the manual designs that fit, in the order in which an expert would try them.
 
-    There are designs for the image tower, the text tower, and both; for the first or last ``k``
-    searched layers of each, or all of them; and for each length of at least 1 that all of these
-    towers offer. The other layers have no context, so a tower without length 0 only has designs
-    that cover all of its layers.
+    A manual design has one length at the first or last ``k`` searched layers, or at all, of the
+    image tower, the text tower, or each of both; for each length of at least 1 that these towers
+    offer. The other layers have no context, so a tower without length 0 only has designs that
+    cover all of its layers.
+
+    Towers and placements take turns, so the first few differ in both: all, first or last layers of
+    the text tower, of the image tower, or of both. Of each, the designs with most vectors come
+    first if the space has limits, else those whose length is nearest to 4; then those that cover
+    nearest to half of the layers.
 
     Returns
     -------
     dict
         Designs by names such as ``image last 6 x 2`` (the last 6 searched layers of the image
         tower, 2 vectors each) or ``both all x 1``. There are no duplicates: ``first k`` is left
-        out if these are all layers. The order is by towers (each alone, then both), placement
-        (all, first, last), ``k`` and length.
-    """
-    return {design.name: design.architecture for design in _designs(space)}
-
-
-def portfolio(space: Space) -> dict[str, Architecture]:
-    """Return the manual designs in the order in which an expert would try them.
-
-    Towers and placements take turns, so the first few differ in both: all, first or last layers of
-    the text tower, of the image tower, or of both. Of each, the designs with most vectors come
-    first if the space has limits, else those whose length is nearest to 4; then those that cover
-    nearest to half of the layers.
+        out if these are all layers.
     """
     groups: dict[tuple[str, str], list[_Design]] = {each: [] for each in _ORDER}
     for design in _designs(space):
