@@ -9,8 +9,9 @@ numbers of epochs; and on all shots, to be judged on the images of the training 
 has seen (the truth). No test image is looked at. Each stage is kept, so an interrupted program
 goes on.
 
-Two tables are printed: Kendall's tau of each estimator to the truth, with its cost and the truth of
-what it chooses among as many candidates as a budget pays for; and what each kind is worth.
+Three tables are printed: Kendall's tau of each estimator to the truth, with its cost and the truth
+of what it chooses among as many candidates as a budget pays for; what each kind is worth; and what
+rules of near ties choose.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 from dpl_nas.validation_score import validation_score
 
-__all__ = ["Estimator", "Row", "choices", "main", "taus"]
+__all__ = ["Estimator", "Row", "choices", "main", "preferred", "taus"]
 
 #: Candidates by kind.
 COUNTS = {"portfolio": 10, "random": 6, "alphas": 8}
@@ -228,6 +229,37 @@ def choices(
     return fmean(float(row.truth[max(draw, key=lambda place: scores[place])]) for draw in draws)
 
 
+def preferred(row: Row, rule: str, errors: float, epochs: int, repeats: int = 200) -> float:
+    """Return the mean truth of what a rule of near ties chooses among 16 random candidates.
+
+    Parameters
+    ----------
+    rule
+        ``manual``: the best manual design among those near the best; ``fewest``: the best of those
+        with the fewest vectors.
+    errors
+        How near: so many standard errors of the paired differences of the score.
+    """
+    values = row.right[epochs, 0] - row.losses[epochs, 0]
+    scores = values.mean(axis=1)
+    rng = random.Random(1)
+    found = []
+    for _ in range(repeats):
+        draw = rng.sample(range(len(scores)), min(16, len(scores)))
+        best = max(draw, key=lambda place: scores[place])
+        behind = values[best] - values[draw]
+        allowed = errors * behind.std(axis=1) / np.sqrt(values.shape[1]) + 1e-12
+        close = behind.mean(axis=1) <= allowed
+        near = [place for place, each in zip(draw, close, strict=True) if each]
+        if rule == "manual":
+            liked = [place for place in near if row.kinds[place] == "portfolio"]
+        else:
+            fewest = min(row.vectors[place] for place in near)
+            liked = [place for place in near if row.vectors[place] == fewest]
+        found.append(row.truth[max(liked or [best], key=lambda place: scores[place])])
+    return float(np.mean(found))
+
+
 def tables(rows: Mapping[str, Row]) -> Iterator[str]:
     """Yield lines of Markdown."""
     tasks = list(dict.fromkeys(key.split()[0] for key in rows))
@@ -260,6 +292,15 @@ def tables(rows: Mapping[str, Row]) -> Iterator[str]:
         values = [fmean(map(np.mean, truths)), fmean(map(np.max, truths))]
         values += [fmean(each[0] for each in truths), chosen]
         yield f"| {kind} | " + " | ".join(f"{100 * each:.1f}" for each in values) + " |"
+    yield ""
+    errors = (0.0, 0.5, 1.0, 2.0)
+    yield "| epochs | among near ties | " + " | ".join(f"{each:g} SE" for each in errors) + " |"
+    yield "|" + " --- |" * (2 + len(errors))
+    for epochs in sorted({each.epochs for each in present}, reverse=True):
+        for rule in ("manual", "fewest"):
+            means = [fmean(preferred(row, rule, each, epochs) for row in every) for each in errors]
+            cells = [str(epochs), rule, *(f"{100 * each:.1f}" for each in means)]
+            yield "| " + " | ".join(cells) + " |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

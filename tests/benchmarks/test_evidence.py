@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.evidence import COUNTS, Estimator, Row, choices, main, taus
+from benchmarks.evidence import COUNTS, Estimator, Row, choices, main, preferred, taus
 
 
 def test_a_bank_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,7 +20,9 @@ def test_a_bank_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert first.err.splitlines()[-1] == "mini/mirror 1: 1 1"
         lines = first.out.splitlines()
         assert lines[0].startswith("| epochs | folds | by | cost | mini/mirror | tau |")
-        assert [line.split(" | ")[0] for line in lines[-3:]] == [f"| {kind}" for kind in counts]
+        names = [line.split(" | ")[0] for line in lines]
+        assert names[-8:-5] == [f"| {kind}" for kind in counts]
+        assert names[-4:] == ["| epochs", "| ---", "| 40", "| 40"]
         main(arguments)
         assert capsys.readouterr() == (first.out, "")
 
@@ -43,3 +45,14 @@ def test_estimators_choose_by_what_they_average() -> None:
         (2, "likelihood"): [1.0],
     }
     assert [truth for _, truth in found.values()] == pytest.approx([0.5, 0.9, 0.9, 0.9])
+
+
+def test_rules_of_near_ties() -> None:
+    # The first is best by a little; the second is a manual design, the third has fewer vectors.
+    right = {(40, 0): np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1]])}
+    losses = {(40, 0): np.array([[0.1] * 4, [0.11] * 4, [0.12] * 4])}
+    kinds = ("random", "portfolio", "random")
+    row = Row(kinds, (4, 4, 2), np.array([0.9, 0.7, 0.5]), right, losses)
+    assert preferred(row, "manual", 0.0, 40) == pytest.approx(0.9)
+    assert preferred(row, "manual", 1.0, 40) == pytest.approx(0.7)
+    assert preferred(row, "fewest", 1.0, 40) == pytest.approx(0.5)
