@@ -195,6 +195,11 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
             )
         self.clip = PromptedCLIP(backbone, contexts)
         initialise_contexts(self.clip, init or PromptInit(), seed)
+        self._told = repr(space)
+
+    def __repr__(self) -> str:
+        # A module's own has a line for each tensor of each length.
+        return f"PromptSpace({self._told})"
 
     def forward(self, images: Tensor, text: TextInputs) -> Tensor:
         """Logits (batch, classes) of images (batch, 3, S, S)."""

@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +38,14 @@ def test_freeze_keeps_the_vectors(small_space: Space, small_backbone: Backbone) 
     images = torch.randn(2, 3, 24, 24)
     text = small_backbone.text_inputs(["a dog", "a cat"])
     assert frozen(images, text).shape == (2, 2)
+
+
+def test_its_text_is_short(small_space: Space, small_backbone: Backbone) -> None:
+    model = PromptSpace(small_space, small_backbone)
+    assert repr(model) == f"PromptSpace({small_space!r})"
+    sample: dict[str, Any] = {}
+    model.random(sample)
+    assert len(repr(model.freeze(sample))) < 200
 
 
 def test_random_sample_and_model_context(small_space: Space, small_backbone: Backbone) -> None:
