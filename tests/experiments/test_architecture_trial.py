@@ -33,7 +33,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def command(small_space: Space, image_folder: Path, tmp_path: Path) -> list[str]:
-    """A command of two epochs, on a task whose test images cannot be read."""
+    """A command of trials of two epochs, on a task whose test images cannot be read."""
     task = tmp_path / "task"
     shutil.copytree(image_folder, task)
     for image in (task / "test").rglob("*.png"):
@@ -42,7 +42,7 @@ def command(small_space: Space, image_folder: Path, tmp_path: Path) -> list[str]
     file.write_text(yaml.safe_dump(small_space.model_dump(mode="json", exclude={"name"})))
     return [
         *("--task", str(task), "--space", str(file), "--strategy", "random", "--shots", "6"),
-        *("--seed", "2", "train.epochs=2", "train.batch_size=6"),
+        *("--seed", "2", "train.epochs=4", "search.trial_share=0.5", "train.batch_size=6"),
     ]
 
 

@@ -18,7 +18,7 @@ def experiment(experiment_of, mini_weights: Path):
         "seed": {"_type": "choice", "_value": [1]},
     }
     made.settings["trialCommand"] += (
-        " --shots 4 search.epochs=2 train.epochs=1 search.early_stop=null "
+        " --shots 4 search.epochs=2 train.epochs=1 search.early_stop=null search.portfolio=0 "
         f"space.backbone.pretrained={mini_weights}"
     )
     made.settings["trialCodeDirectory"] = str(REPOSITORY)
