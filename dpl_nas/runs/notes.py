@@ -71,7 +71,7 @@ def _other_than_likeliest(folder: Path, found: Architecture) -> str:
         return ""
     return (
         f"at {different} of {len(lengths)} layers the found length is not the most likely one of "
-        "the supernet, as another architecture of the shortlist validated better after training"
+        "the supernet, as another trial validated better"
     )
 
 

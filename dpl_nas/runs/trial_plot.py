@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dpl_nas.engine import Evaluation
+from dpl_nas.engine import Evaluation, Outcome
 from dpl_nas.io.drawing import GREY, literal_text, plain, save
 from dpl_nas.space import Architecture
+from dpl_nas.validation_score import validation_score
 
 __all__ = ["plot_trials"]
 
@@ -24,7 +26,9 @@ def plot_trials(
     found: Architecture,
     path: Path,
 ) -> None:
-    """Draw the validation accuracy of each trial with its standard error, the best on top.
+    """Draw the validation score of each trial with its standard error, the best on top.
+
+    Where the single images are not known, there is no error.
 
     Parameters
     ----------
@@ -62,9 +66,9 @@ def plot_trials(
         if each.architecture == found:
             kind, colour = ("found", _FOUND)
         panel.errorbar(
-            100 * outcome.accuracy,
+            outcome.score,
             row,
-            xerr=100 * math.sqrt(outcome.accuracy * (1 - outcome.accuracy) / outcome.images),
+            xerr=_error(outcome),
             color=colour,
             marker=marker,
             markersize=7 if kind == "found" else 5,
@@ -73,12 +77,22 @@ def plot_trials(
             label=None if kind in marked else kind,
         )
         marked.add(kind)
-        labels.append(name or f"trial {each.number}, {each.architecture.vectors} vectors")
+        named = name or f"trial {each.number}, {each.architecture.vectors} vectors"
+        labels.append(f"{named}: {outcome.accuracy:.1%}")
     panel.set_yticks(range(len(shown)), labels, fontsize=7)
     panel.invert_yaxis()
-    panel.set_xlabel(f"validation accuracy (% of {shown[0][1].images} images)")
+    images = shown[0][1].images
+    panel.set_xlabel(f"accuracy + mean log-likelihood on {images} validation images", fontsize=9)
     panel.set_title("Trials of the search, with the standard error of each", fontsize=10)
     panel.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
     panel.legend(fontsize=8, frameon=False, loc="lower right")
     plain(panel)
     save(figure, path)
+
+
+def _error(outcome: Outcome) -> float | None:
+    """The standard error of the score over the images."""
+    if len(outcome.losses) < 2 or len(outcome.right) != len(outcome.losses):
+        return None
+    scores = list(map(validation_score, outcome.right, outcome.losses))
+    return statistics.stdev(scores) / math.sqrt(len(scores))

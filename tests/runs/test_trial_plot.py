@@ -1,5 +1,6 @@
 """The picture of a search's trials."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ DESIGNS = portfolio(SPACE)
 
 
 def trial(number: int, architecture: Architecture, accuracy: float) -> Evaluation:
-    outcome = Outcome(accuracy, 1.0, 20)
+    right = (True,) * round(20 * accuracy) + (False,) * (20 - round(20 * accuracy))
+    outcome = Outcome(accuracy, 1.0, 20, right, (1.0,) * 20)
     return Evaluation(number, architecture, 1, outcome, Cost(), Cost(), 0)
 
 
@@ -38,6 +40,9 @@ def test_a_row_a_trial(tmp_path: Path) -> None:
     plot_trials(trials, {}, found, tmp_path / "unnamed.png")
     assert (tmp_path / "unnamed.png").read_bytes() != (tmp_path / "two.png").read_bytes()
     assert name
+    means = [replace(each, outcome=Outcome(each.accuracy or 0.0, 1.0, 20)) for each in trials]
+    plot_trials(means, DESIGNS, found, tmp_path / "means.png")
+    assert (tmp_path / "means.png").read_bytes() != (tmp_path / "two.png").read_bytes()
 
 
 def test_what_was_found_is_drawn_even_far_below(tmp_path: Path) -> None:
