@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.searches import interval
+from benchmarks.searches import ALPHAS_ALONE, interval
 from dpl_nas.config import resolve
 from dpl_nas.engine import measure as measure_images
 from dpl_nas.io.files import write_json, write_text
@@ -57,7 +57,7 @@ ROWS: dict[str, tuple[str, ...]] = {
 def measure(space: str, task_name: str, row: str, seed: int) -> dict[str, Any]:
     """One search, what it chose, and a few draws."""
     strategy = "gumbel_darts" if row == "Gumbel softmax" else "darts"
-    overrides = [*ROWS[row], "search.shortlist=0"]
+    overrides = [*ROWS[row], *ALPHAS_ALONE]
     config = resolve(f"mini/{task_name}", space, strategy, overrides, shots=SHOTS, seed=seed)
     problem = Problem.of_run(config)
     task, backbone = problem.task, problem.backbone

@@ -29,11 +29,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.protocol import load_protocol
-from benchmarks.searches import Variant, configured, judge
+from benchmarks.searches import ALPHAS_ALONE, Variant, configured, judge, train_and_measure
 from dpl_nas.config import SearchSettings
 from dpl_nas.diagnostics.ranking import kendall_tau
 from dpl_nas.engine import Outcome
-from dpl_nas.engine import measure as measure_images
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture
@@ -41,10 +40,7 @@ from dpl_nas.space.fitting import distinct, distinct_sample, portfolio, weighted
 from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.logits import softmax
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluation import build_classifier
-from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
-from dpl_nas.training.stacks import split_evenly
 from dpl_nas.validation_score import validation_score
 
 __all__ = ["Estimator", "Row", "choices", "main", "preferred", "taus"]
@@ -122,10 +118,8 @@ ESTIMATORS = tuple(
 
 def candidates(problem: Problem, options: argparse.Namespace, task: str, seed: int) -> Any:
     """Return the candidates with their kinds, each architecture once; plain values for JSON."""
-    config = configured(task, Variant("darts"), seed, options)
-    settings = config.strategy.search.model_copy(update={"shortlist": 0})
-    strategy = config.strategy.model_copy(update={"search": settings})
-    found = make_strategy(strategy).search(problem)
+    alone = configured(task, Variant("darts", ALPHAS_ALONE), seed, options)
+    found = make_strategy(alone.strategy).search(problem)
     alphas = found.records[-1].alpha
     weights = {label: softmax(logits) for label, logits in alphas.items()}
     space, rng = problem.space, random.Random(derive_seed(seed, "evidence"))
@@ -155,13 +149,8 @@ def validated(
     if fold:
         parts = parts[::-1]
     problem = problem.having(recipe=problem.recipe.model_copy(update={"epochs": epochs}))
-    training = FewShotTraining(problem, parts[0])
     images = FewShotImages(problem.task.pool, parts[1], problem.backbone, "none")
-    return [
-        measure_images(build_classifier(prompts, problem.backbone), images)
-        for part in split_evenly(architectures, training.stack_size)
-        for prompts in training.train_stack(part)
-    ]
+    return train_and_measure(problem, architectures, parts[0], images)
 
 
 def collect(task: str, seed: int, file: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -86,7 +86,8 @@ def _programs(root: Path, space: str) -> dict[str, list[str]]:
     program = [sys.executable, "-m", "dpl_nas"]
     task = ["--task", "coop/ImageNet", "--data", str(root), "--space", space, "--shots", "2"]
     trained, found = str(root / "trained"), str(root / "found")
-    epochs = ["search.epochs=1", "search.warmup_epochs=0", "search.shortlist=0"]
+    epochs = ["search.epochs=1", "search.warmup_epochs=0", "search.portfolio=0"]
+    epochs += ["search.shortlist=0", "search.children=0"]
     return {
         "train": [*program, "train", *task, "--length", "4", "--out", trained, "train.epochs=1"],
         "evaluate": [*program, "evaluate", trained],

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from dpl_nas.comparison.statistics import estimate, holm, nested_interval, t_test
 from dpl_nas.config import RunConfig, resolve
+from dpl_nas.engine import Outcome
 from dpl_nas.engine import measure as measure_images
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.search_budget import SearchBudget
@@ -25,10 +26,23 @@ from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 
-__all__ = ["RECIPES", "Variant", "configured", "judge", "search_parser", "search_tasks", "table"]
+__all__ = [
+    "ALPHAS_ALONE",
+    "RECIPES",
+    "Variant",
+    "configured",
+    "judge",
+    "search_parser",
+    "search_tasks",
+    "table",
+    "train_and_measure",
+]
 
 #: What to judge on: images of the training pool that nothing has seen, or the test images.
 Judged = Literal["unseen", "test"]
+
+#: Settings of a search without trials, so that the alphas alone choose.
+ALPHAS_ALONE = ("search.portfolio=0", "search.shortlist=0", "search.children=0")
 
 #: The learning rate of the training that is judged, as multiples of the recipe's.
 RECIPES = (1.0, 0.5, 2.0)
@@ -187,12 +201,23 @@ def judge(
     seen = set(problem.shot_rows) if images == "unseen" else set()
     rows = [row for row in range(len(among.labels)) if row not in seen]
     others = FewShotImages(among, rows, problem.backbone, "none")
-    training = FewShotTraining(problem)
-    return {
-        architecture: measure_images(build_classifier(prompts, problem.backbone), others).accuracy
+    outcomes = train_and_measure(problem, architectures, problem.shot_rows, others)
+    return {one: found.accuracy for one, found in zip(architectures, outcomes, strict=True)}
+
+
+def train_and_measure(
+    problem: Problem,
+    architectures: Sequence[Architecture],
+    rows: Sequence[int],
+    images: FewShotImages,
+) -> list[Outcome]:
+    """Train architectures side by side on ``rows``, and measure each on ``images``, in order."""
+    training = FewShotTraining(problem, rows)
+    return [
+        measure_images(build_classifier(prompts, problem.backbone), images)
         for part in split_evenly(architectures, training.stack_size)
-        for architecture, prompts in zip(part, training.train_stack(part), strict=True)
-    }
+        for prompts in training.train_stack(part)
+    ]
 
 
 def table(

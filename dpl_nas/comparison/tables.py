@@ -18,7 +18,7 @@ from dpl_nas.comparison.formats import (
     time,
 )
 from dpl_nas.comparison.pairs import Comparison
-from dpl_nas.comparison.statistics import Estimate
+from dpl_nas.comparison.statistics import Interval, t_interval
 from dpl_nas.comparison.summaries import Accuracy, Setting
 from dpl_nas.io.text import make_printable
 
@@ -262,11 +262,9 @@ def _comparison_row(item: Comparison) -> tuple[str, ...]:
         item.first,
         item.second,
         points(item.difference.mean),
-        NOTHING if item.bootstrap is None else _ends(item.difference),
-        f"{points(item.bootstrap.low)} to {points(item.bootstrap.high)}"
-        if item.bootstrap
-        else NOTHING,
-        _ends(item.over_tasks),
+        _ends(t_interval(item.differences)),
+        _ends(item.bootstrap),
+        _ends(t_interval(item.over_tasks.values)),
         p_value(item.test.p if item.test else None),
         p_value(item.corrected_p),
         p_value(item.smallest_p),
@@ -276,12 +274,8 @@ def _comparison_row(item: Comparison) -> tuple[str, ...]:
     )
 
 
-def _ends(found: Estimate) -> str:
-    """Write the ends of an interval."""
-    if found.mean is None or not found.half_width:
-        return NOTHING
-    low, high = found.mean - found.half_width, found.mean + found.half_width
-    return f"{points(low)} to {points(high)}"
+def _ends(interval: Interval | None) -> str:
+    return NOTHING if interval is None else f"{points(interval.low)} to {points(interval.high)}"
 
 
 def rank_table(analysis: Analysis) -> Grid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -216,6 +216,10 @@ class DartsSettings(SupernetSettings):
     constraint: Constraint | None = None
     shortlist: NotNegative = 0
     children: NotNegative = 0
+
+    def alphas_alone(self) -> Self:
+        """The same settings without trials, so that the alphas alone choose."""
+        return self.model_copy(update={"portfolio": 0, "shortlist": 0, "children": 0})
 
 
 class Temperature(Frozen):

@@ -117,7 +117,8 @@ def rank_proxies(
     OutputError
         If ``folder`` holds another search, or cannot be written.
     """
-    if not isinstance(config.strategy.search, DartsSettings):
+    settings = config.strategy.search
+    if not isinstance(settings, DartsSettings):
         raise StrategyError(
             "the ranking diagnostic needs a strategy with alphas, found "
             f"{config.strategy.name}: give one such as darts"
@@ -126,7 +127,7 @@ def rank_proxies(
     problem = Problem.of_run(config)
     chosen = draw_architectures(config.space, architectures, config.seed, least=3)
     check_folder(folder)
-    searches = _search(config, problem, folder, search_seeds, observer)
+    searches = _search(settings, problem, folder, search_seeds, observer)
     pairs = [(each, config.seed) for each in chosen]
     pairs += [(search.architecture, config.seed) for search in searches.values()]
     tested = train_and_test(config, pairs, folder, jobs=jobs, observer=observer)
@@ -134,7 +135,7 @@ def rank_proxies(
     of_random, of_choices = truth[: len(chosen)], truth[len(chosen) :]
     most = config.strategy.train.epochs
     if epochs is None:
-        epochs = TrialSettings(problem, config.strategy.search).epochs
+        epochs = TrialSettings(problem, settings).epochs
     proxies: dict[tuple[str, int], list[float]] = {}
     for of_trial in sorted({most, min(epochs, most)}, reverse=True):
         trials = _trials(config, problem, folder, chosen, of_trial, jobs, observer)
@@ -178,7 +179,8 @@ class _SharedScores(OneShot):
     name = "one_shot scores"
 
     def __init__(self, architectures: Sequence[Architecture]) -> None:
-        super().__init__(**load_strategy("one_shot").search.model_dump(mode="json"))
+        settings = load_strategy("one_shot").search.model_dump(mode="json")
+        super().__init__(**{**settings, "portfolio": 0})
         self._architectures = architectures
         self.scores: list[float] = []
 
@@ -226,16 +228,16 @@ def _trials(
 
 
 def _search(
-    config: RunConfig,
+    settings: DartsSettings,
     problem: Problem,
     folder: Path,
     seeds: Sequence[int],
     observer: Observer,
 ) -> dict[int, SearchResult]:
-    """Search by DARTS with each seed, without a shortlist: the alphas alone choose."""
-    settings = {**config.strategy.search.model_dump(mode="json"), "shortlist": 0}
+    """Search by DARTS with each seed; the alphas alone choose."""
+    alone = settings.alphas_alone().model_dump(mode="json")
     return {
-        seed: DARTS(**settings).search(
+        seed: DARTS(**alone).search(
             problem.having(seed=seed),
             folder=folder / f"darts-{seed}",
             observer=observer,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dpl_nas.engine.evaluation import Outcome
 
-__all__ = ["Difference", "paired_difference"]
+__all__ = ["Difference", "paired_difference", "standard_error"]
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ def paired_difference(one: Outcome, other: Outcome) -> Difference | None:
     likelihood = [b - a for a, b in zip(one.losses, other.losses, strict=True)]
     return Difference(
         statistics.fmean(accuracy),
-        _error(accuracy),
+        standard_error(accuracy),
         statistics.fmean(likelihood),
-        _error(likelihood),
+        standard_error(likelihood),
     )
 
 
-def _error(values: Sequence[float]) -> float:
+def standard_error(values: Sequence[float]) -> float:
+    """The standard error of the mean of two values or more."""
     return statistics.stdev(values) / math.sqrt(len(values))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dpl_nas.engine import Evaluation, Outcome
+from dpl_nas.engine.paired import standard_error
 from dpl_nas.io.drawing import GREY, literal_text, plain, save
 from dpl_nas.space import Architecture
 from dpl_nas.validation_score import validation_score
@@ -94,5 +93,4 @@ def _error(outcome: Outcome) -> float | None:
     """The standard error of the score over the images."""
     if len(outcome.losses) < 2 or len(outcome.right) != len(outcome.losses):
         return None
-    scores = list(map(validation_score, outcome.right, outcome.losses))
-    return statistics.stdev(scores) / math.sqrt(len(scores))
+    return standard_error(list(map(validation_score, outcome.right, outcome.losses)))

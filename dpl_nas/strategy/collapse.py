@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import torch
 from pydantic import Field
@@ -63,18 +63,18 @@ class Collapse(Frozen):
         return tuple(found)
 
 
-def initial_alphas(sizes: Mapping[str, int], seed: int, sd: float) -> dict[str, Tensor]:
+def initial_alphas(alphas: Mapping[str, Sized], seed: int, sd: float) -> dict[str, Tensor]:
     """Return the alphas that a search of this seed begins with, ``sd`` * randn, by label.
 
     Parameters
     ----------
-    sizes
-        Number of lengths of each layer, by label.
+    alphas
+        Alphas of the same search at any time, by label, for their numbers.
     """
     found = {}
-    for label, size in sizes.items():
+    for label, each in alphas.items():
         generator = torch.Generator().manual_seed(derive_seed(seed, "alpha", label))
-        found[label] = sd * torch.randn(size, generator=generator)
+        found[label] = sd * torch.randn(len(each), generator=generator)
     return found
 
 

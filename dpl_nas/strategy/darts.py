@@ -104,8 +104,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
                 search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
             )
             try_children(search, settings.children)
-        sizes = {label: len(logits) for label, logits in alphas.items()}
-        start = initial_alphas(sizes, search.seed, settings.alphas.init_sd)
+        start = initial_alphas(alphas, search.seed, settings.alphas.init_sd)
         return Found(
             None if trained else chosen,
             tuple(progress.records),
@@ -189,8 +188,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
         with torch.random.fork_rng(devices=[]):
             # NNI draws alphas from the global generator; they are drawn afresh below.
             result: PromptSpace = super().mutate_model(model)
-        sizes = {label: len(alpha) for label, alpha in self._arch_parameters.items()}
-        start = initial_alphas(sizes, self.seed, self.settings.alphas.init_sd)
+        start = initial_alphas(self._arch_parameters, self.seed, self.settings.alphas.init_sd)
         with torch.no_grad():
             for label, alpha in self._arch_parameters.items():
                 alpha.copy_(start[label])
