@@ -22,6 +22,8 @@ VARIANTS: dict[str, Variant] = {
     "darts": Variant("darts"),
     "darts, no portfolio": Variant("darts", ("search.portfolio=0",)),
     "darts, no children": Variant("darts", ("search.children=0", "search.shortlist=16")),
+    "darts, guided": Variant("darts", ("search.guided=true",)),
+    "bayesian": Variant("bayesian"),
     "darts, 60 epochs": Variant("darts", ("search.epochs=60",)),
     "darts, half trials": Variant("darts", ("search.trial_share=0.5",)),
     "darts, whole trials": Variant("darts", ("search.trial_share=1.0",)),

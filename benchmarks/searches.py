@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,8 @@ from dpl_nas.comparison.statistics import estimate, holm, nested_interval, t_tes
 from dpl_nas.config import RunConfig, resolve
 from dpl_nas.engine import Outcome
 from dpl_nas.engine import measure as measure_images
-from dpl_nas.io.files import write_json, write_text
+from dpl_nas.io.files import read_json, write_json, write_text
+from dpl_nas.process.pools import Pool
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 from dpl_nas.strategy import make_strategy
@@ -80,6 +82,8 @@ def search_parser(
     parser.add_argument("--shots", type=int, default=16)
     told = "multiples of the learning rate to train with; the first, 1, is the recipe's own"
     parser.add_argument("--recipes", nargs="+", type=float, default=list(RECIPES), help=told)
+    parser.add_argument("--jobs", type=int, default=1, help="searches side by side")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("changed", nargs="*", help="settings of all variants: train.epochs=2")
     return parser
 
@@ -89,33 +93,86 @@ def search_tasks(
 ) -> None:
     """Measure what is missing and print the table."""
     file = options.out / f"{options.space}.json"
-    commit = _commit()
-    if images == "test":
-        made = json.loads(file.read_text())["commit"] if file.exists() else commit
+    commit = _commit() if images == "test" else ""
+    if commit:
+        made = read_json(file)["commit"] if file.exists() else commit
         if made != commit:
             sys.exit(
                 f"{file} is of commit {made[:12]}, this is {commit[:12]}: go on with that commit, "
                 "or use another folder"
             )
         write_json(file, {"commit": commit})
-    rows: dict[str, dict[str, Any]] = {}
     # Seeds outside, so that an interrupted program has measured every task equally often.
-    for seed in options.seeds:
-        for task in options.tasks:
-            folder = options.out / options.space / task.replace("/", "-") / str(seed)
-            kept = folder / "row.json"
-            row = json.loads(kept.read_text()) if kept.exists() else {}
-            missing = {name: variants[name] for name in options.variants if name not in row}
-            if missing:
-                row |= _search_by_each(task, seed, missing, folder, options, images)
-                write_json(kept, row)
-                sys.stderr.write(f"{task} {seed}: {', '.join(missing)}\n")
-            rows[f"{task} {seed}"] = row
+    cells = [
+        _Cell(task, seed, options.out / options.space / task.replace("/", "-") / str(seed))
+        for seed in options.seeds
+        for task in options.tasks
+    ]
+    _measure(cells, options, {name: variants[name] for name in options.variants}, images)
+    rows = {f"{each.task} {each.seed}": each.row() for each in cells}
     text = "\n".join(table(rows, options.variants, options.recipes)) + "\n"
-    if images == "test":
+    if commit:
         text += f"\nCommit {commit}, {options.budget}, {options.shots} shots.\n"
     write_text(options.out / f"{options.space}.md", text)
     sys.stdout.write(text)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A task and a seed, and the folder of its searches and of its row."""
+
+    task: str
+    seed: int
+    folder: Path
+
+    def row(self) -> dict[str, Any]:
+        """What was measured of each variant."""
+        file = self.folder / "row.json"
+        return read_json(file) if file.exists() else {}
+
+    def searched(self, name: str) -> Path:
+        """The folder of a variant's search."""
+        return self.folder / name.replace(" ", "-").replace(",", "")
+
+
+def _measure(
+    cells: Sequence[_Cell],
+    options: argparse.Namespace,
+    variants: Mapping[str, Variant],
+    images: Judged,
+) -> None:
+    """Search by each variant where its result is missing, and judge what they found.
+
+    Judging comes before the next search, so an interrupted program has whole rows.
+    """
+    missing = {
+        cell: {name: each for name, each in variants.items() if name not in cell.row()}
+        for cell in cells
+    }
+    waiting = deque((cell, name) for cell in cells for name in missing[cell])
+    left = {cell: len(names) for cell, names in missing.items()}
+    ready: deque[_Cell] = deque()
+    running: dict[Future[None], tuple[_Cell, str | None]] = {}
+    with Pool(options.jobs) as pool:
+        while waiting or ready or running:
+            while (waiting or ready) and len(running) < options.jobs:
+                if ready:
+                    cell = ready.popleft()
+                    judging = pool.submit(_judge_cell, cell, missing[cell], options, images)
+                    running[judging] = cell, None
+                else:
+                    cell, name = waiting.popleft()
+                    running[pool.submit(_search, cell, name, variants[name], options)] = cell, name
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                cell, searched = running.pop(future)
+                if searched is None:
+                    sys.stderr.write(f"{cell.task} {cell.seed}: {', '.join(missing[cell])}\n")
+                    continue
+                left[cell] -= 1
+                if not left[cell]:
+                    ready.append(cell)
 
 
 def _commit() -> str:
@@ -133,50 +190,61 @@ def _commit() -> str:
 
 def configured(task: str, variant: Variant, seed: int, options: argparse.Namespace) -> RunConfig:
     """Return the configuration of a variant's search."""
-    changed = [*options.changed, *variant.changed]
-    return resolve(task, options.space, variant.strategy, changed, shots=options.shots, seed=seed)
+    return resolve(
+        task,
+        options.space,
+        variant.strategy,
+        [*options.changed, *variant.changed],
+        shots=options.shots,
+        seed=seed,
+        device=options.device,
+    )
 
 
-def _search_by_each(
-    task: str,
-    seed: int,
-    variants: Mapping[str, Variant],
-    folder: Path,
-    options: argparse.Namespace,
-    images: Judged,
-) -> dict[str, Any]:
-    """Search by each variant, and judge what they found; rows by variant."""
+def _search(cell: _Cell, name: str, variant: Variant, options: argparse.Namespace) -> None:
+    """Search by a variant, and keep what it found."""
+    place = cell.searched(name)
+    file = place / "found.json"
+    if file.exists():
+        return
+    config = configured(cell.task, variant, cell.seed, options)
+    found: dict[str, Any] = {}
+    if variant.everywhere is None:
+        place.mkdir(parents=True, exist_ok=True)
+        result = make_strategy(config.strategy).search(
+            Problem.of_run(config), SearchBudget.parse(options.budget), folder=place
+        )
+        found = {
+            "validation": result.summary().validation_accuracy,
+            "steps": result.cost.steps,
+            "seconds": result.seconds,
+        }
+        architecture = result.architecture
+    else:
+        architecture = config.space.without_limits().uniform(variant.everywhere)
+    found |= {"lengths": architecture.plain_lengths(), "vectors": architecture.vectors}
+    write_json(file, found)
+
+
+def _judge_cell(
+    cell: _Cell, variants: Mapping[str, Variant], options: argparse.Namespace, images: Judged
+) -> None:
+    """Judge what the variants found, and keep it as a part of the row."""
     found: dict[str, Any] = {}
     architectures: dict[str, Architecture] = {}
-    for name, variant in variants.items():
-        config = configured(task, variant, seed, options)
-        if variant.everywhere is None:
-            place = folder / name.replace(" ", "-").replace(",", "")
-            place.mkdir(parents=True, exist_ok=True)
-            result = make_strategy(config.strategy).search(
-                Problem.of_run(config), SearchBudget.parse(options.budget), folder=place
-            )
-            found[name] = {
-                "validation": result.summary().validation_accuracy,
-                "steps": result.cost.steps,
-                "seconds": result.seconds,
-            }
-            architectures[name] = result.architecture
-        else:
-            architectures[name] = config.space.without_limits().uniform(variant.everywhere)
-            found[name] = {}
-        found[name] |= {
-            "lengths": architectures[name].plain_lengths(),
-            "vectors": architectures[name].vectors,
-            "accuracy": {},
-        }
-    problem = Problem.of_run(configured(task, next(iter(variants.values())), seed, options))
+    problem = Problem.of_run(configured(cell.task, Variant(), cell.seed, options))
+    space = problem.space.without_limits()
+    for name in variants:
+        found[name] = read_json(cell.searched(name) / "found.json")
+        architectures[name] = space.architecture_of(found[name]["lengths"])
     different = list(dict.fromkeys(architectures.values()))
+    accuracies: dict[str, dict[str, float]] = {name: {} for name in variants}
     for times in options.recipes:
         judged = judge(problem, different, times, images)
         for name, architecture in architectures.items():
-            found[name]["accuracy"][str(times)] = judged[architecture]
-    return found
+            accuracies[name][str(times)] = judged[architecture]
+    found = {name: each | {"accuracy": accuracies[name]} for name, each in found.items()}
+    write_json(cell.folder / "row.json", cell.row() | found)
 
 
 def judge(

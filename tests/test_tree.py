@@ -69,6 +69,7 @@ ELSEWHERE = {
     "space/limits": "space/test_space.py",
     "space/towers": "space/test_space.py",
     "strategy/base": "strategy/test_conformance.py",
+    "strategy/bayesian": "strategy/test_conformance.py",
     "strategy/evolution": "strategy/test_conformance.py",
     "strategy/grid": "strategy/test_conformance.py",
     "strategy/gumbel_darts": "strategy/test_conformance.py",

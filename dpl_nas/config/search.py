@@ -23,6 +23,7 @@ __all__ = [
     "STRATEGIES",
     "AdaptSettings",
     "AlphaSettings",
+    "BayesianSettings",
     "Constraint",
     "DartsSettings",
     "EarlyStop",
@@ -98,6 +99,15 @@ class EvolutionSettings(SearchSettings):
         if self.sample_size > self.population_size:
             raise ValueError("expected sample_size to be at most population_size")
         return self
+
+
+class BayesianSettings(SearchSettings):
+    """Bayesian optimisation: children of the best trials, chosen by a Gaussian process.
+
+    The first ``startup_trials`` architectures are random.
+    """
+
+    startup_trials: Positive = 8
 
 
 class TpeSettings(SearchSettings):
@@ -206,7 +216,8 @@ class DartsSettings(SupernetSettings):
     ``warmup_epochs`` come before the first alpha step. ``constraint`` acts in spaces with
     limits. The result is the most likely architecture. With a ``shortlist``, it is trained along
     with others drawn by their probability, as many as the shortlist and the budget allow. Then come
-    up to ``children`` of the best trials so far, and the best of all trials is the result.
+    up to ``children`` of the best trials so far, and the best of all trials is the result. If they
+    are ``guided``, those are tried of which a Gaussian process of the trials promises most.
     """
 
     validation_batch_size: Positive = 32
@@ -216,6 +227,7 @@ class DartsSettings(SupernetSettings):
     constraint: Constraint | None = None
     shortlist: NotNegative = 0
     children: NotNegative = 0
+    guided: Truth = False
 
     def alphas_alone(self) -> Self:
         """The same settings without trials, so that the alphas alone choose."""
@@ -284,6 +296,7 @@ class Registered(NamedTuple):
 #: Registered strategies by the names that ``strategy:`` in a strategy file accepts.
 STRATEGIES: dict[str, Registered] = {
     "adapt": Registered("Adapt", AdaptSettings),
+    "bayesian": Registered("Bayesian", BayesianSettings),
     "darts": Registered("DARTS", DartsSettings),
     "evolution": Registered("Evolution", EvolutionSettings),
     "grid": Registered("Grid", GridSettings),

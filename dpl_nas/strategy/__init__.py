@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dpl_nas.strategy.adapt import Adapt
     from dpl_nas.strategy.base import Found, Strategy
+    from dpl_nas.strategy.bayesian import Bayesian
     from dpl_nas.strategy.darts import DARTS
     from dpl_nas.strategy.evolution import Evolution
     from dpl_nas.strategy.foreign import from_nni
@@ -28,6 +29,7 @@ __all__ = [
     "DARTS",
     "TPE",
     "Adapt",
+    "Bayesian",
     "EpochRecord",
     "Evolution",
     "Found",

@@ -103,7 +103,7 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
             trained = bool(
                 search.evaluate(draw_shortlist(search, chosen, alphas, settings.shortlist))
             )
-            try_children(search, settings.children)
+            try_children(search, settings.children, guided=settings.guided)
         start = initial_alphas(alphas, search.seed, settings.alphas.init_sd)
         return Found(
             None if trained else chosen,

@@ -215,6 +215,33 @@ def test_children_fit_and_take_from_their_parents(space: Space, rng: Random) -> 
         assert length in parents
 
 
+@settings(deadline=None, max_examples=60)
+@given(spaces(), randoms)
+def test_a_run_of_layers_has_one_length(space: Space, rng: Random) -> None:
+    parent = fitting.sample(space, rng)
+    child = fitting.fill_run(space, parent, rng)
+    space.check(child)
+    for tower, lengths in child.lengths.items():
+        least = space.towers[tower].lengths[0]
+        changed = [
+            at
+            for at, (new, old) in enumerate(zip(lengths, parent.lengths[tower], strict=True))
+            if new not in (old, least)
+        ]
+        if changed:
+            run = lengths[changed[0] : changed[-1] + 1]
+            assert len(set(run)) == 1
+
+
+def test_runs_empty_a_tower_and_fill_layers_within_the_limit() -> None:
+    space = space_of((3, [0, 2]), (3, [0, 2]), max_context_vectors=6)
+    parent = space.architecture_of({"image": (2, 2, 2), "text": (0, 0, 0)})
+    rng = Random(0)
+    found = {flat(fitting.fill_run(space, parent, rng)) for _ in range(300)}
+    assert {(0, 0, 0, 0, 0, 0), (0, 0, 2, 0, 0, 0), (0, 0, 0, 2, 2, 2)} <= found
+    assert all(sum(each) <= 6 for each in found)
+
+
 def test_parents_from_elsewhere() -> None:
     space = space_of((2, [0, 2]), None, max_context_vectors=2)
     over = space_of((2, [0, 2]), None).uniform(2)

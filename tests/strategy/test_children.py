@@ -24,7 +24,7 @@ class Family(Strategy):
 
     def explore(self, search: Search) -> None:
         search.evaluate(self._parents)
-        try_children(search, self._count)
+        try_children(search, self._count, guided=False)
 
 
 def search(bench: Bench, parents: list[Architecture], count: int, **options: Any) -> SearchResult:

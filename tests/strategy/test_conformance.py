@@ -31,6 +31,11 @@ class TestEvolution(Named):
     settings: ClassVar[dict[str, Any]] = {"population_size": 3, "sample_size": 2}
 
 
+class TestBayesian(Named):
+    name = "bayesian"
+    settings: ClassVar[dict[str, Any]] = {"startup_trials": 4}
+
+
 class TestTPE(Named):
     name = "tpe"
     settings: ClassVar[dict[str, Any]] = {"startup_trials": 2, "candidates": 4}
@@ -91,7 +96,7 @@ class TestDARTSWithAPortfolio(TestDARTS):
 
 class TestDARTSWithChildren(Named):
     name = "darts"
-    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2, "children": 3}
+    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2, "children": 3, "guided": True}
 
 
 class TestGumbelDARTS(Named):

@@ -9,7 +9,7 @@ from dpl_nas.space.architecture import Architecture
 from dpl_nas.space.fitting.combinations import Combinations, architecture_of, lengths_of
 from dpl_nas.space.space import Space
 
-__all__ = ["crossover", "mutate", "offspring"]
+__all__ = ["crossover", "fill_run", "mutate", "offspring"]
 
 
 def mutate(space: Space, architecture: Architecture, rng: Random, layers: int = 2) -> Architecture:
@@ -78,6 +78,38 @@ def crossover(space: Space, a: Architecture, b: Architecture, rng: Random) -> Ar
     ]
     combinations = Combinations(space, lengths)
     return architecture_of(space, combinations.at(rng.randrange(combinations.size)))
+
+
+def fill_run(space: Space, architecture: Architecture, rng: Random) -> Architecture:
+    """Return an architecture that fits, where a run of layers of one tower has one length.
+
+    The tower, the ends of the run and the length are drawn uniformly. The other layers keep their
+    lengths if they can; else each keeps its own or the shortest, drawn uniformly over all that
+    fits. Where not even this fits, another run is drawn. So whole towers and stages can be emptied
+    or filled at once, which takes :func:`mutate` many steps.
+
+    Raises
+    ------
+    ArchitectureError
+        If ``architecture`` does not belong to ``space`` or exceeds its limits.
+    """
+    space.check(architecture)
+    old = lengths_of(space, architecture)
+    labels = list(space.labels())
+    while True:
+        tower = rng.choice(list(space.towers))
+        places = [at for at, (_, of, _) in enumerate(labels) if of == tower]
+        first, last = sorted(rng.choices(range(len(places)), k=2))
+        length = rng.choice(space.towers[tower].lengths)
+        run = set(places[first : last + 1])
+        kept = [(length,) if at in run else (old[at],) for at in range(len(old))]
+        either = [
+            (length,) if at in run else tuple(sorted({space.towers[of].lengths[0], old[at]}))
+            for at, (_, of, _) in enumerate(labels)
+        ]
+        for offered in (kept, either):
+            if size := (combinations := Combinations(space, offered)).size:
+                return architecture_of(space, combinations.at(rng.randrange(size)))
 
 
 def offspring(
