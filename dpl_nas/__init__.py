@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dpl_nas import strategy
+    from dpl_nas.classifier.estimator import PromptClassifier
     from dpl_nas.config import load_strategy
     from dpl_nas.runs import run
     from dpl_nas.search_budget import SearchBudget
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Architecture",
+    "PromptClassifier",
     "SearchBudget",
     "Space",
     "Task",
@@ -50,6 +52,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Architecture": "dpl_nas.space",
+    "PromptClassifier": "dpl_nas.classifier.estimator",
     "SearchBudget": "dpl_nas.search_budget",
     "Space": "dpl_nas.space",
     "Task": "dpl_nas.tasks",

@@ -21,7 +21,7 @@ LAYERS = (
     ("engine",),
     ("nni",),
     ("strategy",),
-    ("testing", "runs"),
+    ("testing", "runs", "classifier"),
     ("comparison", "diagnostics", "experiments"),
     ("cli",),
     ("__main__",),

@@ -13,11 +13,14 @@ from dpl_nas.cli import (
     compare,
     diagnose,
     evaluate,
+    fit,
     main,
     mini,
     nni,
+    predict,
     run,
     search,
+    show,
     space,
     tasks,
     train,
@@ -84,6 +87,9 @@ app.command("search")(search.search)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
+app.command("show")(show.show)
 app.add_typer(space.app, name="space")
 app.add_typer(diagnose.app, name="diagnose")
 app.add_typer(tasks.app, name="tasks")

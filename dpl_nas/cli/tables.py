@@ -13,12 +13,24 @@ from rich.table import Table
 from dpl_nas.io.text import make_printable
 
 if TYPE_CHECKING:
+    from dpl_nas.classifier.folder import FitResult
+    from dpl_nas.classifier.saved import ClassifierMetadata
     from dpl_nas.runs.result import EvaluationResult, Lengths, RunResult
 
-__all__ = ["show_files", "show_lengths", "show_metrics", "show_notes", "show_result", "table"]
+__all__ = [
+    "show_classifier",
+    "show_files",
+    "show_lengths",
+    "show_metrics",
+    "show_notes",
+    "show_result",
+    "table",
+]
 
 #: More tied layers than this are counted, not named.
 _NAMED_TIES = 6
+#: So many classes are named.
+_NAMED_CLASSES = 12
 _DESIGNS = {
     "found": "found",
     "manual": "manual design",
@@ -58,6 +70,36 @@ def show_result(console: Console, result: RunResult) -> None:
     if result.seconds:
         times = ", ".join(f"{stage} {value:.0f} s" for stage, value in result.seconds.items())
         console.print(f"time   {times}", highlight=False)
+
+
+def show_classifier(
+    console: Console, metadata: ClassifierMetadata, result: FitResult | None = None
+) -> None:
+    """The classes of a classifier, its candidates, and its test."""
+    labels = [make_printable(str(label)) for label in metadata.labels]
+    more = len(labels) - _NAMED_CLASSES
+    named = ", ".join(labels[:_NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")
+    console.print(f"{len(labels)} classes: {named}", highlight=False)
+    shown = table(
+        "candidate",
+        "accuracy",
+        "cross-entropy",
+        "vectors",
+        "seconds",
+        title=f"cross-fitted on {metadata.images} pictures, at most {metadata.shots} a class",
+    )
+    for each in metadata.leaderboard:
+        accuracy, loss = f"{each.accuracy:.1%}", f"{each.loss:.3f}"
+        shown.add_row(each.name, accuracy, loss, str(each.vectors), f"{each.seconds:.1f}")
+    console.print(shown)
+    console.print(f"chosen {metadata.chosen}", highlight=False)
+    if result is not None and result.test is not None:
+        test = result.test
+        console.print(
+            f"test   accuracy {test.accuracy:.1%}, macro-F1 {test.macro_f1:.1%}, on {test.images} "
+            "pictures that nothing has seen",
+            highlight=False,
+        )
 
 
 def show_files(console: Console, folder: Path) -> None:

@@ -41,6 +41,7 @@ def take_classes(task: Task, classes: Classes) -> Task:
     return replace(
         task,
         class_names=task.class_names[chosen.start : chosen.stop],
+        own_labels=task.own_labels[chosen.start : chosen.stop],
         train=_of(task.train, chosen),
         test=_of(task.test, chosen),
         validation=None if task.validation is None else _of(task.validation, chosen),

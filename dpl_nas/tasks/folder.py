@@ -68,6 +68,8 @@ def load_folder(path: Path) -> Task:
         test=_images(path, test, settings.background),
         augmentation=settings.augmentation,
         folder=place,
+        own_labels=tuple(train.names),
+        background=settings.background,
         validation=None if validation is None else _images(path, validation, settings.background),
         folders=tuple(f"{place}/{folder.name}" for folder in places.values()),
     )

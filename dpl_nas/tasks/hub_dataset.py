@@ -20,7 +20,7 @@ from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
 from dpl_nas.tasks.parts import part_of_name
 from dpl_nas.tasks.pictures import Encoded, check_picture, content, read_picture
-from dpl_nas.tasks.rows import Row, sort_labels, task_of_rows
+from dpl_nas.tasks.rows import TEST_SHARE, Row, sort_labels, task_of_rows
 from dpl_nas.tasks.settings import ColumnsFile, read_settings
 from dpl_nas.tasks.task import Task
 
@@ -40,7 +40,7 @@ def is_hub_dataset(path: Path) -> bool:
     return any((path / name).is_file() for name in _SAVED) or bool(_parquet(path))
 
 
-def load_hub_dataset(path: Path) -> Task:
+def load_hub_dataset(path: Path, test_share: float = TEST_SHARE) -> Task:
     """Load the task in a dataset on disk.
 
     Raises
@@ -77,7 +77,7 @@ def load_hub_dataset(path: Path) -> Task:
         chosen = [cells[index] for index in indices]
         return TableImages(chosen, numbers, settings.background)
 
-    return task_of_rows(path, rows, images, settings, source, names)
+    return task_of_rows(path, rows, images, settings, source, names, test_share)
 
 
 class TableImages:

@@ -19,7 +19,7 @@ from dpl_nas.tasks.parts import (
     tell_unread_parts,
 )
 from dpl_nas.tasks.pictures import has_picture_name
-from dpl_nas.tasks.rows import Row, file_task
+from dpl_nas.tasks.rows import TEST_SHARE, Row, file_task
 from dpl_nas.tasks.settings import ColumnsFile, read_settings
 from dpl_nas.tasks.tables import Line, read_table
 from dpl_nas.tasks.task import Task
@@ -40,7 +40,7 @@ def find_metadata(path: Path) -> list[Path]:
     ]
 
 
-def load_hub_folder(path: Path) -> Task:
+def load_hub_folder(path: Path, test_share: float = TEST_SHARE) -> Task:
     """Load the task in a folder whose metadata name each image and its label.
 
     The images of a part are in a folder such as ``train/``, ``validation/`` or ``test/``, or have
@@ -71,7 +71,7 @@ def load_hub_folder(path: Path) -> Task:
             tell_unread_parts(file, lines, (_FILE, column))
         rows += found
     _tell_others(path, {row.place for row in rows})
-    return file_task(path, str(path), rows, settings, source)
+    return file_task(path, str(path), rows, settings, source, test_share=test_share)
 
 
 def _column(file: Path, line: Line, settings: ColumnsFile, source: str) -> str:

@@ -10,7 +10,7 @@ from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import check_class_name, check_place, spaced, tell_names
 from dpl_nas.tasks.parts import SPLIT, stated_part, tell_unread_parts
-from dpl_nas.tasks.rows import Row, file_task
+from dpl_nas.tasks.rows import TEST_SHARE, Row, file_task
 from dpl_nas.tasks.settings import ManifestFile, read_settings_beside
 from dpl_nas.tasks.tables import Line, read_table
 from dpl_nas.tasks.task import Task
@@ -18,7 +18,7 @@ from dpl_nas.tasks.task import Task
 __all__ = ["load_manifest"]
 
 
-def load_manifest(path: Path) -> Task:
+def load_manifest(path: Path, test_share: float = TEST_SHARE) -> Task:
     """Load the task that a list names.
 
     Paths are below the folder of the list, or below ``images`` of its settings, which are in the
@@ -47,7 +47,7 @@ def load_manifest(path: Path) -> Task:
     lines = read_table(path, columns, (SPLIT,), advice)
     rows = [_row(line, columns, str(root)) for line in lines]
     tell_unread_parts(path, lines, columns)
-    task = file_task(path, str(root), rows, settings, source)
+    task = file_task(path, str(root), rows, settings, source, test_share=test_share)
     _check_there(path, root, rows, source)
     return task
 

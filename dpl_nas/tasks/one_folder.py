@@ -11,14 +11,14 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import read_class_folders
 from dpl_nas.tasks.folder_notes import tell_folders
 from dpl_nas.tasks.names import tell_names
-from dpl_nas.tasks.rows import Row, file_task
+from dpl_nas.tasks.rows import TEST_SHARE, Row, file_task
 from dpl_nas.tasks.settings import SETTINGS, SplitFile, read_settings
 from dpl_nas.tasks.task import Task
 
 __all__ = ["load_one_folder"]
 
 
-def load_one_folder(path: Path) -> Task:
+def load_one_folder(path: Path, test_share: float = TEST_SHARE) -> Task:
     """Load the task in a folder that holds ``<class>/*``.
 
     Raises
@@ -39,5 +39,5 @@ def load_one_folder(path: Path) -> Task:
     tell_folders(path, [found], SETTINGS)
     rows = [Row(image.removeprefix(start), found.names[label]) for image, label in found.samples]
     # In torchvision's order, as in the layout with train/ and test/.
-    task = file_task(path, root, rows, settings, source, found.names)
+    task = file_task(path, root, rows, settings, source, found.names, test_share)
     return replace(task, folders=(task.folder,))

@@ -12,14 +12,21 @@ from dpl_nas.tasks.hub_folder import find_metadata, load_hub_folder
 from dpl_nas.tasks.manifest import load_manifest
 from dpl_nas.tasks.one_folder import load_one_folder
 from dpl_nas.tasks.parts import find_parts
+from dpl_nas.tasks.rows import TEST_SHARE
 from dpl_nas.tasks.tables import SUFFIXES
 from dpl_nas.tasks.task import Task
 
 __all__ = ["load_own"]
 
 
-def load_own(path: Path) -> Task:
+def load_own(path: Path, test_share: float = TEST_SHARE) -> Task:
     """Load the task at ``path``: a list of images, or a folder in one of the layouts.
+
+    Parameters
+    ----------
+    test_share
+        Share of the images of each class to keep for the test if the path has no test set and does
+        not say; 0 for none.
 
     Raises
     ------
@@ -28,16 +35,16 @@ def load_own(path: Path) -> Task:
     """
     if not path.is_dir():
         if path.suffix.lower() in SUFFIXES:
-            return load_manifest(path)
+            return load_manifest(path, test_share)
         raise TaskError(
             f"expected a folder of images, or a list that ends with {', '.join(SUFFIXES)}, found "
             f"the file {make_printable(str(path))}: give another path"
         )
     parts = find_parts(path)
     if is_hub_dataset(path):
-        return load_hub_dataset(path)
+        return load_hub_dataset(path, test_share)
     if find_metadata(path):
-        return load_hub_folder(path)
+        return load_hub_folder(path, test_share)
     if "train" in parts or "test" in parts:
         return load_folder(path)
-    return load_one_folder(path)
+    return load_one_folder(path, test_share)

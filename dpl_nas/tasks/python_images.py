@@ -101,6 +101,8 @@ def make_task(
         test=sets["test"],
         validation=sets.get("validation"),
         augmentation=augmentation,
+        own_labels=tuple(names),
+        background=background,
     )
 
 

@@ -18,10 +18,10 @@ from dpl_nas.tasks.settings import ColumnsFile, SplitFile, name_classes
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.templates import imagenet_templates
 
-__all__ = ["Row", "file_task", "sort_labels", "task_of_rows"]
+__all__ = ["TEST_SHARE", "Row", "file_task", "sort_labels", "task_of_rows"]
 
 #: Share that is kept for the test where nothing says so.
-_TEST = 0.5
+TEST_SHARE = 0.5
 #: Of so many labels, this share with one image each is no classes.
 _MANY, _NEARLY = 10, 0.9
 
@@ -60,6 +60,7 @@ def file_task(
     settings: SplitFile,
     source: str,
     names: Sequence[str] | None = None,
+    test_share: float = TEST_SHARE,
 ) -> Task:
     """Make a task of image files below ``root``; see :func:`task_of_rows`."""
 
@@ -67,7 +68,7 @@ def file_task(
         places = [rows[index].place for index in indices]
         return ImageFiles(places, labels, root=root, background=settings.background)
 
-    return task_of_rows(path, rows, images, settings, source, names)
+    return task_of_rows(path, rows, images, settings, source, names, test_share)
 
 
 def task_of_rows(
@@ -77,6 +78,7 @@ def task_of_rows(
     settings: SplitFile,
     source: str,
     names: Sequence[str] | None = None,
+    test_share: float = TEST_SHARE,
 ) -> Task:
     """Make a task of a list.
 
@@ -94,6 +96,9 @@ def task_of_rows(
         Settings, and the path of their file.
     names
         Labels in the order of the classes; sorted by default.
+    test_share
+        Share of the images of each class to keep for the test if neither the list nor the settings
+        say; 0 for none.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def task_of_rows(
             "images of others"
         )
     _check_labels(shown, rows, settings, source)
-    parts = _parts(shown, rows, settings, source)
+    parts = _parts(shown, rows, settings, source, test_share)
     labels = {name: label for label, name in enumerate(names)}
     _check_classes(shown, names, rows, parts)
 
@@ -129,6 +134,8 @@ def task_of_rows(
         validation=of("validation") if parts["validation"] else None,
         augmentation=settings.augmentation,
         folder=place,
+        own_labels=tuple(names),
+        background=settings.background,
     )
 
 
@@ -171,7 +178,7 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 
 def _parts(
-    shown: str, rows: Sequence[Row], settings: SplitFile, source: str
+    shown: str, rows: Sequence[Row], settings: SplitFile, source: str, test_share: float
 ) -> dict[Part, list[int]]:
     """Indices of the rows of each part."""
     parts: dict[Part, list[int]] = {part: [] for part in PARTS}
@@ -184,13 +191,15 @@ def _parts(
                 f"remove test from {source}"
             )
         return parts
+    share = test_share if settings.test is None else settings.test
+    if not share:
+        return parts
     stated = any(row.part for row in rows)
     if stated and settings.test is None:
         raise TaskError(
             f"{shown} has no test images: mark some as test, or set test: 0.5 in {source} to keep "
             "half of the training images for the test"
         )
-    share = _TEST if settings.test is None else settings.test
     kept = _kept(rows, parts["train"], share, settings.split_seed)
     parts["test"] = [index for index in parts["train"] if index in kept]
     parts["train"] = [index for index in parts["train"] if index not in kept]

@@ -94,6 +94,11 @@ class Task:
         Published selections that take the place of the draw.
     same_names
         Whether two classes may have the same name, as ``missile`` of ImageNet.
+    own_labels
+        Labels of the classes as the user's folders or lists have them; empty where these are the
+        names.
+    background
+        Colour on which transparent pictures are put.
     """
 
     name: str
@@ -111,6 +116,13 @@ class Task:
     folders: tuple[str, ...] = ()
     selections: Selections | None = None
     same_names: bool = False
+    own_labels: tuple[str, ...] = ()
+    background: str = "white"
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """The label of each class, as users know it."""
+        return self.own_labels or self.class_names
 
     @cached_property
     def pool(self) -> ImageSet:

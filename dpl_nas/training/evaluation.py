@@ -25,7 +25,15 @@ from dpl_nas.training.model import class_captions, fixed_model, load_context_vec
 from dpl_nas.training.prefetch import decode_ahead
 from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts, load_prompts
 
-__all__ = ["Classifier", "Metrics", "build_classifier", "evaluate", "score", "zero_shot"]
+__all__ = [
+    "Classifier",
+    "Metrics",
+    "build_classifier",
+    "evaluate",
+    "metrics_of",
+    "score",
+    "zero_shot",
+]
 
 
 @dataclass(frozen=True)
@@ -129,10 +137,11 @@ def score(
                 predictions[name] += classifier.predict(states).tolist()
             observer.advance(Stage.EVALUATE, done, {"images": batches[done - 1].stop})
     observer.end(Stage.EVALUATE)
-    return {name: _metrics(labels, found) for name, found in predictions.items()}
+    return {name: metrics_of(labels, found) for name, found in predictions.items()}
 
 
-def _metrics(labels: Sequence[int], predictions: Sequence[int]) -> Metrics:
+def metrics_of(labels: Sequence[int], predictions: Sequence[int]) -> Metrics:
+    """Return the metrics of class indices (images,) that were predicted."""
     from sklearn.metrics import accuracy_score, f1_score
 
     return Metrics(

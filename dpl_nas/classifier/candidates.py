@@ -1,0 +1,158 @@
+"""What a classifier may be: captions, linear probes, context vectors; how each is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.classifier.head import LinearHead, fit_head
+from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.space import Architecture
+from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.evaluation import build_classifier
+from dpl_nas.training.few_shot import FewShotTraining
+from dpl_nas.training.model import class_captions
+from dpl_nas.training.problem import Problem
+from dpl_nas.training.stacks import split_evenly
+
+__all__ = ["STRENGTHS", "Candidate", "Made", "make_candidates"]
+
+#: Strengths of the prior of a head that is fitted to pictures (:func:`fit_head`).
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of classifier.
+
+    Attributes
+    ----------
+    name
+        What to call it, such as ``zero-shot``, ``linear probe`` or ``both all x 4``.
+    architecture
+        Lengths of the context vectors that are trained; ``None`` for the plain backbone.
+    captions
+        Whether the head begins with the class features of the captions; else with zeros.
+    strength
+        Strength of that beginning when the head is fitted to the pictures; ``None`` if it is not
+        fitted.
+    """
+
+    name: str
+    architecture: Architecture | None = None
+    captions: bool = True
+    strength: float | None = None
+
+    @property
+    def vectors(self) -> int:
+        """Number of context vectors."""
+        return 0 if self.architecture is None else self.architecture.vectors
+
+
+@dataclass(frozen=True)
+class Made:
+    """A candidate that was made of labelled images: its head, and its context vectors."""
+
+    candidate: Candidate
+    head: LinearHead
+    vectors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def classifier(self, backbone: Backbone, temperature: float = 1.0) -> ImageClassifier:
+        """Return the classifier."""
+        return ImageClassifier.of(backbone, self.vectors, self.head, temperature)
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A CLIP that candidates share, and what their heads are made of."""
+
+    model: PromptedCLIP
+    vectors: Mapping[str, Tensor]
+    captions: LinearHead | None
+
+
+def make_candidates(
+    problem: Problem, candidates: Sequence[Candidate], rows: Sequence[int]
+) -> list[Made]:
+    """Make candidates of images of the task's pool.
+
+    Those of one architecture share its context vectors, and all architectures are trained side by
+    side.
+
+    Raises
+    ------
+    TaskError
+        If two classes have the same caption, and a candidate needs captions.
+    """
+    groups: dict[Architecture | None, list[Candidate]] = {}
+    for each in candidates:
+        groups.setdefault(each.architecture, []).append(each)
+    images = None
+    if any(each.strength is not None for each in candidates):
+        images = FewShotImages(problem.task.pool, rows, problem.backbone, "none")
+    made: dict[Candidate, Made] = {}
+    for architecture, body in _bodies(problem, candidates, rows).items():
+        group = groups[architecture]
+        fitted = any(each.strength is not None for each in group)
+        features = _features(body.model, images) if fitted and images is not None else None
+        for each in group:
+            head = _start(problem, each, body, features)
+            if each.strength is not None and features is not None and images is not None:
+                head = fit_head(features, images.labels, head, each.strength)
+            made[each] = Made(each, head, body.vectors)
+    return [made[each] for each in candidates]
+
+
+def _bodies(
+    problem: Problem, candidates: Sequence[Candidate], rows: Sequence[int]
+) -> dict[Architecture | None, _Body]:
+    """Train the context vectors of each architecture once."""
+    task, backbone = problem.task, problem.backbone
+    found: dict[Architecture | None, _Body] = {}
+    plain = [each for each in candidates if each.architecture is None]
+    if plain:
+        model, captions = PromptedCLIP(backbone, {}), None
+        if any(each.captions for each in plain):
+            text = class_captions(backbone, task.class_names, task.template, (), "task")
+            with torch.no_grad():
+                captions = _caption_head(backbone, model.encode_text(text))
+        found[None] = _Body(model, {}, captions)
+    trained = list(dict.fromkeys(each.architecture for each in candidates if each.architecture))
+    if trained:
+        training = FewShotTraining(problem, rows)
+        for part in split_evenly(trained, training.stack_size):
+            for prompts in training.train_stack(part):
+                built = build_classifier(prompts, backbone)
+                head = _caption_head(backbone, built.text_features)
+                found[prompts.architecture] = _Body(built.model, prompts.vectors, head)
+    return found
+
+
+def _start(
+    problem: Problem, candidate: Candidate, body: _Body, features: Tensor | None
+) -> LinearHead:
+    """The head that a candidate begins with."""
+    if candidate.captions and body.captions is not None:
+        return body.captions
+    if features is None:
+        raise ValueError(f"{candidate.name} has neither captions nor pictures")
+    zeros = torch.zeros(len(problem.task.class_names), features.shape[1], device=features.device)
+    return LinearHead(zeros, zeros.sum(dim=1))
+
+
+def _features(model: PromptedCLIP, images: FewShotImages) -> Tensor:
+    """The image features (images, embed) of a model."""
+    starts = range(0, len(images), _BATCH)
+    parts = [range(start, min(start + _BATCH, len(images))) for start in starts]
+    with torch.no_grad():
+        return torch.cat([model.encode_image(images.batch(part, 0)[0]) for part in parts])
+
+
+def _caption_head(backbone: Backbone, text_features: Tensor) -> LinearHead:
+    return LinearHead.of_captions(text_features, float(backbone.logit_scale.exp()))

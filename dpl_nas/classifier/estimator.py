@@ -1,0 +1,344 @@
+"""The classifier in scikit-learn's conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from dpl_nas.classifier.card import model_card
+from dpl_nas.classifier.fitting import Fit, FitSettings, Preset, fit, parse_seconds, shots_of
+from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.classifier.pictures import pictures_of
+from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
+from dpl_nas.config import load_strategy
+from dpl_nas.errors import ConfigError, TaskError
+from dpl_nas.io.validation import validate
+from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.observer import Observer
+from dpl_nas.space import Space
+from dpl_nas.tasks import Task
+from dpl_nas.tasks.names import check_class_name, look_alikes, spaced, tell_names
+from dpl_nas.tasks.own import load_own
+from dpl_nas.tasks.python_images import PythonImages
+from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
+from dpl_nas.training.problem import Problem
+
+__all__ = ["PromptClassifier"]
+
+_BATCH = 100
+
+
+class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: ignore[misc]
+    """Classifies pictures by a frozen CLIP that learns from a few of each class.
+
+    Captions, linear probes, manual designs and, unless ``preset`` is ``quick``, lengths that a
+    search finds are compared on pictures that they were not made of; what does best is kept.
+
+    Pictures are paths, Pillow's images, arrays (height, width[, channels]) of uint8, tensors
+    (channels, height, width), a data frame with a column of paths, a dataset of torch's, or a
+    folder.
+
+    Parameters
+    ----------
+    preset
+        ``quick`` (a minute or so on a CPU with the embedded CLIP), ``balanced`` or ``best``.
+    time_limit
+        Seconds, or a text such as ``10m``, after which nothing further is tried.
+    shots
+        Pictures of each class to learn from, at most; ``all`` for all of them.
+    seed
+        Seed of all draws.
+    space
+        Search space, whose backbone is used: a packaged name, a file, or an object.
+    strategy
+        Strategy of the search: a packaged name or a file.
+    template
+        Caption with one ``{}`` for the name of the class; ``None`` for that of the folder's
+        ``task.yml``, or the usual one.
+    class_names
+        Names for captions: by label, or in the order of :attr:`classes_`; by default the labels.
+    background
+        Colour on which transparent pictures are put.
+    device
+        Device, such as ``cpu`` or ``cuda``.
+    folder
+        Folder that keeps what is done, so that a fit that was killed goes on when it is called
+        again; ``None`` keeps nothing.
+
+    Attributes
+    ----------
+    classes_
+        Labels (classes,), sorted.
+    leaderboard_
+        A data frame of all candidates, the best first.
+    saved_
+        What was fitted, without the backbone.
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: Preset = "balanced",
+        time_limit: float | str | None = None,
+        shots: int | Literal["all"] = 16,
+        seed: int = 1,
+        space: Space | str | Path = "mini_clip",
+        strategy: str | Path = "darts",
+        template: str | None = None,
+        class_names: Mapping[Any, str] | Sequence[str] | None = None,
+        background: str = "white",
+        device: str = "cpu",
+        folder: str | Path | None = None,
+    ) -> None:
+        self.preset = preset
+        self.time_limit = time_limit
+        self.shots = shots
+        self.seed = seed
+        self.space = space
+        self.strategy = strategy
+        self.template = template
+        self.class_names = class_names
+        self.background = background
+        self.device = device
+        self.folder = folder
+
+    def fit(self, X: Any, y: Any = None, *, observer: Observer | None = None) -> Self:  # noqa: N803
+        """Learn from labelled pictures.
+
+        Parameters
+        ----------
+        X
+            Pictures; or a folder with a folder a class, or a list of files, without ``y``.
+        y
+            Labels, of any kind that numpy sorts.
+
+        Raises
+        ------
+        TaskError
+            If pictures cannot be read, or there are fewer than two classes.
+        ConfigError
+            If a parameter or the kind of ``X`` is not valid.
+        """
+        task, labels = self._task(X, y)
+        settings = validate(
+            FitSettings,
+            {"preset": self.preset, "time_limit": parse_seconds(self.time_limit)},
+            type(self).__name__,
+            ConfigError,
+        )
+        strategy = load_strategy(self.strategy)
+        problem = Problem.of(
+            self.space,
+            task,
+            shots=shots_of(task, self.shots),
+            seed=self.seed,
+            recipe=strategy.train,
+            device=self.device,
+        )
+        folder = None if self.folder is None else Path(self.folder)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        found = fit(problem, settings, strategy, folder, observer)
+        return self._accept(found, labels, task.background)
+
+    def _accept(self, found: Fit, labels: NDArray[Any], background: str) -> Self:
+        saved = SavedClassifier.of(found, labels.tolist(), background)
+        return self._use(saved, saved.classifier(found.problem.backbone), labels)
+
+    def _use(
+        self, saved: SavedClassifier, classifier: ImageClassifier, labels: NDArray[Any]
+    ) -> Self:
+        self.saved_ = saved
+        self.classes_ = labels
+        self._classifier = classifier
+        return self
+
+    @property
+    def leaderboard_(self) -> Any:
+        """A data frame of all candidates, the best first."""
+        import pandas as pd
+
+        check_is_fitted(self, "saved_")
+        return pd.DataFrame([each.model_dump() for each in self.saved_.metadata.leaderboard])
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Return the label (pictures,) of each picture.
+
+        Raises
+        ------
+        TaskError
+            If a picture cannot be read.
+        """
+        logits = self._logits(X)
+        return np.asarray(self.classes_[logits.argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return calibrated probabilities (pictures, classes), in the order of ``classes_``."""
+        logits = torch.from_numpy(self._logits(X))
+        return np.asarray((logits / self.saved_.metadata.temperature).softmax(dim=1).numpy())
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return logits (pictures, classes); of two classes (pictures,), for the second."""
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def _logits(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        check_is_fitted(self, "saved_")
+        pictures = pictures_of(X, self.saved_.metadata.background)
+        found = [np.zeros((0, len(self.classes_)))]
+        for pixels, told in pictures.pixels(self._classifier.model.backbone, _BATCH):
+            for error in told:
+                if error is not None:
+                    raise error
+            found.append(self._classifier.logits(pixels).double().cpu().numpy())
+        return np.concatenate(found)
+
+    # The Hub.
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        check_is_fitted(self, "saved_")
+        self.saved_.save(Path(save_directory))
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        device: str = "cpu",
+        **_: Any,
+    ) -> Self:
+        folder = Path(model_id)
+        if not folder.is_dir():
+            files = [
+                hf_hub_download(
+                    model_id,
+                    name,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    local_files_only=local_files_only,
+                    token=token,
+                )
+                for name in (CONFIG, WEIGHTS)
+            ]
+            folder = Path(files[0]).parent
+        saved = SavedClassifier.load(folder)
+        meta = saved.metadata
+        made = cls(
+            shots=meta.shots,
+            seed=meta.seed,
+            template=meta.template,
+            class_names=list(meta.class_names),
+            background=meta.background,
+            device=device,
+        )
+        classifier = saved.classifier(saved.load_backbone(device))
+        return made._use(saved, classifier, np.asarray(meta.labels))
+
+    def generate_model_card(self, *_: Any, **fields: Any) -> ModelCard:
+        """Return the model card; ``license`` is that of the classifier."""
+        check_is_fitted(self, "saved_")
+        return ModelCard(model_card(self.saved_.metadata, str(fields.get("license") or "unknown")))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+    # What is given to fit.
+
+    def _task(self, value: Any, y: Any) -> tuple[Task, NDArray[Any]]:
+        """The task of the pictures, and the label of each class."""
+        if isinstance(value, (str, Path)) and y is None:
+            task = load_own(Path(value), test_share=0.0)
+            return self._named(task), np.asarray(task.class_labels)
+        if y is None:
+            raise ConfigError(
+                "expected labels, found none: call fit(pictures, labels), or fit(folder) with a "
+                "folder that has a folder a class"
+            )
+        pictures = pictures_of(value, self.background)
+        labels, numbers = np.unique(np.asarray(y), return_inverse=True)
+        if len(numbers) != len(pictures):
+            raise TaskError(
+                f"expected a label for each picture, found {len(pictures)} pictures and "
+                f"{len(numbers)} labels"
+            )
+        names = self._names(labels)
+        images = PythonImages(_Labelled(pictures, numbers), numbers.tolist(), "X", self.background)
+        template = self.template or DEFAULT_TEMPLATE
+        check_template(template, "template")
+        task = Task(
+            name="own pictures",
+            class_names=names,
+            template=template,
+            templates=imagenet_templates(),
+            train=images,
+            test=PythonImages([], [], "no test", self.background),
+            augmentation="crop_flip",
+            own_labels=tuple(map(str, labels)),
+            background=self.background,
+        )
+        return task, labels
+
+    def _named(self, task: Task) -> Task:
+        """A task from a folder with the names and the template that were asked for."""
+        from dataclasses import replace
+
+        changed: dict[str, Any] = {}
+        if self.class_names is not None:
+            changed["class_names"] = self._names(np.asarray(task.class_labels))
+        if self.template is not None:
+            check_template(self.template, "template")
+            changed["template"] = self.template
+        return replace(task, **changed)
+
+    def _names(self, labels: NDArray[Any]) -> tuple[str, ...]:
+        given = self.class_names
+        if len(labels) < 2:
+            raise TaskError(f"expected two classes or more, found {len(labels)}")
+        if given is None:
+            names = [spaced(str(label)) for label in labels]
+        elif isinstance(given, Mapping):
+            known = {str(label): name for label, name in given.items()}
+            names = [known.get(str(label), spaced(str(label))) for label in labels]
+        else:
+            names = list(given)
+        if len(names) != len(labels) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(
+                f"class_names: expected {len(labels)} texts, found {abbreviate(given)}"
+            )
+        for name in names:
+            check_class_name(name, "class_names")
+        if twice := look_alikes(names):
+            raise ConfigError(
+                f"class_names should be different, found the same name twice, {tell_names(twice)}"
+            )
+        return tuple(names)
+
+
+class _Labelled:
+    """Pictures with the number of their class."""
+
+    def __init__(self, pictures: Sequence[Any], numbers: NDArray[Any]) -> None:
+        self._pictures, self._numbers = pictures, numbers
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self._pictures[index], int(self._numbers[index])
+
+    def __len__(self) -> int:
+        return len(self._numbers)

@@ -1,0 +1,305 @@
+"""Fitting a classifier: candidates are compared by cross-fitting, and the best is made of all."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from dpl_nas.classifier.candidates import STRENGTHS, Candidate, Made, make_candidates
+from dpl_nas.classifier.evidence import Evidence, best_evidence, cross_fit
+from dpl_nas.classifier.kept import load_evidence, save_evidence
+from dpl_nas.config import StrategyConfig
+from dpl_nas.errors import ConfigError, DplWarning, TaskError
+from dpl_nas.io.validation import Frozen, Number
+from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.observer import Observer, Stage
+from dpl_nas.search_budget import SearchBudget
+from dpl_nas.space import Architecture
+from dpl_nas.space.fitting import portfolio
+from dpl_nas.tasks import Task, check_images, tell_small_classes
+from dpl_nas.training.captions import check_captions
+from dpl_nas.training.problem import Problem
+
+__all__ = [
+    "PRESETS",
+    "Effort",
+    "Fit",
+    "FitSettings",
+    "Preset",
+    "fit",
+    "parse_seconds",
+    "shots_of",
+]
+
+Preset = Literal["quick", "balanced", "best"]
+
+#: Strength of the captions in a head that is fitted after the context vectors.
+_STRENGTH = 1e-4
+#: Of the time that is left, the search may take this share: cross-fitting and training follow.
+_SEARCH_SHARE = 0.5
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The candidates of a preset, beside captions and linear probes.
+
+    Attributes
+    ----------
+    designs
+        Number of manual designs.
+    trials
+        Whole trainings that a search may spend; 0 for no search.
+    """
+
+    designs: int
+    trials: int
+
+
+PRESETS: dict[Preset, Effort] = {
+    "quick": Effort(designs=3, trials=0),
+    "balanced": Effort(designs=3, trials=4),
+    "best": Effort(designs=9, trials=10),
+}
+
+
+class FitSettings(Frozen):
+    """The effort of a fit.
+
+    Attributes
+    ----------
+    preset
+        ``quick``: captions, linear probes and a few manual designs. ``balanced`` and ``best``: a
+        search for lengths, too.
+    time_limit
+        Seconds after which nothing further is tried; the best so far is made of all images then.
+    """
+
+    preset: Preset = "balanced"
+    time_limit: Number | None = Field(default=None, gt=0)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted classifier, and why it was chosen.
+
+    Attributes
+    ----------
+    made
+        Chosen candidate, made of all images.
+    evidence
+        Evidence of all candidates, the best first.
+    rows
+        Indices into the task's pool of the images that it was made of.
+    seconds
+        Wall-clock seconds of this process.
+    """
+
+    problem: Problem
+    made: Made
+    evidence: tuple[Evidence, ...]
+    rows: tuple[int, ...]
+    seconds: float
+
+    @property
+    def chosen(self) -> Evidence:
+        """The evidence of the chosen candidate."""
+        return self.evidence[0]
+
+
+def fit(
+    problem: Problem,
+    settings: FitSettings,
+    strategy: StrategyConfig,
+    folder: Path | None = None,
+    observer: Observer | None = None,
+) -> Fit:
+    """Compare candidates on the few-shot images of a problem, and make the best of all of these.
+
+    Each candidate is made of one half of the images and judged on the other, and the reverse, so
+    every image counts. What is found by a search has been compared with captions, linear probes
+    and manual designs in this way; the best by :attr:`Evidence.score` is kept.
+
+    Parameters
+    ----------
+    strategy
+        Strategy of the search, if the preset has one.
+    folder
+        Folder that keeps what is done, so that a fit that was killed goes on; it belongs to one
+        problem and one effort.
+
+    Raises
+    ------
+    TaskError
+        If images cannot be read.
+    """
+    started = time.monotonic()
+    observer = observer or Observer()
+    effort = PRESETS[settings.preset]
+    problem.backbone  # noqa: B018 - loaded first, so that the time limit is of the work
+    rows = problem.shot_rows
+    check_images(problem.task, rows, test=False, observer=observer)
+    tell_small_classes(problem.task, problem.shots)
+    captions = _captions_differ(problem)
+    groups = list(_groups(problem, effort, captions=captions))
+    searches = captions and effort.trials > 0 and _splits(problem)
+    observer.begin(Stage.COMPARE, len(groups) + searches)
+    found: list[Evidence] = []
+
+    def left() -> float:
+        limit = settings.time_limit
+        return float("inf") if limit is None else limit - (time.monotonic() - started)
+
+    def judge(name: str, group: Sequence[Candidate]) -> None:
+        file = None if folder is None else folder / f"{name}.safetensors"
+        if file is not None and file.exists():
+            evidence = load_evidence(file, group)
+        else:
+            evidence = cross_fit(problem, group, rows)
+            if file is not None:
+                save_evidence(file, evidence)
+        found.extend(evidence)
+
+    for number, (name, group) in enumerate(groups, start=1):
+        # The first group takes a second; without it there would be nothing to choose.
+        if number > 1 and left() <= _expected(found, group):
+            _tell_stopped(group)
+            continue
+        judge(name, group)
+        best = best_evidence(found)
+        observer.advance(Stage.COMPARE, number, {"best": best.accuracy}, best.candidate.name)
+    observer.end(Stage.COMPARE)
+    if searches:
+        known = {each.candidate.architecture for each in found}
+        budget = SearchBudget(trials=effort.trials, seconds=_seconds(left()))
+        if left() <= 0:
+            warnings.warn("the time is up, so no lengths were searched", DplWarning, stacklevel=2)
+        else:
+            architecture = _search(problem, strategy, budget, folder, observer)
+            if architecture not in known:
+                judge("found", _prompted("found", architecture))
+    found.sort(key=lambda each: (-each.score, each.candidate.vectors))
+    made = make_candidates(problem, [found[0].candidate], rows)[0]
+    return Fit(problem, made, tuple(found), tuple(rows), time.monotonic() - started)
+
+
+def _groups(
+    problem: Problem, effort: Effort, *, captions: bool
+) -> Iterator[tuple[str, list[Candidate]]]:
+    """Yield the candidates that are made together, cheap ones first."""
+    probes = [
+        Candidate(f"linear probe, {each:g}", captions=False, strength=each) for each in STRENGTHS
+    ]
+    if not captions:
+        yield "plain", probes
+        return
+    both = [Candidate(f"captions and pictures, {each:g}", strength=each) for each in STRENGTHS]
+    yield "plain", [Candidate("zero-shot"), *probes, *both]
+    designs = list(portfolio(problem.space).items())[: effort.designs]
+    if designs:
+        yield "designs", [each for name, design in designs for each in _prompted(name, design)]
+
+
+def _prompted(name: str, design: Architecture) -> list[Candidate]:
+    """The candidates of lengths: with the head of the captions, and with one fitted to pictures."""
+    fitted = Candidate(f"{name}, and pictures", design, strength=_STRENGTH)
+    return [Candidate(name, design), fitted]
+
+
+def _captions_differ(problem: Problem) -> bool:
+    """Whether the text tower can tell the classes apart; else a warning says so."""
+    try:
+        check_captions(problem.backbone, problem.task)
+    except TaskError as error:
+        warnings.warn(
+            f"{error}. Without that, only the pictures tell the classes apart, so only linear "
+            "probes are tried",
+            DplWarning,
+            stacklevel=3,
+        )
+        return False
+    return True
+
+
+def _splits(problem: Problem) -> bool:
+    """Whether there are images to train on and to validate on, as a search needs."""
+    if problem.shots > 1:
+        return True
+    warnings.warn(
+        "one picture a class is too few to search lengths, so manual designs are compared only",
+        DplWarning,
+        stacklevel=3,
+    )
+    return False
+
+
+def _expected(found: Sequence[Evidence], group: Sequence[Candidate]) -> float:
+    """Seconds that a group will take at least: as far as that is known."""
+    trained = [each.seconds for each in found if each.candidate.architecture is not None]
+    return len(group) * min(trained, default=0.0)
+
+
+def _tell_stopped(group: Sequence[Candidate]) -> None:
+    names = ", ".join(each.name for each in group)
+    warnings.warn(f"the time is up, so these were not tried: {names}", DplWarning, stacklevel=3)
+
+
+def _seconds(left: float) -> float | None:
+    return None if left == float("inf") else max(1.0, _SEARCH_SHARE * left)
+
+
+def _search(
+    problem: Problem,
+    strategy: StrategyConfig,
+    budget: SearchBudget,
+    folder: Path | None,
+    observer: Observer,
+) -> Architecture:
+    # NNI takes seconds to import.
+    from dpl_nas.strategy import make_strategy
+
+    place = None if folder is None else folder / "search"
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    result = make_strategy(strategy).search(problem, budget, folder=place, observer=observer)
+    return result.architecture
+
+
+def shots_of(task: Task, shots: int | Literal["all"]) -> int:
+    """Return the shots of a fit: as many as are asked for, but no more than the largest class has.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a whole number of 1 or more nor ``all``.
+    """
+    if shots != "all" and (not isinstance(shots, int) or isinstance(shots, bool) or shots < 1):
+        raise ConfigError(
+            f"shots: expected a whole number of 1 or more, or 'all', found {abbreviate(shots)}"
+        )
+    most = max(Counter(task.train.labels).values(), default=1)
+    return most if shots == "all" else min(shots, most)
+
+
+def parse_seconds(text: float | str | None) -> float | None:
+    """Return the seconds of a number, or of a text such as ``90s``, ``10m`` or ``1.5h``.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(text))
+    if match is None or not float(match[1]):
+        raise ConfigError(f"expected a time such as 90s, 10m or 1h, found {abbreviate(text)}")
+    return float(match[1]) * _UNITS.get(match[2], 1.0)

@@ -1,0 +1,197 @@
+"""The folder of a fit, which goes on after an interruption and ends as a classifier."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from dpl_nas.classifier.card import model_card
+from dpl_nas.classifier.fitting import Fit, FitSettings, fit, shots_of
+from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import OutputError
+from dpl_nas.io.files import names_in, read_json, write_json, write_text
+from dpl_nas.io.locks import claim
+from dpl_nas.io.run_files import LOCK
+from dpl_nas.io.validation import Frozen, Number, validate
+from dpl_nas.observer import Observer, Stage
+from dpl_nas.tasks import ImageSet, Task, check_images, test_digest
+from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.evaluation import metrics_of
+from dpl_nas.training.problem import Problem
+
+__all__ = ["FitResult", "fit_folder"]
+
+#: What the fit is of, and its work that is kept while it lasts.
+_FIT, _WORK = "fit.json", "work"
+_CARD = "README.md"
+_RESULT = "result.json"
+_OWN = {_FIT, _WORK, LOCK, CONFIG, _CARD, _RESULT, WEIGHTS}
+_BATCH = 100
+
+
+class Tested(Frozen):
+    """Shares in 0..1 over ``images`` test images."""
+
+    accuracy: Number = Field(ge=0, le=1)
+    macro_f1: Number = Field(ge=0, le=1)
+    images: int
+
+
+class FitResult(Frozen):
+    """The result of a fit, beside its classifier.
+
+    Attributes
+    ----------
+    classifier
+        Folder of the classifier.
+    accuracy
+        Accuracy by cross-fitting, by which the ``chosen`` candidate was chosen.
+    test
+        Its test on images that nothing has seen, if there are any.
+    """
+
+    classifier: str
+    chosen: str
+    vectors: int
+    accuracy: Number
+    test: Tested | None
+    seconds: Number
+
+
+def fit_folder(
+    config: RunConfig,
+    task: Task,
+    settings: FitSettings,
+    folder: Path,
+    *,
+    shots: Any = None,
+    overwrite: bool = False,
+    observer: Observer | None = None,
+) -> FitResult:
+    """Fit a classifier of a task, and write it to a folder.
+
+    The same call goes on where a killed one stopped, and returns the result of a finished one.
+
+    Parameters
+    ----------
+    config
+        Space, strategy, recipe, seed and device; its task and budget are not used.
+    shots
+        Images of each class at most, or ``all``; by default those of ``config``.
+    overwrite
+        Whether to remove another fit in the folder first.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything else, or another process works in it.
+    DplError
+        For any bad input; nothing is left behind then.
+    """
+    if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
+        raise OutputError(f"{folder} lies among the pictures of {task.name}: use another folder")
+    problem = Problem.of(
+        config.space,
+        task,
+        shots=shots_of(task, config.shots if shots is None else shots),
+        seed=config.seed,
+        recipe=config.strategy.train,
+        device=config.device,
+    )
+    check_images(task, problem.shot_rows, test=bool(task.test.labels), observer=observer)
+    identity = _identity(config, problem, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"{folder} is in use by a fit that is still going: wait, or use another folder"
+    if names_in(folder) - _OWN:
+        raise OutputError(f"{folder} is not empty: use another folder")
+    with claim(folder / LOCK, busy):
+        _claim(folder, identity, overwrite=overwrite)
+        if (folder / _RESULT).exists():
+            return validate(
+                FitResult, read_json(folder / _RESULT), str(folder / _RESULT), OutputError
+            )
+        work = folder / _WORK
+        work.mkdir(exist_ok=True)
+        found = fit(problem, settings, config.strategy, work, observer)
+        result = _finish(found, task, folder, observer)
+        shutil.rmtree(work)
+        return result
+
+
+def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> FitResult:
+    saved = SavedClassifier.of(found, task.class_labels, task.background)
+    test = _tested(saved.classifier(found.problem.backbone), task.test, observer or Observer())
+    saved.save(folder)
+    write_text(folder / _CARD, model_card(saved.metadata))
+    result = FitResult(
+        classifier=str(folder),
+        chosen=found.chosen.candidate.name,
+        vectors=found.chosen.candidate.vectors,
+        accuracy=found.chosen.accuracy,
+        test=test,
+        seconds=round(found.seconds, 3),
+    )
+    # Last: with it, the fit is complete.
+    write_json(folder / _RESULT, result.model_dump(mode="json"))
+    return result
+
+
+def _tested(classifier: ImageClassifier, images: ImageSet, observer: Observer) -> Tested | None:
+    count = len(images.labels)
+    if not count:
+        return None
+    loaded = FewShotImages(images, range(count), classifier.model.backbone, "none")
+    parts = [range(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH)]
+    observer.begin(Stage.EVALUATE, len(parts))
+    predicted: list[int] = []
+    for done, part in enumerate(parts, start=1):
+        predicted += classifier.logits(loaded.batch(part, 0)[0]).argmax(dim=1).tolist()
+        observer.advance(Stage.EVALUATE, done, {"images": part.stop})
+    observer.end(Stage.EVALUATE)
+    return Tested(**metrics_of(images.labels, predicted).as_dict())
+
+
+def _identity(config: RunConfig, problem: Problem, settings: FitSettings) -> dict[str, Any]:
+    """What two fits must share to be the same."""
+    task = problem.task
+    return {
+        "task": task.name,
+        "images": problem.digest(),
+        "test_images": test_digest(task) if task.test.labels else "",
+        "space": config.space.model_dump(mode="json"),
+        "strategy": config.strategy.model_dump(mode="json"),
+        "weights": problem.backbone.fingerprint,
+        "shots": problem.shots,
+        "seed": problem.seed,
+        "background": task.background,
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _claim(folder: Path, identity: dict[str, Any], *, overwrite: bool) -> None:
+    """Begin a fit in a folder, or go on with the same one."""
+    file = folder / _FIT
+    if overwrite:
+        for name in sorted(names_in(folder) & _OWN - {LOCK}):
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    if not file.exists():
+        if names_in(folder) - {LOCK}:
+            raise OutputError(f"{folder} holds no fit that can go on: use another folder")
+        write_json(file, identity)
+        return
+    saved = read_json(file)
+    different = [key for key, value in identity.items() if saved.get(key) != value]
+    if different:
+        raise OutputError(
+            f"the fit in {folder} has other data or settings ({', '.join(different)}): give the "
+            "same ones to go on, --overwrite to remove it, or use another folder"
+        )

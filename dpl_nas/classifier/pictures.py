@@ -1,0 +1,165 @@
+"""Pictures as people hold them: files, Pillow's images, arrays, tensors, tables, datasets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.errors import ConfigError, TaskError
+from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.tasks.pictures import has_picture_name
+from dpl_nas.tasks.python_images import PythonImages
+
+__all__ = ["Pictures", "list_pictures", "pictures_of"]
+
+#: Columns of a table that may have the paths.
+_COLUMNS = ("path", "image", "file", "file_name", "filename")
+
+
+class Pictures(Sequence[Any]):
+    """Pictures in order, each read when it is asked for.
+
+    Parameters
+    ----------
+    items
+        Paths, Pillow's images, arrays (height, width[, channels]) of uint8 or tensors (channels,
+        height, width), in any mixture.
+    background
+        Colour on which transparent ones are put.
+    """
+
+    def __init__(self, items: Sequence[Any], background: str = "white") -> None:
+        self._items = items
+        pairs = _Pairs(items)
+        self._images = PythonImages(pairs, [0] * len(items), "pictures", background)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the picture as it was given."""
+        return self._items[index]
+
+    def read(self, index: int) -> Image.Image:
+        """Return the RGB image at ``index``.
+
+        Raises
+        ------
+        TaskError
+            If it cannot be read; the message says why.
+        """
+        return self._images.image(index)
+
+    def pixels(self, backbone: Backbone, batch_size: int) -> Iterator[tuple[Tensor, list[Any]]]:
+        """Yield preprocessed images (readable, 3, S, S) of each batch, and what became of each.
+
+        The list has ``None`` for an image that was read, else the error that says why not.
+        """
+        for start in range(0, len(self), batch_size):
+            read: list[Tensor] = []
+            told: list[TaskError | None] = []
+            for index in range(start, min(start + batch_size, len(self))):
+                try:
+                    read.append(backbone.preprocess(self.read(index)))
+                    told.append(None)
+                except TaskError as error:
+                    told.append(error)
+            size = backbone.image_size
+            batch = torch.stack(read) if read else torch.zeros(0, 3, size, size)
+            yield batch.to(backbone.device), told
+
+
+class _Pairs:
+    """The items as pairs of picture and label."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self._items = items
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self._items[index], 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def pictures_of(value: Any, background: str = "white") -> Pictures:
+    """Return the pictures that ``value`` holds.
+
+    Parameters
+    ----------
+    value
+        Sequence of pictures; array (images, height, width[, channels]) or tensor (images,
+        channels, height, width); a data frame with a column of paths; a folder; a dataset of
+        (image, label) pairs.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these.
+    """
+    if isinstance(value, Pictures):
+        return value
+    if isinstance(value, (str, Path)):
+        path = Path(value)
+        return Pictures(list_pictures(path) if path.is_dir() else [path], background)
+    if isinstance(value, Image.Image):
+        raise ConfigError("expected a list of pictures, found one: give [picture]")
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.DataFrame):
+        return Pictures(list(value[_column(value)]), background)
+    if pandas is not None and isinstance(value, pandas.Series):
+        return Pictures(list(value), background)
+    if _is_dataset(value):
+        return Pictures(_Firsts(value), background)
+    if not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
+        raise ConfigError(
+            "expected pictures: paths, images of Pillow's, arrays, tensors, a data frame, a folder "
+            f"or a dataset, found {abbreviate(value)}"
+        )
+    return Pictures(value, background)
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Return all files below a folder that have the name of a picture, by name."""
+    return sorted(
+        path for path in folder.rglob("*") if has_picture_name(path.name) and path.is_file()
+    )
+
+
+class _Firsts(Sequence[Any]):
+    """The images of a dataset of (image, label) pairs."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index][0]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def _is_dataset(value: Any) -> bool:
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(value, data.Dataset)
+
+
+def _column(table: Any) -> Any:
+    """The column of a data frame that has the paths."""
+    columns = list(table.columns)
+    if len(columns) == 1:
+        return columns[0]
+    for name in _COLUMNS:
+        if name in columns:
+            return name
+    raise ConfigError(
+        f"expected a data frame with a column {' or '.join(_COLUMNS)}, found "
+        f"{', '.join(map(str, columns))}: give the column itself"
+    )

@@ -1,0 +1,86 @@
+"""What a classifier says of pictures, one by one; what cannot be read is told, not skipped."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.classifier.pictures import Pictures
+from dpl_nas.classifier.saved import ClassifierMetadata
+
+__all__ = ["UNKNOWN", "Prediction", "predict_each", "predictions_csv"]
+
+#: The answer for a picture that is like none that was learned from.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of a picture.
+
+    Attributes
+    ----------
+    path
+        Path, or number, of the picture.
+    label
+        Most likely label, or ``unknown``; ``None`` if the picture cannot be read.
+    probabilities
+        Probability of each class in the order of the labels; empty if it cannot be read.
+    error
+        Why it cannot be read.
+    """
+
+    path: str
+    label: str | int | None = None
+    probabilities: tuple[float, ...] = ()
+    error: str | None = None
+
+    @property
+    def probability(self) -> float | None:
+        """Probability of the most likely class."""
+        return max(self.probabilities, default=None)
+
+
+def predict_each(
+    classifier: ImageClassifier,
+    labels: Sequence[str] | Sequence[int],
+    pictures: Pictures,
+    *,
+    threshold: float = 0.0,
+    batch_size: int = 100,
+) -> Iterator[Prediction]:
+    """Yield a prediction for each picture, in their order.
+
+    Parameters
+    ----------
+    threshold
+        Probability below which a picture is unknown.
+    """
+    done = 0
+    for pixels, told in pictures.pixels(classifier.model.backbone, batch_size):
+        rows = iter(classifier.probabilities(pixels).tolist() if len(pixels) else [])
+        for error in told:
+            path = str(pictures[done])
+            done += 1
+            if error is not None:
+                yield Prediction(path, error=str(error))
+                continue
+            row = tuple(next(rows))
+            best = max(range(len(row)), key=row.__getitem__)
+            yield Prediction(path, UNKNOWN if row[best] < threshold else labels[best], row)
+
+
+def predictions_csv(metadata: ClassifierMetadata, found: Sequence[Prediction]) -> str:
+    """Return a table: path, label, probability, a probability for each class, and the error."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["path", "label", "probability", *metadata.labels, "error"])
+    for each in found:
+        shares = [f"{share:.6f}" for share in each.probabilities] or [""] * len(metadata.labels)
+        top = "" if each.probability is None else f"{each.probability:.6f}"
+        label = "" if each.label is None else each.label
+        writer.writerow([each.path, label, top, *shares, each.error or ""])
+    return stream.getvalue()

@@ -1,0 +1,114 @@
+"""``dpl-nas fit``: from labelled pictures to a classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dpl_nas.cli.configuration import configure
+from dpl_nas.cli.options import (
+    DeviceOption,
+    JsonOption,
+    Overrides,
+    OverwriteOption,
+    QuietOption,
+    SeedOption,
+    SpaceOption,
+    StrategyOption,
+    parse_path,
+)
+from dpl_nas.cli.session import console, job, print_json
+from dpl_nas.cli.tables import show_classifier
+from dpl_nas.errors import ConfigError
+
+__all__ = ["fit"]
+
+
+def _parse_shots(text: str) -> str:
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise typer.BadParameter(
+            f"expected a whole number of 1 or more, or all, found {text!r:.50}"
+        )
+    return text
+
+
+def fit(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Folder with a folder a class, or with train/ and test/; a list of files "
+            "(path, label, split); or a task of dpl-nas tasks.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="CLF", help="Folder of the classifier.", parser=parse_path)
+    ],
+    preset: Annotated[
+        Literal["quick", "balanced", "best"],
+        typer.Option(
+            help="quick: no search of lengths; balanced and best: a short and a long one."
+        ),
+    ] = "balanced",
+    time_limit: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Try nothing further after this time: 90s, 10m or 1h."),
+    ] = None,
+    shots: Annotated[
+        str,
+        typer.Option(metavar="N|all", help="Pictures of each class, at most.", parser=_parse_shots),
+    ] = "16",
+    test_share: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.9,
+            help="Share of each class to keep for the test, if DATA has no test pictures.",
+        ),
+    ] = 0.2,
+    seed: SeedOption = 1,
+    space: SpaceOption = "mini_clip",
+    strategy: StrategyOption = "darts",
+    device: DeviceOption = "cpu",
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    overrides: Overrides = None,
+) -> None:
+    """Fit a classifier of pictures: compare what it may be, and keep what does best.
+
+    The same command goes on where a killed one stopped.
+    """
+    from dpl_nas.classifier.fitting import parse_seconds
+    from dpl_nas.tasks import load_task, task_descriptions
+    from dpl_nas.tasks.own import load_own
+
+    limit = parse_seconds(time_limit)
+    config = configure(data, space, strategy, overrides, seed=seed, device=device)
+    if config.task != data:
+        raise ConfigError("DATA says what to fit: leave out task=")
+    with job(quiet=quiet, goes_on="give the same command to go on") as observer:
+        from dpl_nas.classifier.fitting import FitSettings
+        from dpl_nas.classifier.folder import fit_folder
+
+        path = Path(data).expanduser()
+        own = path.exists() and data not in task_descriptions()
+        task = load_own(path, test_share) if own else load_task(data)
+        result = fit_folder(
+            config,
+            task,
+            FitSettings(preset=preset, time_limit=limit),
+            out,
+            shots="all" if shots == "all" else int(shots),
+            overwrite=overwrite,
+            observer=observer,
+        )
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        from dpl_nas.classifier.saved import SavedClassifier
+
+        show_classifier(console(), SavedClassifier.load(out).metadata, result)
+        console().print(f"classifier {out}", highlight=False)

@@ -1,0 +1,30 @@
+"""``dpl-nas show``: what a classifier is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpl_nas.cli.options import JsonOption, parse_path
+from dpl_nas.cli.session import console, print_json
+from dpl_nas.cli.tables import show_classifier
+
+__all__ = ["show"]
+
+
+def show(
+    classifier: Annotated[
+        Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Show the classes of a classifier, what it was made of, and what it was compared with."""
+    from dpl_nas.classifier.saved import SavedClassifier
+
+    metadata = SavedClassifier.load(classifier).metadata
+    if json:
+        print_json(metadata.model_dump(mode="json"))
+    else:
+        show_classifier(console(), metadata)

@@ -1,0 +1,210 @@
+"""The estimator: scikit-learn's conventions, kinds of pictures, and the Hub's layout."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils.estimator_checks import (
+    check_estimator_cloneable,
+    check_get_params_invariance,
+    check_no_attributes_set_in_init,
+    check_parameters_default_constructible,
+    check_set_params,
+)
+
+from dpl_nas import PromptClassifier
+from dpl_nas.backbone import Backbone
+from dpl_nas.classifier.saved import SavedClassifier
+from dpl_nas.errors import CheckpointError, ConfigError, TaskError
+from dpl_nas.space import Space
+
+pytestmark = pytest.mark.filterwarnings("ignore::dpl_nas.errors.DplWarning")
+
+
+def made(space: Space, **parameters: Any) -> PromptClassifier:
+    return PromptClassifier(**{"preset": "quick", "shots": 6, "space": space, **parameters})
+
+
+@pytest.fixture(scope="module")
+def paths(image_folder: Path) -> tuple[list[str], list[str]]:
+    files = sorted((image_folder / "train").rglob("*.png"))
+    return [str(file) for file in files], [file.parent.name for file in files]
+
+
+@pytest.fixture(scope="module")
+def fitted(short: Path, small_space: Space, paths: tuple[list[str], list[str]]) -> PromptClassifier:
+    return made(small_space, strategy=str(short)).fit(*paths)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A strategy whose recipe takes a moment."""
+    file = tmp_path_factory.mktemp("strategies") / "short.yml"
+    file.write_text("strategy: random\nbudget: {trials: 2}\ntrain: {epochs: 2, batch_size: 8}\n")
+    return file
+
+
+def test_it_predicts_labels_and_probabilities(fitted: PromptClassifier, image_folder: Path) -> None:
+    files = sorted((image_folder / "test").rglob("*.png"))
+    labels = [file.parent.name for file in files]
+    assert fitted.classes_.tolist() == ["dark_square", "grey", "white"]
+    assert fitted.score(files, labels) > 0.8
+    shares = fitted.predict_proba(files)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_array_equal(
+        fitted.predict(files), fitted.classes_[fitted.decision_function(files).argmax(axis=1)]
+    )
+    board = fitted.leaderboard_
+    assert board["name"][0] == fitted.saved_.metadata.chosen
+    assert {"accuracy", "loss", "vectors", "seconds"} <= set(board.columns)
+
+
+def test_pictures_of_all_kinds_are_the_same(
+    fitted: PromptClassifier, image_folder: Path, tmp_path: Path
+) -> None:
+    files = sorted((image_folder / "test" / "grey").glob("*.png"))[:3]
+    expected = fitted.predict_proba(files)
+    images = [Image.open(file).convert("RGB") for file in files]
+    arrays = np.stack([np.asarray(each) for each in images])
+    tensors = torch.from_numpy(arrays).permute(0, 3, 1, 2)
+    for file in files:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    dataset = torch.utils.data.TensorDataset(tensors, torch.zeros(3))
+    forms = [
+        [str(file) for file in files],
+        images,
+        arrays,
+        list(arrays),
+        tensors,
+        pd.DataFrame({"path": [str(file) for file in files], "other": 1}),
+        pd.Series([str(file) for file in files]),
+        tmp_path,
+        dataset,
+    ]
+    for form in forms:
+        np.testing.assert_allclose(fitted.predict_proba(form), expected, atol=1e-6)
+    assert fitted.predict_proba([]).shape == (0, 3)
+
+
+def test_a_folder_is_enough(small_space: Space, image_folder: Path, short: Path) -> None:
+    folder = image_folder / "train"
+    found = made(small_space, strategy=str(short)).fit(folder)
+    assert found.classes_.tolist() == ["dark_square", "grey", "white"]
+    assert found.saved_.metadata.class_names == ("dark square", "grey", "white")
+    assert found.saved_.metadata.images == 18
+
+
+def test_labels_of_any_kind_and_two_classes(
+    small_space: Space, short: Path, paths: tuple[list[str], list[str]]
+) -> None:
+    files, names = paths
+    two = [at for at, name in enumerate(names) if name != "grey"]
+    numbers = [7 if names[at] == "white" else 3 for at in two]
+    X = [files[at] for at in two]  # noqa: N806
+    found = made(small_space, strategy=str(short), class_names={7: "white", 3: "dark"})
+    found.fit(X, numbers)
+    assert found.classes_.tolist() == [3, 7]
+    assert found.saved_.metadata.class_names == ("dark", "white")
+    decided = found.decision_function(X)
+    assert decided.shape == (20,)
+    np.testing.assert_array_equal(found.predict(X) == 7, decided > 0)
+
+
+def test_it_is_an_estimator(
+    small_space: Space, short: Path, paths: tuple[list[str], list[str]]
+) -> None:
+    files, names = (np.array(each) for each in paths)
+    estimator = made(small_space, strategy=str(short))
+    assert clone(estimator).get_params() == estimator.get_params()
+    assert cross_val_score(estimator, files, names, cv=2).mean() > 0.6
+    search = GridSearchCV(estimator, {"shots": [1, 5]}, cv=2).fit(list(files), list(names))
+    assert search.best_params_["shots"] in {1, 5}
+    pipeline = Pipeline([("classifier", estimator)]).fit(list(files), list(names))
+    assert pipeline.predict(list(files[:2])).shape == (2,)
+    with pytest.raises(NotFittedError):
+        clone(estimator).predict(files)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_estimator_cloneable,
+        check_get_params_invariance,
+        check_no_attributes_set_in_init,
+        check_parameters_default_constructible,
+        check_set_params,
+    ],
+)
+def test_checks_of_scikit_learn_that_need_no_table(check: Any) -> None:
+    # The others fit tables of numbers, which are no pictures.
+    check("PromptClassifier", PromptClassifier())
+
+
+def test_it_is_saved_and_shared(
+    fitted: PromptClassifier, small_backbone: Backbone, image_folder: Path, tmp_path: Path
+) -> None:
+    files = sorted((image_folder / "test").rglob("*.png"))[::9]
+    fitted.save_pretrained(tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "README.md",
+    }
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 30_000
+    again = PromptClassifier.from_pretrained(tmp_path)
+    np.testing.assert_allclose(again.predict_proba(files), fitted.predict_proba(files))
+    assert again.classes_.tolist() == fitted.classes_.tolist()
+    card = (tmp_path / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: dpl_nas\n")
+    assert "`dark_square`, `grey`, `white`." in card
+    assert f"`{small_backbone.fingerprint}`" in card
+    content = json.loads((tmp_path / "config.json").read_text())
+    content.pop("sha256")
+    content["fingerprint"] = "0" * 16
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"was fitted on .* weights 0000000000000000, found"):
+        PromptClassifier.from_pretrained(tmp_path)
+
+
+def test_damage_is_told(fitted: PromptClassifier, tmp_path: Path) -> None:
+    fitted.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(CheckpointError, match="is missing or damaged: restore it, or fit again"):
+        SavedClassifier.load(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="there is no classifier in"):
+        SavedClassifier.load(tmp_path)
+
+
+def test_what_is_wrong_is_told(
+    small_space: Space, paths: tuple[list[str], list[str]], fitted: PromptClassifier
+) -> None:
+    files, names = paths
+    estimator = made(small_space)
+    for wrong, error, told in (
+        ((files, names[:-1]), TaskError, "found 30 pictures and 29 labels"),
+        ((files, ["one"] * 30), TaskError, "expected two classes or more, found 1"),
+        ((files, None), ConfigError, "expected labels, found none"),
+        ((7, names), ConfigError, "expected pictures: paths, .* found 7"),
+        ((Image.new("RGB", (4, 4)), ["a"]), ConfigError, r"found one: give \[picture\]"),
+    ):
+        with pytest.raises(error, match=told):
+            estimator.fit(*wrong)
+    with pytest.raises(ConfigError, match="class_names should be different"):
+        made(small_space, class_names=["a", "a", "b"]).fit(files, names)
+    with pytest.raises(ConfigError, match="class_names: expected 3 texts"):
+        made(small_space, class_names=["a"]).fit(files, names)
+    with pytest.raises(TaskError, match="is not a readable image"):
+        fitted.predict(["nowhere.png"])
+    with pytest.raises(ConfigError, match="a data frame with a column path or"):
+        fitted.predict(pd.DataFrame({"a": [1], "b": [2]}))

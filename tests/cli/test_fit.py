@@ -1,0 +1,194 @@
+"""``dpl-nas fit``, ``predict`` and ``show`` on pictures in folders."""
+
+import csv
+import io
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Program = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def options(mini_weights: Path, image_folder: Path) -> list[str]:
+    """A fit of a few seconds."""
+    return [
+        *("fit", str(image_folder), "--preset", "quick", "--shots", "4"),
+        *("train.epochs=1", f"space.backbone.pretrained={mini_weights}"),
+    ]
+
+
+@pytest.fixture
+def fitted(call: Any, options: list[str], tmp_path: Path) -> Path:
+    out = tmp_path / "classifier"
+    found = call(*options, "--out", out, "--json", "--quiet")
+    assert found.code == 0, found.err
+    assert found.json["test"]["images"] == 60
+    assert found.json["classifier"] == str(out)
+    return out
+
+
+def test_fit_show_and_fit_again(
+    call: Any, options: list[str], fitted: Path, tmp_path: Path
+) -> None:
+    names = {each.name for each in fitted.iterdir()}
+    assert names == {
+        ".lock",
+        "README.md",
+        "config.json",
+        "fit.json",
+        "model.safetensors",
+        "result.json",
+    }
+    # It is complete, so the same command only says so again.
+    before = (fitted / "config.json").stat().st_mtime_ns
+    again = call(*options, "--out", fitted)
+    assert again.code == 0
+    assert "3 classes: dark_square, grey, white" in again.out
+    assert "on 60 pictures that nothing has seen" in again.out
+    assert (fitted / "config.json").stat().st_mtime_ns == before
+    shown = call("show", fitted, "--json").json
+    assert shown["labels"] == ["dark_square", "grey", "white"]
+    assert shown["leaderboard"][0]["name"] == shown["chosen"]
+
+    other = call(*options, "--out", fitted, "--seed", "2")
+    assert other.code == 2
+    assert "has other data or settings (images, seed)" in other.err
+    assert call(*options, "--out", fitted, "--seed", "2", "--overwrite").code == 0
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    for more in ((), ("--overwrite",)):
+        refused = call(*options, "--out", tmp_path / "mine", *more)
+        assert refused.code == 2
+        assert "is not empty: use another folder" in refused.err
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_a_share_is_kept_for_the_test_where_there_is_none(
+    call: Any, options: list[str], image_folder: Path, tmp_path: Path
+) -> None:
+    options[1] = str(image_folder / "train")
+    found = call(*options, "--out", tmp_path / "a", "--json")
+    assert found.json["test"]["images"] == 6
+    assert "6 of 30 images, 20% of each class, are kept for the test" in found.err
+    none = call(*options, "--out", tmp_path / "b", "--json", "--test-share", "0")
+    assert none.json["test"] is None
+
+
+def test_predictions_keep_their_order(
+    call: Any, fitted: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    files = sorted((image_folder / "test").rglob("*.png"))
+    random.Random(0).shuffle(files)
+    table = tmp_path / "table.csv"
+    found = call("predict", fitted, *files[:7], "--json", "--csv", table, "--top", "2")
+    assert found.code == 0, found.err
+    rows = found.json["predictions"]
+    assert [row["path"] for row in rows] == [str(file) for file in files[:7]]
+    for row in rows:
+        first, second = row["top"]
+        assert row["label"] == first["label"]
+        assert row["probability"] == first["probability"] >= second["probability"]
+    lines = list(csv.reader(io.StringIO(table.read_text())))
+    assert lines[0] == ["path", "label", "probability", "dark_square", "grey", "white", "error"]
+    for line, row in zip(lines[1:], rows, strict=True):
+        assert line[:2] == [row["path"], row["label"]]
+        assert sum(map(float, line[3:6])) == pytest.approx(1, abs=1e-5)
+        assert line[6] == ""
+
+
+def test_folders_patterns_and_lists(
+    call: Any, fitted: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = image_folder / "test" / "grey"
+    folder = call("predict", fitted, grey, "--json").json
+    pattern = call("predict", fitted, f"{grey}/*.png", "--json").json
+    assert folder == pattern
+    assert folder["read"] == 20
+    paths = "\n".join(str(file) for file in sorted(grey.glob("*.png")))
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{paths}\n\n"))
+    assert call("predict", fitted, "-", "--json").json == folder
+
+
+def test_what_cannot_be_read_is_told(call: Any, fitted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    Image.new("RGB", (40, 30), "grey").save(folder / "good.png")
+    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.gif").write_text("<html>")
+    found = call("predict", fitted, folder, folder / "nowhere.png", "--json")
+    assert found.code == 1
+    rows = {Path(row["path"]).name: row for row in found.json["predictions"]}
+    assert list(rows) == ["bad.png", "empty.jpg", "good.png", "text.gif", "nowhere.png"]
+    assert [name for name, row in rows.items() if "error" not in row] == ["good.png"]
+    assert "it is empty" in rows["empty.jpg"]["error"]
+    assert "it does not exist" in rows["nowhere.png"]["error"]
+    assert (found.json["read"], found.json["unread"]) == (1, 4)
+    assert "4 of 5 pictures could not be read" in found.err
+    shown = call("predict", fitted, folder)
+    assert len(shown.out.splitlines()) == 4
+    assert "Traceback" not in shown.err
+
+
+def test_unknown_pictures(call: Any, fitted: Path, image_folder: Path) -> None:
+    files = sorted((image_folder / "test").rglob("*.png"))
+    found = call("predict", fitted, *files, "--json", "--unknown", "0.9")
+    sure = [row["probability"] for row in found.json["predictions"] if row["label"] != "unknown"]
+    doubtful = [
+        row["probability"] for row in found.json["predictions"] if row["label"] == "unknown"
+    ]
+    assert doubtful
+    assert max(doubtful) < min(sure, default=1.0)
+    few = call("predict", fitted, files[0], "--unknown", "0.01")
+    assert few.code == 2
+    assert "--unknown 0.01 needs 99 pictures to have been learned from, found 12" in few.err
+
+
+def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) -> None:
+    for arguments, told in (
+        (["predict", tmp_path / "none", "a.png"], "there is no classifier in"),
+        (["predict", fitted, tmp_path / "classifier"], "found no pictures in"),
+        (["fit", tmp_path / "none", "--out", tmp_path / "x"], "there is no file or folder"),
+        ([*options, "--out", tmp_path / "x", "--time-limit", "soon"], "expected a time such as"),
+        ([*options, "--out", tmp_path / "x", "--shots", "0"], "whole number of 1 or more, or all"),
+        (["show", tmp_path / "none"], "there is no classifier in"),
+    ):
+        found = call(*arguments)
+        assert found.code == 2
+        assert told in found.err
+        assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+def test_a_fit_that_was_killed_goes_on(
+    program: Program, options: list[str], tmp_path: Path
+) -> None:
+    long = [option.replace("train.epochs=1", "train.epochs=6") for option in options]
+
+    def finish(process: "subprocess.Popen[str]") -> dict[str, Any]:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return {key: each for key, each in found.items() if key not in {"seconds", "classifier"}}
+
+    whole = finish(program(*long, "--out", tmp_path / "whole", "--json", "--quiet"))
+    out = tmp_path / "killed"
+    killed = program(*long, "--out", out, "--json", "--quiet")
+    until = time.monotonic() + 120
+    while not list(out.glob("work/plain.safetensors")) and time.monotonic() < until:
+        time.sleep(0.02)
+    killed.kill()
+    killed.communicate()
+    assert not (out / "result.json").exists()
+    assert finish(program(*long, "--out", out, "--json", "--quiet")) == whole
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert weights[0] == weights[1]
