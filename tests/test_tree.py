@@ -32,6 +32,7 @@ ELSEWHERE = {
     "cli/mini": "cli/test_small.py",
     "cli/nni_experiment": "cli/test_nni.py",
     "cli/options": "cli/test_bad_input.py",
+    "cli/export": "cli/test_fit.py",
     "cli/predict": "cli/test_fit.py",
     "cli/show": "cli/test_fit.py",
     "cli/run": "cli/test_jobs.py",

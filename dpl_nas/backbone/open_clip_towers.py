@@ -76,7 +76,7 @@ class OpenClipImage:
         visual = self._visual
         x = visual.conv1(images.to(visual.conv1.weight.dtype))  # [b, w, grid, grid]
         x = x.flatten(2).transpose(1, 2)
-        x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
+        x = torch.cat([visual.class_embedding.expand(x.shape[0], 1, -1), x], dim=1)
         tokens: Tensor = visual.ln_pre(x + visual.positional_embedding)
         return tokens
 

@@ -13,6 +13,7 @@ from dpl_nas.cli import (
     compare,
     diagnose,
     evaluate,
+    export,
     fit,
     main,
     mini,
@@ -89,6 +90,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("show")(show.show)
 app.add_typer(space.app, name="space")
 app.add_typer(diagnose.app, name="diagnose")

@@ -139,6 +139,11 @@ class PromptedCLIP(nn.Module):
             self._folded = {tower: self._layer_contexts(tower) for tower in TOWERS}
         return self
 
+    def with_path(self, path: KernelPath) -> PromptedCLIP:
+        """Return a model of the same contexts and backbone with another path; nothing is folded."""
+        contexts = {tower: self._modules_of(tower) for tower in TOWERS if tower in self.contexts}
+        return PromptedCLIP(self.backbone, contexts, path)
+
     @torch.no_grad()
     def image_states(self, images: Tensor, layer: int | None = None) -> ImageStates:
         """Return hidden tokens of images (batch, 3, size, size) before ``layer``.

@@ -60,7 +60,7 @@ def _prompted_block(
 
 
 def _attention(block: Block, x: Tensor, vectors: Tensor, mask: Tensor | None) -> Tensor:
-    keys = block.norm(torch.cat([x, vectors.expand(len(x), -1, -1)], dim=1))
+    keys = block.norm(torch.cat([x, vectors.expand(x.shape[0], -1, -1)], dim=1))
     if mask is not None:
         # Every token sees every context vector.
         mask = functional.pad(mask, (0, len(vectors)))

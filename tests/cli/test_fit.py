@@ -153,6 +153,17 @@ def test_unknown_pictures(call: Any, fitted: Path, image_folder: Path) -> None:
     assert "--unknown 0.01 needs 99 pictures to have been learned from, found 12" in few.err
 
 
+def test_export(call: Any, fitted: Path, tmp_path: Path) -> None:
+    file = tmp_path / "classifier.pt2"
+    found = call("export", fitted, "--format", "pt2", "--out", file, "--json")
+    assert found.code == 0, found.err
+    assert found.json["bytes"] == file.stat().st_size
+    assert found.json["difference"] < 1e-4
+    again = call("export", fitted, "--format", "pt2", "--out", file)
+    assert again.code == 2
+    assert "exists: give --overwrite, or another file" in again.err
+
+
 def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) -> None:
     for arguments, told in (
         (["predict", tmp_path / "none", "a.png"], "there is no classifier in"),
