@@ -10,7 +10,9 @@ from pydantic import Field
 
 from dpl_nas.classifier.card import model_card
 from dpl_nas.classifier.fitting import Fit, FitSettings, fit, shots_of
+from dpl_nas.classifier.held import HELD, Held
 from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.classifier.report import report_page
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import OutputError
@@ -24,13 +26,14 @@ from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import metrics_of
 from dpl_nas.training.problem import Problem
 
-__all__ = ["FitResult", "fit_folder"]
+__all__ = ["FitResult", "fit_folder", "write_page"]
 
 #: What the fit is of, and its work that is kept while it lasts.
 _FIT, _WORK = "fit.json", "work"
 _CARD = "README.md"
 _RESULT = "result.json"
-_OWN = {_FIT, _WORK, LOCK, CONFIG, _CARD, _RESULT, WEIGHTS}
+_PAGE = "report.html"
+_OWN = {_FIT, _WORK, LOCK, CONFIG, _CARD, _RESULT, WEIGHTS, HELD, _PAGE}
 _BATCH = 100
 
 
@@ -127,6 +130,7 @@ def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> 
     saved = SavedClassifier.of(found, task.class_labels, task.background)
     test = _tested(saved.classifier(found.problem.backbone), task.test, observer or Observer())
     saved.save(folder)
+    Held.of(found).save(folder)
     write_text(folder / _CARD, model_card(saved.metadata))
     result = FitResult(
         classifier=str(folder),
@@ -136,9 +140,38 @@ def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> 
         test=test,
         seconds=round(found.seconds, 3),
     )
+    write_text(folder / _PAGE, _page(folder, result))
     # Last: with it, the fit is complete.
     write_json(folder / _RESULT, result.model_dump(mode="json"))
     return result
+
+
+def write_page(folder: Path) -> Path:
+    """Write the report of a classifier into its folder, and return its path.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds no classifier, or nothing is known of its pictures.
+    """
+    file = folder / _RESULT
+    result = None
+    if file.exists():
+        result = validate(FitResult, read_json(file), str(file), OutputError)
+    page = folder / _PAGE
+    write_text(page, _page(folder, result))
+    return page
+
+
+def _page(folder: Path, result: FitResult | None) -> str:
+    told = None
+    if result is not None and result.test is not None:
+        test = result.test
+        told = (
+            f"On {test.images} pictures that nothing has seen, {test.accuracy:.1%} are right "
+            f"(macro-F1 {test.macro_f1:.1%})."
+        )
+    return report_page(SavedClassifier.load(folder).metadata, Held.load(folder), told)
 
 
 def _tested(classifier: ImageClassifier, images: ImageSet, observer: Observer) -> Tested | None:

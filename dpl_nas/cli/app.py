@@ -19,6 +19,7 @@ from dpl_nas.cli import (
     mini,
     nni,
     predict,
+    report,
     run,
     search,
     show,
@@ -90,6 +91,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
+app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("show")(show.show)
 app.add_typer(space.app, name="space")

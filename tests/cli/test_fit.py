@@ -43,8 +43,10 @@ def test_fit_show_and_fit_again(
         ".lock",
         "README.md",
         "config.json",
+        "evidence.safetensors",
         "fit.json",
         "model.safetensors",
+        "report.html",
         "result.json",
     }
     # It is complete, so the same command only says so again.
@@ -151,6 +153,22 @@ def test_unknown_pictures(call: Any, fitted: Path, image_folder: Path) -> None:
     few = call("predict", fitted, files[0], "--unknown", "0.01")
     assert few.code == 2
     assert "--unknown 0.01 needs 99 pictures to have been learned from, found 12" in few.err
+
+
+def test_report(call: Any, fitted: Path) -> None:
+    page = fitted / "report.html"
+    first = page.read_text()
+    assert "On 60 pictures that nothing has seen" in first
+    page.unlink()
+    found = call("report", fitted, "--json")
+    assert found.code == 0, found.err
+    assert page.read_text() == first
+    assert [each["label"] for each in found.json["classes"]] == ["dark_square", "grey", "white"]
+    assert sum(map(sum, found.json["confusion"])) == 12
+    (fitted / "evidence.safetensors").write_bytes(b"\0" * 9)
+    damaged = call("report", fitted)
+    assert damaged.code == 2
+    assert "evidence.safetensors is damaged: fit again" in damaged.err
 
 
 def test_export(call: Any, fitted: Path, tmp_path: Path) -> None:

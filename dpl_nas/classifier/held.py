@@ -1,0 +1,138 @@
+"""What a classifier said of its own pictures while each was held out, kept for its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dpl_nas.classifier.fitting import Fit
+from dpl_nas.errors import CheckpointError
+from dpl_nas.io.files import write_bytes
+from dpl_nas.tasks.views import places_of
+
+__all__ = ["HELD", "Held"]
+
+HELD = "evidence.safetensors"
+_HEADER = "dpl_nas"
+#: Side of a thumbnail, and the most of each kind.
+_SIDE, _MOST = 72, 12
+
+
+@dataclass(frozen=True)
+class Held:
+    """Logits of each picture by what was made without it.
+
+    Attributes
+    ----------
+    logits, labels
+        ``(pictures, classes)`` and ``(pictures,)``.
+    temperature
+        Temperature of the classifier.
+    places
+        Path of each picture as its folder or list has it, or its number.
+    thumbnails
+        Small RGB pictures, by their row, of those that a report shows.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    temperature: float
+    places: tuple[str, ...]
+    thumbnails: Mapping[int, Image.Image]
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Calibrated probabilities (pictures, classes)."""
+        return (self.logits.double() / self.temperature).softmax(dim=1)
+
+    @property
+    def mistakes(self) -> list[int]:
+        """Rows that were classified wrongly, the surest first."""
+        confidence, found = self.probabilities.max(dim=1)
+        wrong = (found != self.labels).nonzero().flatten().tolist()
+        return sorted(wrong, key=lambda row: -float(confidence[row]))
+
+    @property
+    def doubtful(self) -> list[int]:
+        """Rows of which the own label is least likely: it may be wrong (Northcutt et al. 2021)."""
+        own = self.probabilities.gather(1, self.labels[:, None])[:, 0]
+        even = 1 / self.logits.shape[1]
+        rows = [row for row in range(len(own)) if float(own[row]) < even / 2]
+        return sorted(rows, key=lambda row: float(own[row]))
+
+    @classmethod
+    def of(cls, fit: Fit) -> Held:
+        """Return what a fit knows of its pictures, with thumbnails of what a report shows."""
+        pool = fit.problem.task.pool
+        places = places_of(pool, fit.rows)
+        names = tuple(
+            f"picture {row}" if place is None else place
+            for row, place in zip(fit.rows, places, strict=True)
+        )
+        evidence = fit.chosen
+        held = cls(evidence.logits, evidence.labels, evidence.temperature, names, {})
+        shown = dict.fromkeys((*held.mistakes[:_MOST], *held.doubtful[:_MOST]))
+        small = {row: _thumbnail(pool.image(fit.rows[row])) for row in shown}
+        return cls(held.logits, held.labels, held.temperature, names, small)
+
+    def save(self, folder: Path) -> None:
+        """Write it into the folder of a classifier, atomically."""
+        from safetensors.torch import save
+
+        rows = list(self.thumbnails)
+        pixels = [np.asarray(self.thumbnails[row]) for row in rows]
+        shape = (0, _SIDE, _SIDE, 3)
+        stacked = np.stack(pixels) if pixels else np.zeros(shape, dtype=np.uint8)
+        header = {"places": self.places, "rows": rows, "temperature": self.temperature}
+        tensors = {
+            "logits": self.logits.contiguous(),
+            "labels": self.labels,
+            "thumbnails": torch.from_numpy(np.ascontiguousarray(stacked)),
+        }
+        write_bytes(folder / HELD, save(tensors, metadata={_HEADER: json.dumps(header)}))
+
+    @classmethod
+    def load(cls, folder: Path) -> Held:
+        """Read it.
+
+        Raises
+        ------
+        CheckpointError
+            If it is missing or damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        file = folder / HELD
+        if not file.exists():
+            raise CheckpointError(
+                f"there is no {HELD} in {folder}, so nothing is known of its pictures: give the "
+                "folder that dpl-nas fit wrote"
+            )
+        try:
+            with safe_open(file, framework="pt") as stream:
+                header = json.loads((stream.metadata() or {})[_HEADER])
+                logits, labels, small = map(stream.get_tensor, ("logits", "labels", "thumbnails"))
+            places, rows = tuple(map(str, header["places"])), [int(row) for row in header["rows"]]
+            images = [Image.fromarray(each.numpy()) for each in small]
+            temperature = float(header["temperature"])
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{file} is damaged: fit again") from error
+        if not len(places) == len(labels) == len(logits) or len(rows) != len(images):
+            raise CheckpointError(f"{file} is damaged: fit again")
+        return cls(logits, labels, temperature, places, dict(zip(rows, images, strict=True)))
+
+
+def _thumbnail(image: Image.Image) -> Image.Image:
+    """The whole picture on a grey square."""
+    small = image.copy()
+    small.thumbnail((_SIDE, _SIDE))
+    square = Image.new("RGB", (_SIDE, _SIDE), "#808080")
+    square.paste(small, ((_SIDE - small.width) // 2, (_SIDE - small.height) // 2))
+    return square

@@ -1,0 +1,34 @@
+"""``dpl-nas report``: what is known of a classifier, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpl_nas.cli.options import JsonOption, parse_path
+from dpl_nas.cli.session import console, print_json
+
+__all__ = ["report"]
+
+
+def report(
+    classifier: Annotated[
+        Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Write CLF/report.html: classes, confusions, calibration, mistakes and doubtful labels."""
+    from dpl_nas.classifier.folder import write_page
+    from dpl_nas.classifier.held import Held
+    from dpl_nas.classifier.report import facts_of
+    from dpl_nas.classifier.saved import SavedClassifier
+
+    page = write_page(classifier)
+    if json:
+        metadata = SavedClassifier.load(classifier).metadata
+        facts = facts_of(metadata, Held.load(classifier))
+        print_json({"page": str(page), **facts.as_dict()})
+    else:
+        console().print(f"report {page}", highlight=False)
