@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from dpl_nas.classifier.fitting import Fit
@@ -131,8 +131,7 @@ class Held:
 
 def _thumbnail(image: Image.Image) -> Image.Image:
     """The whole picture on a grey square."""
-    small = image.copy()
-    small.thumbnail((_SIDE, _SIDE))
+    small = ImageOps.contain(image, (_SIDE, _SIDE))
     square = Image.new("RGB", (_SIDE, _SIDE), "#808080")
     square.paste(small, ((_SIDE - small.width) // 2, (_SIDE - small.height) // 2))
     return square
