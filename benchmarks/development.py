@@ -22,7 +22,7 @@ VARIANTS: dict[str, Variant] = {
     "darts": Variant("darts"),
     "darts, no portfolio": Variant("darts", ("search.portfolio=0",)),
     "darts, no children": Variant("darts", ("search.children=0", "search.shortlist=16")),
-    "darts, guided": Variant("darts", ("search.guided=true",)),
+    "darts, children by chance": Variant("darts", ("search.guided=false",)),
     "bayesian": Variant("bayesian"),
     "darts, 60 epochs": Variant("darts", ("search.epochs=60",)),
     "darts, half trials": Variant("darts", ("search.trial_share=0.5",)),

@@ -304,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", default=list(load_protocol().development))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--only-print", action="store_true", help="measure nothing")
     parser.add_argument("changed", nargs="*", help="settings of all searches: train.epochs=2")
     options = parser.parse_args(arguments)

@@ -19,6 +19,7 @@ from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.pictures import pictures_of
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
 from dpl_nas.config import load_strategy
+from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
@@ -72,6 +73,8 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
     folder
         Folder that keeps what is done, so that a fit that was killed goes on when it is called
         again; ``None`` keeps nothing.
+    quiet
+        Whether to draw no progress at a terminal or in a notebook.
 
     Attributes
     ----------
@@ -97,6 +100,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         background: str = "white",
         device: str = "cpu",
         folder: str | Path | None = None,
+        quiet: bool = False,
     ) -> None:
         self.preset = preset
         self.time_limit = time_limit
@@ -109,6 +113,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         self.background = background
         self.device = device
         self.folder = folder
+        self.quiet = quiet
 
     def fit(self, X: Any, y: Any = None, *, observer: Observer | None = None) -> Self:  # noqa: N803
         """Learn from labelled pictures.
@@ -146,7 +151,8 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         folder = None if self.folder is None else Path(self.folder)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        found = fit(problem, settings, strategy, folder, observer)
+        with watched(observer, quiet=self.quiet) as watching:
+            found = fit(problem, settings, strategy, folder, watching)
         return self._accept(found, labels, task.background)
 
     def _accept(self, found: Fit, labels: NDArray[Any], background: str) -> Self:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dpl_nas.cli.progress import ConsoleObserver, QuietObserver
+from dpl_nas.console import ConsoleObserver, QuietObserver
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer
 from dpl_nas.process.notes import let_notes_through

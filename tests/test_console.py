@@ -3,10 +3,11 @@ import io
 import pytest
 from rich.console import Console
 
-from dpl_nas.cli.progress import ConsoleObserver
+from dpl_nas.console import ConsoleObserver, watched
+from dpl_nas.observer import Observer
 
 
-def watched(console: Console) -> None:
+def show(console: Console) -> None:
     with ConsoleObserver(console) as observer:
         observer.begin("search", 4, done=1)
         observer.advance("search", 2, {"loss": 1.25, "validation_accuracy": 0.5}, "image 0 4")
@@ -19,7 +20,7 @@ def watched(console: Console) -> None:
 
 def test_lines_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
-    watched(Console(file=stream, width=40))
+    show(Console(file=stream, width=40))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "search: goes on after 1 of 4"
     # The next ones come too soon after it; the end of a stage is always told.
@@ -40,7 +41,7 @@ def test_a_line_with_the_time_left_and_the_choice(monkeypatch: pytest.MonkeyPatc
 
 def test_bars_at_a_terminal() -> None:
     stream = io.StringIO()
-    watched(Console(file=stream, width=120, force_terminal=True, color_system=None))
+    show(Console(file=stream, width=120, force_terminal=True, color_system=None))
     shown = stream.getvalue()
     for text in ("search", "3/3", "left", "loss 1", "evaluate", "2/2", "images 200"):
         assert text in shown
@@ -62,3 +63,16 @@ def test_names_are_no_markup(capsys) -> None:
     assert "[/x] :cat:: 2/2" in told
     assert r"[bold]task[/y] \x1b[2J" in told
     assert "\x1b" not in told
+
+
+def test_who_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Observer()
+    with watched(own) as found:
+        assert found is own
+    with watched(None) as found:
+        assert type(found) is Observer
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with watched(None) as found:
+        assert isinstance(found, ConsoleObserver)
+    with watched(None, quiet=True) as found:
+        assert type(found) is Observer

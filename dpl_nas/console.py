@@ -1,10 +1,11 @@
-"""Stages of a job at the terminal: bars with the time left, and the best choice so far."""
+"""Stages of a job at a terminal or in a notebook: bars with the time left, and the best so far."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -25,7 +26,7 @@ from rich.text import Text
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer
 
-__all__ = ["ConsoleObserver", "QuietObserver"]
+__all__ = ["ConsoleObserver", "QuietObserver", "watched"]
 
 #: The time between two lines if stderr is a file.
 SECONDS_BETWEEN_LINES = 10.0
@@ -145,6 +146,23 @@ class ConsoleObserver(Observer):
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
         self._console.print(Text(make_printable(text)), soft_wrap=True)
+
+
+@contextmanager
+def watched(observer: Observer | None, *, quiet: bool = False) -> Iterator[Observer]:
+    """Yield an observer that is given; else one that draws, if there is somebody to see it.
+
+    That is at a terminal or in a notebook, unless ``quiet``.
+    """
+    if observer is not None:
+        yield observer
+        return
+    console = Console(stderr=True, markup=False, emoji=False)
+    if quiet or not (console.is_terminal or console.is_jupyter):
+        yield Observer()
+        return
+    with ConsoleObserver(console) as drawn:
+        yield drawn
 
 
 def _short(name: str) -> str:
