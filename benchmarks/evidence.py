@@ -9,9 +9,10 @@ numbers of epochs; and on all shots, to be judged on the images of the training 
 has seen (the truth). No test image is looked at. Each stage is kept, so an interrupted program
 goes on.
 
-Three tables are printed: Kendall's tau of each estimator to the truth, with its cost and the truth
-of what it chooses among as many candidates as a budget pays for; what each kind is worth; and what
-rules of near ties choose.
+Four tables are printed: Kendall's tau of each estimator to the truth, with its cost and the truth
+of what it chooses among as many candidates as a budget pays for; what each kind is worth; what
+rules of near ties choose; and how well candidates are ranked without their own trial, by the
+alphas, and by the Gaussian process of the trials of all others.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ from dpl_nas.diagnostics.ranking import kendall_tau
 from dpl_nas.engine import Outcome
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.seeds import derive_seed
-from dpl_nas.space import Architecture
+from dpl_nas.space import Architecture, Space, load_space
 from dpl_nas.space.fitting import distinct, distinct_sample, portfolio, weighted_draws
 from dpl_nas.strategy import make_strategy
-from dpl_nas.strategy.logits import softmax
+from dpl_nas.strategy.logits import log_softmax, softmax
+from dpl_nas.strategy.surrogate import Surrogate, placement
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.problem import Problem
 from dpl_nas.validation_score import validation_score
@@ -66,6 +68,10 @@ class Row:
     right, losses
         By epochs and fold: for each candidate and validation image whether it was right, and its
         cross-entropy, each (candidates, images).
+    architectures
+        The candidates, if they are needed.
+    by_alphas
+        Logarithm of the probability (candidates,) of each by softmax(alpha).
     """
 
     kinds: Sequence[str]
@@ -73,6 +79,8 @@ class Row:
     truth: np.ndarray
     right: Mapping[tuple[int, int], np.ndarray]
     losses: Mapping[tuple[int, int], np.ndarray]
+    architectures: Sequence[Architecture] = ()
+    by_alphas: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -183,8 +191,8 @@ def collect(task: str, seed: int, file: Path, options: argparse.Namespace) -> di
     return row
 
 
-def parse(row: Mapping[str, Any]) -> Row:
-    """Return the arrays of a bank."""
+def parse(row: Mapping[str, Any], space: Space) -> Row:
+    """Return the arrays of a bank of a space."""
     keys = [(epochs, fold) for epochs in EPOCHS for fold in FOLDS if f"{epochs} {fold}" in row]
 
     def stacked(name: str) -> dict[tuple[int, int], np.ndarray]:
@@ -193,9 +201,36 @@ def parse(row: Mapping[str, Any]) -> Row:
         }
 
     made = row["candidates"]
+    logs = {label: log_softmax(logits) for label, logits in made["alphas"].items()}
+    lengths = {label: space.towers[tower].lengths for label, tower, _ in space.labels()}
     return Row(
-        made["kinds"], made["vectors"], np.array(row["truth"]), stacked("right"), stacked("losses")
+        made["kinds"],
+        made["vectors"],
+        np.array(row["truth"]),
+        stacked("right"),
+        stacked("losses"),
+        [space.architecture(each) for each in made["lengths"]],
+        np.array(
+            [
+                sum(logs[label][lengths[label].index(length)] for label, length in each.items())
+                for each in made["lengths"]
+            ]
+        ),
     )
+
+
+def unseen_scores(row: Row, estimator: Estimator) -> np.ndarray:
+    """Return what the Gaussian process of all other trials says of each candidate's score."""
+    scores = estimator.scores(row)
+    found = np.zeros(len(scores))
+    for place in range(len(scores)):
+        others = [each for each in range(len(scores)) if each != place]
+        process = Surrogate.fit(
+            [row.architectures[each] for each in others], [float(scores[each]) for each in others]
+        )
+        mean, _ = process.posterior(placement([row.architectures[place]]))
+        found[place] = process.mean + process.sd * float(mean[0])
+    return found
 
 
 def taus(rows: Sequence[Row], estimator: Estimator) -> list[float]:
@@ -290,6 +325,31 @@ def tables(rows: Mapping[str, Row]) -> Iterator[str]:
             means = [fmean(preferred(row, rule, each, epochs) for row in every) for each in errors]
             cells = [str(epochs), rule, *(f"{100 * each:.1f}" for each in means)]
             yield "| " + " | ".join(cells) + " |"
+    if all(row.architectures for row in every):
+        yield ""
+        yield from _without_a_trial(rows, sorted({each.epochs for each in present}, reverse=True))
+
+
+def _without_a_trial(rows: Mapping[str, Row], epochs: Sequence[int]) -> Iterator[str]:
+    """Yield lines of Markdown on how candidates are ranked without their own trial."""
+    tasks = list(dict.fromkeys(key.split()[0] for key in rows))
+    yield "| ranked by | " + " | ".join(tasks) + " | tau |"
+    yield "|" + " --- |" * (2 + len(tasks))
+    found: dict[str, dict[str, float]] = {"alphas": {}}
+    for key, row in rows.items():
+        if row.by_alphas is not None:
+            found["alphas"][key] = kendall_tau(row.by_alphas, row.truth)
+        for each in epochs:
+            scores = unseen_scores(row, Estimator(each, 1, "sum"))
+            name = f"trials of the others, {each} epochs"
+            found.setdefault(name, {})[key] = kendall_tau(scores, row.truth)
+    for name, values in found.items():
+        means = [
+            fmean(value for key, value in values.items() if key.split()[0] == task)
+            for task in tasks
+        ]
+        cells = [name, *(f"{mean:.2f}" for mean in means), f"{fmean(values.values()):.2f}"]
+        yield "| " + " | ".join(cells) + " |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -310,6 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     load_protocol().refuse_held_out(parser, options.tasks)
     rows: dict[str, Row] = {}
+    space = load_space(options.space)
     for seed in options.seeds:
         for task in options.tasks:
             file = options.out / options.space / f"{task.replace('/', '-')}-{seed}.json"
@@ -318,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row = json.loads(file.read_text()) if options.only_print else None
             row = row or collect(task, seed, file, options)
             if "truth" in row:
-                rows[f"{task} {seed}"] = parse(row)
+                rows[f"{task} {seed}"] = parse(row, space)
     text = "\n".join(tables(rows)) + "\n"
     write_text(options.out / f"{options.space}.md", text)
     sys.stdout.write(text)

@@ -5,7 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.evidence import COUNTS, Estimator, Row, choices, main, preferred, taus
+from benchmarks.evidence import (
+    COUNTS,
+    Estimator,
+    Row,
+    choices,
+    main,
+    preferred,
+    taus,
+    unseen_scores,
+)
+from dpl_nas.space.fitting import enumerate_all
+from dpl_nas.testing import small_space
 
 
 def test_a_bank_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,8 +32,15 @@ def test_a_bank_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         lines = first.out.splitlines()
         assert lines[0].startswith("| epochs | folds | by | cost | mini/mirror | tau |")
         names = [line.split(" | ")[0] for line in lines]
-        assert names[-8:-5] == [f"| {kind}" for kind in counts]
-        assert names[-4:] == ["| epochs", "| ---", "| 40", "| 40"]
+        assert names[-14:-11] == [f"| {kind}" for kind in counts]
+        assert names[-10:-6] == ["| epochs", "| ---", "| 40", "| 40"]
+        assert names[-5:] == [
+            "| ranked by",
+            "| ---",
+            "| alphas",
+            "| trials of the others, 40 epochs",
+            "| trials of the others, 1 epochs",
+        ]
         main(arguments)
         assert capsys.readouterr() == (first.out, "")
 
@@ -45,6 +63,24 @@ def test_estimators_choose_by_what_they_average() -> None:
         (2, "likelihood"): [1.0],
     }
     assert [truth for _, truth in found.values()] == pytest.approx([0.5, 0.9, 0.9, 0.9])
+
+
+def test_a_process_of_the_others_ranks_what_it_has_not_seen() -> None:
+    space = small_space(None)
+    architectures = list(enumerate_all(space))[::4]
+    # The truth is the number of vectors of the text tower.
+    truth = np.array([float(sum(each.lengths["text"])) for each in architectures])
+    count = len(architectures)
+    row = Row(
+        ("random",) * count,
+        (1,) * count,
+        truth,
+        {(40, 0): np.zeros((count, 2))},
+        {(40, 0): np.stack([-truth, -truth], axis=1)},
+        architectures,
+    )
+    found = unseen_scores(row, Estimator(40, 1, "likelihood"))
+    assert np.corrcoef(found, truth)[0, 1] > 0.9
 
 
 def test_rules_of_near_ties() -> None:
