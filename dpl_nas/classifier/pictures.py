@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.errors import ConfigError, TaskError
+from dpl_nas.errors import ConfigError, DplWarning, TaskError
 from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.pictures import has_picture_name
 from dpl_nas.tasks.python_images import PythonImages
+from dpl_nas.training.prefetch import decode_ahead
 
 __all__ = ["Pictures", "list_pictures", "pictures_of"]
 
@@ -57,23 +63,27 @@ class Pictures(Sequence[Any]):
         """
         return self._images.image(index)
 
-    def pixels(self, backbone: Backbone, batch_size: int) -> Iterator[tuple[Tensor, list[Any]]]:
+    def pixels(
+        self, backbone: Backbone, batch_size: int
+    ) -> Iterator[tuple[Tensor, list[TaskError | None]]]:
         """Yield preprocessed images (readable, 3, S, S) of each batch, and what became of each.
 
         The list has ``None`` for an image that was read, else the error that says why not.
         """
-        for start in range(0, len(self), batch_size):
-            read: list[Tensor] = []
-            told: list[TaskError | None] = []
-            for index in range(start, min(start + batch_size, len(self))):
-                try:
-                    read.append(backbone.preprocess(self.read(index)))
-                    told.append(None)
-                except TaskError as error:
-                    told.append(error)
-            size = backbone.image_size
-            batch = torch.stack(read) if read else torch.zeros(0, 3, size, size)
-            yield batch.to(backbone.device), told
+        size = backbone.image_size
+        jobs = (partial(self._prepared, backbone, index) for index in range(len(self)))
+        with closing(decode_ahead(jobs)) as prepared:
+            while part := list(islice(prepared, batch_size)):
+                read = [each for each in part if isinstance(each, Tensor)]
+                told = [each if isinstance(each, TaskError) else None for each in part]
+                batch = torch.stack(read) if read else torch.zeros(0, 3, size, size)
+                yield batch.to(backbone.device), told
+
+    def _prepared(self, backbone: Backbone, index: int) -> Tensor | TaskError:
+        try:
+            return backbone.preprocess(self.read(index))
+        except TaskError as error:
+            return error
 
 
 class _Pairs:
@@ -127,10 +137,25 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """Return all files below a folder that have the name of a picture, by name."""
-    return sorted(
-        path for path in folder.rglob("*") if has_picture_name(path.name) and path.is_file()
-    )
+    """Return all files below a folder that have the name of a picture, by name.
+
+    Names with a leading dot are skipped; a warning tells of other files that are left out.
+    """
+    seen = [path for path in sorted(folder.rglob("*")) if not _hidden(path, folder)]
+    files = [path for path in seen if path.is_file()]
+    found = [path for path in files if has_picture_name(path.name)]
+    if others := [path for path in files if not has_picture_name(path.name)]:
+        warnings.warn(
+            f"{folder}: files without the name of a picture are left out ({len(others)}): "
+            f"{tell_names(str(path.relative_to(folder)) for path in others)}",
+            DplWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 class _Firsts(Sequence[Any]):

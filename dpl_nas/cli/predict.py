@@ -59,7 +59,7 @@ def predict(
     """
     with job(quiet=quiet) as observer:
         from dpl_nas.classifier.pictures import Pictures
-        from dpl_nas.classifier.predictions import predict_each, predictions_csv
+        from dpl_nas.classifier.predictions import UNKNOWN, predict_each, predictions_csv
         from dpl_nas.classifier.saved import SavedClassifier
         from dpl_nas.io.files import write_text
 
@@ -71,6 +71,8 @@ def predict(
         pictures = Pictures(paths, meta.background)
         built = saved.classifier(saved.load_backbone(device))
         threshold = saved.threshold(unknown) if unknown else 0.0
+        if unknown and UNKNOWN in meta.labels:
+            raise ConfigError(f"a class is called {UNKNOWN}, so --unknown would mean two things")
         if unknown and threshold < 0:
             raise ConfigError(
                 f"--unknown {unknown:g} needs {round(1 / unknown) - 1} pictures to have been "

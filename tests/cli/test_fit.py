@@ -127,6 +127,8 @@ def test_what_cannot_be_read_is_told(call: Any, fitted: Path, tmp_path: Path) ->
     (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.gif").write_text("<html>")
+    (folder / ".hidden.png").write_bytes(b"")
+    (folder / "notes.txt").write_text("left out")
     found = call("predict", fitted, folder, folder / "nowhere.png", "--json")
     assert found.code == 1
     rows = {Path(row["path"]).name: row for row in found.json["predictions"]}
@@ -136,6 +138,7 @@ def test_what_cannot_be_read_is_told(call: Any, fitted: Path, tmp_path: Path) ->
     assert "it does not exist" in rows["nowhere.png"]["error"]
     assert (found.json["read"], found.json["unread"]) == (1, 4)
     assert "4 of 5 pictures could not be read" in found.err
+    assert "files without the name of a picture are left out (1): 'notes.txt'" in found.err
     shown = call("predict", fitted, folder)
     assert len(shown.out.splitlines()) == 4
     assert "Traceback" not in shown.err
