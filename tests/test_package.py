@@ -60,6 +60,7 @@ def test_import_is_quick() -> None:
 def test_the_public_surface() -> None:
     assert set(dpl_nas.__all__) == {
         "Architecture",
+        "PromptClassifier",
         "SearchBudget",
         "Space",
         "Task",
@@ -78,7 +79,7 @@ def test_the_public_surface() -> None:
     for name in dpl_nas.__all__:
         assert getattr(dpl_nas, name) is not None
     # help(dpl_nas) shows all methods of the classes that dir() has, of which its text tells.
-    classes = {"Architecture", "SearchBudget", "Space", "Task"}
+    classes = {"Architecture", "PromptClassifier", "SearchBudget", "Space", "Task"}
     assert set(dir(dpl_nas)) == set(dpl_nas.__all__) - classes
     assert dpl_nas.__doc__ is not None
     assert all(f"``{name}``" in dpl_nas.__doc__ for name in classes)
@@ -120,6 +121,7 @@ def test_the_wheel(tmp_path: Path) -> None:
     carried = {
         "dpl_nas/py.typed",
         "dpl_nas/experiments/loopback.cjs",
+        "dpl_nas/classifier/templates/report.html.j2",
         "dpl_nas/comparison/templates/report.html.j2",
         *(f"dpl_nas/search_spaces/{p.name}" for p in (REPOSITORY / "search_spaces").iterdir()),
         *(f"dpl_nas/strategies/{p.name}" for p in (REPOSITORY / "strategies").iterdir()),

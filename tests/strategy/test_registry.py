@@ -118,7 +118,8 @@ def test_a_packaged_strategy_by_its_name() -> None:
 
 def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(
-        StrategyError, match="unknown strategy 'dart': give one of adapt, darts, evolution"
+        StrategyError,
+        match="unknown strategy 'dart': give one of adapt, bayesian, darts, evolution",
     ):
         strategy_class("dart")
     for name in ("dart", "my.module", "my module:Class", "module:", ":Class", "a:b:c"):
