@@ -10,8 +10,8 @@
 
 Spaces and tasks may be given by their names, files by their paths. ``PromptClassifier`` goes from
 labelled pictures to a classifier in use. ``Architecture``, ``SearchBudget``, ``Space`` and ``Task``
-are the types of what goes in and comes out: ``help`` on one of them or on a function tells more. Importing the package is quick: torch and NNI load
-only when something needs them.
+are the types of what goes in and comes out: ``help`` on one of them or on a function tells more.
+Importing the package is quick: torch and NNI load only when something needs them.
 """
 
 from __future__ import annotations
