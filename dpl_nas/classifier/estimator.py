@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -303,8 +304,6 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
 
     def _named(self, task: Task) -> Task:
         """A task from a folder with the names and the template that were asked for."""
-        from dataclasses import replace
-
         changed: dict[str, Any] = {}
         if self.class_names is not None:
             changed["class_names"] = self._names(np.asarray(task.class_labels))

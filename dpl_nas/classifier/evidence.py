@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Evidence:
     labels: Tensor
     seconds: float
 
-    @property
+    @cached_property
     def temperature(self) -> float:
         """The temperature that calibrates the logits."""
         return fit_temperature(self.logits, self.labels)
@@ -50,7 +51,7 @@ class Evidence:
         """Accuracy, a share in 0..1."""
         return float((self.logits.argmax(dim=1) == self.labels).double().mean())
 
-    @property
+    @cached_property
     def loss(self) -> float:
         """Mean cross-entropy of the calibrated probabilities, in nats."""
         return float(functional.cross_entropy(self.logits / self.temperature, self.labels))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import time
 import warnings
@@ -140,6 +142,8 @@ def fit(
     ------
     TaskError
         If images cannot be read.
+    CheckpointError
+        If the folder holds what is damaged, or of other images or settings.
     """
     started = time.monotonic()
     observer = observer or Observer()
@@ -153,6 +157,7 @@ def fit(
     searches = captions and effort.trials > 0 and _splits(problem)
     observer.begin(Stage.COMPARE, len(groups) + searches)
     found: list[Evidence] = []
+    identity = "" if folder is None else _identity(problem)
 
     def left() -> float:
         limit = settings.time_limit
@@ -161,11 +166,11 @@ def fit(
     def judge(name: str, group: Sequence[Candidate]) -> None:
         file = None if folder is None else folder / f"{name}.safetensors"
         if file is not None and file.exists():
-            evidence = load_evidence(file, group)
+            evidence = load_evidence(file, group, identity)
         else:
             evidence = cross_fit(problem, group, rows)
             if file is not None:
-                save_evidence(file, evidence)
+                save_evidence(file, evidence, identity)
         found.extend(evidence)
 
     for number, (name, group) in enumerate(groups, start=1):
@@ -189,6 +194,18 @@ def fit(
     found.sort(key=lambda each: (-each.score, each.candidate.vectors))
     made = make_candidates(problem, [found[0].candidate], rows)[0]
     return Fit(problem, made, tuple(found), tuple(rows), time.monotonic() - started)
+
+
+def _identity(problem: Problem) -> str:
+    """A digest of all that decides the evidence of a candidate."""
+    parts = {
+        "images": problem.digest(),
+        "space": problem.space.model_dump(mode="json"),
+        "recipe": problem.recipe.model_dump(mode="json"),
+        "weights": problem.backbone.fingerprint,
+        "seed": problem.seed,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _groups(

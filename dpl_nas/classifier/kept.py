@@ -18,11 +18,18 @@ __all__ = ["load_evidence", "save_evidence"]
 _HEADER = "dpl_nas"
 
 
-def save_evidence(file: Path, found: Sequence[Evidence]) -> None:
-    """Write the evidence of candidates that were made together, atomically."""
+def save_evidence(file: Path, found: Sequence[Evidence], identity: str) -> None:
+    """Write the evidence of candidates that were made together, atomically.
+
+    Parameters
+    ----------
+    identity
+        What it is of: data and settings, in any form.
+    """
     from safetensors.torch import save
 
     header = {
+        "identity": identity,
         "names": [each.candidate.name for each in found],
         "seconds": [each.seconds for each in found],
     }
@@ -33,13 +40,13 @@ def save_evidence(file: Path, found: Sequence[Evidence]) -> None:
     write_bytes(file, save(tensors, metadata={_HEADER: json.dumps(header)}))
 
 
-def load_evidence(file: Path, candidates: Sequence[Candidate]) -> list[Evidence]:
+def load_evidence(file: Path, candidates: Sequence[Candidate], identity: str) -> list[Evidence]:
     """Read the evidence of these candidates.
 
     Raises
     ------
     CheckpointError
-        If the file is damaged, or of other candidates.
+        If the file is damaged, or of other candidates, data or settings.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -47,9 +54,13 @@ def load_evidence(file: Path, candidates: Sequence[Candidate]) -> list[Evidence]
         with safe_open(file, framework="pt") as stream:
             header = json.loads((stream.metadata() or {})[_HEADER])
             logits, labels = stream.get_tensor("logits"), stream.get_tensor("labels")
-        names, seconds = header["names"], header["seconds"]
+        names, seconds, saved = header["names"], header["seconds"], header["identity"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file} is damaged: remove it to compare again") from error
+    if saved != identity:
+        raise CheckpointError(
+            f"{file} is of other pictures or settings: use another folder, or remove it"
+        )
     if names != [each.name for each in candidates] or logits.shape[:2] != (
         len(candidates),
         len(labels),
