@@ -101,7 +101,6 @@ ELSEWHERE = {
     "tasks/inventory": "tasks/coop/test_inventory.py",
     "tasks/loading": "tasks/test_folder.py",
     "tasks/one_folder": "tasks/test_rows.py",
-    "tasks/own": "tasks/test_folder.py",
     "tasks/settings": "tasks/test_folder.py",
     "tasks/tables": "tasks/test_manifest.py",
     "tasks/task": "tasks/test_mini.py",
