@@ -94,8 +94,7 @@ def measure(
 
 
 def _logits(classifier: ImageClassifier, images: FewShotImages) -> torch.Tensor:
-    starts = range(0, len(images), _BATCH)
-    parts = [range(start, min(start + _BATCH, len(images))) for start in starts]
+    parts = images.parts(_BATCH)
     return torch.cat([classifier.logits(images.batch(part, 0)[0]) for part in parts])
 
 

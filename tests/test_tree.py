@@ -73,6 +73,7 @@ ELSEWHERE = {
     "nni/quiet": "cli/test_bad_input.py",
     "nni/supermodule": "strategy/test_darts.py",
     "nni/tpe": "experiments/test_tuner.py",
+    "io/pages": "comparison/test_report.py",
     "observer": "test_console.py",
     "prompted": "prompted/test_clip.py",
     "prompted/stacked_contexts": "prompted/test_stacked.py",

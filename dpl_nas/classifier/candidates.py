@@ -14,9 +14,8 @@ from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import Architecture
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluation import build_classifier
+from dpl_nas.training.evaluation import build_classifier, zero_shot
 from dpl_nas.training.few_shot import FewShotTraining
-from dpl_nas.training.model import class_captions
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 
@@ -113,16 +112,16 @@ def _bodies(
     problem: Problem, candidates: Sequence[Candidate], rows: Sequence[int]
 ) -> dict[Architecture | None, _Body]:
     """Train the context vectors of each architecture once."""
-    task, backbone = problem.task, problem.backbone
+    backbone = problem.backbone
     found: dict[Architecture | None, _Body] = {}
     plain = [each for each in candidates if each.architecture is None]
     if plain:
-        model, captions = PromptedCLIP(backbone, {}), None
         if any(each.captions for each in plain):
-            text = class_captions(backbone, task.class_names, task.template, (), "task")
-            with torch.no_grad():
-                captions = _caption_head(backbone, model.encode_text(text))
-        found[None] = _Body(model, {}, captions)
+            built = zero_shot(problem.task, backbone)
+            found[None] = _Body(built.model, {}, _caption_head(backbone, built.text_features))
+        else:
+            # The text tower may be unable to tell the classes apart.
+            found[None] = _Body(PromptedCLIP(backbone, {}), {}, None)
     trained = list(dict.fromkeys(each.architecture for each in candidates if each.architecture))
     if trained:
         training = FewShotTraining(problem, rows)
@@ -148,10 +147,9 @@ def _start(
 
 def _features(model: PromptedCLIP, images: FewShotImages) -> Tensor:
     """The image features (images, embed) of a model."""
-    starts = range(0, len(images), _BATCH)
-    parts = [range(start, min(start + _BATCH, len(images))) for start in starts]
     with torch.no_grad():
-        return torch.cat([model.encode_image(images.batch(part, 0)[0]) for part in parts])
+        features = [model.encode_image(images.batch(part, 0)[0]) for part in images.parts(_BATCH)]
+    return torch.cat(features)
 
 
 def _caption_head(backbone: Backbone, text_features: Tensor) -> LinearHead:

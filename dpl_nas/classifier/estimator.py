@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from dpl_nas.classifier.card import model_card
-from dpl_nas.classifier.fitting import Fit, FitSettings, Preset, fit, parse_seconds, shots_of
+from dpl_nas.classifier.fitting import FitSettings, Preset, fit, parse_seconds, shots_of
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.pictures import pictures_of
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
@@ -154,11 +154,8 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             folder.mkdir(parents=True, exist_ok=True)
         with watched(observer, quiet=self.quiet) as watching:
             found = fit(problem, settings, strategy, folder, watching)
-        return self._accept(found, labels, task.background)
-
-    def _accept(self, found: Fit, labels: NDArray[Any], background: str) -> Self:
-        saved = SavedClassifier.of(found, labels.tolist(), background)
-        return self._use(saved, saved.classifier(found.problem.backbone), labels)
+        saved = SavedClassifier.of(found, labels.tolist(), task.background)
+        return self._use(saved, saved.classifier(problem.backbone), labels)
 
     def _use(
         self, saved: SavedClassifier, classifier: ImageClassifier, labels: NDArray[Any]

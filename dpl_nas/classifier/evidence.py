@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.problem import Problem
 from dpl_nas.validation_score import validation_score
 
-__all__ = ["Evidence", "best_evidence", "cross_fit", "folds_of"]
+__all__ = ["Evidence", "cross_fit", "folds_of", "ranked"]
 
 _BATCH = 100
 
@@ -84,7 +84,6 @@ def cross_fit(
     rows: Sequence[int],
     *,
     folds: int = 2,
-    told: Callable[[], None] = lambda: None,
 ) -> list[Evidence]:
     """Make candidates of all folds but one, and classify that one; of each fold in turn.
 
@@ -92,8 +91,6 @@ def cross_fit(
     ----------
     rows
         Indices into the task's pool.
-    told
-        Called after each fold.
     """
     started = time.perf_counter()
     backbone, task = problem.backbone, problem.task
@@ -106,23 +103,15 @@ def cross_fit(
         made = make_candidates(problem, candidates, others)
         images = FewShotImages(task.pool, [rows[at] for at in held], backbone, "none")
         classifiers = [each.classifier(backbone) for each in made]
-        for start in range(0, len(held), _BATCH):
-            part = range(start, min(start + _BATCH, len(held)))
+        for part in images.parts(_BATCH):
             pixels, _ = images.batch(part, 0)
             for number, classifier in enumerate(classifiers):
                 logits[number, held[part.start : part.stop]] = classifier.logits(pixels).cpu()
-        told()
     seconds = (time.perf_counter() - started) / max(1, len(candidates))
     truth = torch.tensor(labels)
     return [Evidence(*each, truth, seconds) for each in zip(candidates, logits, strict=True)]
 
 
-def best_evidence(found: Sequence[Evidence]) -> Evidence:
-    """Return the best by score; among equals that with the fewest context vectors, then the first.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    return max(found, key=lambda each: (each.score, -each.candidate.vectors))
+def ranked(found: Iterable[Evidence]) -> list[Evidence]:
+    """Return the best by score first; among equals those with fewer context vectors, in order."""
+    return sorted(found, key=lambda each: (-each.score, each.candidate.vectors))

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from dpl_nas.classifier.candidates import STRENGTHS, Candidate, Made, make_candidates
-from dpl_nas.classifier.evidence import Evidence, best_evidence, cross_fit
+from dpl_nas.classifier.evidence import Evidence, cross_fit, ranked
 from dpl_nas.classifier.kept import load_evidence, save_evidence
 from dpl_nas.config import StrategyConfig
 from dpl_nas.errors import ConfigError, DplWarning, TaskError
@@ -26,7 +26,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import portfolio
-from dpl_nas.tasks import Task, check_images, tell_small_classes
+from dpl_nas.tasks import Task, tell_small_classes
 from dpl_nas.training.captions import check_captions
 from dpl_nas.training.problem import Problem
 
@@ -150,7 +150,7 @@ def fit(
     effort = PRESETS[settings.preset]
     problem.backbone  # noqa: B018 - loaded first, so that the time limit is of the work
     rows = problem.shot_rows
-    check_images(problem.task, rows, test=False, observer=observer)
+    problem.check_images(rows, observer=observer)
     tell_small_classes(problem.task, problem.shots)
     captions = _captions_differ(problem)
     groups = list(_groups(problem, effort, captions=captions))
@@ -179,7 +179,7 @@ def fit(
             _tell_stopped(group)
             continue
         judge(name, group)
-        best = best_evidence(found)
+        best = ranked(found)[0]
         observer.advance(Stage.COMPARE, number, {"best": best.accuracy}, best.candidate.name)
     observer.end(Stage.COMPARE)
     if searches:
@@ -191,7 +191,7 @@ def fit(
             architecture = _search(problem, strategy, budget, folder, observer)
             if architecture not in known:
                 judge("found", _prompted("found", architecture))
-    found.sort(key=lambda each: (-each.score, each.candidate.vectors))
+    found = ranked(found)
     made = make_candidates(problem, [found[0].candidate], rows)[0]
     return Fit(problem, made, tuple(found), tuple(rows), time.monotonic() - started)
 

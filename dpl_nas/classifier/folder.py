@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from dpl_nas.classifier.fitting import Fit, FitSettings, fit, shots_of
 from dpl_nas.classifier.held import HELD, Held
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.report import report_page
-from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
+from dpl_nas.classifier.saved import CONFIG, WEIGHTS, ClassifierMetadata, SavedClassifier
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import OutputError
 from dpl_nas.io.files import names_in, read_json, write_json, write_text
@@ -21,7 +21,7 @@ from dpl_nas.io.locks import claim
 from dpl_nas.io.run_files import LOCK
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.tasks import ImageSet, Task, check_images, test_digest
+from dpl_nas.tasks import ImageSet, Task, test_digest
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import metrics_of
 from dpl_nas.training.problem import Problem
@@ -72,7 +72,7 @@ def fit_folder(
     settings: FitSettings,
     folder: Path,
     *,
-    shots: Any = None,
+    shots: int | Literal["all"],
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> FitResult:
@@ -83,9 +83,9 @@ def fit_folder(
     Parameters
     ----------
     config
-        Space, strategy, recipe, seed and device; its task and budget are not used.
+        Space, strategy, recipe, seed and device; its task, shots and budget are not used.
     shots
-        Images of each class at most, or ``all``; by default those of ``config``.
+        Images of each class at most, or ``all``.
     overwrite
         Whether to remove another fit in the folder first.
 
@@ -101,12 +101,12 @@ def fit_folder(
     problem = Problem.of(
         config.space,
         task,
-        shots=shots_of(task, config.shots if shots is None else shots),
+        shots=shots_of(task, shots),
         seed=config.seed,
         recipe=config.strategy.train,
         device=config.device,
     )
-    check_images(task, problem.shot_rows, test=bool(task.test.labels), observer=observer)
+    problem.check_images(problem.shot_rows, test=bool(task.test.labels), observer=observer)
     identity = _identity(config, problem, settings)
     folder.mkdir(parents=True, exist_ok=True)
     busy = f"{folder} is in use by a fit that is still going: wait, or use another folder"
@@ -130,7 +130,8 @@ def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> 
     saved = SavedClassifier.of(found, task.class_labels, task.background)
     test = _tested(saved.classifier(found.problem.backbone), task.test, observer or Observer())
     saved.save(folder)
-    Held.of(found).save(folder)
+    held = Held.of(found)
+    held.save(folder)
     write_text(folder / _CARD, model_card(saved.metadata))
     result = FitResult(
         classifier=str(folder),
@@ -140,7 +141,7 @@ def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> 
         test=test,
         seconds=round(found.seconds, 3),
     )
-    write_text(folder / _PAGE, _page(folder, result))
+    write_text(folder / _PAGE, _page(saved.metadata, held, result))
     # Last: with it, the fit is complete.
     write_json(folder / _RESULT, result.model_dump(mode="json"))
     return result
@@ -159,11 +160,12 @@ def write_page(folder: Path) -> Path:
     if file.exists():
         result = validate(FitResult, read_json(file), str(file), OutputError)
     page = folder / _PAGE
-    write_text(page, _page(folder, result))
+    metadata, held = SavedClassifier.load(folder).metadata, Held.load(folder)
+    write_text(page, _page(metadata, held, result))
     return page
 
 
-def _page(folder: Path, result: FitResult | None) -> str:
+def _page(metadata: ClassifierMetadata, held: Held, result: FitResult | None) -> str:
     told = None
     if result is not None and result.test is not None:
         test = result.test
@@ -171,7 +173,7 @@ def _page(folder: Path, result: FitResult | None) -> str:
             f"On {test.images} pictures that nothing has seen, {test.accuracy:.1%} are right "
             f"(macro-F1 {test.macro_f1:.1%})."
         )
-    return report_page(SavedClassifier.load(folder).metadata, Held.load(folder), told)
+    return report_page(metadata, held, told)
 
 
 def _tested(classifier: ImageClassifier, images: ImageSet, observer: Observer) -> Tested | None:
@@ -179,7 +181,7 @@ def _tested(classifier: ImageClassifier, images: ImageSet, observer: Observer) -
     if not count:
         return None
     loaded = FewShotImages(images, range(count), classifier.model.backbone, "none")
-    parts = [range(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH)]
+    parts = loaded.parts(_BATCH)
     observer.begin(Stage.EVALUATE, len(parts))
     predicted: list[int] = []
     for done, part in enumerate(parts, start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,19 +48,19 @@ class Held:
     places: tuple[str, ...]
     thumbnails: Mapping[int, Image.Image]
 
-    @property
+    @cached_property
     def probabilities(self) -> Tensor:
         """Calibrated probabilities (pictures, classes)."""
         return (self.logits.double() / self.temperature).softmax(dim=1)
 
-    @property
+    @cached_property
     def mistakes(self) -> list[int]:
         """Rows that were classified wrongly, the surest first."""
         confidence, found = self.probabilities.max(dim=1)
         wrong = (found != self.labels).nonzero().flatten().tolist()
         return sorted(wrong, key=lambda row: -float(confidence[row]))
 
-    @property
+    @cached_property
     def doubtful(self) -> list[int]:
         """Rows of which the own label is least likely: it may be wrong (Northcutt et al. 2021)."""
         own = self.probabilities.gather(1, self.labels[:, None])[:, 0]

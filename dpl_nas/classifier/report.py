@@ -15,6 +15,7 @@ from torch import Tensor
 from dpl_nas.classifier.calibration import Bin, calibration_error, fit_temperature, reliability
 from dpl_nas.classifier.held import Held
 from dpl_nas.classifier.saved import ClassifierMetadata
+from dpl_nas.io.pages import render_page
 
 __all__ = ["ClassRow", "Facts", "facts_of", "report_page"]
 
@@ -102,19 +103,11 @@ def report_page(metadata: ClassifierMetadata, held: Held, tested: str | None = N
     tested
         Sentence on a test on pictures that nothing has seen.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dpl_nas.classifier"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     facts = facts_of(metadata, held)
     most = max((count for row in facts.confusion for count in row), default=1) or 1
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "dpl_nas.classifier",
+        "report.html.j2",
         m=metadata,
         facts=facts,
         most=most,

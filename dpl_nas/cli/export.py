@@ -7,7 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from dpl_nas.cli.options import JsonOption, OverwriteOption, QuietOption, parse_path
+from dpl_nas.cli.options import (
+    ClassifierArgument,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    parse_path,
+)
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.errors import OutputError
 
@@ -19,9 +25,7 @@ _COUNT = 7
 
 
 def export(
-    classifier: Annotated[
-        Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
-    ],
+    classifier: ClassifierArgument,
     out: Annotated[Path, typer.Option(metavar="FILE", help="File to write.", parser=parse_path)],
     kind: Annotated[
         Literal["onnx", "pt2"],

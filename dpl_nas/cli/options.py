@@ -12,6 +12,7 @@ from dpl_nas.io.home import expand_home
 __all__ = [
     "BudgetOption",
     "ClassesOption",
+    "ClassifierArgument",
     "DataOption",
     "DeviceOption",
     "JobsOption",
@@ -63,6 +64,9 @@ DataOption = Annotated[
 ClassesOption = Annotated[
     Literal["all", "base", "new"],
     typer.Option(help="All classes of the task, the first half by label, or the second."),
+]
+ClassifierArgument = Annotated[
+    Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
 ]
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", help="Search space: a packaged name or a YAML file.")

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpl_nas.cli.options import DeviceOption, JsonOption, QuietOption, parse_path
+from dpl_nas.cli.options import (
+    ClassifierArgument,
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    parse_path,
+)
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.io.text import make_printable
@@ -24,9 +30,7 @@ _STAGE = "predict"
 
 
 def predict(
-    classifier: Annotated[
-        Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
-    ],
+    classifier: ClassifierArgument,
     images: Annotated[
         list[str],
         typer.Argument(

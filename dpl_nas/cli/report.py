@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from dpl_nas.cli.options import JsonOption, parse_path
+from dpl_nas.cli.options import ClassifierArgument, JsonOption
 from dpl_nas.cli.session import console, print_json
 
 __all__ = ["report"]
 
 
 def report(
-    classifier: Annotated[
-        Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
-    ],
+    classifier: ClassifierArgument,
     json: JsonOption = False,
 ) -> None:
     """Write CLF/report.html: classes, confusions, calibration, mistakes and doubtful labels."""

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from dpl_nas.cli.options import JsonOption, parse_path
+from dpl_nas.cli.options import ClassifierArgument, JsonOption
 from dpl_nas.cli.session import console, print_json
 from dpl_nas.cli.tables import show_classifier
 
@@ -15,9 +10,7 @@ __all__ = ["show"]
 
 
 def show(
-    classifier: Annotated[
-        Path, typer.Argument(metavar="CLF", help="Folder of a classifier.", parser=parse_path)
-    ],
+    classifier: ClassifierArgument,
     json: JsonOption = False,
 ) -> None:
     """Show the classes of a classifier, what it was made of, and what it was compared with."""

@@ -29,6 +29,7 @@ from dpl_nas.comparison.tables import (
     rank_table,
 )
 from dpl_nas.io.files import write_json, write_text
+from dpl_nas.io.pages import render_page
 from dpl_nas.io.text import make_printable
 
 __all__ = ["markdown_tables", "write_report"]
@@ -236,17 +237,9 @@ def _page(
     command: str | None,
     versions: Mapping[str, str],
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dpl_nas.comparison"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "dpl_nas.comparison",
+        "report.html.j2",
         summary=_summary(analysis),
         baseline=analysis.baseline,
         shown=[item["sentence"] for item in told if item["supported"]],

@@ -171,8 +171,7 @@ def measure(classifier: Classifier, images: FewShotImages) -> Outcome:
     count = len(images)
     right: list[bool] = []
     losses: list[float] = []
-    for start in range(0, count, _BATCH):
-        rows = list(range(start, min(start + _BATCH, count)))
+    for rows in images.parts(_BATCH):
         pixels, labels = images.batch(rows, seed=0)
         logits = classifier.logits(pixels).float()
         right += (logits.argmax(dim=-1) == labels).tolist()

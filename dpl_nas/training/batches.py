@@ -69,6 +69,11 @@ class FewShotImages:
     def __len__(self) -> int:
         return len(self._indices)
 
+    def parts(self, size: int) -> list[range]:
+        """Return all rows in their order, in parts of at most ``size``."""
+        count = len(self)
+        return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
     def batch(self, rows: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
         """Images (batch, 3, S, S), float32, and labels (batch,) on the backbone's device.
 

@@ -79,8 +79,7 @@ class TrainingInputs:
     def _run_once(self) -> None:
         parts: list[Any] = []
         opinions: list[Tensor] = []
-        for start in range(0, len(self._images), _BATCH):
-            rows = range(start, min(start + _BATCH, len(self._images)))
+        for rows in self._images.parts(_BATCH):
             images, _ = self._images.batch(rows, seed=0)
             parts.append(self._model.image_states(images))
             if parts[-1].nbytes / len(rows) * len(self._images) > _KEPT_BYTES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -198,9 +198,22 @@ class Problem:
             check_captions(self.backbone, self.task, *sorted(kinds - done.kinds))
             tell_small_classes(self.task, self.shots)
             done.kinds |= kinds
+        self.check_images(rows, test=test, observer=observer)
+
+    def check_images(
+        self, rows: Iterable[int], *, test: bool = False, observer: Observer | None = None
+    ) -> None:
+        """Check, once, that images of the task's pool and, with ``test``, of its test are readable.
+
+        Raises
+        ------
+        TaskError
+            If some cannot be read.
+        """
+        wanted, done = set(rows), self._checked
         test = test and not done.test
-        check_images(self.task, rows - done.rows, test=test, observer=observer)
-        done.rows |= rows
+        check_images(self.task, wanted - done.rows, test=test, observer=observer)
+        done.rows |= wanted
         done.test |= test
 
     @cached_property

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dpl_nas.classifier.candidates import Candidate, make_candidates
-from dpl_nas.classifier.evidence import Evidence, best_evidence, cross_fit, folds_of
+from dpl_nas.classifier.evidence import Evidence, cross_fit, folds_of, ranked
 from dpl_nas.config import TrainSettings
 from dpl_nas.space.fitting import portfolio
 from dpl_nas.testing import small_space
@@ -57,7 +57,7 @@ def test_every_image_is_judged_by_the_other_fold(problem: Problem) -> None:
         assert evidence.labels.tolist() == labels
     # Pictures say more of digits than chance.
     assert found[1].accuracy > 0.3
-    chosen = best_evidence(found)
+    chosen = ranked(found)[0]
     assert chosen.score == max(each.score for each in found)
 
 
@@ -73,4 +73,4 @@ def test_equal_scores_go_to_fewer_vectors() -> None:
     designs = sorted(portfolio(SPACE).values(), key=lambda each: -each.vectors)
     many, few = (Candidate(str(each.vectors), each) for each in (designs[0], designs[-1]))
     both = [Evidence(many, logits, labels, 0.0), Evidence(few, logits, labels, 0.0)]
-    assert best_evidence(both).candidate == few
+    assert ranked(both)[0].candidate == few
