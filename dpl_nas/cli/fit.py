@@ -82,8 +82,7 @@ def fit(
     The same command goes on where a killed one stopped.
     """
     from dpl_nas.classifier.fitting import parse_seconds
-    from dpl_nas.tasks import load_task, task_descriptions
-    from dpl_nas.tasks.own import load_own
+    from dpl_nas.tasks import load_task
 
     limit = parse_seconds(time_limit)
     config = configure(data, space, strategy, overrides, seed=seed, device=device)
@@ -93,9 +92,7 @@ def fit(
         from dpl_nas.classifier.fitting import FitSettings
         from dpl_nas.classifier.folder import fit_folder
 
-        path = Path(data).expanduser()
-        own = path.exists() and data not in task_descriptions()
-        task = load_own(path, test_share) if own else load_task(data)
+        task = load_task(data, test_share=test_share)
         result = fit_folder(
             config,
             task,

@@ -14,6 +14,7 @@ from dpl_nas.tasks.class_parts import take_classes
 from dpl_nas.tasks.coop import coop_descriptions, is_coop, load_coop_task
 from dpl_nas.tasks.names import unknown_task
 from dpl_nas.tasks.own import load_own
+from dpl_nas.tasks.rows import TEST_SHARE
 from dpl_nas.tasks.tables import SUFFIXES
 from dpl_nas.tasks.task import Task
 
@@ -39,7 +40,11 @@ def _embedded() -> dict[str, str]:
 
 @checked(TaskError)
 def load_task(
-    name_or_path: str | Path | Task, data: str | Path | None = None, classes: Classes = "all"
+    name_or_path: str | Path | Task,
+    data: str | Path | None = None,
+    classes: Classes = "all",
+    *,
+    test_share: float = TEST_SHARE,
 ) -> Task:
     """Load a task by name or path; return a task as is.
 
@@ -51,13 +56,18 @@ def load_task(
         Folder of the datasets, for ``coop/<dataset>``.
     classes
         Classes to keep: ``all``, or the ``base`` or ``new`` half.
+    test_share
+        Share of your own images of each class to keep for the test if there is no test set and
+        nothing says how many; 0 for none.
 
     Raises
     ------
     TaskError
         If there is no such task, or it is not laid out as expected.
     """
-    task = name_or_path if isinstance(name_or_path, Task) else _load(str(name_or_path), data)
+    task = name_or_path
+    if not isinstance(task, Task):
+        task = _load(str(task), data, test_share)
     return task if classes == "all" else take_classes(task, classes)
 
 
@@ -79,7 +89,7 @@ def configured_task(config: RunConfig) -> Task:
     return task
 
 
-def _load(text: str, data: str | Path | None) -> Task:
+def _load(text: str, data: str | Path | None, test_share: float) -> Task:
     path = Path(text)
     if is_coop(text) and (data is not None or not path.exists()):
         return load_coop_task(text, data)
@@ -95,7 +105,7 @@ def _load(text: str, data: str | Path | None) -> Task:
         return _load_embedded(text)
     if not path.exists():
         raise _absent(text)
-    task = load_own(path)
+    task = load_own(path, test_share)
     # Without the dot, prompts would be tested on the embedded task.
     return replace(task, name=f"./{task.name}") if task.name in _embedded() else task
 
