@@ -8,9 +8,11 @@
 >>> prompts = dpl_nas.train(found.architecture, space, task, shots=16, seed=1)
 >>> dpl_nas.evaluate(prompts, task).accuracy  # doctest: +SKIP
 
-Spaces and tasks may be given by their names, files by their paths. ``PromptClassifier`` goes from
-labelled pictures to a classifier in use. ``Architecture``, ``SearchBudget``, ``Space`` and ``Task``
-are the types of what goes in and comes out: ``help`` on one of them or on a function tells more.
+Spaces and tasks may be given by their names, files by their paths: texts or any ``os.PathLike``.
+What takes long shows its progress at a terminal and in notebooks, but for ``quiet=True``.
+``PromptClassifier`` goes from labelled pictures to a classifier in use. ``Architecture``,
+``SearchBudget``, ``Space`` and ``Task`` are the types of what goes in and comes out: ``help`` on
+one of them or on a function tells more.
 Importing the package is quick: torch and NNI load only when something needs them.
 """
 

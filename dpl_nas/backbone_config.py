@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dpl_nas.io.validation import Frozen, Number, Truth
+from dpl_nas.io.validation import Frozen, Number, PathText, Truth
 
 __all__ = ["BackboneConfig", "Precision"]
 
@@ -43,7 +43,7 @@ class BackboneConfig(Frozen):
     """
 
     model: str = Field(default="mini-clip", min_length=1)
-    pretrained: str | None = Field(default=None, min_length=1)
+    pretrained: PathText | None = None
     precision: Precision = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     quick_gelu: Truth | None = None

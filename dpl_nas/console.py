@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
+import multiprocessing
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from typing import TYPE_CHECKING, Self
 
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer
 
-__all__ = ["ConsoleObserver", "QuietObserver", "watched"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+__all__ = ["ConsoleObserver", "QuietObserver", "screen_claimed", "watched"]
 
 #: The time between two lines if stderr is a file.
 SECONDS_BETWEEN_LINES = 10.0
 
+#: Held by what draws in this process: two would draw over each other.
+_SCREEN = threading.Lock()
 
 #: What ends the bars, which hide the cursor.
 _SHOW_CURSOR = "\n\x1b[?25h"
@@ -58,11 +54,26 @@ class QuietObserver(Observer):
 
 
 class ConsoleObserver(Observer):
-    """An observer that draws on stderr: live bars at a terminal, elsewhere a line at times."""
+    """An observer that draws on stderr: live bars at a terminal, elsewhere a line at times.
+
+    The bars appear with the first stage. In a notebook they need the package ``ipywidgets``.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
-        # Names of tasks and spaces are not markup.
-        self._console = console or Console(file=sys.stderr, markup=False, emoji=False)
+        # Rich is imported only where something is drawn.
+        from rich.console import Group
+        from rich.live import Live
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.text import Text
+
+        self._console = console or _stderr()
         self._stages: dict[str, _Stage] = {}
         self._bars: dict[str, TaskID] = {}
         self._status = Text("", overflow="ellipsis", no_wrap=True)
@@ -78,13 +89,19 @@ class ConsoleObserver(Observer):
             speed_estimate_period=300,
         )
         self._live = Live(
-            Group(self._progress, self._status), console=self._console, refresh_per_second=4
+            Group(self._progress, self._status),
+            console=self._console,
+            refresh_per_second=4,
+            # What the work prints must reach a file that stdout was sent to.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
+        widgets = self._console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+        self._draws_bars = self._console.is_terminal or widgets
+        self._entered = False
         self._last_line = float("-inf")
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
+        self._entered = True
         return self
 
     def __exit__(
@@ -93,9 +110,16 @@ class ConsoleObserver(Observer):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._entered = False
         self._status.plain = ""
-        if self._console.is_terminal:
-            self._live.stop()
+        if self._live.is_started:
+            # Rich does not do so in a notebook.
+            self._live.refresh()
+        self._live.stop()
+
+    def _begin_bars(self) -> None:
+        if self._draws_bars and self._entered and not self._live.is_started:
+            self._live.start()
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """Show a bar for the stage."""
@@ -104,7 +128,8 @@ class ConsoleObserver(Observer):
             self._bars[stage] = self._progress.add_task(stage, metrics="")
         # If the end is not known, the bar only moves.
         self._progress.reset(self._bars[stage], total=total or None, completed=done)
-        if done and not self._console.is_terminal:
+        self._begin_bars()
+        if done and not self._draws_bars:
             self._line(f"{stage}: goes on after {done} of {total}")
 
     def advance(
@@ -119,8 +144,9 @@ class ConsoleObserver(Observer):
             self._progress.update(self._bars[stage], completed=done, metrics=numbers)
         if status:
             self._status.plain = make_printable(f"{'best so far':<14} {status}")
+        self._begin_bars()
         now = time.monotonic()
-        if self._console.is_terminal or (
+        if self._draws_bars or (
             now - self._last_line < SECONDS_BETWEEN_LINES and done != known.total
         ):
             return
@@ -141,28 +167,56 @@ class ConsoleObserver(Observer):
 
     def left(self) -> str:
         """Text that restores the terminal when the process ends in the middle of a stage."""
-        return _SHOW_CURSOR if self._console.is_terminal else ""
+        return _SHOW_CURSOR if self._live.is_started and self._console.is_terminal else ""
 
     def _line(self, text: str) -> None:
+        from rich.text import Text
+
         self._last_line = time.monotonic()
         self._console.print(Text(make_printable(text)), soft_wrap=True)
+
+
+@contextmanager
+def screen_claimed() -> Iterator[bool]:
+    """Keep others in this process from drawing; yield whether nobody was drawing before."""
+    free = _SCREEN.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            _SCREEN.release()
 
 
 @contextmanager
 def watched(observer: Observer | None, *, quiet: bool = False) -> Iterator[Observer]:
     """Yield an observer that is given; else one that draws, if there is somebody to see it.
 
-    That is at a terminal or in a notebook, unless ``quiet``.
+    That is at a terminal or in a notebook, unless ``quiet``, in the process that was started
+    there. What is called by something that draws already does not draw as well.
     """
     if observer is not None:
         yield observer
         return
-    console = Console(stderr=True, markup=False, emoji=False)
-    if quiet or not (console.is_terminal or console.is_jupyter):
+    if quiet or multiprocessing.parent_process() is not None:
         yield Observer()
         return
-    with ConsoleObserver(console) as drawn:
-        yield drawn
+    console = _stderr()
+    if not (console.is_terminal or console.is_jupyter):
+        yield Observer()
+        return
+    with screen_claimed() as free:
+        if not free:
+            yield Observer()
+            return
+        with ConsoleObserver(console) as drawn:
+            yield drawn
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    # Names of tasks and spaces are not markup.
+    return Console(file=sys.stderr, markup=False, emoji=False)
 
 
 def _short(name: str) -> str:

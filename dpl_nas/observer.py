@@ -21,6 +21,7 @@ class Stage(StrEnum):
     TRIAL = "trial"
     EVALUATE = "evaluate"
     TEST = "test"
+    PREDICT = "predict"
     COMPARE = "compare"
     CHECK = "check"
 

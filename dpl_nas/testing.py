@@ -29,6 +29,7 @@ from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.engine import FewShotTrials, Ledger, Outcome, read_ledger
 from dpl_nas.errors import ConfigError, OutputError, StrategyError
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import LEDGER
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space
@@ -55,8 +56,9 @@ _MEASURED = {"seconds", "elapsed", "peak_bytes"}
 _REASON = "the test lets this trial fail"
 
 
-def task_of(folder: Path, per_class: int = 6) -> Task:
+def task_of(folder: AnyPath, per_class: int = 6) -> Task:
     """A task of two classes of noisy coloured squares, whose images are written to ``folder``."""
+    folder = Path(folder)
     for number, part in enumerate(("train", "test")):
         generator = np.random.default_rng(number)
         for name, colour in _COLOURS.items():
@@ -137,11 +139,11 @@ def _without_losses(outcome: Outcome | None) -> Outcome | None:
     return None if outcome is None else replace(outcome, loss=0.0, losses=())
 
 
-def ledger_of(folder: Path) -> list[dict[str, Any]]:
+def ledger_of(folder: AnyPath) -> list[dict[str, Any]]:
     """The lines of a search's ledger, without what the clock and the machine add."""
     return [
         {key: value for key, value in line.items() if key not in _MEASURED}
-        for line in read_ledger(folder / LEDGER)
+        for line in read_ledger(Path(folder) / LEDGER)
     ]
 
 
@@ -176,7 +178,7 @@ class StrategyConformance:
         """A strategy, configured for small searches; ``settings`` are put over its own."""
         raise NotImplementedError
 
-    def search(self, bench: Bench, folder: Path | None = None, **changes: Any) -> SearchResult:
+    def search(self, bench: Bench, folder: AnyPath | None = None, **changes: Any) -> SearchResult:
         """A search with the settings of this class, but for ``changes``."""
         arguments: dict[str, Any] = {
             "strategy": self.make,

@@ -1,11 +1,14 @@
 """A small task and a small backbone, real parts both, for tests of whole stages."""
 
+import importlib
+import inspect
 import json
 import shutil
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -33,6 +36,31 @@ with warnings.catch_warnings():
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+#: Modules whose names users import, most of them rooms.
+PUBLIC = (
+    "dpl_nas",
+    "dpl_nas.backbone",
+    "dpl_nas.classifier.export",
+    "dpl_nas.classifier.fitting",
+    "dpl_nas.classifier.folder",
+    "dpl_nas.classifier.held",
+    "dpl_nas.classifier.saved",
+    "dpl_nas.comparison",
+    "dpl_nas.config",
+    "dpl_nas.diagnostics",
+    "dpl_nas.engine",
+    "dpl_nas.nni.model_space",
+    "dpl_nas.nni.named_space",
+    "dpl_nas.prompted",
+    "dpl_nas.runs",
+    "dpl_nas.space",
+    "dpl_nas.strategy",
+    "dpl_nas.tasks",
+    "dpl_nas.tasks.inventory",
+    "dpl_nas.testing",
+    "dpl_nas.training",
+)
+
 CLASSES = ("dark_square", "grey", "white")
 MODEL = "test-small"
 
@@ -45,6 +73,37 @@ def write_images(folder: Path, per_class: int, seed: int) -> None:
         for number in range(per_class):
             pixels = generator.normal(50 + 75 * index, 25, (36, 32, 3)).clip(0, 255)
             Image.fromarray(pixels.astype("uint8")).save(folder / name / f"{number:03}.png")
+
+
+@pytest.fixture(scope="session")
+def public_names() -> dict[str, Any]:
+    """What users import, by name; those of two modules, such as ``runs.train``, with the module."""
+    found: dict[str, Any] = {}
+    for name in PUBLIC:
+        module = importlib.import_module(name)
+        for each in module.__all__:
+            value = getattr(module, each)
+            if found.get(each, value) is not value:
+                each = f"{name.removeprefix('dpl_nas.')}.{each}"  # noqa: PLW2901
+            found[each] = value
+    return found
+
+
+@pytest.fixture(scope="session")
+def public(public_names: dict[str, Any]) -> dict[str, Callable[..., Any]]:
+    """Functions, constructors and methods of this package that users call, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for name, value in public_names.items():
+        if inspect.isfunction(value):
+            found[name] = value
+        elif inspect.isclass(value):
+            for method in dir(value):
+                given = inspect.getattr_static(value, method)
+                function = getattr(given, "__func__", given)
+                own = inspect.isfunction(function) and function.__module__.startswith("dpl_nas")
+                if own and (method == "__init__" or not method.startswith("_")):
+                    found[f"{name}.{method}"] = function
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
 import io
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from rich.console import Console
 
-from dpl_nas.console import ConsoleObserver, watched
+from dpl_nas.console import ConsoleObserver, screen_claimed, watched
 from dpl_nas.observer import Observer
 
 
@@ -76,3 +79,48 @@ def test_who_watches(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(found, ConsoleObserver)
     with watched(None, quiet=True) as found:
         assert type(found) is Observer
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(kind_of_observer).result() is Observer
+
+
+def kind_of_observer() -> type[Observer]:
+    with watched(None) as found:
+        return type(found)
+
+
+def test_only_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with watched(None) as outer:
+        assert isinstance(outer, ConsoleObserver)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(kind_of_observer).result() is Observer
+        assert kind_of_observer() is Observer
+    with screen_claimed() as free:
+        assert free
+        # As within a command, which has its own progress, or was told to be quiet.
+        assert kind_of_observer() is Observer
+    assert kind_of_observer() is ConsoleObserver
+
+
+def test_nothing_is_drawn_without_a_stage() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True)
+    with ConsoleObserver(console) as observer:
+        assert observer.left() == ""
+    assert stream.getvalue() == ""
+    with ConsoleObserver(console) as observer:
+        observer.begin("search", 2)
+        assert observer.left() == "\n\x1b[?25h"
+    assert "search" in stream.getvalue()
+
+
+def test_what_the_work_prints_reaches_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with watched(None) as observer:
+        observer.begin("search", 2)
+        sys.stdout.write("printed by the work\n")
+    out, err = capsys.readouterr()
+    assert out == "printed by the work\n"
+    assert "search" in err

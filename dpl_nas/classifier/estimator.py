@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +24,10 @@ from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
 from dpl_nas.config import load_strategy
 from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, TaskError
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
-from dpl_nas.observer import Observer
+from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Space
 from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import check_class_name, look_alikes, spaced, tell_names
@@ -36,6 +39,8 @@ from dpl_nas.training.problem import Problem
 __all__ = ["PromptClassifier"]
 
 _BATCH = 100
+#: Predictions that take no longer draw nothing.
+_QUIET_SECONDS = 2.0
 
 
 class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: ignore[misc]
@@ -94,13 +99,13 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         time_limit: float | str | None = None,
         shots: int | Literal["all"] = 16,
         seed: int = 1,
-        space: Space | str | Path = "mini_clip",
-        strategy: str | Path = "darts",
+        space: Space | AnyPath = "mini_clip",
+        strategy: AnyPath = "darts",
         template: str | None = None,
         class_names: Mapping[Any, str] | Sequence[str] | None = None,
         background: str = "white",
         device: str = "cpu",
-        folder: str | Path | None = None,
+        folder: AnyPath | None = None,
         quiet: bool = False,
     ) -> None:
         self.preset = preset
@@ -198,14 +203,43 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         check_is_fitted(self, "saved_")
         pictures = pictures_of(X, self.saved_.metadata.background)
         found = [np.zeros((0, len(self.classes_)))]
-        for pixels, told in pictures.pixels(self._classifier.model.backbone, _BATCH):
-            for error in told:
-                if error is not None:
-                    raise error
-            found.append(self._classifier.logits(pixels).double().cpu().numpy())
+        started, shown, done = time.monotonic(), False, 0
+        with watched(None, quiet=self.quiet) as watching:
+            for pixels, told in pictures.pixels(self._classifier.model.backbone, _BATCH):
+                for error in told:
+                    if error is not None:
+                        raise error
+                found.append(self._classifier.logits(pixels).double().cpu().numpy())
+                done += len(told)
+                if not shown and time.monotonic() - started >= _QUIET_SECONDS:
+                    watching.begin(Stage.PREDICT, len(pictures), done)
+                    shown = True
+                if shown:
+                    watching.advance(Stage.PREDICT, done, {})
         return np.concatenate(found)
 
     # The Hub.
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # the Hub's own lists its options
+        cls, pretrained_model_name_or_path: AnyPath, **options: Any
+    ) -> Self:
+        """Load a classifier from a folder, or from the Hub by its name.
+
+        Parameters
+        ----------
+        **options
+            ``device`` and ``quiet``, and those of huggingface_hub's ``from_pretrained``.
+
+        Raises
+        ------
+        CheckpointError
+            If a file is missing or damaged.
+        """
+        # The Hub's own takes the text of an object for its path.
+        name = os.fspath(pretrained_model_name_or_path)
+        loaded: Self = super().from_pretrained(name, **options)
+        return loaded
 
     def _save_pretrained(self, save_directory: Path) -> None:
         check_is_fitted(self, "saved_")
@@ -222,6 +256,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         local_files_only: bool = False,
         token: str | bool | None = None,
         device: str = "cpu",
+        quiet: bool = False,
         **_: Any,
     ) -> Self:
         folder = Path(model_id)
@@ -248,6 +283,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             class_names=list(meta.class_names),
             background=meta.background,
             device=device,
+            quiet=quiet,
         )
         classifier = saved.classifier(saved.load_backbone(device))
         return made._use(saved, classifier, np.asarray(meta.labels))
@@ -267,7 +303,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
 
     def _task(self, value: Any, y: Any) -> tuple[Task, NDArray[Any]]:
         """The task of the pictures, and the label of each class."""
-        if isinstance(value, (str, Path)) and y is None:
+        if isinstance(value, (str, os.PathLike)) and y is None:
             task = load_own(Path(value), test_share=0.0)
             return self._named(task), np.asarray(task.class_labels)
         if y is None:

@@ -20,7 +20,9 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.saved import ClassifierMetadata
 from dpl_nas.errors import ConfigError, DplWarning, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import atomic_path
+from dpl_nas.io.paths import AnyPath
 
 __all__ = ["OPSET", "ExportFormat", "export"]
 
@@ -40,10 +42,11 @@ _KEY = "dpl_nas"
 _Run = Callable[[Tensor], Tensor]
 
 
+@checked(OutputError)
 def export(
     classifier: ImageClassifier,
     metadata: ClassifierMetadata,
-    file: Path,
+    file: AnyPath,
     kind: ExportFormat,
     pictures: Sequence[Image.Image],
     *,
@@ -93,7 +96,7 @@ def export(
         # With a batch of one, the exporter would take the number for a constant.
         free = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(module, (batch[:2],), dynamic_shapes=free)
-        with atomic_path(file) as temporary:
+        with atomic_path(Path(file)) as temporary:
             # Both savers want their own suffix.
             written = temporary.with_name(f"{temporary.name}.{kind}")
             try:

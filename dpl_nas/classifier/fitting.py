@@ -19,7 +19,10 @@ from dpl_nas.classifier.candidates import STRENGTHS, Candidate, Made, make_candi
 from dpl_nas.classifier.evidence import Evidence, cross_fit, ranked
 from dpl_nas.classifier.kept import load_evidence, save_evidence
 from dpl_nas.config import StrategyConfig
+from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, DplWarning, TaskError
+from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.validation import Frozen, Number
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -117,12 +120,15 @@ class Fit:
         return self.evidence[0]
 
 
+@checked()
 def fit(
     problem: Problem,
     settings: FitSettings,
     strategy: StrategyConfig,
-    folder: Path | None = None,
+    folder: AnyPath | None = None,
     observer: Observer | None = None,
+    *,
+    quiet: bool = False,
 ) -> Fit:
     """Compare candidates on the few-shot images of a problem, and make the best of all of these.
 
@@ -137,6 +143,10 @@ def fit(
     folder
         Folder that keeps what is done, so that a fit that was killed goes on; it belongs to one
         problem and one effort.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -145,8 +155,18 @@ def fit(
     CheckpointError
         If the folder holds what is damaged, or of other images or settings.
     """
+    with watched(observer, quiet=quiet) as watching:
+        return _fit(problem, settings, strategy, None if folder is None else Path(folder), watching)
+
+
+def _fit(
+    problem: Problem,
+    settings: FitSettings,
+    strategy: StrategyConfig,
+    folder: Path | None,
+    observer: Observer,
+) -> Fit:
     started = time.monotonic()
-    observer = observer or Observer()
     effort = PRESETS[settings.preset]
     problem.backbone  # noqa: B018 - loaded first, so that the time limit is of the work
     rows = problem.shot_rows

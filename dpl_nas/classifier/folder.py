@@ -15,9 +15,12 @@ from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.report import report_page
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, ClassifierMetadata, SavedClassifier
 from dpl_nas.config import RunConfig
+from dpl_nas.console import watched
 from dpl_nas.errors import OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import names_in, read_json, write_json, write_text
 from dpl_nas.io.locks import claim
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import LOCK
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.observer import Observer, Stage
@@ -66,15 +69,17 @@ class FitResult(Frozen):
     seconds: Number
 
 
+@checked()
 def fit_folder(
     config: RunConfig,
     task: Task,
     settings: FitSettings,
-    folder: Path,
+    folder: AnyPath,
     *,
     shots: int | Literal["all"],
     overwrite: bool = False,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> FitResult:
     """Fit a classifier of a task, and write it to a folder.
 
@@ -88,6 +93,10 @@ def fit_folder(
         Images of each class at most, or ``all``.
     overwrite
         Whether to remove another fit in the folder first.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -96,6 +105,19 @@ def fit_folder(
     DplError
         For any bad input; nothing is left behind then.
     """
+    with watched(observer, quiet=quiet) as watching:
+        return _fit(config, task, settings, Path(folder), shots, overwrite, watching)
+
+
+def _fit(
+    config: RunConfig,
+    task: Task,
+    settings: FitSettings,
+    folder: Path,
+    shots: int | Literal["all"],
+    overwrite: bool,
+    observer: Observer,
+) -> FitResult:
     if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
         raise OutputError(f"{folder} lies among the pictures of {task.name}: use another folder")
     problem = Problem.of(
@@ -126,9 +148,9 @@ def fit_folder(
         return result
 
 
-def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> FitResult:
+def _finish(found: Fit, task: Task, folder: Path, observer: Observer) -> FitResult:
     saved = SavedClassifier.of(found, task.class_labels, task.background)
-    test = _tested(saved.classifier(found.problem.backbone), task.test, observer or Observer())
+    test = _tested(saved.classifier(found.problem.backbone), task.test, observer)
     saved.save(folder)
     held = Held.of(found)
     held.save(folder)
@@ -147,7 +169,8 @@ def _finish(found: Fit, task: Task, folder: Path, observer: Observer | None) -> 
     return result
 
 
-def write_page(folder: Path) -> Path:
+@checked(OutputError)
+def write_page(folder: AnyPath) -> Path:
     """Write the report of a classifier into its folder, and return its path.
 
     Raises
@@ -155,6 +178,7 @@ def write_page(folder: Path) -> Path:
     CheckpointError
         If the folder holds no classifier, or nothing is known of its pictures.
     """
+    folder = Path(folder)
     file = folder / _RESULT
     result = None
     if file.exists():

@@ -14,8 +14,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from dpl_nas.classifier.fitting import Fit
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_bytes
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.tasks.views import places_of
 
 __all__ = ["HELD", "Held"]
@@ -83,7 +85,8 @@ class Held:
         small = {row: _thumbnail(pool.image(fit.rows[row])) for row in shown}
         return cls(held.logits, held.labels, held.temperature, names, small)
 
-    def save(self, folder: Path) -> None:
+    @checked(OutputError)
+    def save(self, folder: AnyPath) -> None:
         """Write it into the folder of a classifier, atomically."""
         from safetensors.torch import save
 
@@ -97,10 +100,11 @@ class Held:
             "labels": self.labels,
             "thumbnails": torch.from_numpy(np.ascontiguousarray(stacked)),
         }
-        write_bytes(folder / HELD, save(tensors, metadata={_HEADER: json.dumps(header)}))
+        write_bytes(Path(folder) / HELD, save(tensors, metadata={_HEADER: json.dumps(header)}))
 
     @classmethod
-    def load(cls, folder: Path) -> Held:
+    @checked(CheckpointError)
+    def load(cls, folder: AnyPath) -> Held:
         """Read it.
 
         Raises
@@ -110,7 +114,7 @@ class Held:
         """
         from safetensors import SafetensorError, safe_open
 
-        file = folder / HELD
+        file = Path(folder) / HELD
         if not file.exists():
             raise CheckpointError(
                 f"there is no {HELD} in {folder}, so nothing is known of its pictures: give the "

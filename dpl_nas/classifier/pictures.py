@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -116,7 +117,7 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
     """
     if isinstance(value, Pictures):
         return value
-    if isinstance(value, (str, Path)):
+    if isinstance(value, (str, os.PathLike)):
         path = Path(value)
         return Pictures(list_pictures(path) if path.is_dir() else [path], background)
     if isinstance(value, Image.Image):

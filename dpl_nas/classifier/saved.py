@@ -19,8 +19,10 @@ from dpl_nas.classifier.evidence import Evidence
 from dpl_nas.classifier.fitting import Fit
 from dpl_nas.classifier.head import LinearHead
 from dpl_nas.classifier.model import ImageClassifier
-from dpl_nas.errors import ArchitectureError, CheckpointError
+from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_bytes, write_json
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.space import Tower
 
@@ -194,10 +196,12 @@ class SavedClassifier:
         """Return the backbone that the metadata name."""
         return load_backbone(self.metadata.backbone, device)
 
-    def save(self, folder: Path) -> None:
+    @checked(OutputError)
+    def save(self, folder: AnyPath) -> None:
         """Write config.json and model.safetensors, each atomically."""
         from safetensors.torch import save
 
+        folder = Path(folder)
         tensors = dict(zip(_HEAD, (self.head.weights, self.head.bias), strict=True))
         tensors |= {f"contexts.{name}": value for name, value in self.vectors.items()}
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
@@ -207,7 +211,8 @@ class SavedClassifier:
         write_json(folder / CONFIG, self.metadata.model_dump(mode="json"))
 
     @classmethod
-    def load(cls, folder: Path) -> SavedClassifier:
+    @checked(CheckpointError)
+    def load(cls, folder: AnyPath) -> SavedClassifier:
         """Read a folder.
 
         Raises
@@ -217,6 +222,7 @@ class SavedClassifier:
         """
         from safetensors import SafetensorError, safe_open
 
+        folder = Path(folder)
         if not (folder / CONFIG).exists():
             raise CheckpointError(
                 f"there is no classifier in {folder}, as it has no {CONFIG}: give the folder that "

@@ -20,13 +20,12 @@ from dpl_nas.cli.options import (
 from dpl_nas.cli.session import console, job, print_json
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.io.text import make_printable
+from dpl_nas.observer import Stage
 
 if TYPE_CHECKING:
     from dpl_nas.classifier.predictions import Prediction
 
 __all__ = ["predict"]
-
-_STAGE = "predict"
 
 
 def predict(
@@ -83,13 +82,13 @@ def predict(
                 f"learned from, found {len(meta.confidences)}: give a larger share"
             )
         found: list[Prediction] = []
-        observer.begin(_STAGE, len(paths))
+        observer.begin(Stage.PREDICT, len(paths))
         for each in predict_each(
             built, meta.labels, pictures, threshold=threshold, batch_size=batch_size
         ):
             found.append(each)
-            observer.advance(_STAGE, len(found), {})
-        observer.end(_STAGE)
+            observer.advance(Stage.PREDICT, len(found), {})
+        observer.end(Stage.PREDICT)
         if csv is not None:
             write_text(csv, predictions_csv(meta, found))
     unread = sum(each.error is not None for each in found)

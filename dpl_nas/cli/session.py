@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dpl_nas.console import ConsoleObserver, QuietObserver
+from dpl_nas.console import ConsoleObserver, QuietObserver, screen_claimed
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer
 from dpl_nas.process.notes import let_notes_through
@@ -62,6 +62,7 @@ def job(
     with ExitStack() as stack:
         stack.enter_context(_stdout_kept_clean())
         stack.enter_context(_libraries_silenced())
+        stack.enter_context(screen_claimed())
         watching = QuietObserver() if quiet else stack.enter_context(ConsoleObserver())
         stack.enter_context(ended_by_signals(lambda: watching.left() + said))
         yield watching

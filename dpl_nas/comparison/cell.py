@@ -10,8 +10,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from dpl_nas.errors import ComparisonError
+from dpl_nas.errors import CheckpointError, ComparisonError, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.validation import problems_of
 
 __all__ = ["Block", "Cell", "Metric", "read_cells", "unique", "write_cells"]
@@ -155,12 +157,14 @@ class Cell:
             raise ComparisonError(f"not a cell of a comparison: {told}") from None
 
 
-def write_cells(path: Path, cells: Iterable[Cell]) -> None:
+@checked(OutputError)
+def write_cells(path: AnyPath, cells: Iterable[Cell]) -> None:
     """Write cells as one JSON list, atomically."""
-    write_json(path, [cell.to_json() for cell in cells])
+    write_json(Path(path), [cell.to_json() for cell in cells])
 
 
-def read_cells(path: Path) -> list[Cell]:
+@checked(CheckpointError)
+def read_cells(path: AnyPath) -> list[Cell]:
     """The cells that :func:`write_cells` wrote.
 
     Raises
@@ -170,7 +174,7 @@ def read_cells(path: Path) -> list[Cell]:
     ComparisonError
         If it holds something else.
     """
-    data = read_json(path)
+    data = read_json(Path(path))
     if not isinstance(data, list):
         raise ComparisonError(f"{path} is not a list of cells: give a file that a comparison wrote")
     return [Cell.from_json(item) for item in data]

@@ -28,8 +28,11 @@ from dpl_nas.comparison.tables import (
     markdown,
     rank_table,
 )
+from dpl_nas.errors import OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.io.pages import render_page
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.text import make_printable
 
 __all__ = ["markdown_tables", "write_report"]
@@ -45,9 +48,10 @@ class _Picture:
     note: str
 
 
+@checked(OutputError)
 def write_report(
     cells: Iterable[Cell],
-    folder: Path,
+    folder: AnyPath,
     baseline: str | None = None,
     *,
     command: str | None = None,
@@ -75,6 +79,7 @@ def write_report(
     OutputError
         If ``folder`` cannot be written.
     """
+    folder = Path(folder)
     analysis = analyse(cells, baseline, seed=seed)
     versions = dict(_versions() if versions is None else versions)
     told = [

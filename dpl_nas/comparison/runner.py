@@ -10,9 +10,12 @@ from typing import Any
 
 from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.config import RunConfig
+from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import names_in, read_json, read_sealed, write_json
 from dpl_nas.io.locks import claim
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
@@ -99,8 +102,14 @@ class _Job:
         return f"{self.name} on {config.task}, {config.space.name}, seed {config.seed}"
 
 
+@checked()
 def run_cells(
-    plan: Plan, folder: Path, *, jobs: int = 1, observer: Observer | None = None
+    plan: Plan,
+    folder: AnyPath,
+    *,
+    jobs: int = 1,
+    observer: Observer | None = None,
+    quiet: bool = False,
 ) -> list[Cell]:
     """Run all cells that are missing; return all cells in the order of the plan.
 
@@ -112,6 +121,10 @@ def run_cells(
     ----------
     jobs
         Number of cells side by side, each with its share of the cores.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -120,7 +133,11 @@ def run_cells(
     OutputError
         If ``folder`` is in use by another comparison, or cannot be written.
     """
-    observer = observer or Observer()
+    with watched(observer, quiet=quiet) as watching:
+        return _run_cells(plan, Path(folder), jobs, watching)
+
+
+def _run_cells(plan: Plan, folder: Path, jobs: int, observer: Observer) -> list[Cell]:
     # Errors that all cells of a task share are raised at once.
     work = _jobs(plan, folder, _digests(plan))
     with _claimed(folder):
@@ -269,7 +286,7 @@ def _strategy(job: _Job) -> Cell:
     from dpl_nas.runs.result import SearchRecord, read_record
 
     folder = job.folder / "run"
-    result = run(job.config, folder, resume=folder.exists(), baselines=False)
+    result = run(job.config, folder, resume=folder.exists(), baselines=False, quiet=True)
     search = result.search
     trials = folder / EVALUATIONS
     remedy = f"remove {folder} to run the cell again"
@@ -311,7 +328,7 @@ def _reference(job: _Job) -> Cell:
         classifier = zero_shot(task, backbone)
     else:
         design = problem.space.uniform(int(job.name.split()[0]))
-        classifier = build_classifier(train(design, problem), backbone)
+        classifier = build_classifier(train(design, problem, quiet=True), backbone)
     metrics = score({"it": classifier}, task.test)["it"]
     return Cell(
         **_head(job),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
@@ -17,8 +17,9 @@ from dpl_nas.config.values import Classes, NotNegative, Positive
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.presets import preset_path, read_yaml
-from dpl_nas.io.validation import Frozen, Name, Number, validate
+from dpl_nas.io.validation import Frozen, Name, Number, PathText, validate
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space, load_space
 
@@ -117,8 +118,8 @@ class RunConfig(Frozen):
         Number of GPUs, or of processes on the CPU, that share every batch.
     """
 
-    task: str = Field(min_length=1)
-    data: str | None = Field(default=None, min_length=1)
+    task: PathText
+    data: PathText | None = None
     classes: Classes = "all"
     space: Space
     strategy: StrategyConfig
@@ -137,7 +138,7 @@ class RunConfig(Frozen):
 
 
 @checked(StrategyError)
-def load_strategy(name_or_path: str | Path) -> StrategyConfig:
+def load_strategy(name_or_path: AnyPath) -> StrategyConfig:
     """Load a packaged strategy by name, or one from a YAML file.
 
     Raises
@@ -152,9 +153,9 @@ def load_strategy(name_or_path: str | Path) -> StrategyConfig:
 
 @checked()
 def resolve(
-    task: str,
-    space: str | Path,
-    strategy: str | Path,
+    task: AnyPath,
+    space: AnyPath,
+    strategy: AnyPath,
     overrides: Sequence[str] = (),
     **settings: Any,
 ) -> RunConfig:
@@ -171,7 +172,12 @@ def resolve(
         If an override is malformed, unknown, or its value is not valid; or if a setting has two
         values.
     """
-    given = {"task": task, **{key: each for key, each in settings.items() if each is not None}}
+    given = {"task": task, **settings}
+    given = {
+        key: os.fspath(each) if isinstance(each, os.PathLike) else each
+        for key, each in given.items()
+        if each is not None
+    }
     if isinstance(budget := given.get("budget"), SearchBudget):
         given["budget"] = budget.model_dump(mode="json", exclude_none=True)
     data = {

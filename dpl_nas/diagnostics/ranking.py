@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from dpl_nas.config import DartsSettings, RunConfig, load_strategy
+from dpl_nas.console import watched
 from dpl_nas.diagnostics.separation import draw_architectures
 from dpl_nas.diagnostics.truth import check_folder, train_and_test
 from dpl_nas.engine import Evaluation, Outcome, StopReason, TrialEngine, TrialSettings
 from dpl_nas.errors import StrategyError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, label_of
@@ -87,15 +90,17 @@ class Ranking:
         }
 
 
+@checked()
 def rank_proxies(
     config: RunConfig,
-    folder: Path,
+    folder: AnyPath,
     *,
     architectures: int = 60,
     search_seeds: Sequence[int] = (1, 2, 3),
     epochs: int | None = None,
     jobs: int = 1,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> Ranking:
     """Test random architectures, and compare their ranks with those of the proxies of searches.
 
@@ -109,6 +114,10 @@ def rank_proxies(
     ----------
     epochs
         Epochs of a short trial; by default those of ``search.trial_share``.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -123,7 +132,22 @@ def rank_proxies(
             "the ranking diagnostic needs a strategy with alphas, found "
             f"{config.strategy.name}: give one such as darts"
         )
-    observer = observer or Observer()
+    with watched(observer, quiet=quiet) as watching:
+        return _rank(
+            config, settings, Path(folder), architectures, search_seeds, epochs, jobs, watching
+        )
+
+
+def _rank(
+    config: RunConfig,
+    settings: DartsSettings,
+    folder: Path,
+    architectures: int,
+    search_seeds: Sequence[int],
+    epochs: int | None,
+    jobs: int,
+    observer: Observer,
+) -> Ranking:
     problem = Problem.of_run(config)
     chosen = draw_architectures(config.space, architectures, config.seed, least=3)
     check_folder(folder)

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from dpl_nas.config import RunConfig
+from dpl_nas.console import watched
 from dpl_nas.diagnostics.truth import train_and_test
 from dpl_nas.errors import SpaceError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
@@ -82,18 +85,29 @@ def draw_architectures(space: Space, count: int, seed: int, least: int = 1) -> l
     return distinct_sample(space, random.Random(derive_seed(seed, "study")), count)
 
 
+@checked()
 def measure_separation(
     config: RunConfig,
-    folder: Path,
+    folder: AnyPath,
     *,
     configurations: int = 20,
     seeds: int = 5,
     jobs: int = 1,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> Separation:
     """Measure the spread of random architectures, each trained and tested with several seeds.
 
     The seeds are ``config.seed`` and those after it. An interrupted diagnostic goes on.
+
+    Parameters
+    ----------
+    jobs
+        Number of trainings side by side.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -102,16 +116,18 @@ def measure_separation(
     OutputError
         If ``folder`` holds anything but this diagnostic, or cannot be written.
     """
+    folder = Path(folder)
     chosen = draw_architectures(config.space, configurations, config.seed, least=2)
     numbers = range(config.seed, config.seed + seeds)
-    tested = train_and_test(
-        config,
-        # In the order of the seeds: an interrupted diagnostic has measured all equally often.
-        [(architecture, seed) for seed in numbers for architecture in chosen],
-        folder,
-        jobs=jobs,
-        observer=observer,
-    )
+    with watched(observer, quiet=quiet) as watching:
+        tested = train_and_test(
+            config,
+            # In the order of the seeds: an interrupted diagnostic has measured all equally often.
+            [(architecture, seed) for seed in numbers for architecture in chosen],
+            folder,
+            jobs=jobs,
+            observer=watching,
+        )
     accuracy = np.array([each.accuracy for each in tested]).reshape(seeds, len(chosen)).T
     result = separation(config.task, config.space.name, config.shots, accuracy)
     write_json(folder / "separation.json", result.as_dict())

@@ -28,6 +28,7 @@ from dpl_nas.engine.replay import Replay
 from dpl_nas.engine.stops import StopReason
 from dpl_nas.engine.trials import FewShotTrials, TrialSettings, state_name
 from dpl_nas.errors import StrategyError
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import LEDGER, TRIALS
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Pending
@@ -126,7 +127,7 @@ class TrialEngine:
         settings: TrialSettings,
         budget: SearchBudget | None,
         *,
-        folder: Path | None = None,
+        folder: AnyPath | None = None,
         jobs: int = 1,
         workers: TrialWorkers | None = None,
         max_failed: float = 0.5,
@@ -152,7 +153,7 @@ class TrialEngine:
         self._repeats = 0
         self._account = Account(budget, self._own.cost(settings.problem.recipe.epochs).steps)
         self._stack = ExitStack()
-        self._folder = folder
+        self._folder = folder = None if folder is None else Path(folder)
         with ExitStack() as undone:
             undone.callback(self._stack.close)
             self._replay = Replay(

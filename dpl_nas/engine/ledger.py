@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_bytes, sync, sync_name
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.locks import claim_file
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.process.threads import tell_other_threads
 
 __all__ = ["Ledger", "read_ledger"]
@@ -51,8 +53,10 @@ class Ledger:
         If any line but the last is damaged.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], threads: int | None = None) -> None:
-        self._path = path
+    def __init__(
+        self, path: AnyPath, identity: Mapping[str, Any], threads: int | None = None
+    ) -> None:
+        self._path = path = Path(path)
         self._threads = threads
         # The same values as read from a file: tuples become lists.
         of = json.loads(json.dumps(identity))
@@ -136,7 +140,8 @@ class Ledger:
         self._whole += len(line)
 
 
-def read_ledger(path: Path) -> list[dict[str, Any]]:
+@checked(CheckpointError)
+def read_ledger(path: AnyPath) -> list[dict[str, Any]]:
     """Read the lines of a ledger after the first; another process may still write to it.
 
     Raises
@@ -144,6 +149,7 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     CheckpointError
         If there is no such file, or it is not a ledger.
     """
+    path = Path(path)
     try:
         lines, _ = _parse(path, read_bytes(path))
     except CheckpointError as error:

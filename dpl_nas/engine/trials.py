@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from torch.nn import functional
 from dpl_nas.config import SearchSettings, TrainSettings
 from dpl_nas.engine.cost import Cost, price_trial
 from dpl_nas.engine.evaluation import Outcome
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit
@@ -119,7 +119,7 @@ class FewShotTrials:
         self,
         architecture: Architecture,
         epochs: int,
-        state: Path | None = None,
+        state: AnyPath | None = None,
         observer: Observer | None = None,
     ) -> tuple[Outcome, float]:
         """Train ``architecture`` up to ``epochs`` and validate it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
@@ -24,6 +25,7 @@ _NAMES = {
     float: "a number",
     str: "a text",
     Path: "a path",
+    os.PathLike: "a path",
     type(None): "None",
 }
 _UNIONS = (Union, types.UnionType)
@@ -34,14 +36,15 @@ def checked(
 ) -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
     """Make a function raise ``error`` for arguments that its annotations do not allow.
 
-    A leading ``~`` of an argument that may be a path stands for the home folder.
+    An argument that may be a path (:data:`~dpl_nas.io.paths.AnyPath`) reaches the function as a
+    text or a :class:`~pathlib.Path`, with the home folder in the place of a leading ``~``.
     """
 
     def wrap(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
         @wraps(function)
         def call(*values: _Asked.args, **named: _Asked.kwargs) -> _Result:
             given = check_arguments(function, values, named, error)
-            _expand_paths(function, given, error)
+            _understand_paths(function, given, error)
             return function(*given.args, **given.kwargs)
 
         return call
@@ -102,19 +105,36 @@ def check_whole(name: str, value: object, least: int) -> None:
         )
 
 
-def _expand_paths(
+def _understand_paths(
     function: Callable[..., Any], given: inspect.BoundArguments, error: type[DplError]
 ) -> None:
-    """Put the home folder in the place of ``~`` in arguments that may be paths."""
+    """Put texts and :class:`Path` in the place of arguments that may be paths, without ``~``."""
     _, hints = _asked(function)
     for argument, value in given.arguments.items():
-        hint = hints.get(argument)
-        may_be_path = hint is Path or Path in get_args(hint)
-        if may_be_path and isinstance(value, (str, Path)) and str(value).startswith("~"):
+        if not _may_be_path(hints.get(argument)) or not isinstance(value, (str, os.PathLike)):
+            continue
+        if not isinstance(value, (str, Path)):
+            # A path of bytes has passed as well, as its type does not tell.
+            text = os.fspath(value)
+            if not isinstance(text, str) or not text:
+                raise error(
+                    f"{function.__qualname__}: {argument} should be a path, whose text is not "
+                    f"empty, found {abbreviate(text)}"
+                )
+            value = given.arguments[argument] = Path(text)  # noqa: PLW2901
+        if str(value).startswith("~"):
             try:
                 given.arguments[argument] = type(value)(expand_home(str(value)))
             except ValueError as problem:
                 raise error(f"{argument}: {problem} (found {abbreviate(value)})") from None
+
+
+def _is_path(hint: Any) -> bool:
+    return hint is Path or (get_origin(hint) or hint) is os.PathLike
+
+
+def _may_be_path(hint: Any) -> bool:
+    return _is_path(hint) or any(map(_is_path, get_args(hint)))
 
 
 @cache
@@ -128,7 +148,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in _UNIONS:
         kinds = get_args(hint)
         # To Python, an empty path is the working directory.
-        if isinstance(value, str) and not value and Path in kinds:
+        if isinstance(value, str) and not value and any(map(_is_path, kinds)):
             return False
         return any(_fits(value, each) for each in kinds)
     if origin is Literal:

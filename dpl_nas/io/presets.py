@@ -15,6 +15,7 @@ from typing import Any, Literal
 from dpl_nas.errors import CheckpointError, DplError, shorten
 from dpl_nas.io.files import read_bytes
 from dpl_nas.io.home import expand_home
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["preset_names", "preset_path", "read_yaml"]
@@ -35,7 +36,7 @@ def preset_names(collection: Collection) -> list[str]:
 
 
 def preset_path(
-    collection: Collection, name_or_path: str | Path, kind: str, error: type[DplError]
+    collection: Collection, name_or_path: AnyPath, kind: str, error: type[DplError]
 ) -> Path:
     """Return the file that a name or a path refers to.
 

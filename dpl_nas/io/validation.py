@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 else:
     ModelMetaclass = type(BaseModel)
 
-__all__ = ["Frozen", "Name", "Number", "Truth", "WholeNumbers", "problems_of", "validate"]
+__all__ = [
+    "Frozen",
+    "Name",
+    "Number",
+    "PathText",
+    "Truth",
+    "WholeNumbers",
+    "problems_of",
+    "validate",
+]
 
 
 class _Told(ModelMetaclass):
@@ -89,6 +99,14 @@ def _printable(name: str) -> str:
 
 #: Name of a space or a strategy.
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+
+
+def _path_text(path: Any) -> Any:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+#: A name or a path: a text, or whatever :data:`~dpl_nas.io.paths.AnyPath` allows, as a text.
+PathText = Annotated[str, BeforeValidator(_path_text), Field(min_length=1)]
 
 #: No CLIP has a thousand layers, and no layer takes as many context vectors.
 _LARGEST = 1000

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dpl_nas.backbone import load_backbone
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.nni.model_space import PromptSpace
 from dpl_nas.space import load_space
 
@@ -32,6 +31,6 @@ class NamedPromptSpace(PromptSpace):
         If there is no such space, or it names a layer that the backbone does not have.
     """
 
-    def __init__(self, space: str | Path, seed: int = 1, device: str = "cpu") -> None:
+    def __init__(self, space: AnyPath, seed: int = 1, device: str = "cpu") -> None:
         chosen = load_space(space)
         super().__init__(chosen, load_backbone(chosen.backbone, device), seed=seed)

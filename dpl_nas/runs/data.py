@@ -8,6 +8,7 @@ from typing import Self
 
 from dpl_nas.errors import OutputError, TaskError
 from dpl_nas.io.files import names_in, read_json, write_json
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import CONFIG, DATA, LOCK, VERSIONS
 from dpl_nas.tasks import load_task, test_digest
 from dpl_nas.training.problem import Problem
@@ -75,7 +76,7 @@ class RunData:
         write_json(file, asdict(self))
 
 
-def own_task(metadata: PromptsMetadata, data: str | Path | None = None) -> str:
+def own_task(metadata: PromptsMetadata, data: AnyPath | None = None) -> str:
     """The name or path of the task that prompts were trained on, from any working directory.
 
     Parameters

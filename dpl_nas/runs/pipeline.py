@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dpl_nas.backbone import check_layers
 from dpl_nas.config import Classes, RunConfig
+from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import (
     ARCHITECTURE,
     LEDGER,
@@ -72,12 +74,13 @@ class _Job:
 @checked()
 def run(
     config: RunConfig,
-    folder: str | Path,
+    folder: AnyPath,
     *,
     resume: bool = False,
     overwrite: bool = False,
     baselines: bool = True,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> RunResult:
     """Search, train and test; returns the content of ``result.json``.
 
@@ -90,12 +93,38 @@ def run(
     removes a run in ``folder``, once the configuration is known to work. Without ``baselines``,
     only the found lengths are trained and tested.
 
+    Parameters
+    ----------
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
+
     Raises
     ------
     DplError
         For any bad input; nothing half-written is left behind.
     """
-    folder = Path(folder)
+    with watched(observer, quiet=quiet) as watching:
+        return _run(
+            config,
+            Path(folder),
+            resume=resume,
+            overwrite=overwrite,
+            baselines=baselines,
+            observer=watching,
+        )
+
+
+def _run(
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    baselines: bool,
+    observer: Observer,
+) -> RunResult:
     # Before the folder is touched: bad input leaves nothing behind.
     job = _job(config, folder, observer, searches=True)
     problem = job.problem
@@ -147,58 +176,69 @@ def run(
 @checked()
 def search(
     config: RunConfig,
-    folder: str | Path,
+    folder: AnyPath,
     *,
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> SearchRunResult:
-    """Search only; returns the architecture and how it was found."""
+    """Search only; returns the architecture and how it was found.
+
+    Arguments are as in :func:`run`.
+    """
     folder = Path(folder)
-    job = _job(config, folder, observer, searches=True)
-    with open_folder(folder, config, resume, overwrite=overwrite):
-        job.claim()
-        found, record = _search(job)
-        notes = result_notes(job.problem, config, folder, found, search=record)
-        return SearchRunResult(**SearchRunResult.of(config, found), search=record, notes=notes)
+    with watched(observer, quiet=quiet) as watching:
+        job = _job(config, folder, watching, searches=True)
+        with open_folder(folder, config, resume, overwrite=overwrite):
+            job.claim()
+            found, record = _search(job)
+            notes = result_notes(job.problem, config, folder, found, search=record)
+            return SearchRunResult(**SearchRunResult.of(config, found), search=record, notes=notes)
 
 
 @checked()
 def train(
     config: RunConfig,
-    architecture: Architecture | str | Path,
-    folder: str | Path,
+    architecture: Architecture | AnyPath,
+    folder: AnyPath,
     *,
     resume: bool = False,
     overwrite: bool = False,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> TrainRunResult:
-    """Train a given architecture only; writes ``prompts.safetensors``."""
+    """Train a given architecture only; writes ``prompts.safetensors``.
+
+    Arguments are as in :func:`run`.
+    """
     architecture, folder = load_architecture(architecture), Path(folder)
     config.space.check(architecture)
-    job = _job(config, folder, observer, searches=False)
-    with open_folder(folder, config, resume, overwrite=overwrite):
-        job.claim()
-        _check_lengths(folder, architecture)
-        # This comes first, so that a resumed training knows its data.
-        architecture.save(folder / ARCHITECTURE)
-        _train(job, architecture, Stage.TRAIN)
-        return TrainRunResult(
-            **TrainRunResult.of(config, architecture), prompts=str(folder / PROMPTS)
-        )
+    with watched(observer, quiet=quiet) as watching:
+        job = _job(config, folder, watching, searches=False)
+        with open_folder(folder, config, resume, overwrite=overwrite):
+            job.claim()
+            _check_lengths(folder, architecture)
+            # This comes first, so that a resumed training knows its data.
+            architecture.save(folder / ARCHITECTURE)
+            _train(job, architecture, Stage.TRAIN)
+            return TrainRunResult(
+                **TrainRunResult.of(config, architecture), prompts=str(folder / PROMPTS)
+            )
 
 
 @checked()
 def evaluate(
-    prompts: str | Path,
-    task: str | Path | None = None,
+    prompts: AnyPath,
+    task: AnyPath | None = None,
     *,
-    data: str | Path | None = None,
+    data: AnyPath | None = None,
     classes: Classes | None = None,
     other_classes: bool = False,
     batch_size: int = 100,
     device: str = "cpu",
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> EvaluationResult:
     """Test trained prompts on the full test set of their task, or of another one.
 
@@ -211,6 +251,10 @@ def evaluate(
         Whether the task may have other classes than those of the training. A dataset of the
         benchmark always may, and so may a task of which other ``classes`` are asked for than the
         half, or all, of the training.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -237,6 +281,7 @@ def evaluate(
         batch_size=batch_size,
         device=device,
         observer=observer,
+        quiet=quiet,
     )
     test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
     return EvaluationResult(
@@ -248,9 +293,8 @@ def evaluate(
     )
 
 
-def _job(config: RunConfig, folder: Path, observer: Observer | None, *, searches: bool) -> _Job:
+def _job(config: RunConfig, folder: Path, observer: Observer, *, searches: bool) -> _Job:
     """Prepare a run: its numbers are checked, and its images can be read."""
-    observer = observer or Observer()
     task = configured_task(config)
     if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
         raise OutputError(

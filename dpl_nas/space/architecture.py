@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from dpl_nas.errors import ArchitectureError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_json
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.validation import Frozen, WholeNumbers, validate
 from dpl_nas.space.towers import Tower
 
@@ -89,13 +90,13 @@ class Architecture(Frozen):
         )
 
     @checked(OutputError)
-    def save(self, path: str | Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the architecture as JSON, atomically."""
         write_json(Path(path), self.model_dump(mode="json"))
 
 
 @checked(ArchitectureError)
-def load_architecture(path: str | Path | Architecture) -> Architecture:
+def load_architecture(path: AnyPath | Architecture) -> Architecture:
     """Load an architecture that :meth:`Architecture.save` wrote; return an architecture as is.
 
     Raises

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from dpl_nas.backbone_config import BackboneConfig
 from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.presets import preset_path, read_yaml
 from dpl_nas.io.validation import Frozen, Name, Number, Truth, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
@@ -263,7 +263,7 @@ class Space(Frozen):
 
 
 @checked(SpaceError)
-def load_space(name_or_path: str | Path | Space) -> Space:
+def load_space(name_or_path: AnyPath | Space) -> Space:
     """Load a packaged search space by name, or one from a YAML file; return a space as is.
 
     Raises
@@ -276,7 +276,8 @@ def load_space(name_or_path: str | Path | Space) -> Space:
     return validate(Space, _read(name_or_path), f"space {name_or_path}", SpaceError)
 
 
-def space_problems(name_or_path: str | Path) -> list[str]:
+@checked(SpaceError)
+def space_problems(name_or_path: AnyPath) -> list[str]:
     """Return every problem of a search space, one sentence each; none if it is valid.
 
     Raises
@@ -291,7 +292,8 @@ def space_problems(name_or_path: str | Path) -> list[str]:
     return []
 
 
-def choices_of(name_or_path: str | Path) -> Space | None:
+@checked(SpaceError)
+def choices_of(name_or_path: AnyPath) -> Space | None:
     """Load only backbone, layers and lengths of a space, ignoring other keys.
 
     ``None`` if these are not valid.
@@ -309,6 +311,6 @@ def choices_of(name_or_path: str | Path) -> Space | None:
         return None
 
 
-def _read(name_or_path: str | Path) -> dict[str, Any]:
+def _read(name_or_path: AnyPath) -> dict[str, Any]:
     path = preset_path("search_spaces", name_or_path, "space", SpaceError)
     return {"name": path.stem, **read_yaml(path, "space", SpaceError)}

@@ -11,6 +11,7 @@ from dpl_nas.config import Objective, TrainSettings
 from dpl_nas.engine.jobs import TrialWorkers
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.arguments import check_arguments, check_whole, checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer
 from dpl_nas.search_budget import SearchBudget
@@ -29,8 +30,9 @@ class SearchOptions(TypedDict, total=False):
     jobs: int
     workers: TrialWorkers | None
     max_failed: float
-    folder: str | Path | None
+    folder: AnyPath | None
     observer: Observer | None
+    quiet: bool
     devices: int
     ranks: Ranks
 
@@ -55,6 +57,7 @@ class Wanted:
     max_failed: float = 0.5
     folder: Path | None = None
     observer: Observer | None = None
+    quiet: bool = False
     devices: int = 1
     ranks: Ranks = ALONE
 
@@ -67,10 +70,10 @@ def understand(
     train: TrainSettings | None = None,
     backbone: Backbone | None = None,
     device: str = "cpu",
-    space: Space | str | Path | None = None,
-    task: Task | str | Path | None = None,
+    space: Space | AnyPath | None = None,
+    task: Task | AnyPath | None = None,
     budget: SearchBudget | str | None = None,
-    folder: str | Path | None = None,
+    folder: AnyPath | None = None,
     **options: Any,
 ) -> tuple[Problem, SearchBudget | None, Wanted]:
     """Sort the arguments of :meth:`Strategy.search` into problem, budget and options."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Unpack, overload
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import SearchSettings
+from dpl_nas.console import watched
 from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import check_arguments
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -125,8 +126,8 @@ class Strategy(ABC):
     @overload
     def search(
         self,
-        space: Space | str | Path,
-        task: Task | str | Path,
+        space: Space | AnyPath,
+        task: Task | AnyPath,
         budget: SearchBudget | str | None = None,
         **options: Unpack[ProblemAndSearchOptions],
     ) -> SearchResult: ...
@@ -165,7 +166,9 @@ class Strategy(ABC):
             Folder of the ledger and of states; a search that was interrupted there goes on and
             ends as it would have.
         observer
-            Observer that is told of the progress.
+            Observer that is told of the progress instead of the terminal or notebook.
+        quiet
+            Whether to draw no progress.
         devices
             Number of GPUs, or of processes on the CPU, that share every batch of a supernet.
         ranks
@@ -187,11 +190,13 @@ class Strategy(ABC):
         """
         check_arguments(understand, subject, options, name="search")
         problem, budget, wanted = understand(*subject, **options)
-        problem.check(self.settings)
-        budget = budget or self.default_budget
-        if wanted.devices > 1:
-            return self._search_shared(problem, budget, wanted)
-        return self._search_alone(problem, budget, wanted)
+        with watched(wanted.observer, quiet=wanted.quiet) as observer:
+            wanted = replace(wanted, observer=observer)
+            problem.check(self.settings, observer=observer)
+            budget = budget or self.default_budget
+            if wanted.devices > 1:
+                return self._search_shared(problem, budget, wanted)
+            return self._search_alone(problem, budget, wanted)
 
     def _search_shared(
         self, problem: Problem, budget: SearchBudget | None, wanted: Wanted

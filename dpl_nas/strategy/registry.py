@@ -11,6 +11,7 @@ from typing import Any
 from dpl_nas.config import STRATEGIES, SearchSettings, StrategyConfig, load_strategy
 from dpl_nas.errors import DplError, StrategyError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.strategy.base import Strategy
 
 __all__ = ["make_strategy", "strategy_class"]
@@ -36,7 +37,7 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 @checked(StrategyError)
-def make_strategy(strategy: StrategyConfig | str | Path) -> Strategy:
+def make_strategy(strategy: StrategyConfig | AnyPath) -> Strategy:
     """Make the strategy that ``--strategy`` stands for, with its settings and its budget.
 
     Parameters

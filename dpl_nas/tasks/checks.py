@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Protocol, runtime_checkable
 
+from dpl_nas.console import watched
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
@@ -39,14 +40,26 @@ class _Checked(Protocol):
 
 @checked()
 def check_images(
-    task: Task, rows: Iterable[int] = (), *, test: bool = True, observer: Observer | None = None
+    task: Task,
+    rows: Iterable[int] = (),
+    *,
+    test: bool = True,
+    observer: Observer | None = None,
+    quiet: bool = False,
 ) -> None:
     """Decode the images ``rows`` of the pool and, with ``test``, all test images, if in files.
 
     Warn of animations and, with ``test``, of classes without test images and of pictures that are
     there twice.
 
-    If it takes a while, ``observer`` hears of the stage ``check``, whose units are images.
+    If it takes a while, there is a stage ``check``, whose units are images.
+
+    Parameters
+    ----------
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -62,7 +75,8 @@ def check_images(
     ]
     jobs = [(images, row) for images, row in jobs if isinstance(images, _Checked)]
     if jobs:
-        _decode(task, jobs, observer or Observer())
+        with watched(observer, quiet=quiet) as watching:
+            _decode(task, jobs, watching)
     if test:
         tell_copies(task)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dpl_nas.console import watched
 from dpl_nas.errors import TaskError
+from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer
 from dpl_nas.tasks.checks import check_tested
 from dpl_nas.tasks.coop.inventory import Inventory, State, examine, take_inventory
@@ -17,12 +21,14 @@ from dpl_nas.tasks.own import load_own
 __all__ = ["take_inventories"]
 
 
+@checked(TaskError)
 def take_inventories(
-    root: str | Path | None,
-    names: Sequence[str] = (),
+    root: AnyPath | None,
+    names: Sequence[AnyPath] = (),
     *,
     decode: bool = True,
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> list[Inventory]:
     """Look at datasets of the benchmark and at own images, count them, and read all images.
 
@@ -34,22 +40,27 @@ def take_inventories(
         Datasets, and paths of own images; all datasets by default.
     decode
         Whether images are read, rather than looked for only.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
     TaskError
         If a name is neither, or there is no folder ``root``.
     """
-    watching = observer or Observer()
-    own = {name for name in names if _is_own(name)}
-    published = [name for name in names if name not in own]
+    texts = [os.fspath(name) for name in names]
+    own = {name for name in texts if _is_own(name)}
+    published = [name for name in texts if name not in own]
     found: list[Inventory] = []
-    if published or not own:
-        found = take_inventory(root, published, decode=decode, observer=watching)
-    if not own:
-        return found
-    rest = iter(found)
-    return [_look(name, decode, watching) if name in own else next(rest) for name in names]
+    with watched(observer, quiet=quiet) as watching:
+        if published or not own:
+            found = take_inventory(root, published, decode=decode, observer=watching)
+        if not own:
+            return found
+        rest = iter(found)
+        return [_look(name, decode, watching) if name in own else next(rest) for name in texts]
 
 
 def _is_own(name: str) -> bool:

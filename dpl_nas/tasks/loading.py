@@ -9,6 +9,7 @@ from pathlib import Path
 from dpl_nas.config import Classes, RunConfig
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_parts import take_classes
 from dpl_nas.tasks.coop import coop_descriptions, is_coop, load_coop_task
@@ -40,8 +41,8 @@ def _embedded() -> dict[str, str]:
 
 @checked(TaskError)
 def load_task(
-    name_or_path: str | Path | Task,
-    data: str | Path | None = None,
+    name_or_path: AnyPath | Task,
+    data: AnyPath | None = None,
     classes: Classes = "all",
     *,
     test_share: float = TEST_SHARE,
@@ -89,7 +90,7 @@ def configured_task(config: RunConfig) -> Task:
     return task
 
 
-def _load(text: str, data: str | Path | None, test_share: float) -> Task:
+def _load(text: str, data: AnyPath | None, test_share: float) -> Task:
     path = Path(text)
     if is_coop(text) and (data is not None or not path.exists()):
         return load_coop_task(text, data)

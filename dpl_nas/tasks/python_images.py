@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,8 +205,8 @@ class PythonImages:
 
 def _source(value: Any, name: str) -> str | Encoded | None:
     """The file that a value stands for, if it does."""
-    if isinstance(value, (str, Path)):
-        return str(value)
+    if isinstance(value, (str, os.PathLike)):
+        return os.fsdecode(value)
     return Encoded(name, value) if isinstance(value, bytes) else None
 
 

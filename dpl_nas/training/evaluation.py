@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import Classes
+from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.io.arguments import check_whole, checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
@@ -202,14 +203,15 @@ def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) ->
 
 @checked()
 def evaluate(
-    prompts: TrainedPrompts | str | Path,
-    task: Task | str | Path,
+    prompts: TrainedPrompts | AnyPath,
+    task: Task | AnyPath,
     *,
     backbone: Backbone | None = None,
     other_classes: bool = False,
     batch_size: int = 100,
     device: str = "cpu",
     observer: Observer | None = None,
+    quiet: bool = False,
 ) -> Metrics:
     """Accuracy and macro-F1 of ``prompts`` on all test images of ``task``.
 
@@ -219,6 +221,10 @@ def evaluate(
         Objects; or a file or run folder for prompts, and a name or folder for the task.
     other_classes
         Whether the task may have other classes than those that the prompts were trained for.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
 
     Raises
     ------
@@ -231,13 +237,14 @@ def evaluate(
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
     _check_classes(prompts.metadata, task, other_classes)
-    check_images(task, observer=observer)
     other = None if prompts.metadata.class_names == task.class_names else task
-    backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
-    found = score(
-        {"prompts": build_classifier(prompts, backbone, other)},
-        task.test,
-        batch_size=batch_size,
-        observer=observer,
-    )
+    with watched(observer, quiet=quiet) as watching:
+        check_images(task, observer=watching)
+        backbone = backbone or load_backbone(prompts.metadata.space.backbone, device)
+        found = score(
+            {"prompts": build_classifier(prompts, backbone, other)},
+            task.test,
+            batch_size=batch_size,
+            observer=watching,
+        )
     return found["prompts"]

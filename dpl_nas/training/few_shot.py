@@ -10,8 +10,10 @@ from typing import TypedDict, Unpack, overload
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import TrainSettings
+from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.arguments import check_whole, checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import PromptedCLIP, StackedCLIP
 from dpl_nas.space import Architecture, Space, load_architecture, load_space
@@ -38,8 +40,9 @@ __all__ = ["FewShotTraining", "train"]
 class TrainOptions(TypedDict, total=False):
     """Options of the training on a problem: see :func:`train`."""
 
-    state: str | Path | None
+    state: AnyPath | None
     observer: Observer | None
+    quiet: bool
     stage: str
     devices: int
 
@@ -113,7 +116,7 @@ class FewShotTraining:
         architecture: Architecture,
         *,
         epochs: int | None = None,
-        state: Path | None = None,
+        state: AnyPath | None = None,
         observer: Observer | None = None,
         stage: str = Stage.TRAIN,
     ) -> TrainedPrompts:
@@ -141,7 +144,8 @@ class FewShotTraining:
         """
         model = self._fresh(architecture)
         if architecture.vectors:
-            self._learn(model, epochs, state, observer, stage)
+            file = None if state is None else Path(state)
+            self._learn(model, epochs, file, observer, stage)
         return self._prompts(architecture, model)
 
     def train_stack(
@@ -225,15 +229,15 @@ class FewShotTraining:
 
 @overload
 def train(
-    architecture: Architecture | str | Path, problem: Problem, /, **options: Unpack[TrainOptions]
+    architecture: Architecture | AnyPath, problem: Problem, /, **options: Unpack[TrainOptions]
 ) -> TrainedPrompts: ...
 
 
 @overload
 def train(
-    architecture: Architecture | str | Path,
-    space: Space | str | Path,
-    task: Task | str | Path,
+    architecture: Architecture | AnyPath,
+    space: Space | AnyPath,
+    task: Task | AnyPath,
     *,
     shots: int = 16,
     seed: int = 1,
@@ -246,17 +250,18 @@ def train(
 
 @checked()
 def train(
-    architecture: Architecture | str | Path,
-    space: Space | Problem | str | Path,
-    task: Task | str | Path | None = None,
+    architecture: Architecture | AnyPath,
+    space: Space | Problem | AnyPath,
+    task: Task | AnyPath | None = None,
     *,
     shots: int = 16,
     seed: int = 1,
     settings: TrainSettings | None = None,
     backbone: Backbone | None = None,
     device: str = "cpu",
-    state: str | Path | None = None,
+    state: AnyPath | None = None,
     observer: Observer | None = None,
+    quiet: bool = False,
     stage: str = Stage.TRAIN,
     devices: int = 1,
 ) -> TrainedPrompts:
@@ -276,6 +281,10 @@ def train(
         Loaded backbone, or device to which the space's backbone is loaded.
     state, stage
         State file and stage name of :meth:`FewShotTraining.train`.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
     devices
         Number of GPUs, or of processes on the CPU, that share every batch.
 
@@ -313,11 +322,13 @@ def train(
             space, task, shots=shots, seed=seed, recipe=settings, backbone=backbone, device=device
         )
     problem.space.check(architecture)
-    problem.check()
-    if devices > 1:
-        work = partial(_train_there, architecture, problem, state)
-        return on_devices(devices, work, problem.backbone, observer=observer, stage=stage)
-    return FewShotTraining(problem).train(architecture, state=state, observer=observer, stage=stage)
+    with watched(observer, quiet=quiet) as watching:
+        problem.check(observer=watching)
+        if devices > 1:
+            work = partial(_train_there, architecture, problem, state)
+            return on_devices(devices, work, problem.backbone, observer=watching, stage=stage)
+        training = FewShotTraining(problem)
+        return training.train(architecture, state=state, observer=watching, stage=stage)
 
 
 def _train_there(

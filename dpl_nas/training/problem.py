@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.config import RunConfig, SearchSettings, SupernetSettings, TextTemplate, TrainSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.arguments import check_whole, checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer
 from dpl_nas.space import Space, load_space
 from dpl_nas.tasks import (
@@ -72,8 +72,8 @@ class Problem:
     @checked()
     def of(
         cls,
-        space: Space | str | Path,
-        task: Task | str | Path,
+        space: Space | AnyPath,
+        task: Task | AnyPath,
         *,
         shots: int = 16,
         seed: int = 1,
@@ -173,6 +173,7 @@ class Problem:
         *,
         test: bool = False,
         observer: Observer | None = None,
+        quiet: bool = False,
     ) -> None:
         """Check, once, what training or ``search`` needs: captions that differ, readable images.
 
@@ -182,6 +183,8 @@ class Problem:
             Settings of a search, which decide what it validates on and which captions it uses.
         test
             Whether the test images are checked as well.
+        observer, quiet
+            As in :func:`dpl_nas.tasks.check_images`.
 
         Raises
         ------
@@ -198,10 +201,15 @@ class Problem:
             check_captions(self.backbone, self.task, *sorted(kinds - done.kinds))
             tell_small_classes(self.task, self.shots)
             done.kinds |= kinds
-        self.check_images(rows, test=test, observer=observer)
+        self.check_images(rows, test=test, observer=observer, quiet=quiet)
 
     def check_images(
-        self, rows: Iterable[int], *, test: bool = False, observer: Observer | None = None
+        self,
+        rows: Iterable[int],
+        *,
+        test: bool = False,
+        observer: Observer | None = None,
+        quiet: bool = False,
     ) -> None:
         """Check, once, that images of the task's pool and, with ``test``, of its test are readable.
 
@@ -212,7 +220,7 @@ class Problem:
         """
         wanted, done = set(rows), self._checked
         test = test and not done.test
-        check_images(self.task, wanted - done.rows, test=test, observer=observer)
+        check_images(self.task, wanted - done.rows, test=test, observer=observer, quiet=quiet)
         done.rows |= wanted
         done.test |= test
 

@@ -18,6 +18,7 @@ from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, shor
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.io.json_values import parse_json, seal, unseal
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import PROMPTS
 from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Space
@@ -108,7 +109,7 @@ class TrainedPrompts:
                 )
 
     @checked(OutputError)
-    def save(self, path: Path | str) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`.
 
         The same prompts give the same bytes.
@@ -126,7 +127,7 @@ class TrainedPrompts:
 
 
 @checked(CheckpointError)
-def load_prompts(path: Path | str) -> TrainedPrompts:
+def load_prompts(path: AnyPath) -> TrainedPrompts:
     """Prompts from a file, or from the ``prompts.safetensors`` of a run folder.
 
     Raises

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dpl_nas.errors import TaskError
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.checks import check_each
@@ -77,7 +78,7 @@ class Inventory:
 
 
 def take_inventory(
-    root: str | Path | None,
+    root: AnyPath | None,
     names: Sequence[str] = (),
     *,
     decode: bool = True,

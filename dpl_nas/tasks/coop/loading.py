@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.coop.aircraft import read_aircraft
 from dpl_nas.tasks.coop.imagenet import read_imagenet, read_numbered, read_variant
@@ -63,7 +64,7 @@ def is_coop(name: str) -> bool:
     return name.startswith((PREFIX, SELECTED))
 
 
-def load_coop_task(name: str, data: str | Path | None) -> Task:
+def load_coop_task(name: str, data: AnyPath | None) -> Task:
     """Load a dataset of the benchmark, such as ``coop/OxfordPets``, below ``data``.
 
     Of its images, nothing is read but names.
