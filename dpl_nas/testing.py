@@ -30,6 +30,7 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.engine import FewShotTrials, Ledger, Outcome, read_ledger
 from dpl_nas.errors import ConfigError, OutputError, StrategyError
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.run_files import LEDGER
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space
@@ -90,6 +91,8 @@ class Bench:
     task: Task
     backbone: Backbone
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -97,6 +100,8 @@ class Whole:
 
     result: SearchResult
     folder: Path
+
+    __repr__ = short_repr
 
 
 # pytest is about to do away with methods that are fixtures of a whole class.

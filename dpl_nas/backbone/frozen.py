@@ -17,6 +17,7 @@ from dpl_nas.backbone.open_clip_towers import OpenClip
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import DualEncoder
 from dpl_nas.errors import BackboneError
+from dpl_nas.io.reprs import in_a_line
 from dpl_nas.space import Precision, Tower
 
 __all__ = ["Backbone"]
@@ -230,7 +231,7 @@ class Backbone:
 
     def __repr__(self) -> str:
         """Name, precision and device."""
-        return f"Backbone({self.name}, {self.precision}, {self.device})"
+        return in_a_line(f"Backbone({self.name}, {self.precision}, {self.device})")
 
 
 def _frozen(model: nn.Module, precision: Precision) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dpl_nas.backbone.memory import kept_bytes
 from dpl_nas.backbone.packing import TextPlan, plan_text
+from dpl_nas.io.reprs import short_repr
 
 __all__ = ["KEPT", "TextInputs", "mean_inputs"]
 
@@ -36,6 +37,8 @@ class TextInputs:
 
     embeddings: Tensor
     pooling: Tensor
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         """Number of classes."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.head import LinearHead, fit_head
 from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import Architecture
 from dpl_nas.training.batches import FewShotImages
@@ -48,6 +49,8 @@ class Candidate:
     captions: bool = True
     strength: float | None = None
 
+    __repr__ = short_repr
+
     @property
     def vectors(self) -> int:
         """Number of context vectors."""
@@ -61,6 +64,8 @@ class Made:
     candidate: Candidate
     head: LinearHead
     vectors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    __repr__ = short_repr
 
     def classifier(self, backbone: Backbone, temperature: float = 1.0) -> ImageClassifier:
         """Return the classifier."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from dpl_nas.config import load_strategy
 from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import LONGEST, in_a_line
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -120,6 +122,15 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         self.device = device
         self.folder = folder
         self.quiet = quiet
+
+    def __repr__(self, N_CHAR_MAX: int = LONGEST) -> str:  # noqa: N803 - the name is scikit-learn's
+        changed = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if not _is_default(name, value)
+        }
+        told = ", ".join(f"{name}={abbreviate(value)}" for name, value in changed.items())
+        return in_a_line(f"{type(self).__name__}({told})")[:N_CHAR_MAX]
 
     def fit(self, X: Any, y: Any = None, *, observer: Observer | None = None) -> Self:  # noqa: N803
         """Learn from labelled pictures.
@@ -221,9 +232,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
     # The Hub.
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # the Hub's own lists its options
-        cls, pretrained_model_name_or_path: AnyPath, **options: Any
-    ) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: AnyPath, **options: Any) -> Self:
         """Load a classifier from a folder, or from the Hub by its name.
 
         Parameters
@@ -367,6 +376,12 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
                 f"class_names should be different, found the same name twice, {tell_names(twice)}"
             )
         return tuple(names)
+
+
+def _is_default(name: str, value: Any) -> bool:
+    default = inspect.signature(PromptClassifier.__init__).parameters[name].default
+    # An array of names has no single answer.
+    return value is default or (isinstance(value, (str, int)) and value == default)
 
 
 class _Labelled:

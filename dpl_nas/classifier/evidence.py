@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from dpl_nas.classifier.calibration import fit_temperature
 from dpl_nas.classifier.candidates import Candidate, make_candidates
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.problem import Problem
@@ -40,6 +41,8 @@ class Evidence:
     logits: Tensor
     labels: Tensor
     seconds: float
+
+    __repr__ = short_repr
 
     @cached_property
     def temperature(self) -> float:

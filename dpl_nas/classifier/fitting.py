@@ -23,6 +23,7 @@ from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, DplWarning, TaskError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, Number
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -67,6 +68,8 @@ class Effort:
 
     designs: int
     trials: int
+
+    __repr__ = short_repr
 
 
 PRESETS: dict[Preset, Effort] = {
@@ -113,6 +116,8 @@ class Fit:
     evidence: tuple[Evidence, ...]
     rows: tuple[int, ...]
     seconds: float
+
+    __repr__ = short_repr
 
     @property
     def chosen(self) -> Evidence:

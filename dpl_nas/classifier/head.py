@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dpl_nas.io.reprs import short_repr
+
 __all__ = ["LinearHead", "fit_head"]
 
 _STEPS = 200
@@ -25,6 +27,8 @@ class LinearHead:
 
     weights: Tensor
     bias: Tensor
+
+    __repr__ = short_repr
 
     @classmethod
     def of_captions(cls, text_features: Tensor, scale: float) -> LinearHead:

@@ -18,6 +18,7 @@ from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_bytes
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.tasks.views import places_of
 
 __all__ = ["HELD", "Held"]
@@ -49,6 +50,8 @@ class Held:
     temperature: float
     places: tuple[str, ...]
     thumbnails: Mapping[int, Image.Image]
+
+    __repr__ = short_repr
 
     @cached_property
     def probabilities(self) -> Tensor:

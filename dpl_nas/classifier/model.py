@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.head import LinearHead
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.prompted import Context, ImageStates, PromptedCLIP
 from dpl_nas.training.model import load_context_vectors
 
@@ -34,6 +35,8 @@ class ImageClassifier:
     model: PromptedCLIP
     head: LinearHead
     temperature: float = 1.0
+
+    __repr__ = short_repr
 
     @classmethod
     def of(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.pictures import Pictures
 from dpl_nas.classifier.saved import ClassifierMetadata
+from dpl_nas.io.reprs import short_repr
 
 __all__ = ["UNKNOWN", "Prediction", "predict_each", "predictions_csv"]
 
@@ -37,6 +38,8 @@ class Prediction:
     label: str | int | None = None
     probabilities: tuple[float, ...] = ()
     error: str | None = None
+
+    __repr__ = short_repr
 
     @property
     def probability(self) -> float | None:

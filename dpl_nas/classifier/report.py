@@ -16,6 +16,7 @@ from dpl_nas.classifier.calibration import Bin, calibration_error, fit_temperatu
 from dpl_nas.classifier.held import Held
 from dpl_nas.classifier.saved import ClassifierMetadata
 from dpl_nas.io.pages import render_page
+from dpl_nas.io.reprs import short_repr
 
 __all__ = ["ClassRow", "Facts", "facts_of", "report_page"]
 
@@ -34,6 +35,8 @@ class ClassRow:
     recall: float
     f1: float
     support: int
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Facts:
     error_before: float
     error: float
     curve: tuple[Bin, ...]
+
+    __repr__ = short_repr
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -23,6 +23,7 @@ from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_bytes, write_json
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.space import Tower
 
@@ -130,6 +131,8 @@ class SavedClassifier:
     metadata: ClassifierMetadata
     head: LinearHead
     vectors: dict[str, Tensor]
+
+    __repr__ = short_repr
 
     @classmethod
     def of(

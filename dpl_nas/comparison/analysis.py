@@ -21,6 +21,7 @@ from dpl_nas.comparison.summaries import (
     mean_over_tasks,
 )
 from dpl_nas.errors import ComparisonError
+from dpl_nas.io.reprs import short_repr
 
 __all__ = ["Analysis", "analyse"]
 
@@ -47,6 +48,8 @@ class Analysis:
     ranking: Ranking
     failed: tuple[Cell, ...]
     missing: tuple[tuple[str, Block], ...]
+
+    __repr__ = short_repr
 
     @property
     def methods(self) -> tuple[str, ...]:

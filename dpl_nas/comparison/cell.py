@@ -14,6 +14,7 @@ from dpl_nas.errors import CheckpointError, ComparisonError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_json
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import problems_of
 
 __all__ = ["Block", "Cell", "Metric", "read_cells", "unique", "write_cells"]
@@ -95,6 +96,8 @@ class Cell:
     curve: Sequence[tuple[int, float, float]] = ()
     error: str | None = None
     reference: bool = False
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         for name in _SHARES:

@@ -19,6 +19,7 @@ from dpl_nas.comparison.statistics import (
     t_interval,
 )
 from dpl_nas.errors import ComparisonError
+from dpl_nas.io.reprs import short_repr
 
 __all__ = ["Comparison", "compare", "paired"]
 
@@ -69,6 +70,8 @@ class Comparison:
     comparisons: int
     ahead: tuple[int, int]
     behind: tuple[int, int]
+
+    __repr__ = short_repr
 
     @property
     def pairs(self) -> int:

@@ -16,6 +16,7 @@ from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import names_in, read_json, read_sealed, write_json
 from dpl_nas.io.locks import claim
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
@@ -54,6 +55,8 @@ class Plan:
     configs: tuple[RunConfig, ...]
     uniform_length: int = 4
     baseline: str | None = None
+
+    __repr__ = short_repr
 
     @property
     def references(self) -> tuple[str, str]:

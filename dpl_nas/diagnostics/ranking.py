@@ -20,6 +20,7 @@ from dpl_nas.errors import StrategyError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, label_of
@@ -44,6 +45,8 @@ class Agreement:
     low: float
     high: float
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -59,6 +62,8 @@ class Choice:
     median_random: float
     best_random: float
     trials: int
+
+    __repr__ = short_repr
 
     @property
     def beats_median(self) -> bool:
@@ -80,6 +85,8 @@ class Ranking:
     architectures: int
     agreements: tuple[Agreement, ...]
     choices: tuple[Choice, ...]
+
+    __repr__ = short_repr
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -16,6 +16,7 @@ from dpl_nas.errors import SpaceError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space
@@ -57,6 +58,8 @@ class Separation:
     measured_spread: float
     error: float
     ratio: float
+
+    __repr__ = short_repr
 
     @property
     def passed(self) -> bool:

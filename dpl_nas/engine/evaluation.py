@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpl_nas.engine.cost import Cost
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import Architecture
 from dpl_nas.validation_score import validation_score
 
@@ -37,6 +38,8 @@ class Outcome:
     images: int
     right: tuple[bool, ...] = ()
     losses: tuple[float, ...] = ()
+
+    __repr__ = short_repr
 
     @property
     def score(self) -> float:
@@ -70,6 +73,8 @@ class Evaluation:
     spent: Cost
     peak_bytes: int
     error: str | None = None
+
+    __repr__ = short_repr
 
     @property
     def accuracy(self) -> float | None:

@@ -19,6 +19,7 @@ from dpl_nas.config import SearchSettings, TrainSettings
 from dpl_nas.engine.cost import Cost, price_trial
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit
@@ -45,6 +46,8 @@ class TrialSettings:
 
     problem: Problem
     search: SearchSettings = SearchSettings()
+
+    __repr__ = short_repr
 
     @property
     def split(self) -> FewShotSplit:

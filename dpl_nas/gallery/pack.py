@@ -26,6 +26,7 @@ from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.gallery.picture import THUMBNAIL, Picture
 from dpl_nas.io.files import read_bytes, read_sealed
 from dpl_nas.io.json_values import parse_json
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.yaml_values import abbreviate
 
 __all__ = ["HASHES", "PACKS", "Gallery", "hash_of", "load_gallery", "pack", "read_gallery"]
@@ -62,6 +63,8 @@ class Gallery:
     _sheets: tuple[bytes, ...] = field(repr=False)
     _places: NDArray[np.int64] = field(repr=False)
     _decoded: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+
+    __repr__ = short_repr
 
     def thumbnails(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return RGBA thumbnails ``(n, THUMBNAIL, THUMBNAIL, 4)`` of some pictures.

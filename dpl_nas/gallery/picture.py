@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from dpl_nas.io.reprs import short_repr
+
 __all__ = ["FAMILIES", "STYLES", "THUMBNAIL", "Picture", "plain_code", "tell_drawing"]
 
 #: Width and height of a thumbnail, in pixels.
@@ -66,6 +68,8 @@ class Picture:
     subgroup: str
     tone: int
     licence: str
+
+    __repr__ = short_repr
 
 
 def plain_code(code: str) -> str:

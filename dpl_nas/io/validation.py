@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from dpl_nas.errors import ConfigError, DplError, shorten
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.suggestions import meant
 from dpl_nas.io.yaml_values import abbreviate
 
@@ -66,6 +67,12 @@ class Frozen(BaseModel, metaclass=_Told):
     error_class: ClassVar[type[DplError]] = ConfigError
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 def _number(value: Any) -> Any:

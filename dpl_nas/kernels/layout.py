@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from dpl_nas.io.reprs import short_repr
+
 __all__ = ["CandidateLayout"]
 
 
@@ -26,6 +28,8 @@ class CandidateLayout:
 
     lengths: tuple[int, ...]
     shared: bool = False
+
+    __repr__ = short_repr
 
     @property
     def total(self) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dpl_nas.backbone import Backbone, TextInputs, check_layers
 from dpl_nas.config import PromptInit
 from dpl_nas.errors import ArchitectureError, SpaceError
+from dpl_nas.io.reprs import in_a_line
 from dpl_nas.nni.search_space import sample_of
 from dpl_nas.nni.supermodule import DifferentiableContexts, SampledContexts
 from dpl_nas.prompted import Context, ContextMixture, NestedContext, PromptedCLIP
@@ -149,6 +150,9 @@ class ContextChoice(LayerChoice):  # type: ignore[misc]
         """The context that ``sample`` chooses; NNI makes it inside ``model_context``."""
         return candidates[LengthChoice(list(candidates), space, label=label).freeze(sample)]
 
+    def __repr__(self) -> str:
+        return in_a_line(f"ContextChoice({self.label}: {', '.join(self.names)})")
+
     def forward(self) -> ContextMixture:
         """The mixture of the candidate that NNI's dry run chose."""
         mixture: ContextMixture = self[self._dry_run_choice]()
@@ -162,6 +166,8 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     strategies turn it into a supernet by its hooks. Samples keep to the limits, as
     :class:`LengthChoice` says. A supernet has all lengths, so what is chosen from it must be
     projected (:func:`dpl_nas.space.fitting.project`).
+
+    Its ``repr`` is a line; ``named_modules()`` and ``named_parameters()`` list what it is made of.
 
     Parameters
     ----------
@@ -198,8 +204,7 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
         self._told = repr(space)
 
     def __repr__(self) -> str:
-        # A module's own has a line for each tensor of each length.
-        return f"PromptSpace({self._told})"
+        return in_a_line(f"{type(self).__name__}({self._told})")
 
     def forward(self, images: Tensor, text: TextInputs) -> Tensor:
         """Logits (batch, classes) of images (batch, 3, S, S)."""

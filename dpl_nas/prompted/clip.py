@@ -16,6 +16,7 @@ from dpl_nas.backbone.layers import check_layers
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import TowerBlocks
 from dpl_nas.errors import ArchitectureError
+from dpl_nas.io.reprs import in_a_line, short_repr
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import image_tower, text_tower
 from dpl_nas.prompted.block import LayerContext, layer_context
@@ -40,6 +41,8 @@ class ImageStates:
 
     layer: int
     hidden: Tensor
+
+    __repr__ = short_repr
 
     def __getitem__(self, rows: slice | Tensor) -> ImageStates:
         """Return the states of some of the images."""
@@ -72,6 +75,8 @@ class Outputs:
     text_features: Tensor
     logits: Tensor
 
+    __repr__ = short_repr
+
 
 class PromptedCLIP(nn.Module):
     """A frozen CLIP with context vectors at chosen layers of both towers.
@@ -79,6 +84,8 @@ class PromptedCLIP(nn.Module):
     The parameters and the state dict are those of the contexts alone, under names such as
     ``contexts.image.3.vectors``. The backbone stays outside the module tree, is shared by all
     models that are built on it (also by deep copies), and follows any of them to its device.
+
+    Its ``repr`` is a line; ``named_modules()`` and ``named_parameters()`` list what it is made of.
 
     Parameters
     ----------
@@ -143,6 +150,12 @@ class PromptedCLIP(nn.Module):
         """Return a model of the same contexts and backbone with another path; nothing is folded."""
         contexts = {tower: self._modules_of(tower) for tower in TOWERS if tower in self.contexts}
         return PromptedCLIP(self.backbone, contexts, path)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(
+            f"{tower}: contexts at {len(part)} layers" for tower, part in self.contexts.items()
+        )
+        return in_a_line(f"{type(self).__name__}({self.backbone.name}, {layers or 'no contexts'})")
 
     @torch.no_grad()
     def image_states(self, images: Tensor, layer: int | None = None) -> ImageStates:

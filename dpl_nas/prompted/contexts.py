@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dpl_nas.config import InitSettings
+from dpl_nas.io.reprs import in_a_line, short_repr
 from dpl_nas.kernels import CandidateLayout
 
 __all__ = [
@@ -42,6 +43,8 @@ class ContextMixture:
     vectors: Tensor
     layout: CandidateLayout
     weights: Tensor | None = None
+
+    __repr__ = short_repr
 
     @property
     def candidates(self) -> tuple[Tensor, ...]:
@@ -146,6 +149,9 @@ class ContextCandidates(nn.Module):
     def forward(self) -> ContextMixture:
         """Return all candidates with the weights ``softmax(alpha)``."""
         return mix(list(self.candidates), self.alpha.softmax(dim=0))
+
+    def __repr__(self) -> str:
+        return in_a_line(f"ContextCandidates(lengths={self.lengths}, width={self.width})")
 
 
 def mix(contexts: Sequence[nn.Module], weights: Tensor) -> ContextMixture:

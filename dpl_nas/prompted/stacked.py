@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dpl_nas.backbone.text import TextInputs
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.prompted import image_tower
 from dpl_nas.prompted.clip import Outputs, PromptedCLIP, precision_of, similarities
 from dpl_nas.prompted.contexts import Context
@@ -29,6 +30,8 @@ class StackedStates:
     """Hidden tokens (batch, tokens, width) of images, before each layer at which models join."""
 
     hidden: dict[int, Tensor]
+
+    __repr__ = short_repr
 
     def __getitem__(self, rows: slice | Tensor) -> StackedStates:
         """Return the states of some of the images."""
@@ -69,6 +72,9 @@ class StackedCLIP(nn.Module):
             for tower in TOWERS
         )
         self._text: tuple[TextInputs, StackedText] | None = None
+
+    def __repr__(self) -> str:
+        return f"StackedCLIP({len(self._models)} models of {self.backbone.name})"
 
     def unstack(self) -> tuple[PromptedCLIP, ...]:
         """Copy the vectors back into the models; return these."""

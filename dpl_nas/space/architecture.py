@@ -12,6 +12,7 @@ from dpl_nas.errors import ArchitectureError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_json, write_json
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import in_a_line
 from dpl_nas.io.validation import Frozen, WholeNumbers, validate
 from dpl_nas.space.towers import Tower
 
@@ -52,7 +53,7 @@ class Architecture(Frozen):
         return self
 
     def __repr__(self) -> str:
-        return f"Architecture({self.space!r}, {self.describe()})"
+        return in_a_line(f"Architecture({self.space!r}, {self.describe()})")
 
     __str__ = __repr__
 

@@ -14,6 +14,7 @@ from dpl_nas.errors import ArchitectureError, BackboneError, SpaceError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.presets import preset_path, read_yaml
+from dpl_nas.io.reprs import in_a_line
 from dpl_nas.io.validation import Frozen, Name, Number, Truth, WholeNumbers, problems_of, validate
 from dpl_nas.space.architecture import Architecture, label_of
 from dpl_nas.space.limits import LIMIT_KEYS, Limit, limit_of
@@ -102,7 +103,7 @@ class Space(Frozen):
             f"{tower}: {len(part.layers)} layers" for tower, part in self.towers.items()
         )
         limits = "".join(f", at most {limit.most:,} {limit.unit}" for limit in self.limits)
-        return f"Space({self.name!r}, {towers}, {self.size:.3g} architectures{limits})"
+        return in_a_line(f"Space({self.name!r}, {towers}, {self.size:.3g} architectures{limits})")
 
     __str__ = __repr__
 

@@ -14,6 +14,7 @@ from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import check_arguments
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import in_a_line, short_repr
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -59,6 +60,8 @@ class Found:
     stopped_by: StopReason | None = None
     collapse: Collapse | None = None
 
+    __repr__ = short_repr
+
 
 class Strategy(ABC):
     """Searches the context lengths of a space.
@@ -102,7 +105,7 @@ class Strategy(ABC):
         # Settings that have their default are left out.
         changed = self.settings.model_dump(mode="json", exclude_defaults=True)
         told = ", ".join(f"{key}={value!r}" for key, value in changed.items())
-        return f"{type(self).__name__}({told})"
+        return in_a_line(f"{type(self).__name__}({told})")
 
     @abstractmethod
     def explore(self, search: Search) -> Found | None:

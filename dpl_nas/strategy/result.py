@@ -19,6 +19,7 @@ from dpl_nas.engine import (
 from dpl_nas.errors import CheckpointError, shorten
 from dpl_nas.io.files import read_bytes, write_text
 from dpl_nas.io.json_values import parse_json, seal, unseal
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen
 from dpl_nas.space import Architecture
 from dpl_nas.strategy.collapse import Collapse
@@ -52,6 +53,8 @@ class EpochRecord:
     choice: dict[str, int]
     ties: list[str]
     alpha: dict[str, list[float]]
+
+    __repr__ = short_repr
 
 
 class SearchSummary(Frozen):
@@ -145,6 +148,8 @@ class SearchResult:
     trial_steps: int = 0
     compared: Compared | None = None
     collapse: Collapse | None = None
+
+    __repr__ = short_repr
 
     @property
     def ranking(self) -> tuple[Evaluation, ...]:

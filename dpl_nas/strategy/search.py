@@ -12,6 +12,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import Objective
 from dpl_nas.engine import Cost, Evaluation, TrialEngine
 from dpl_nas.errors import ArchitectureError
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Space, fitting
@@ -46,6 +47,8 @@ class Search:
     folder: Path | None
     observer: Observer
     ranks: Ranks = ALONE
+
+    __repr__ = short_repr
 
     @property
     def space(self) -> Space:

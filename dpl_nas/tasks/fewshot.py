@@ -11,6 +11,7 @@ from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.arguments import check_whole, checked
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.task import PartOf, Task
 from dpl_nas.tasks.views import places_of
@@ -39,6 +40,8 @@ class FewShotSplit:
     shots: tuple[int, ...]
     train: tuple[int, ...]
     validation: tuple[int, ...]
+
+    __repr__ = short_repr
 
 
 @checked()

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from dpl_nas.config import Augmentation, Classes
+from dpl_nas.io.reprs import in_a_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -137,7 +138,7 @@ class Task:
         return JoinedImages(self.train, self.validation)
 
     def __repr__(self) -> str:
-        return (
+        return in_a_line(
             f"Task({self.name!r}, {len(self.class_names)} classes, {len(self.train.labels)} "
             f"training images, {len(self.test.labels)} test images)"
         )

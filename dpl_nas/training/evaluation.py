@@ -17,6 +17,7 @@ from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
@@ -56,6 +57,8 @@ class Classifier:
 
     model: PromptedCLIP
     text_features: Tensor
+
+    __repr__ = short_repr
 
     @torch.no_grad()
     def predict(self, images: Tensor | ImageStates) -> Tensor:

@@ -12,6 +12,7 @@ from dpl_nas.config import RunConfig, SearchSettings, SupernetSettings, TextTemp
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer
 from dpl_nas.space import Space, load_space
 from dpl_nas.tasks import (
@@ -67,6 +68,8 @@ class Problem:
     recipe: TrainSettings = TrainSettings()
     device: str = "cpu"
     fingerprint: str | None = None
+
+    __repr__ = short_repr
 
     @classmethod
     @checked()

@@ -19,6 +19,7 @@ from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import open_file, write_bytes
 from dpl_nas.io.json_values import parse_json, seal, unseal
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import in_a_line
 from dpl_nas.io.run_files import PROMPTS
 from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Space
@@ -68,7 +69,7 @@ class TrainedPrompts:
     vectors: dict[str, Tensor]
 
     def __repr__(self) -> str:
-        return f"TrainedPrompts({self.metadata.task!r}, {self.architecture.describe()})"
+        return in_a_line(f"TrainedPrompts({self.metadata.task!r}, {self.architecture.describe()})")
 
     @property
     def architecture(self) -> Architecture:

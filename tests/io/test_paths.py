@@ -252,8 +252,8 @@ USES: dict[str, Use] = {
 }  # fmt: skip
 #: They start processes, or train several supernets.
 SLOW = {"run_cells", "rank_proxies"}
-#: A method of every strategy, and what takes an option as ``**options``.
-BY_OPTION = {"Strategy.search", "RunConfig", "BackboneConfig"}
+#: What takes paths as options, or as fields, or whose constructor NNI wraps.
+BY_OPTION = {"Strategy.search", "RunConfig", "BackboneConfig", "NamedPromptSpace.__init__"}
 
 
 class Own(testing.StrategyConformance):

@@ -11,6 +11,7 @@ from typing import Any
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.tasks.checks import check_each
@@ -66,6 +67,8 @@ class Inventory:
     problem: str
     found: Figures | None
     published: Figures | None
+
+    __repr__ = short_repr
 
     @property
     def usable(self) -> bool:
