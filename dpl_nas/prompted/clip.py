@@ -153,7 +153,8 @@ class PromptedCLIP(nn.Module):
 
     def __repr__(self) -> str:
         layers = ", ".join(
-            f"{tower}: contexts at {len(part)} layers" for tower, part in self.contexts.items()
+            f"{tower}: contexts at {len(list(part.children()))} layers"
+            for tower, part in self.contexts.items()
         )
         return in_a_line(f"{type(self).__name__}({self.backbone.name}, {layers or 'no contexts'})")
 

@@ -70,8 +70,8 @@ def _other_than_likeliest(folder: Path, found: Architecture) -> str:
     if not different:
         return ""
     return (
-        f"at {different} of {len(lengths)} layers the found length is not the most likely one of "
-        "the supernet, as another trial validated better"
+        f"at {different} of {len(lengths)} layers the found length is not the one that the "
+        "alphas choose, as another trial validated better"
     )
 
 

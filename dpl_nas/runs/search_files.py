@@ -15,6 +15,7 @@ from dpl_nas.io.run_files import (
     SEARCH,
     TRIALS_PLOT,
 )
+from dpl_nas.runs.reasons import why_chosen
 from dpl_nas.runs.result import SearchRecord, write_record
 from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy.result import SearchResult
@@ -49,13 +50,14 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
     from dpl_nas.runs.plots import plot_alphas, plot_architecture
     from dpl_nas.runs.trial_plot import plot_trials
 
-    plot_architecture(result.architecture, folder / ARCHITECTURE_PLOT)
+    caption = why_chosen(config.space, result)
+    plot_architecture(result.architecture, folder / ARCHITECTURE_PLOT, caption=caption)
     lengths: dict[str, tuple[int, ...]] = {
         tower: part.lengths for tower, part in config.space.towers.items()
     }
     if result.records:
         records = [asdict(record) for record in result.records]
-        plot_alphas(records, lengths, folder / ALPHAS_PLOT, result.architecture)
+        plot_alphas(records, lengths, folder / ALPHAS_PLOT, result.architecture, caption)
     if result.ranking:
         designs = portfolio(config.space)
         plot_trials(result.ranking, designs, result.architecture, folder / TRIALS_PLOT)

@@ -128,7 +128,7 @@ def test_found_lengths_that_are_not_the_likeliest(
     assert result_notes(problem, run_config, tmp_path, likely) == ()
     (told,) = result_notes(problem, run_config, tmp_path, found)
     different = sum(a != b for a, b in zip(likely.items(), found.items(), strict=True))
-    assert told.startswith(f"at {different} of 4 layers the found length is not the most likely")
+    assert told.startswith(f"at {different} of 4 layers the found length is not the one")
 
 
 def test_alphas_that_collapsed(run_config: RunConfig, problem: Problem, tmp_path: Path) -> None:

@@ -2,10 +2,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from dpl_nas.errors import OutputError
-from dpl_nas.runs.plots import plot_alphas, plot_architecture
+from dpl_nas.runs.plots import (
+    alphas_figure,
+    architecture_figure,
+    plot_alphas,
+    plot_architecture,
+)
 from dpl_nas.space import Space
 
 SPACE = Space.model_validate(
@@ -110,3 +117,52 @@ def test_alphas_show_what_was_found(tmp_path: Path) -> None:
     )
     assert default == same
     assert default != other
+
+
+def texts(figure: Figure) -> list[str]:
+    """All texts of a figure, its titles included."""
+    return [each.get_text() for each in figure.findobj(Text) if each.get_text()]
+
+
+CAPTION = "Chosen by trials: " + 12 * "trial 30 validated best, " + "$x$."
+
+
+def test_both_figures_have_the_caption() -> None:
+    alphas = alphas_figure([record(1)], LENGTHS, SPACE.uniform(0), CAPTION)
+    architecture = architecture_figure(SPACE.uniform(0), caption=CAPTION)
+    for figure in (alphas, architecture):
+        (told,) = [each for each in texts(figure) if each.startswith("Chosen by trials")]
+        assert " ".join(told.split()) == CAPTION
+        assert "\n" in told
+    for figure in (alphas_figure([record(1)], LENGTHS), architecture_figure(SPACE.uniform(0))):
+        assert not [each for each in texts(figure) if each.startswith("Chosen")]
+
+
+def test_a_caption_is_inside_the_picture() -> None:
+    for figure in (
+        alphas_figure([record(1)], LENGTHS, SPACE.uniform(0), CAPTION),
+        architecture_figure(SPACE.uniform(0), caption=CAPTION),
+    ):
+        figure.draw_without_rendering()
+        (told,) = [each for each in figure.findobj(Text) if each.get_text().startswith("Chosen")]
+        box, page = told.get_window_extent(), figure.bbox
+        assert page.x0 <= box.x0
+        assert box.x1 <= page.x1
+        assert page.y0 <= box.y0
+
+
+def test_each_panel_of_the_alphas_marks_what_was_chosen() -> None:
+    records = [record(1), record(2)]
+    figure = alphas_figure(records, LENGTHS, SPACE.uniform(0))
+    # The last candidate is the most likely one in all layers.
+    for panel in [each for each in figure.axes if each.get_title().startswith("layer ")]:
+        assert panel.get_title().split(": ")[1] in {"0 (likely 2)", "0 (likely 4)"}
+        marked = [line for line in panel.get_lines() if line.get_marker() == "o"]
+        # Candidates are drawn in their order, and 0 is the first.
+        assert marked == [panel.get_lines()[0]]
+        assert list(marked[0].get_markevery()) == [-1]
+    chosen = SPACE.architecture(records[-1]["choice"])
+    titles = [each.get_title() for each in alphas_figure(records, LENGTHS, chosen).axes]
+    assert "layer 0: 4" in titles
+    assert "layer 0: 2 (tied)" in titles
+    assert not [each for each in titles if "likely" in each]
