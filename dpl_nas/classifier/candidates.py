@@ -17,6 +17,7 @@ from dpl_nas.space import Architecture
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import build_classifier, zero_shot
 from dpl_nas.training.few_shot import FewShotTraining
+from dpl_nas.training.losses import class_weights
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 
@@ -100,6 +101,9 @@ def make_candidates(
     images = None
     if any(each.strength is not None for each in candidates):
         images = FewShotImages(problem.task.pool, rows, problem.backbone, "none")
+    weights = None
+    if images is not None and problem.recipe.balance != "none":
+        weights = class_weights(images.labels, len(problem.task.class_names))
     made: dict[Candidate, Made] = {}
     for architecture, body in _bodies(problem, candidates, rows).items():
         group = groups[architecture]
@@ -108,7 +112,7 @@ def make_candidates(
         for each in group:
             head = _start(problem, each, body, features)
             if each.strength is not None and features is not None and images is not None:
-                head = fit_head(features, images.labels, head, each.strength)
+                head = fit_head(features, images.labels, head, each.strength, weights)
             made[each] = Made(each, head, body.vectors)
     return [made[each] for each in candidates]
 

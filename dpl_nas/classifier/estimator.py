@@ -22,7 +22,7 @@ from dpl_nas.classifier.fitting import FitSettings, Preset, fit, parse_seconds, 
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.pictures import pictures_of
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
-from dpl_nas.config import load_strategy
+from dpl_nas.config import Balance, TrainSettings, load_strategy
 from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, TaskError
 from dpl_nas.io.paths import AnyPath
@@ -74,6 +74,9 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         ``task.yml``, or the usual one.
     class_names
         Names for captions: by label, or in the order of :attr:`classes_`; by default the labels.
+    balance
+        ``loss`` or ``batches``: every class counts the same, however many pictures it has, in
+        training and in the choice of what is kept; ``none``: every picture does.
     background
         Colour on which transparent pictures are put.
     device
@@ -105,6 +108,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         strategy: AnyPath = "darts",
         template: str | None = None,
         class_names: Mapping[Any, str] | Sequence[str] | None = None,
+        balance: Balance = "none",
         background: str = "white",
         device: str = "cpu",
         folder: AnyPath | None = None,
@@ -118,6 +122,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         self.strategy = strategy
         self.template = template
         self.class_names = class_names
+        self.balance = balance
         self.background = background
         self.device = device
         self.folder = folder
@@ -157,6 +162,10 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             ConfigError,
         )
         strategy = load_strategy(self.strategy)
+        if self.balance != "none":
+            changed = strategy.train.model_dump() | {"balance": self.balance}
+            recipe = validate(TrainSettings, changed, type(self).__name__, ConfigError)
+            strategy = strategy.model_copy(update={"train": recipe})
         problem = Problem.of(
             self.space,
             task,

@@ -17,6 +17,7 @@ from dpl_nas.classifier.candidates import Candidate, make_candidates
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import FewShotImages
+from dpl_nas.training.losses import class_weights, weighted_cross_entropy
 from dpl_nas.training.problem import Problem
 from dpl_nas.validation_score import validation_score
 
@@ -35,12 +36,15 @@ class Evidence:
         ``(images, classes)`` and ``(images,)``.
     seconds
         Seconds that it took; those of candidates that are made together are shared evenly.
+    balanced
+        Whether every class counts the same in the :attr:`score`, however many images it has.
     """
 
     candidate: Candidate
     logits: Tensor
     labels: Tensor
     seconds: float
+    balanced: bool = False
 
     __repr__ = short_repr
 
@@ -62,7 +66,12 @@ class Evidence:
     @property
     def score(self) -> float:
         """The number to maximise: :func:`~dpl_nas.validation_score.validation_score`."""
-        return validation_score(self.accuracy, self.loss)
+        if not self.balanced:
+            return validation_score(self.accuracy, self.loss)
+        weights = class_weights(self.labels, self.logits.shape[1])
+        right = (self.logits.argmax(dim=1) == self.labels) * weights[self.labels]
+        loss = weighted_cross_entropy(self.logits / self.temperature, self.labels, weights)
+        return validation_score(float(right.mean()), float(loss))
 
 
 def folds_of(labels: Sequence[int], seed: int, count: int = 2) -> list[int]:
@@ -112,7 +121,11 @@ def cross_fit(
                 logits[number, held[part.start : part.stop]] = classifier.logits(pixels).cpu()
     seconds = (time.perf_counter() - started) / max(1, len(candidates))
     truth = torch.tensor(labels)
-    return [Evidence(*each, truth, seconds) for each in zip(candidates, logits, strict=True)]
+    balanced = problem.recipe.balance != "none"
+    return [
+        Evidence(candidate, part, truth, seconds, balanced)
+        for candidate, part in zip(candidates, logits, strict=True)
+    ]
 
 
 def ranked(found: Iterable[Evidence]) -> list[Evidence]:

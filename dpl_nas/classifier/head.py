@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.training.losses import weighted_cross_entropy
 
 __all__ = ["LinearHead", "fit_head"]
 
@@ -42,7 +43,13 @@ class LinearHead:
         return unit @ self.weights.T + self.bias
 
 
-def fit_head(features: Tensor, labels: Tensor, prior: LinearHead, strength: float) -> LinearHead:
+def fit_head(
+    features: Tensor,
+    labels: Tensor,
+    prior: LinearHead,
+    strength: float,
+    weights: Tensor | None = None,
+) -> LinearHead:
     """Fit a head to labelled image features: logistic regression that stays near a prior.
 
     Minimises the mean cross-entropy plus ``strength / 2`` times the squared distance of weights and
@@ -56,15 +63,18 @@ def fit_head(features: Tensor, labels: Tensor, prior: LinearHead, strength: floa
         ``(images, embed)`` of any length, and ``(images,)``.
     strength
         Above 0.
+    weights
+        Weight of each class (classes,) in the cross-entropy.
     """
     unit = functional.normalize(features.double(), dim=-1)
     labels = labels.long().to(unit.device)
+    heavy = None if weights is None else weights.double().to(unit.device)
     start = prior.weights.double().to(unit.device)
-    weights = start.clone().requires_grad_()
+    slopes = start.clone().requires_grad_()
     level = prior.bias.double().to(unit.device)
     bias = level.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [weights, bias],
+        [slopes, bias],
         max_iter=_STEPS,
         tolerance_grad=1e-8,
         line_search_fn="strong_wolfe",
@@ -72,12 +82,12 @@ def fit_head(features: Tensor, labels: Tensor, prior: LinearHead, strength: floa
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        found = functional.cross_entropy(unit @ weights.T + bias, labels)
+        found = weighted_cross_entropy(unit @ slopes.T + bias, labels, heavy)
         # Without a bound, the bias of a class without pictures would be minus infinity.
-        away = (weights - start).square().sum() + (bias - level).square().sum()
+        away = (slopes - start).square().sum() + (bias - level).square().sum()
         found = found + strength / 2 * away
         found.backward()
         return found
 
     optimizer.step(loss)
-    return LinearHead(weights.detach().float(), bias.detach().float())
+    return LinearHead(slopes.detach().float(), bias.detach().float())

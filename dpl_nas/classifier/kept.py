@@ -32,6 +32,7 @@ def save_evidence(file: Path, found: Sequence[Evidence], identity: str) -> None:
         "identity": identity,
         "names": [each.candidate.name for each in found],
         "seconds": [each.seconds for each in found],
+        "balanced": found[0].balanced,
     }
     tensors = {
         "logits": torch.stack([each.logits for each in found]).contiguous(),
@@ -55,6 +56,7 @@ def load_evidence(file: Path, candidates: Sequence[Candidate], identity: str) ->
             header = json.loads((stream.metadata() or {})[_HEADER])
             logits, labels = stream.get_tensor("logits"), stream.get_tensor("labels")
         names, seconds, saved = header["names"], header["seconds"], header["identity"]
+        balanced = bool(header["balanced"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file} is damaged: remove it to compare again") from error
     if saved != identity:
@@ -67,6 +69,6 @@ def load_evidence(file: Path, candidates: Sequence[Candidate], identity: str) ->
     ):
         raise CheckpointError(f"{file} is of other candidates: remove it to compare again")
     return [
-        Evidence(candidate, part, labels, float(taken))
+        Evidence(candidate, part, labels, float(taken), balanced)
         for candidate, part, taken in zip(candidates, logits, seconds, strict=True)
     ]

@@ -39,13 +39,14 @@ from dpl_nas.config.training import (
     PromptInit,
     TrainSettings,
 )
-from dpl_nas.config.values import Augmentation, Classes, TextTemplate
+from dpl_nas.config.values import Augmentation, Balance, Classes, TextTemplate
 
 __all__ = [
     "STRATEGIES",
     "AdaptSettings",
     "AlphaSettings",
     "Augmentation",
+    "Balance",
     "BayesianSettings",
     "Classes",
     "Constraint",

@@ -6,6 +6,7 @@ from typing import Literal
 
 from dpl_nas.config.values import (
     Augmentation,
+    Balance,
     Beta,
     NotNegative,
     Positive,
@@ -60,7 +61,14 @@ class Distillation(Frozen):
 
 
 class TrainSettings(Frozen):
-    """Few-shot training of the context vectors of one architecture."""
+    """Few-shot training of the context vectors of one architecture.
+
+    Attributes
+    ----------
+    balance
+        How classes with unequal numbers of images count the same: ``loss`` weights each image by
+        the reciprocal of its class's number, ``batches`` draws every class equally often.
+    """
 
     epochs: Positive = 40
     batch_size: Positive = 16
@@ -69,3 +77,4 @@ class TrainSettings(Frozen):
     template: TextTemplate = "task"
     augmentation: Augmentation | Literal["task"] = "task"
     distillation: Distillation = Distillation()
+    balance: Balance = "none"

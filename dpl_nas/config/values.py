@@ -10,6 +10,7 @@ from dpl_nas.io.validation import Number
 
 __all__ = [
     "Augmentation",
+    "Balance",
     "Beta",
     "Classes",
     "NotNegative",
@@ -39,6 +40,8 @@ Share = Annotated[Number, Field(gt=0, le=1)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 #: ``crop``: random resized crop; ``crop_flip``: the same and a horizontal flip.
 Augmentation = Literal["none", "crop", "crop_flip"]
+#: How classes with unequal numbers of images count the same.
+Balance = Literal["none", "loss", "batches"]
 #: Classes of a dataset: all, or the first (``base``) or second (``new``) half by label.
 Classes = Literal["all", "base", "new"]
 #: Captions of a class: the task's template, or the mean token embedding of

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dpl_nas.config import Augmentation
     from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["FewShotImages", "chosen_augmentation", "endless_rows", "epoch_rows"]
+__all__ = ["FewShotImages", "balanced_rows", "chosen_augmentation", "endless_rows", "epoch_rows"]
 
 #: Images that are cropped at random are kept with a shorter side of at most this many times
 #: the backbone's: a crop of at least a quarter of the image (4 of 5 are) still has the pixels
@@ -187,6 +187,30 @@ def epoch_rows(count: int, batch_size: int, seed: int, epoch: int) -> list[list[
     generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
     order = torch.randperm(count, generator=generator).tolist()
     return [order[start : start + batch_size] for start in range(0, count, batch_size)]
+
+
+def balanced_rows(labels: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """As many rows as :func:`epoch_rows` has, of which each class has as many as the others.
+
+    Classes take turns, in an order that is shuffled for every turn. The rows of a class are used
+    once each before any is used again.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "balanced order", epoch))
+
+    def shuffled(rows: Sequence[int]) -> list[int]:
+        return [rows[at] for at in torch.randperm(len(rows), generator=generator).tolist()]
+
+    of_class: dict[int, list[int]] = {}
+    for row, label in enumerate(labels):
+        of_class.setdefault(label, []).append(row)
+    left: dict[int, list[int]] = {label: [] for label in of_class}
+    order: list[int] = []
+    while len(order) < len(labels):
+        for label in shuffled(sorted(of_class)):
+            left[label] = left[label] or shuffled(of_class[label])
+            order.append(left[label].pop())
+    order = order[: len(labels)]
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def endless_rows(count: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:

@@ -89,7 +89,7 @@ class FewShotTraining:
             backbone, task.class_names, task.template, task.templates, recipe.template
         )
         check_different(backbone, task, self._text)
-        self._loss = loss or recipe_loss(recipe, task, backbone)
+        self._loss = loss or recipe_loss(recipe, task, backbone, self._images.labels)
 
     @cached_property
     def images(self) -> str:

@@ -57,6 +57,11 @@ class TrainingInputs:
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def labels(self) -> Tensor:
+        """Label of each image (images,)."""
+        return self._images.labels
+
     def batches(
         self, jobs: Sequence[tuple[Sequence[int], int]], ranks: Ranks = ALONE
     ) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP, StackedCLIP
 from dpl_nas.seeds import derive_seed
-from dpl_nas.training.batches import epoch_rows
+from dpl_nas.training.batches import balanced_rows, epoch_rows
 from dpl_nas.training.distributed import Ranks
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.losses import Loss
@@ -117,7 +117,7 @@ class TrainingLoop:
         )
         # The sum of the losses and the number of right answers.
         total = torch.zeros(2, device=self._model.backbone.device)
-        order = epoch_rows(len(self._inputs), settings.batch_size, self._seed, epoch)
+        order = self._order(epoch)
         jobs = [
             (rows, derive_seed(self._seed, "augment", epoch, step))
             for step, rows in enumerate(order)
@@ -136,6 +136,12 @@ class TrainingLoop:
             total += torch.stack([loss.detach() * (weight * len(rows)), right]) / len(each)
         loss, accuracy = (self._ranks.total(total) / len(self._inputs)).tolist()
         return loss, accuracy
+
+    def _order(self, epoch: int) -> list[list[int]]:
+        size = self._settings.batch_size
+        if self._settings.balance == "batches":
+            return balanced_rows(self._inputs.labels.tolist(), size, self._seed, epoch)
+        return epoch_rows(len(self._inputs), size, self._seed, epoch)
 
     def _restore(self, path: Path | None, images: str) -> int:
         saved = load_state(path) if path is not None else None

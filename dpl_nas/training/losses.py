@@ -6,9 +6,10 @@ minimise the plain cross-entropy (:class:`dpl_nas.strategy.supernet.images.Super
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,7 +19,15 @@ from dpl_nas.prompted import Outputs
 from dpl_nas.tasks import Task
 from dpl_nas.training.teacher import Teacher, ZeroShotTeacher
 
-__all__ = ["CrossEntropy", "DistilledCrossEntropy", "Loss", "distillation_loss", "recipe_loss"]
+__all__ = [
+    "CrossEntropy",
+    "DistilledCrossEntropy",
+    "Loss",
+    "class_weights",
+    "distillation_loss",
+    "recipe_loss",
+    "weighted_cross_entropy",
+]
 
 
 class Loss(Protocol):
@@ -52,15 +61,22 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy of the logits and the labels."""
+    """Cross-entropy of the logits and the labels.
+
+    Attributes
+    ----------
+    weights
+        Weight of each class (classes,); ``None`` if all are 1 (:func:`class_weights`).
+    """
 
     teacher: None = None
     remedy: str = ""
+    weights: Tensor | None = field(default=None, compare=False)
 
     def __call__(self, outputs: Outputs, labels: Tensor, opinions: Tensor | None) -> Tensor:
         """The mean over the batch."""
         del opinions
-        return functional.cross_entropy(outputs.logits, labels)
+        return weighted_cross_entropy(outputs.logits, labels, self.weights)
 
 
 @dataclass(frozen=True)
@@ -73,11 +89,14 @@ class DistilledCrossEntropy:
         Teacher whose opinions are logits (batch, classes).
     temperature
         Temperature of both soft-maxes.
+    weights
+        Weight of each class in the cross-entropy, as of :class:`CrossEntropy`.
     """
 
     teacher: Teacher
     weight: float
     temperature: float
+    weights: Tensor | None = field(default=None, compare=False)
     remedy: str = (
         "set train.distillation.temperature nearer to 1 and train.distillation.weight lower"
     )
@@ -86,18 +105,49 @@ class DistilledCrossEntropy:
         """The mean over the batch."""
         if opinions is None:
             raise ValueError("expected the teacher's logits, found None")
-        loss = functional.cross_entropy(outputs.logits, labels)
+        loss = weighted_cross_entropy(outputs.logits, labels, self.weights)
         return loss + self.weight * distillation_loss(outputs.logits, opinions, self.temperature)
 
 
-def recipe_loss(settings: TrainSettings, task: Task, backbone: Backbone) -> Loss:
-    """Return the loss that the settings of a training define."""
+def recipe_loss(settings: TrainSettings, task: Task, backbone: Backbone, labels: Tensor) -> Loss:
+    """Return the loss that the settings of a training define.
+
+    Parameters
+    ----------
+    labels
+        Labels (images,) of the images that are trained on.
+    """
+    weights = None
+    if settings.balance == "loss":
+        weights = class_weights(labels, len(task.class_names)).to(backbone.device)
     distillation = settings.distillation
     # A weight of 0 must not cost a forward pass of the teacher.
     if not distillation.weight:
-        return CrossEntropy()
+        return CrossEntropy(weights=weights)
     teacher = ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
-    return DistilledCrossEntropy(teacher, distillation.weight, distillation.temperature)
+    return DistilledCrossEntropy(teacher, distillation.weight, distillation.temperature, weights)
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Return weights (classes,) with which every class of ``labels`` counts the same.
+
+    They are reciprocal to the number of images; their mean over images is 1. A class without
+    images has 0.
+    """
+    counts = torch.bincount(labels, minlength=classes).float()
+    present = counts > 0
+    return torch.where(present, len(labels) / (present.sum() * counts.clamp(min=1)), 0.0)
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the mean over the batch of each image's cross-entropy times its class's weight.
+
+    The sum is divided by the number of images, not by their weights, so that a batch with heavier
+    images counts for more, and the mean over an epoch is that of all images at once.
+    """
+    if weights is None:
+        return functional.cross_entropy(logits, labels)
+    return (functional.cross_entropy(logits, labels, reduction="none") * weights[labels]).mean()
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

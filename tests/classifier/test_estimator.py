@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import (
     check_no_attributes_set_in_init,
     check_parameters_default_constructible,
     check_set_params,
+    estimator_checks_generator,
 )
 
 from dpl_nas import PromptClassifier
@@ -147,6 +148,33 @@ def test_it_is_an_estimator(
 def test_checks_of_scikit_learn_that_need_no_table(check: Any) -> None:
     # The others fit tables of numbers, which are no pictures.
     check("PromptClassifier", PromptClassifier())
+
+
+@pytest.mark.filterwarnings("ignore:Can't test estimator")
+def test_checks_that_scikit_learn_itself_chooses() -> None:
+    checks = list(estimator_checks_generator(PromptClassifier()))
+    assert checks
+    for estimator, check in checks:
+        check(estimator)
+
+
+def test_balance_reaches_training_and_choice(
+    small_space: Space, short: Path, paths: tuple[list[str], list[str]]
+) -> None:
+    files, names = paths
+    few = [at for at, name in enumerate(names) if name != "grey" or at % 5 == 0]
+    X, y = [files[at] for at in few], [names[at] for at in few]  # noqa: N806
+    found = [
+        made(small_space, strategy=str(short), balance=each).fit(X, y)
+        for each in ("none", "loss", "batches")
+    ]
+    boards = [each.leaderboard_.set_index("name")["loss"] for each in found]
+    plain, loss, batches = (each["linear probe, 0.001"] for each in boards)
+    assert plain != loss == batches
+    design = next(name for name in boards[0].index if " x " in name and "pictures" not in name)
+    assert len({each[design] for each in boards}) == 3
+    with pytest.raises(ConfigError, match="balance"):
+        made(small_space, strategy=str(short), balance="some").fit(X, y)
 
 
 def test_it_is_saved_and_shared(

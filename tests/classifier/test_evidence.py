@@ -74,3 +74,28 @@ def test_equal_scores_go_to_fewer_vectors() -> None:
     many, few = (Candidate(str(each.vectors), each) for each in (designs[0], designs[-1]))
     both = [Evidence(many, logits, labels, 0.0), Evidence(few, logits, labels, 0.0)]
     assert ranked(both)[0].candidate == few
+
+
+def test_a_balanced_score_counts_classes_and_not_images() -> None:
+    # Nine of the first class are right, and the one of the second is wrong.
+    logits = torch.tensor([[2.0, 0.0]] * 10)
+    labels = torch.tensor([0] * 9 + [1])
+    plain, balanced = (
+        Evidence(Candidate("always the first"), logits, labels, 0.0, each) for each in (False, True)
+    )
+    assert plain.accuracy == balanced.accuracy == pytest.approx(0.9)
+    assert plain.score == pytest.approx(0.9 - plain.loss)
+    shares = (logits / balanced.temperature).softmax(dim=1)[0]
+    assert balanced.score == pytest.approx(0.5 + float(shares.log().mean()))
+
+
+def test_a_balanced_recipe_balances_the_evidence(problem: Problem) -> None:
+    first = {problem.task.pool.labels[row]: row for row in problem.shot_rows[::-1]}
+    rows = [row for row in problem.shot_rows if problem.task.pool.labels[row] or row == first[0]]
+    recipe = problem.recipe.model_copy(update={"balance": "batches"})
+    probe = Candidate("linear probe", captions=False, strength=1e-3)
+    (found,) = cross_fit(problem.having(recipe=recipe), [probe], rows)
+    (plain,) = cross_fit(problem, [probe], rows)
+    assert found.balanced
+    assert not plain.balanced
+    assert not torch.equal(found.logits, plain.logits)

@@ -61,3 +61,15 @@ def test_a_class_without_pictures_is_still_a_class() -> None:
     assert torch.isfinite(head.weights).all()
     assert torch.isfinite(head.bias).all()
     assert head.logits(features).shape == (40, CLASSES)
+
+
+def test_weights_of_classes_are_copies_of_images() -> None:
+    features, labels = labelled()
+    counts = torch.tensor([1, 2, 3])
+    copies = counts[labels]
+    copied = fit_head(
+        features.repeat_interleave(copies, dim=0), labels.repeat_interleave(copies), nothing(), 1e-2
+    )
+    weights = counts * len(labels) / copies.sum()
+    head = fit_head(features, labels, nothing(), 1e-2, weights)
+    torch.testing.assert_close(head.weights, copied.weights, atol=1e-4, rtol=1e-4)

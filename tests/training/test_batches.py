@@ -15,7 +15,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import Augmentation
 from dpl_nas.errors import TaskError
 from dpl_nas.mini.model import mini_preprocess
-from dpl_nas.training.batches import FewShotImages, endless_rows, epoch_rows
+from dpl_nas.training.batches import FewShotImages, balanced_rows, endless_rows, epoch_rows
 
 
 class Photographs:
@@ -150,6 +150,29 @@ def test_an_epoch_has_every_row_once(count: int, size: int, seed: int, epoch: in
     endless = endless_rows(count, size, seed, epoch)
     seen = Counter(row for _ in range(20) for row in next(endless))
     assert max(seen.values()) - min(seen[row] for row in range(count)) <= 1
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=40),
+    st.integers(1, 50),
+    st.integers(0, 9),
+    st.integers(0, 9),
+)
+def test_balanced_batches_have_classes_equally_often(
+    labels: list[int], size: int, seed: int, epoch: int
+) -> None:
+    batches = balanced_rows(labels, size, seed, epoch)
+    plain = epoch_rows(len(labels), size, seed, epoch)
+    assert [len(rows) for rows in batches] == [len(rows) for rows in plain]
+    order = [row for rows in batches for row in rows]
+    times = Counter(labels[row] for row in order)
+    assert max(times.values()) - min(times[label] for label in set(labels)) <= 1
+    for label in set(labels):
+        seen = Counter(row for row in order if labels[row] == label)
+        rows = [row for row, of in enumerate(labels) if of == label]
+        assert max(seen.values(), default=0) - min(seen[row] for row in rows) <= 1
+    assert balanced_rows(labels, size, seed, epoch) == batches
 
 
 @pytest.mark.gpu

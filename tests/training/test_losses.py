@@ -20,6 +20,7 @@ from dpl_nas.training.losses import (
     CrossEntropy,
     DistilledCrossEntropy,
     Loss,
+    class_weights,
     distillation_loss,
     recipe_loss,
 )
@@ -58,9 +59,10 @@ def test_the_recipe_asks_a_teacher_only_where_it_distils(
     small_backbone: Backbone, image_folder: Path
 ) -> None:
     task = load_task(image_folder)
-    assert recipe_loss(TrainSettings(), task, small_backbone) == CrossEntropy()
+    images = torch.tensor([0, 1, 2])
+    assert recipe_loss(TrainSettings(), task, small_backbone, images) == CrossEntropy()
     settings = TrainSettings.model_validate({"distillation": {"weight": 0.5, "temperature": 2.0}})
-    loss = recipe_loss(settings, task, small_backbone)
+    loss = recipe_loss(settings, task, small_backbone, images)
     assert isinstance(loss, DistilledCrossEntropy)
     assert isinstance(loss.teacher, ZeroShotTeacher)
     logits, labels, opinions = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1]), torch.randn(5, 3)
@@ -72,6 +74,41 @@ def test_the_recipe_asks_a_teacher_only_where_it_distils(
     )
     with pytest.raises(ValueError, match="expected the teacher's logits"):
         loss(said(logits), labels, None)
+
+
+def test_a_balanced_loss_is_the_mean_of_the_means_of_classes() -> None:
+    labels = torch.tensor([0] * 7 + [2] * 2 + [3])
+    weights = class_weights(labels, 5)
+    assert float(weights[labels].mean()) == pytest.approx(1)
+    assert weights[[1, 4]].tolist() == [0, 0]
+    logits = torch.randn(10, 5)
+    each = functional.cross_entropy(logits, labels, reduction="none")
+    expected = torch.stack([each[labels == label].mean() for label in (0, 2, 3)]).mean()
+    loss = CrossEntropy(weights=weights)
+    assert torch.allclose(loss(said(logits), labels, None), expected)
+    # Batches of an epoch add up to the whole.
+    parts = [
+        loss(said(logits[at]), labels[at], None) * len(at) for at in torch.randperm(10).split(4)
+    ]
+    assert torch.allclose(torch.stack(parts).sum() / 10, expected)
+
+
+def test_the_recipe_balances_the_loss(small_backbone: Backbone, image_folder: Path) -> None:
+    task = load_task(image_folder)
+    labels = torch.tensor([0, 0, 0, 1, 1, 2])
+    logits = torch.randn(6, len(task.class_names))
+    weights = class_weights(labels, len(task.class_names))
+    expected = CrossEntropy(weights=weights)(said(logits), labels, None)
+    assert not torch.allclose(expected, functional.cross_entropy(logits, labels))
+    plain = recipe_loss(TrainSettings(balance="loss"), task, small_backbone, labels)
+    assert torch.equal(plain(said(logits), labels, None), expected)
+    settings = TrainSettings.model_validate({"balance": "loss", "distillation": {"weight": 2.0}})
+    distilled = recipe_loss(settings, task, small_backbone, labels)
+    assert torch.allclose(distilled(said(logits), labels, logits), expected)
+    by_batches = recipe_loss(TrainSettings(balance="batches"), task, small_backbone, labels)
+    assert torch.equal(
+        by_batches(said(logits), labels, None), functional.cross_entropy(logits, labels)
+    )
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop"])
