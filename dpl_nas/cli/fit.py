@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,18 @@ from dpl_nas.errors import ConfigError
 
 __all__ = ["fit"]
 
+#: What to do instead of each setting of a run that a fit does not have.
+_UNUSED = {
+    "task": "DATA says what to fit",
+    "shots": "use --shots",
+    "seed": "use --seed",
+    "device": "use --device",
+    "budget": "use --preset or --time-limit",
+    "evaluate": "it is tested on all test pictures",
+    "jobs": "leave it out",
+    "devices": "leave it out",
+}
+
 
 def _parse_shots(text: str) -> str:
     if text != "all" and not (text.isdecimal() and int(text)):
@@ -32,6 +45,15 @@ def _parse_shots(text: str) -> str:
             f"expected a whole number of 1 or more, or all, found {text!r:.50}"
         )
     return text
+
+
+def _refuse_unused(overrides: Sequence[str]) -> None:
+    """Refuse settings of runs that a fit has no use for: it must not ignore them."""
+    from dpl_nas.config import parse_overrides
+
+    for key in parse_overrides(overrides):
+        if instead := _UNUSED.get(key.partition(".")[0]):
+            raise ConfigError(f"a fit has no setting {key}: {instead}")
 
 
 def fit(
@@ -82,17 +104,16 @@ def fit(
     The same command goes on where a killed one stopped.
     """
     from dpl_nas.classifier.fitting import parse_seconds
-    from dpl_nas.tasks import load_task
+    from dpl_nas.tasks import configured_task
 
     limit = parse_seconds(time_limit)
     config = configure(data, space, strategy, overrides, seed=seed, device=device)
-    if config.task != data:
-        raise ConfigError("DATA says what to fit: leave out task=")
+    _refuse_unused(overrides or ())
     with job(quiet=quiet, goes_on="give the same command to go on") as observer:
         from dpl_nas.classifier.fitting import FitSettings
         from dpl_nas.classifier.folder import fit_folder
 
-        task = load_task(data, test_share=test_share)
+        task = configured_task(config, test_share=test_share)
         result = fit_folder(
             config,
             task,

@@ -73,15 +73,15 @@ def load_task(
 
 
 @checked()
-def configured_task(config: RunConfig) -> Task:
-    """Load the task of a run.
+def configured_task(config: RunConfig, *, test_share: float = TEST_SHARE) -> Task:
+    """Load the task of a run; ``test_share`` as of :func:`load_task`.
 
     Raises
     ------
     TaskError
         If it cannot be loaded, or has fewer than two classes.
     """
-    task = load_task(config.task, config.data, config.classes)
+    task = load_task(config.task, config.data, config.classes, test_share=test_share)
     if len(task.class_names) < 2:
         raise TaskError(
             f"task {make_printable(task.name)} should have two classes or more, found "

@@ -120,6 +120,14 @@ def test_folders_patterns_and_lists(
     assert call("predict", fitted, "-", "--json").json == folder
 
 
+def test_settings_of_the_task_count(call: Any, options: list[str], tmp_path: Path) -> None:
+    options[1] = "mini/digits"
+    found = call(*options, "--out", tmp_path / "half", "--json", "classes=base")
+    assert found.code == 0, found.err
+    labels = call("show", tmp_path / "half", "--json").json["labels"]
+    assert len(labels) == 5
+
+
 def test_what_cannot_be_read_is_told(call: Any, fitted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
@@ -193,6 +201,8 @@ def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) 
         ([*options, "--out", tmp_path / "x", "--time-limit", "soon"], "expected a time such as"),
         ([*options, "--out", tmp_path / "x", "--shots", "0"], "whole number of 1 or more, or all"),
         (["show", tmp_path / "none"], "there is no classifier in"),
+        ([*options, "--out", tmp_path / "x", "shots=3"], "has no setting shots: use --shots"),
+        ([*options, "--out", tmp_path / "x", "evaluate.batch_size=3"], "evaluate.batch_size: it"),
     ):
         found = call(*arguments)
         assert found.code == 2
