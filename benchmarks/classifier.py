@@ -79,7 +79,7 @@ def measure(
     return {
         "chosen": found.chosen.candidate.name,
         "seconds": found.seconds,
-        "validation": found.chosen.accuracy,
+        "validation": found.judged.accuracy,
         "accuracy": {
             name: float((each.argmax(dim=1) == images.labels).double().mean())
             for name, each in logits.items()

@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +52,9 @@ Preset = Literal["quick", "balanced", "best"]
 _STRENGTH = 1e-4
 #: Of the time that is left, the search may take this share: cross-fitting and training follow.
 _SEARCH_SHARE = 0.5
+#: Folds by which what was chosen is judged: without and with context vectors, whose training takes
+#: a while. A half of the images would make it less sure than it is.
+_FOLDS, _FOLDS_OF_CONTEXTS = 8, 4
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -104,7 +108,10 @@ class Fit:
     made
         Chosen candidate, made of all images.
     evidence
-        Evidence of all candidates, the best first.
+        Evidence of all candidates, the best first, by which one was chosen.
+    judged
+        Evidence of the chosen candidate by more folds, so by what is made of nearly as many images
+        as it is: what its probabilities are worth.
     rows
         Indices into the task's pool of the images that it was made of.
     seconds
@@ -114,6 +121,7 @@ class Fit:
     problem: Problem
     made: Made
     evidence: tuple[Evidence, ...]
+    judged: Evidence
     rows: tuple[int, ...]
     seconds: float
 
@@ -182,28 +190,18 @@ def _fit(
     searches = captions and effort.trials > 0 and _splits(problem)
     observer.begin(Stage.COMPARE, len(groups) + searches)
     found: list[Evidence] = []
-    identity = "" if folder is None else _identity(problem)
+    judge = _Judge(problem, tuple(rows), folder)
 
     def left() -> float:
         limit = settings.time_limit
         return float("inf") if limit is None else limit - (time.monotonic() - started)
-
-    def judge(name: str, group: Sequence[Candidate]) -> None:
-        file = None if folder is None else folder / f"{name}.safetensors"
-        if file is not None and file.exists():
-            evidence = load_evidence(file, group, identity)
-        else:
-            evidence = cross_fit(problem, group, rows)
-            if file is not None:
-                save_evidence(file, evidence, identity)
-        found.extend(evidence)
 
     for number, (name, group) in enumerate(groups, start=1):
         # The first group takes a second; without it there would be nothing to choose.
         if number > 1 and left() <= _expected(found, group):
             _tell_stopped(group)
             continue
-        judge(name, group)
+        found += judge(name, group)
         best = ranked(found)[0]
         observer.advance(Stage.COMPARE, number, {"best": best.accuracy}, best.candidate.name)
     observer.end(Stage.COMPARE)
@@ -215,10 +213,50 @@ def _fit(
         else:
             architecture = _search(problem, strategy, budget, folder, observer)
             if architecture not in known:
-                judge("found", _prompted("found", architecture))
+                found += judge("found", _prompted("found", architecture))
     found = ranked(found)
     made = make_candidates(problem, [found[0].candidate], rows)[0]
-    return Fit(problem, made, tuple(found), tuple(rows), time.monotonic() - started)
+    judged = _judged(judge, found[0], left())
+    return Fit(problem, made, tuple(found), judged, tuple(rows), time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Cross-fitting of candidates that are made together; kept in a folder, if there is one."""
+
+    problem: Problem
+    rows: tuple[int, ...]
+    folder: Path | None
+
+    def __call__(self, name: str, group: Sequence[Candidate], folds: int = 2) -> list[Evidence]:
+        """Return the evidence of a group, which is made unless the folder has it."""
+        if self.folder is None:
+            return cross_fit(self.problem, group, self.rows, folds=folds)
+        file = self.folder / f"{name}.safetensors"
+        if file.exists():
+            return load_evidence(file, group, self.identity)
+        evidence = cross_fit(self.problem, group, self.rows, folds=folds)
+        save_evidence(file, evidence, self.identity)
+        return evidence
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of all that decides the evidence of a candidate."""
+        return _identity(self.problem)
+
+
+def _judged(judge: _Judge, chosen: Evidence, left: float) -> Evidence:
+    """Judge what was chosen by more folds, if there are so many seconds left."""
+    folds = _FOLDS if chosen.candidate.architecture is None else _FOLDS_OF_CONTEXTS
+    if left > folds * chosen.seconds:
+        return judge("judged", [chosen.candidate], folds)[0]
+    warnings.warn(
+        "the time is up, so probabilities are calibrated by halves of the pictures, and a little "
+        "too small",
+        DplWarning,
+        stacklevel=3,
+    )
+    return chosen
 
 
 def _identity(problem: Problem) -> str:

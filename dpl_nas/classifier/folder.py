@@ -56,7 +56,7 @@ class FitResult(Frozen):
     classifier
         Folder of the classifier.
     accuracy
-        Accuracy by cross-fitting, by which the ``chosen`` candidate was chosen.
+        Accuracy of the ``chosen`` candidate by cross-fitting with the most folds.
     test
         Its test on images that nothing has seen, if there are any.
     """
@@ -159,7 +159,7 @@ def _finish(found: Fit, task: Task, folder: Path, observer: Observer) -> FitResu
         classifier=str(folder),
         chosen=found.chosen.candidate.name,
         vectors=found.chosen.candidate.vectors,
-        accuracy=found.chosen.accuracy,
+        accuracy=found.judged.accuracy,
         test=test,
         seconds=round(found.seconds, 3),
     )

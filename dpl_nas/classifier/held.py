@@ -82,7 +82,7 @@ class Held:
             f"picture {row}" if place is None else place
             for row, place in zip(fit.rows, places, strict=True)
         )
-        evidence = fit.chosen
+        evidence = fit.judged
         held = cls(evidence.logits, evidence.labels, evidence.temperature, names, {})
         shown = dict.fromkeys((*held.mistakes[:_MOST], *held.doubtful[:_MOST]))
         small = {row: _thumbnail(pool.image(fit.rows[row])) for row in shown}

@@ -145,7 +145,7 @@ class SavedClassifier:
         labels
             Label of each class of the task.
         """
-        problem, evidence = fit.problem, fit.chosen
+        problem, evidence = fit.problem, fit.judged
         probabilities = (evidence.logits / evidence.temperature).softmax(dim=1)
         architecture = evidence.candidate.architecture
         return cls(

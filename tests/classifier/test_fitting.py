@@ -36,6 +36,8 @@ def test_all_kinds_are_compared_and_the_best_is_made(
     assert found.rows == problem.shot_rows
     # Brightness tells the classes.
     assert found.chosen.accuracy > 0.8
+    assert found.judged.candidate == found.chosen.candidate
+    assert not torch.equal(found.judged.logits, found.chosen.logits)
 
 
 def test_a_search_is_one_candidate_more(problem: Problem, run_config: RunConfig) -> None:
@@ -52,9 +54,13 @@ def test_what_was_compared_is_not_compared_again(
     settings = FitSettings(preset="quick")
     first = fit(problem, settings, run_config.strategy, tmp_path)
     kept = sorted(tmp_path.iterdir())
-    assert [file.name for file in kept] == ["designs.safetensors", "plain.safetensors"]
+    assert [file.name for file in kept] == [
+        "designs.safetensors",
+        "judged.safetensors",
+        "plain.safetensors",
+    ]
     stamps = [file.stat().st_mtime_ns for file in kept]
-    kept[1].unlink()
+    kept[2].unlink()
     again = fit(problem, settings, run_config.strategy, tmp_path)
     assert kept[0].stat().st_mtime_ns == stamps[0]
     assert again.made.candidate == first.made.candidate
@@ -71,6 +77,10 @@ def test_time_that_is_up_leaves_the_cheap_ones(problem: Problem, run_config: Run
     with pytest.warns(DplWarning, match="the time is up"):
         tried = names(problem, run_config, settings)
     assert all(name.startswith(("zero", "linear", "captions")) for name in tried)
+    with pytest.warns(DplWarning, match="the time is up") as told:
+        found = fit(problem, settings, run_config.strategy)
+    assert "probabilities are calibrated by halves" in str(told[-1].message)
+    assert found.judged is found.chosen
 
 
 def test_one_shot_is_compared_without_a_search(run_config: RunConfig, problem: Problem) -> None:
