@@ -19,6 +19,7 @@ class Stage(StrEnum):
     TRAIN_MANUAL = "train manual"
     TRAIN_UNIFORM = "train uniform"
     TRIAL = "trial"
+    FINALS = "finals"
     EVALUATE = "evaluate"
     TEST = "test"
     PREDICT = "predict"

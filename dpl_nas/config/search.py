@@ -60,12 +60,17 @@ class SearchSettings(Frozen):
     A search begins with so many designs of the ``portfolio`` of manual designs, but spends at most
     a third of its budget on them. They count among its trials, so what it finds has been compared
     with them.
+
+    At the end, the best trials, as many as ``finalists``, are made again with the two halves of the
+    shots in exchange, for a fifth of the budget at most; what does best on both halves is chosen.
+    There are no finals where the shots are not split in halves.
     """
 
     validation: Literal["split", "extra"] = "split"
     validation_shots: Positive | None = None
     trial_share: Number = Field(default=1.0, gt=0, le=1)
     portfolio: NotNegative = 0
+    finalists: NotNegative = 0
 
     @property
     def of_trials(self) -> dict[str, Any]:
@@ -231,7 +236,9 @@ class DartsSettings(SupernetSettings):
 
     def alphas_alone(self) -> Self:
         """The same settings without trials, so that the alphas alone choose."""
-        return self.model_copy(update={"portfolio": 0, "shortlist": 0, "children": 0})
+        return self.model_copy(
+            update={"portfolio": 0, "shortlist": 0, "children": 0, "finalists": 0}
+        )
 
 
 class Temperature(Frozen):

@@ -30,6 +30,8 @@ class Account:
         Total cost; ``seconds`` adds up work.
     before
         Wall-clock seconds that earlier processes of the search have taken.
+    reserved
+        Steps that are kept for later.
     replayed
         Clock of the line that was replayed last; ``None`` once nothing is left to replay.
     """
@@ -38,6 +40,7 @@ class Account:
     training_steps: int
     spent: Cost = field(default_factory=Cost)
     before: float = 0.0
+    reserved: int = 0
     replayed: float | None = None
 
     def __post_init__(self) -> None:
@@ -61,7 +64,7 @@ class Account:
             limits.append(self.budget.steps)
         if self.budget is not None and self.budget.trials is not None:
             limits.append(self.budget.trials * self.training_steps)
-        return min(limits) - self.spent.steps - waiting
+        return min(limits) - self.spent.steps - self.reserved - waiting
 
     @property
     def out_of_time(self) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from dpl_nas.training.few_shot import FewShotTraining
-
-__all__ = ["Cost", "price_trial"]
+__all__ = ["Cost", "price_training"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,9 @@ class Cost:
         )
 
 
-def price_trial(training: FewShotTraining, epochs: int, done: int = 0) -> Cost:
-    """Steps and images of a trial that trains from epoch ``done`` to ``epochs``.
+def price_training(images: int, batch_size: int, epochs: int) -> Cost:
+    """Steps and images of a training on so many images.
 
-    Its validation is free, as that of every strategy is.
+    The validation of a trial is free, as that of every strategy is.
     """
-    return Cost(
-        steps=(epochs - done) * training.steps_an_epoch,
-        images=(epochs - done) * training.images_an_epoch,
-    )
+    return Cost(steps=epochs * math.ceil(images / batch_size), images=epochs * images)

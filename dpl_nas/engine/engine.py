@@ -224,6 +224,10 @@ class TrialEngine:
             sum(each.cost.steps for each in self._waiting if each.cost is not None)
         )
 
+    def reserve(self, steps: int) -> None:
+        """Keep so many steps of the budget for work that comes after the search."""
+        self._account.reserved = steps
+
     @property
     def stopped_by(self) -> StopReason | None:
         """Why there can be no further whole trial; ``None`` while there can."""

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from dpl_nas.config import SearchSettings, TrainSettings
-from dpl_nas.engine.cost import Cost, price_trial
+from dpl_nas.engine.cost import Cost, price_training
 from dpl_nas.engine.evaluation import Outcome
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
@@ -42,17 +42,33 @@ class TrialSettings:
     search
         Settings of the search, which say where the validation images come from, and for how many
         epochs a trial trains.
+    exchanged
+        Whether the training images and the validation images change places.
     """
 
     problem: Problem
     search: SearchSettings = SearchSettings()
+    exchanged: bool = False
 
     __repr__ = short_repr
 
     @property
     def split(self) -> FewShotSplit:
         """The training images and the validation images."""
-        return self.problem.split(self.search)
+        split = self.problem.split(self.search)
+        if self.exchanged:
+            return FewShotSplit(split.shots, split.validation, split.train)
+        return split
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether training and validation images are halves of the shots."""
+        return self.search.validation == "split" and self.search.validation_shots is None
+
+    def cost(self, epochs: int | None = None) -> Cost:
+        """Steps and images of a training of so many epochs; by default those of a trial."""
+        images, size = len(self.split.train), self.problem.recipe.batch_size
+        return price_training(images, size, self.epochs if epochs is None else epochs)
 
     @property
     def epochs(self) -> int:
@@ -89,6 +105,7 @@ class TrialSettings:
             "template": task.template,
             "augmentation": task.augmentation,
             "set of images": self.images,
+            **({"halves": "exchanged"} if self.exchanged else {}),
         }
 
 
@@ -105,6 +122,7 @@ class FewShotTrials:
 
     def __init__(self, settings: TrialSettings) -> None:
         problem = settings.problem
+        self._settings = settings
         self._backbone = problem.backbone
         problem = problem.having(recipe=settings.recipe)
         split = settings.split
@@ -116,7 +134,7 @@ class FewShotTrials:
 
     def cost(self, epochs: int, done: int = 0) -> Cost:
         """Steps and images of a training from epoch ``done`` to ``epochs``."""
-        return price_trial(self._training, epochs, done)
+        return self._settings.cost(epochs - done)
 
     def run(
         self,

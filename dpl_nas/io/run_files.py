@@ -7,6 +7,7 @@ __all__ = [
     "CONFIG",
     "DATA",
     "EVALUATIONS",
+    "FINALS",
     "LEDGER",
     "LOCK",
     "MANUAL",
@@ -57,6 +58,8 @@ TRAIN_STATE = "train.state"
 SEARCH_STATE = "search.state"
 #: The folder of states of trials.
 TRIALS = "trials"
+#: The folder of the finals' own ledger.
+FINALS = "finals"
 #: The folders of the manual and of the uniform design, with files of the same names.
 MANUAL = "manual"
 UNIFORM = "uniform"

@@ -60,7 +60,9 @@ def _draw(config: RunConfig, result: SearchResult, folder: Path) -> None:
         plot_alphas(records, lengths, folder / ALPHAS_PLOT, result.architecture, caption)
     if result.ranking:
         designs = portfolio(config.space)
-        plot_trials(result.ranking, designs, result.architecture, folder / TRIALS_PLOT)
+        plot_trials(
+            result.ranking, designs, result.architecture, folder / TRIALS_PLOT, result.finals
+        )
 
 
 def list_evaluations(result: SearchResult, folder: Path) -> None:
@@ -73,6 +75,7 @@ def list_evaluations(result: SearchResult, folder: Path) -> None:
         folder / EVALUATIONS,
         {
             "ranking": [each.as_dict() for each in result.ranking],
+            "finals": [each.as_dict() for each in result.finals],
             "front": [each.number for each in result.front],
             "others": [each.as_dict() for each in others],
             "curve": result.curve,

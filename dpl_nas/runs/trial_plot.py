@@ -24,6 +24,7 @@ def plot_trials(
     designs: Mapping[str, Architecture],
     found: Architecture,
     path: Path,
+    finals: Sequence[Evaluation] = (),
 ) -> None:
     """Draw the validation score of each trial with its standard error, the best on top.
 
@@ -37,6 +38,8 @@ def plot_trials(
         Manual designs by name; their trials have another mark, and their names.
     found
         Architecture that was chosen; its trial is drawn even if it is not among the best.
+    finals
+        Trials with their outcomes on both halves of the shots, by which one was chosen.
 
     Raises
     ------
@@ -49,7 +52,8 @@ def plot_trials(
     if not well:
         raise ValueError("there is nothing to plot: no trial ended well")
     shown = well[:_MOST]
-    shown += [each for each in well[_MOST:] if each[0].architecture == found]
+    both = {each.architecture: each.outcome for each in finals if each.outcome is not None}
+    shown += [each for each in well[_MOST:] if each[0].architecture in {found, *both}]
     names = {design: name for name, design in designs.items()}
     from matplotlib.figure import Figure
 
@@ -76,6 +80,17 @@ def plot_trials(
             label=None if kind in marked else kind,
         )
         marked.add(kind)
+        if (joined := both.get(each.architecture)) is not None:
+            panel.plot(
+                joined.score,
+                row,
+                color=colour,
+                marker="D",
+                fillstyle="none",
+                linestyle="none",
+                label=None if "final" in marked else "final, on both halves of the shots",
+            )
+            marked.add("final")
         named = name or f"trial {each.number}, {each.architecture.vectors} vectors"
         labels.append(f"{named}: {outcome.accuracy:.1%}")
     panel.set_yticks(range(len(shown)), labels, fontsize=7)

@@ -10,11 +10,19 @@ from typing import Any, ClassVar, Unpack, overload
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import SearchSettings
 from dpl_nas.console import watched
-from dpl_nas.engine import StopReason, TrialEngine, TrialSettings, best_of, peak_bytes
+from dpl_nas.engine import (
+    Evaluation,
+    StopReason,
+    TrialEngine,
+    TrialSettings,
+    best_of,
+    peak_bytes,
+)
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import check_arguments
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import in_a_line, short_repr
+from dpl_nas.io.run_files import FINALS
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.observer import Observer, Stage
@@ -30,6 +38,7 @@ from dpl_nas.strategy.arguments import (
 )
 from dpl_nas.strategy.collapse import Collapse
 from dpl_nas.strategy.compared import compare_with_manual
+from dpl_nas.strategy.finals import Finals
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
@@ -244,6 +253,8 @@ class Strategy(ABC):
                 **({"search budget": budget and str(budget)} if self.plans else {}),
             },
         ) as engine:
+            finals = Finals.of(engine, self.settings.finalists)
+            engine.reserve(finals.steps)
             search = Search(
                 problem=problem,
                 objective=wanted.objective,
@@ -259,8 +270,13 @@ class Strategy(ABC):
             if architecture is not None and self.settings.portfolio and engine.evaluations:
                 # What was chosen otherwise is compared with the manual designs, if that is paid.
                 architecture = None if engine.evaluate([architecture]) else architecture
+            played: tuple[Evaluation, ...] = ()
+            if architecture is None and first and finals.finalists:
+                manual = portfolio(problem.space).values()
+                place = wanted.folder and wanted.folder / FINALS
+                played = finals.play(engine, manual, place, wanted.jobs, wanted.observer)
             if architecture is None:
-                best = best_of(engine.evaluations)
+                best = best_of(played or engine.evaluations)
                 if best is None:
                     raise StrategyError(self._nothing(engine))
                 architecture = best.architecture
@@ -275,10 +291,13 @@ class Strategy(ABC):
                 seconds=engine.elapsed,
                 labels_seen=len(split.train) + len(split.validation),
                 evaluations=engine.evaluations,
+                finals=played,
                 cost=engine.spent,
                 trial_steps=engine.trial_cost.steps,
                 collapse=found.collapse,
-                compared=compare_with_manual(problem.space, engine.evaluations, architecture),
+                compared=compare_with_manual(
+                    problem.space, played or engine.evaluations, architecture
+                ),
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )
 

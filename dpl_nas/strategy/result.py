@@ -74,6 +74,8 @@ class SearchSummary(Frozen):
         Labelled images that the search saw, for training and validation.
     evaluations, failures
         Number of trials, and how many of them failed.
+    finalists
+        Number of trials that were made again with the halves of the shots in exchange.
     steps, images
         Number of training steps, and of images in their batches.
     trial_steps
@@ -94,6 +96,7 @@ class SearchSummary(Frozen):
     labels_seen: int
     evaluations: int
     failures: int
+    finalists: int = 0
     steps: int
     images: int
     trial_steps: int
@@ -122,6 +125,9 @@ class SearchResult:
         Labelled images that the search saw, for training and validation.
     evaluations
         All trials, in the order in which the search saw them.
+    finals
+        Best trials with their outcomes on both halves of the shots, the best first; empty if there
+        were no finals (:attr:`~dpl_nas.config.SearchSettings.finalists`).
     cost
         Total cost: trials, and steps of a supernet.
     peak_bytes
@@ -143,6 +149,7 @@ class SearchResult:
     seconds: float
     labels_seen: int
     evaluations: tuple[Evaluation, ...] = ()
+    finals: tuple[Evaluation, ...] = ()
     cost: Cost = field(default_factory=Cost)
     peak_bytes: int = 0
     trial_steps: int = 0
@@ -170,9 +177,10 @@ class SearchResult:
     def validation_accuracy(self) -> float | None:
         """Validation accuracy of the chosen lengths; ``None`` if none was measured.
 
-        They are trained afresh, or else have the supernet's vectors.
+        They are trained afresh, or else have the supernet's vectors. After finals, it is that on
+        both halves of the shots.
         """
-        for each in self.ranking:
+        for each in self.finals or self.ranking:
             if each.architecture == self.architecture and each.accuracy is not None:
                 return each.accuracy
         return self.records[-1].validation_accuracy if self.records else None
@@ -208,6 +216,7 @@ class SearchResult:
             labels_seen=self.labels_seen,
             evaluations=len(self.evaluations),
             failures=self.failures,
+            finalists=len(self.finals),
             steps=self.cost.steps,
             images=self.cost.images,
             trial_steps=self.trial_steps,
