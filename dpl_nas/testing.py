@@ -133,6 +133,10 @@ def story(result: SearchResult, *, losses: bool = True) -> dict[str, Any]:
             )
             for each in result.evaluations
         ],
+        "finals": [
+            (each.number, each.outcome if losses else _without_losses(each.outcome))
+            for each in result.finals
+        ],
         "cost": (result.cost.steps, result.cost.images),
         "records": result.records,
         "stopped_by": result.stopped_by,

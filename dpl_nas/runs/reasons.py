@@ -67,9 +67,9 @@ def why_chosen(space: Space, result: SearchResult) -> str:
 def _by_trials(space: Space, result: SearchResult) -> str:
     """Which trial won, and what the choice of the alphas validated at."""
     designs = {design: name for name, design in portfolio(space).items()}
-    accuracies = {each.architecture: each.accuracy for each in reversed(result.ranking)}
+    accuracies = {each.architecture: each.accuracy for each in reversed(result.deciding)}
     own = space.architecture(result.records[-1].choice)
-    winner = next((e for e in result.ranking if e.architecture == result.architecture), None)
+    winner = next((e for e in result.deciding if e.architecture == result.architecture), None)
     if winner is None:
         return "Chosen otherwise."
     name = designs.get(result.architecture)
@@ -77,7 +77,8 @@ def _by_trials(space: Space, result: SearchResult) -> str:
     numbers = f"{winner.accuracy:.1%}"
     if (accuracy := accuracies.get(own)) is not None:
         numbers += f"; the choice of the alphas {accuracy:.1%}"
+    where = " on both halves of the shots" if result.finals else ""
     return (
-        f"Chosen by trials: {who} has the best validation score of {len(result.ranking)} "
+        f"Chosen by trials: {who} has the best validation score of {len(result.deciding)}{where} "
         f"(accuracy {numbers})."
     )

@@ -164,6 +164,11 @@ class SearchResult:
         return whole_trials(self.evaluations)
 
     @property
+    def deciding(self) -> tuple[Evaluation, ...]:
+        """The trials that the choice was made by, the best first: the finals, or the ranking."""
+        return self.finals or self.ranking
+
+    @property
     def front(self) -> tuple[Evaluation, ...]:
         """Whole trials that no other beats in both vectors and validation accuracy."""
         return pareto_front(self.evaluations)
@@ -180,7 +185,7 @@ class SearchResult:
         They are trained afresh, or else have the supernet's vectors. After finals, it is that on
         both halves of the shots.
         """
-        for each in self.finals or self.ranking:
+        for each in self.deciding:
             if each.architecture == self.architecture and each.accuracy is not None:
                 return each.accuracy
         return self.records[-1].validation_accuracy if self.records else None
