@@ -2,13 +2,12 @@
 
     python -m benchmarks.choice --out runs/choice --searched runs/development --seeds 1
 
-The best of many trials is partly the luckiest. For each search by ``darts`` of
-``benchmarks.development --out runs/development`` (which is made where it is missing), its best
-trials and its best manual designs are trained again: for the epochs of a trial on the other half of
-the shots, for all epochs on both halves, and on all shots, to be judged on the images of the
-training pool that nothing has seen (the truth). No test image is looked at. The table has the truth
-of what each rule would choose. Each search's measurements are kept, so an interrupted program goes
-on.
+The best of many trials is partly the luckiest. For each search by ``darts``, which is made without
+finals where the folder lacks it, its best trials and its best manual designs are trained again: for
+the epochs of a trial on the other half of the shots, for all epochs on both halves, and on all
+shots, to be judged on the images of the training pool that nothing has seen (the truth). No test
+image is looked at. The table has the truth of what each rule would choose. Each search's
+measurements are kept, so an interrupted program goes on.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ RULES: dict[str, Callable[[Row], np.ndarray]] = {
 
 def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
     """Measure the candidates of the search of a task and seed."""
-    config = configured(task, Variant("darts"), seed, options)
+    config = configured(task, Variant("darts", ("search.finalists=0",)), seed, options)
     problem = Problem.of_run(config)
     place = options.searched / options.space / task.replace("/", "-") / str(seed) / "darts"
     place.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ VARIANTS: dict[str, Variant] = {
     "darts, no portfolio": Variant("darts", ("search.portfolio=0",)),
     "darts, no children": Variant("darts", ("search.children=0", "search.shortlist=16")),
     "darts, children by chance": Variant("darts", ("search.guided=false",)),
+    "darts, no finals": Variant("darts", ("search.finalists=0",)),
     "bayesian": Variant("bayesian"),
     "darts, 60 epochs": Variant("darts", ("search.epochs=60",)),
     "darts, half trials": Variant("darts", ("search.trial_share=0.5",)),
@@ -31,6 +32,7 @@ VARIANTS: dict[str, Variant] = {
         "darts",
         (
             "search.portfolio=0",
+            "search.finalists=0",
             "search.children=0",
             "search.shortlist=16",
             "search.epochs=60",

@@ -44,7 +44,12 @@ __all__ = [
 Judged = Literal["unseen", "test"]
 
 #: Settings of a search without trials, so that the alphas alone choose.
-ALPHAS_ALONE = ("search.portfolio=0", "search.shortlist=0", "search.children=0")
+ALPHAS_ALONE = (
+    "search.portfolio=0",
+    "search.shortlist=0",
+    "search.children=0",
+    "search.finalists=0",
+)
 
 #: The learning rate of the training that is judged, as multiples of the recipe's.
 RECIPES = (1.0, 0.5, 2.0)

@@ -99,6 +99,11 @@ class TestDARTSWithChildren(Named):
     settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2, "children": 3, "guided": True}
 
 
+class TestDARTSWithFinals(Named):
+    name = "darts"
+    settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 6, "finalists": 2}
+
+
 class TestGumbelDARTS(Named):
     name = "gumbel_darts"
     settings: ClassVar[dict[str, Any]] = {**SUPERNET, "shortlist": 2}
