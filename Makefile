@@ -1,6 +1,6 @@
 # Everything needs only python3.11 (or python3 of a suitable version), git and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-experiments test-rest lint format nni remake clean
+.PHONY: help install demo test test-experiments test-rest lint format docs nni remake clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ format: $(STAMP)  ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(STAMP)  ## Build the documentation into site/, which needs no server and no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # NNI's server knows no password, so it is kept on this machine (README, "As an NNI experiment").
 nni: $(STAMP)  ## Start the NNI experiment dpl_darts.yml, its web page on 127.0.0.1
 	PATH="$(CURDIR)/$(BIN):$$PATH" NODE_OPTIONS="$$($(BIN)/dpl-nas nni preload)" \
@@ -68,5 +71,5 @@ remake: $(STAMP)  ## Make the pictures, words and weights that ship again (downl
 	$(BIN)/dpl-nas mini gates --weights $(REMADE)/mini_clip.safetensors
 
 clean:  ## Remove caches and builds; .venv and runs/ stay
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find dpl_nas tests -name __pycache__ -type d -prune -exec rm -rf {} +

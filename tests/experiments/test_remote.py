@@ -1,4 +1,4 @@
-"""NNI's remote service on two workers behind a real SSH server, as docs/remote.md tells.
+"""NNI's remote service on two workers behind a real SSH server, as docs/how-to/remote.md tells.
 
 The server is OpenSSH's sshd where there is one, and asyncssh's otherwise. Both workers are this
 machine: they look for NNI on 127.0.0.2, where nobody but the forwarded port answers, because
