@@ -19,7 +19,7 @@ from tests.docs.smaller import shrink, shrink_arguments
 __all__ = ["CLIENT", "MOST"]
 
 #: Tasks that take seconds to draw, and are then the same at every call.
-TASKS = ("mini/digits", "mini/letters")
+TASKS = ("mini/digits", "mini/letters", "mini/relation")
 #: Bytes of a command.
 MOST = 1 << 20
 

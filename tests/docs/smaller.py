@@ -2,13 +2,13 @@
 
 A reader types the commands as they stand. Here, the packaged strategies have a trial or two of one
 epoch, some values of the command line are replaced, embedded tasks have fewer test images, figures
-fewer dots, and the cells of a comparison are run in one process. Nothing else differs.
+fewer dots and panels, a comparison one task and one process. Nothing else differs.
 """
 
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ OPTIONS: dict[str, Any] = {
 MOST_STRATEGIES = 2
 TEST_IMAGES = 100
 DOTS_PER_INCH = 20
+#: Panels of a tower in the figure of the alphas.
+PANELS = 2
 COMMANDS = {"run", "search", "train", "compare", "fit"}
 
 
@@ -64,14 +66,17 @@ def write_presets(folder: Path) -> None:
 
 def shrink(presets: Path, put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Let the package in this process take its presets from ``presets``, and train for an epoch."""
+    import torch
+
     from dpl_nas.comparison import runner
     from dpl_nas.io import drawing
     from dpl_nas.io import presets as home
+    from dpl_nas.runs import plots
     from dpl_nas.tasks import Task, loading
     from dpl_nas.tasks.views import SomeImages
     from dpl_nas.training.loop import TrainingLoop
 
-    run, load = TrainingLoop.run, loading._load_embedded
+    run, load, layers = TrainingLoop.run, loading._load_embedded, plots._layers
 
     def run_one(loop: TrainingLoop, epochs: int, *others: Any) -> None:
         run(loop, min(epochs, 1), *others)
@@ -89,7 +94,10 @@ def shrink(presets: Path, put: Callable[[Any, str, Any], None] = setattr) -> Non
     put(home, "_folder", lambda collection: presets / collection)
     put(loading, "_load_embedded", load_some)
     put(drawing, "_DOTS_PER_INCH", DOTS_PER_INCH)
+    put(plots, "_layers", lambda records, tower: layers(records, tower)[:PANELS])
     put(runner, "_run", run_here)
+    # This takes half of the time of an export.
+    put(torch.onnx, "export", partial(torch.onnx.export, optimize=False))
     put(TrainingLoop, "run", run_one)
 
 
@@ -111,6 +119,10 @@ def shrink_arguments(arguments: Sequence[str]) -> list[str]:
         options = {value for option, value in pairwise(kept) if option.startswith("--")}
         strategies = [each for each in kept if each.endswith(".yml") and each not in options]
         kept = [each for each in kept if each not in strategies[MOST_STRATEGIES:]]
+        # The first task is enough.
+        while kept.count("--task") > 1:
+            place = len(kept) - 1 - kept[::-1].index("--task")
+            del kept[place : place + 2]
     if "--shots" not in kept:
         kept += ["--shots", OPTIONS["--shots"]]
     return [*kept, "train.epochs=1"]

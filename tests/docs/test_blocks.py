@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dpl_nas.errors import DplWarning
 from tests.docs.blocks import PAGES, REASONS, Block, blocks_of
 from tests.docs.smaller import REPOSITORY, shrink
 
@@ -73,8 +74,8 @@ def run_shell(block: Block, desk: Path, shell: dict[str, str]) -> None:
 def run_python(block: Block, names: dict[str, Any]) -> None:
     code = compile(block.code, str(block), "exec")
     with warnings.catch_warnings():
-        # Notes of the package are warnings, and do not end a reader's program.
-        warnings.simplefilter("default")
+        # Notes of the package are warnings, which do not end a reader's program.
+        warnings.simplefilter("ignore", DplWarning)
         exec(code, names)  # noqa: S102 - a page of this repository
 
 
