@@ -363,7 +363,8 @@ def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
     if not file.exists():
         from dpl_nas.strategy import Manual
 
-        manual = Manual(**config.strategy.search.of_trials)
+        settings = config.strategy.search
+        manual = Manual(**settings.of_trials, finalists=settings.finalists)
         manual.stage = Stage.SEARCH_MANUAL
         result = manual.search(
             job.problem,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dpl_nas.engine import Cost, Evaluation, Outcome, TrialEngine, TrialSettings, whole_trials
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 
 __all__ = ["Finals"]
@@ -90,7 +91,8 @@ class Finals:
             chosen[-1] = known
         with TrialEngine(
             self.settings,
-            None,
+            # Only so that progress has an end.
+            SearchBudget(steps=self.steps),
             folder=folder,
             jobs=jobs,
             max_failed=1.0,
