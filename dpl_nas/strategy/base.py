@@ -296,7 +296,7 @@ class Strategy(ABC):
                 trial_steps=engine.trial_cost.steps,
                 collapse=found.collapse,
                 compared=compare_with_manual(
-                    problem.space, played or engine.evaluations, architecture
+                    problem.space, engine.evaluations, architecture, played
                 ),
                 peak_bytes=max([peak_bytes(), *(each.peak_bytes for each in engine.evaluations)]),
             )

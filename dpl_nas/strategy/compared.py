@@ -44,14 +44,20 @@ class Compared(Frozen):
 
 
 def compare_with_manual(
-    space: Space, evaluations: Sequence[Evaluation], chosen: Architecture
+    space: Space,
+    evaluations: Sequence[Evaluation],
+    chosen: Architecture,
+    finals: Sequence[Evaluation] = (),
 ) -> Compared | None:
     """Compare the choice of a search with the manual designs among its whole trials.
 
-    Returns ``None`` if there is none, or the choice was not trained as they were.
+    If there were finals, it is compared on both halves of the shots with the best manual design
+    among the finalists. Returns ``None`` if there is none, or the choice was not trained as they
+    were.
     """
     names = {design: name for name, design in portfolio(space).items()}
-    trials = whole_trials(evaluations)
+    tried = [each for each in whole_trials(evaluations) if each.architecture in names]
+    trials = whole_trials(finals or evaluations)
     manual = [each for each in trials if each.architecture in names]
     choice = next((each for each in trials if each.architecture == chosen), None)
     if not manual or choice is None:
@@ -65,7 +71,7 @@ def compare_with_manual(
     return Compared(
         design=names[best.architecture],
         vectors=best.architecture.vectors,
-        designs=len(manual),
+        designs=len(tried),
         validation_accuracy=best.outcome.accuracy,
         ahead=difference.accuracy,
         error=difference.accuracy_error,

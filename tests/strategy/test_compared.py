@@ -36,6 +36,14 @@ def test_the_best_manual_design_is_beside_the_choice() -> None:
     assert found.log_likelihood_ahead > 0
 
 
+def test_finals_decide_who_is_best() -> None:
+    trials = [trial(0, MANUAL[0], "11"), trial(1, MANUAL[1], "10"), trial(2, OTHER, "11")]
+    finals = [trial(1, MANUAL[1], "1011"), trial(2, OTHER, "1101"), trial(0, MANUAL[0], "1100")]
+    found = compare_with_manual(SPACE, trials, OTHER, finals)
+    assert found is not None
+    assert (found.design, found.designs, found.ahead) == (NAMES[1], 2, 0.0)
+
+
 def test_a_choice_that_is_manual_is_told() -> None:
     found = compare_with_manual(SPACE, [trial(0, MANUAL[0], "10")], MANUAL[0])
     assert found is not None
