@@ -23,8 +23,6 @@ ELSEWHERE = {
     "classifier/held": "classifier/test_report.py",
     "classifier/kept": "classifier/test_fitting.py",
     "classifier/model": "classifier/test_evidence.py",
-    "classifier/pictures": "classifier/test_estimator.py",
-    "classifier/predictions": "cli/test_fit.py",
     "classifier/saved": "classifier/test_estimator.py",
     "cli/app": "cli/test_small.py",
     "cli/configuration": "cli/test_bad_input.py",

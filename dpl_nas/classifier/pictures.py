@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,16 +19,28 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import ConfigError, DplWarning, TaskError
+from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.pictures import has_picture_name
 from dpl_nas.tasks.python_images import PythonImages
 from dpl_nas.training.prefetch import decode_ahead
 
-__all__ = ["Pictures", "list_pictures", "pictures_of"]
+__all__ = ["Pictures", "Unread", "list_pictures", "path_is_folder", "pictures_of"]
 
 #: Columns of a table that may have the paths.
 _COLUMNS = ("path", "image", "file", "file_name", "filename")
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What stands for pictures that cannot even be listed, such as a folder, and why."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.path
 
 
 class Pictures(Sequence[Any]):
@@ -37,7 +50,7 @@ class Pictures(Sequence[Any]):
     ----------
     items
         Paths, Pillow's images, arrays (height, width[, channels]) of uint8 or tensors (channels,
-        height, width), in any mixture.
+        height, width), in any mixture; :class:`Unread` where it is known already.
     background
         Colour on which transparent ones are put.
     """
@@ -62,6 +75,9 @@ class Pictures(Sequence[Any]):
         TaskError
             If it cannot be read; the message says why.
         """
+        item = self._items[index]
+        if isinstance(item, Unread):
+            raise TaskError(item.reason)
         return self._images.image(index)
 
     def pixels(
@@ -119,7 +135,7 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
         return value
     if isinstance(value, (str, os.PathLike)):
         path = Path(value)
-        return Pictures(list_pictures(path) if path.is_dir() else [path], background)
+        return Pictures(list_pictures(path) if path_is_folder(path) else [path], background)
     if isinstance(value, Image.Image):
         raise ConfigError("expected a list of pictures, found one: give [picture]")
     pandas = sys.modules.get("pandas")
@@ -137,26 +153,59 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
     return Pictures(value, background)
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """Return all files below a folder that have the name of a picture, by name.
+def list_pictures(folder: Path) -> list[Path | Unread]:
+    """Return all that has the name of a picture below a folder, by name.
 
-    Names with a leading dot are skipped; a warning tells of other files that are left out.
+    Links to folders are followed, each folder once. What is no file, such as a pipe or a link that
+    leads nowhere, is listed, so that reading it says why not; so is a folder that cannot be read.
+    Names with a leading dot are skipped. Warnings tell of what else is left out, and of a folder
+    without pictures.
     """
-    seen = [path for path in sorted(folder.rglob("*")) if not _hidden(path, folder)]
-    files = [path for path in seen if path.is_file()]
-    found = [path for path in files if has_picture_name(path.name)]
-    if others := [path for path in files if not has_picture_name(path.name)]:
+    found: list[Path | Unread] = []
+    others: list[Path] = []
+    again: list[Path] = []
+    seen: set[str] = set()
+    waiting, links = [folder], list[Path]()
+    while waiting or links:
+        # Links last, so that a folder goes by its own name if it has one here.
+        place = waiting.pop() if waiting else links.pop(0)
+        real = os.path.realpath(place)
+        if real in seen:
+            again.append(place)
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(place) as entries:
+                shown = sorted((e for e in entries if e.name[0] != "."), key=lambda e: e.name)
+        except OSError as error:
+            reason = f"cannot read the folder {make_printable(str(place))}: {error.strerror}"
+            found.append(Unread(str(place), reason))
+            continue
+        for entry in shown:
+            path = place / entry.name
+            if path_is_folder(path):
+                (links if entry.is_symlink() else waiting).append(path)
+            else:
+                (found if has_picture_name(entry.name) else others).append(path)
+    _tell(folder, sorted(others), "files without the name of a picture are left out")
+    _tell(folder, again, "links lead to folders whose pictures are there already")
+    if not found:
+        warnings.warn(f"{make_printable(str(folder))} holds no pictures", DplWarning, stacklevel=2)
+    return sorted(found, key=lambda each: Path(str(each)))
+
+
+def path_is_folder(path: Path) -> bool:
+    """Return whether a path leads to a folder; it does not if nobody can tell."""
+    # Unlike Path.is_dir, it answers for a name that is too long or in a closed folder, too.
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _tell(folder: Path, paths: Sequence[Path], what: str) -> None:
+    if paths:
+        few = tell_names(str(path.relative_to(folder)) for path in paths)
         warnings.warn(
-            f"{folder}: files without the name of a picture are left out ({len(others)}): "
-            f"{tell_names(str(path.relative_to(folder)) for path in others)}",
-            DplWarning,
-            stacklevel=2,
+            f"{make_printable(str(folder))}: {what} ({len(paths)}): {few}", DplWarning, stacklevel=3
         )
-    return found
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 class _Firsts(Sequence[Any]):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.pictures import Pictures
 from dpl_nas.classifier.saved import ClassifierMetadata
+from dpl_nas.errors import DplWarning
 from dpl_nas.io.reprs import short_repr
 
 __all__ = ["UNKNOWN", "Prediction", "predict_each", "predictions_csv"]
 
 #: The answer for a picture that is like none that was learned from.
 UNKNOWN = "unknown"
+#: Columns of a table; those of the classes are before the last.
+_COLUMNS = ("path", "label", "probability", "error")
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,33 @@ def predict_each(
 
 
 def predictions_csv(metadata: ClassifierMetadata, found: Sequence[Prediction]) -> str:
-    """Return a table: path, label, probability, a probability for each class, and the error."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["path", "label", "probability", *metadata.labels, "error"])
+    """Return a table: path, label, probability, a probability for each class, and the error.
+
+    If a class has the name of another column, all classes are called ``class <label>``, and a
+    warning says so.
+    """
+    classes = [str(label) for label in metadata.labels]
+    if clashing := sorted({*_COLUMNS} & {*classes}):
+        warnings.warn(
+            f"the table has columns {', '.join(_COLUMNS)}, so those of the classes are called "
+            f"'class {clashing[0]}' and so on",
+            DplWarning,
+            stacklevel=2,
+        )
+        classes = [f"class {label}" for label in classes]
+    *first, last = _COLUMNS
+    lines = [_line([*first, *classes, last])]
     for each in found:
         shares = [f"{share:.6f}" for share in each.probabilities] or [""] * len(metadata.labels)
         top = "" if each.probability is None else f"{each.probability:.6f}"
         label = "" if each.label is None else each.label
-        writer.writerow([each.path, label, top, *shares, each.error or ""])
-    return stream.getvalue()
+        lines.append(_line([each.path, label, top, *shares, each.error or ""]))
+    return "".join(lines)
+
+
+def _line(values: Sequence[object]) -> str:
+    # Python quotes the line ends that it writes itself: with "\n" alone, no carriage return of a
+    # name is quoted.
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\r\n").writerow(values)
+    return stream.getvalue().removesuffix("\r\n") + "\n"

@@ -35,6 +35,7 @@ __all__ = [
     "write_bytes",
     "write_json",
     "write_text",
+    "write_through",
 ]
 
 #: Largest size of a text file that programs write; a larger file is something else.
@@ -211,6 +212,35 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Write ``content`` to what a person has named, and leave what it is as it is.
+
+    A regular file is written atomically, and a link stays: its target is written. A pipe or a
+    device, and all of ``/dev`` and ``/proc``, is opened and written to.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        other = not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        # It is not there yet.
+        other = False
+    # Such as /dev/stdout, which may be a file that somebody else goes on writing to.
+    if not other and path.absolute().parts[1:2] not in {("dev",), ("proc",)}:
+        write_bytes(Path(os.path.realpath(path)), content)
+        return
+    try:
+        with path.open("wb", buffering=0) as stream:
+            left = memoryview(content)
+            while left:
+                left = left[stream.write(left) :]
+    except OSError as error:
+        raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, UnidentifiedImageError
 
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import TaskError, shorten
 from dpl_nas.io.text import make_printable
 
 __all__ = [
@@ -46,6 +46,8 @@ _UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _ONE_PICTURE = {"CUR", "ICNS", "ICO", "MPO", "PSD"}
 
 _CHANNELS = 3
+#: The most characters of a path in a message.
+_LONGEST = 300
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -209,6 +211,7 @@ def colour(name: str) -> tuple[int, int, int]:
 
 @contextmanager
 def _told(path: str) -> Iterator[None]:
+    shown = shorten(make_printable(path), _LONGEST)
     try:
         yield
     except TaskError:
@@ -218,8 +221,7 @@ def _told(path: str) -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             hint = ", or write / for \\ in its path" if "\\" in path else ""
             raise TaskError(
-                f"{make_printable(path)} is not a readable image (it does not exist): restore it"
-                f"{hint}"
+                f"{shown} is not a readable image (it does not exist): restore it{hint}"
             ) from error
         if isinstance(error, UnidentifiedImageError):
             reason = "Pillow does not know its format"
@@ -227,7 +229,7 @@ def _told(path: str) -> Iterator[None]:
             reason = getattr(error, "strerror", None) or str(error)
         reason = make_printable(" ".join(reason.split())) or type(error).__name__
         raise TaskError(
-            f"{make_printable(path)} is not a readable image ({reason:.200}): repair or remove it"
+            f"{shown} is not a readable image ({reason:.200}): repair or remove it"
         ) from error
 
 

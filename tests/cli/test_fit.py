@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import random
 import subprocess
 import time
@@ -118,6 +119,90 @@ def test_folders_patterns_and_lists(
     paths = "\n".join(str(file) for file in sorted(grey.glob("*.png")))
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{paths}\n\n"))
     assert call("predict", fitted, "-", "--json").json == folder
+
+
+def test_a_table_replaces_only_what_it_may(call: Any, fitted: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "one.png"
+    Image.new("RGB", (40, 30), "grey").save(picture)
+    content = picture.read_bytes()
+    link = tmp_path / "link.csv"
+    for target in (picture, link, fitted / "config.json"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(picture)
+        for more in ((), ("--overwrite",)):
+            refused = call("predict", fitted, picture, "--csv", target, *more)
+            assert refused.code == 2
+            assert "is one of the files that are read: give another" in refused.err
+    assert picture.read_bytes() == content
+    table = tmp_path / "table.csv"
+    table.write_text("mine")
+    link.unlink()
+    link.symlink_to(table)
+    refused = call("predict", fitted, picture, "--csv", link)
+    assert refused.code == 2
+    assert "exists: give --overwrite, or another file" in refused.err
+    assert table.read_text() == "mine"
+    assert call("predict", fitted, picture, "--csv", link, "--overwrite").code == 0
+    assert link.is_symlink()
+    assert table.read_text().startswith("path,label")
+    assert "is a folder" in call("predict", fitted, picture, "--csv", tmp_path).err
+
+
+def test_a_table_goes_to_pipes_and_stdout(call: Any, fitted: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "one.png"
+    Image.new("RGB", (40, 30), "grey").save(picture)
+    found = call("predict", fitted, picture, "--csv", "-")
+    header, row = found.out.splitlines()
+    assert header == "path,label,probability,dark_square,grey,white,error"
+    assert row.startswith(f"{picture},")
+    both = call("predict", fitted, picture, "--csv", "-", "--json")
+    assert both.code == 2
+    assert "would both write to stdout: give --csv a file" in both.err
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert call("predict", fitted, picture, "--csv", pipe).code == 0
+        assert reader.communicate(timeout=60)[0] == found.out
+    assert pipe.is_fifo()
+
+
+def test_names_of_all_kinds(
+    call: Any, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [b"a\rb.png", b"c\nd.png", b"e\xff.png", b'f",.png', b"g\th.png"]
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes(_png())
+    table = tmp_path / "table.csv"
+    found = call("predict", fitted, folder, "--csv", table)
+    assert found.code == 0, found.err
+    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [os.fsencode(Path(row["path"]).name) for row in rows] == names
+    assert all(line.count("\t") == 1 for line in found.out.splitlines())
+    assert r"e\udcff.png" in found.out
+    # A list of such names, and names that no file can have.
+    long = folder / ("x" * 300 + ".png")
+    lines = [*(os.fsencode(folder) + b"/" + name for name in names[2:4]), os.fsencode(long)]
+    stdin = io.TextIOWrapper(io.BytesIO(b"\n".join(lines)), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", stdin)
+    found = call("predict", fitted, "-", long, "--json")
+    assert found.code == 1
+    assert (found.json["read"], found.json["unread"]) == (2, 2)
+    error = found.json["predictions"][-1]["error"]
+    assert "(File name too long)" in error
+    assert len(error) < 450
+    monkeypatch.setattr("sys.stdin", None)
+    closed = call("predict", fitted, "-")
+    assert closed.code == 2
+    assert "- stands for a list on stdin, which is closed" in closed.err
+
+
+def _png() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), "grey").save(stream, "PNG")
+    return stream.getvalue()
 
 
 def test_settings_of_the_task_count(call: Any, options: list[str], tmp_path: Path) -> None:

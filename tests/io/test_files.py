@@ -22,6 +22,7 @@ from dpl_nas.io.files import (
     write_bytes,
     write_json,
     write_text,
+    write_through,
 )
 
 REMEDY = "remove it to start afresh"
@@ -243,3 +244,28 @@ def test_lists_have_no_checksum(tmp_path: Path, make: Callable[[Path, list[int]]
     make(tmp_path / "list.json", [1, 2])
     assert json.loads((tmp_path / "list.json").read_text()) == [1, 2]
     assert read_json(tmp_path / "list.json") == [1, 2]
+
+
+def test_what_is_written_to_stays_what_it_is(tmp_path: Path) -> None:
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(file)
+    write_through(link, b"through")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"through"
+    # Such as >(cat) of a shell.
+    reader, writer = os.pipe()
+    try:
+        write_through(Path(f"/dev/fd/{writer}"), b"piped")
+        assert os.read(reader, 9) == b"piped"
+    finally:
+        os.close(reader)
+    try:
+        with pytest.raises(OutputError, match="cannot write to /dev/fd/[0-9]+: Broken pipe"):
+            write_through(Path(f"/dev/fd/{writer}"), b"piped")
+    finally:
+        os.close(writer)
+    # Somebody else may go on writing to it, so it is not replaced.
+    with file.open("r+b") as stream:
+        before = file.stat().st_ino
+        write_through(Path(f"/dev/fd/{stream.fileno()}"), b"again")
+    assert (file.stat().st_ino, file.read_bytes()) == (before, b"again")
