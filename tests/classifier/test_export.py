@@ -72,10 +72,12 @@ def saved(request: pytest.FixtureRequest, small_space: Any, image_folder: Path) 
     design = small_space.uniform(2) if request.param == "prompted" else None
     candidate = Candidate(request.param, design, strength=1e-3)
     rows = problem.shot_rows
+    (evidence,) = cross_fit(problem, [candidate], rows)
     found = Fit(
         problem,
         make_candidates(problem, [candidate], rows)[0],
-        tuple(cross_fit(problem, [candidate], rows)),
+        (evidence,),
+        evidence,
         rows,
         0.0,
     )
