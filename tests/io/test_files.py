@@ -260,7 +260,7 @@ def test_what_is_written_to_stays_what_it_is(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     try:
-        with pytest.raises(OutputError, match="cannot write to /dev/fd/[0-9]+: Broken pipe"):
+        with pytest.raises(OutputError, match=r"cannot write to /dev/fd/[0-9]+: Broken pipe"):
             write_through(Path(f"/dev/fd/{writer}"), b"piped")
     finally:
         os.close(writer)
