@@ -130,7 +130,10 @@ def _fit(
     )
     problem.check_images(problem.shot_rows, test=bool(task.test.labels), observer=observer)
     identity = _identity(config, problem, settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
     busy = f"{folder} is in use by a fit that is still going: wait, or use another folder"
     if names_in(folder) - _OWN:
         raise OutputError(f"{folder} is not empty: use another folder")

@@ -145,6 +145,13 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
         return Pictures(list(value), background)
     if _is_dataset(value):
         return Pictures(_Firsts(value), background)
+    shape = tuple(getattr(value, "shape", ()))
+    if len(shape) == 2 or (len(shape) == 3 and {shape[0], shape[-1]} & {1, 3, 4}):
+        # Else each row or channel of one picture would be taken for a picture.
+        raise ConfigError(
+            f"expected several pictures, found one of shape {shape}: give [picture]; grey pictures "
+            "have the shape (images, height, width, 1)"
+        )
     if not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
         raise ConfigError(
             "expected pictures: paths, images of Pillow's, arrays, tensors, a data frame, a folder "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from dpl_nas.classifier.head import LinearHead
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import read_json, write_bytes, write_json
+from dpl_nas.io.files import read_bytes, read_json, write_bytes, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, Number, validate
@@ -89,6 +90,8 @@ class ClassifierMetadata(Frozen):
         Images per class at most, in all, and the seed of all draws.
     leaderboard
         All candidates, the best first.
+    weights_sha256
+        SHA-256 of the file of numbers, in hex: others are refused.
     """
 
     format: Literal["dpl_nas classifier 1"] = "dpl_nas classifier 1"
@@ -108,6 +111,7 @@ class ClassifierMetadata(Frozen):
     images: int
     seed: int
     leaderboard: tuple[Leader, ...]
+    weights_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
 
     @field_validator("class_names")
     @classmethod
@@ -209,9 +213,11 @@ class SavedClassifier:
         tensors |= {f"contexts.{name}": value for name, value in self.vectors.items()}
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
         folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / WEIGHTS, save(contiguous, metadata={"format": "pt"}))
+        content = save(contiguous, metadata={"format": "pt"})
+        write_bytes(folder / WEIGHTS, content)
+        found = {"weights_sha256": hashlib.sha256(content).hexdigest()}
         # Last: with it, the folder is a classifier.
-        write_json(folder / CONFIG, self.metadata.model_dump(mode="json"))
+        write_json(folder / CONFIG, {**self.metadata.model_dump(mode="json"), **found})
 
     @classmethod
     @checked(CheckpointError)
@@ -223,7 +229,8 @@ class SavedClassifier:
         CheckpointError
             If a file is missing, damaged, or does not fit the other.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
+        from safetensors.torch import load
 
         folder = Path(folder)
         if not (folder / CONFIG).exists():
@@ -235,12 +242,16 @@ class SavedClassifier:
             ClassifierMetadata, read_json(folder / CONFIG), str(folder / CONFIG), CheckpointError
         )
         file = folder / WEIGHTS
+        content = read_bytes(file)
+        if hashlib.sha256(content).hexdigest() != metadata.weights_sha256:
+            raise CheckpointError(
+                f"{file} is damaged, or {CONFIG} was not written with it: {_REMEDY}"
+            )
         try:
-            with safe_open(file, framework="pt") as stream:
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            tensors = load(content)
             head = LinearHead(*(tensors.pop(name) for name in _HEAD))
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{file} is missing or damaged: {_REMEDY}") from error
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{file} holds no classifier: {_REMEDY}") from error
         classes = len(metadata.labels)
         finite = all(bool(torch.isfinite(each).all()) for each in (head.weights, head.bias))
         if head.weights.dim() != 2 or len(head.weights) != classes or not finite:

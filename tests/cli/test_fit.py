@@ -289,6 +289,7 @@ def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) 
         ([*options, "--out", tmp_path / "x", "--time-limit", "soon"], "expected a time such as"),
         ([*options, "--out", tmp_path / "x", "--shots", "0"], "whole number of 1 or more, or all"),
         (["show", tmp_path / "none"], "there is no classifier in"),
+        ([*options, "--out", fitted / "config.json"], "cannot make the folder"),
         ([*options, "--out", tmp_path / "x", "shots=3"], "has no setting shots: use --shots"),
         ([*options, "--out", tmp_path / "x", "evaluate.batch_size=3"], "evaluate.batch_size: it"),
     ):
