@@ -23,7 +23,7 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.pictures import has_picture_name
-from dpl_nas.tasks.python_images import PythonImages
+from dpl_nas.tasks.python_images import PythonImages, unread
 from dpl_nas.training.prefetch import decode_ahead
 
 __all__ = ["Pictures", "Unread", "list_pictures", "path_is_folder", "pictures_of"]
@@ -144,7 +144,7 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
     if pandas is not None and isinstance(value, pandas.Series):
         return Pictures(list(value), background)
     if _is_dataset(value):
-        return Pictures(_Firsts(value), background)
+        return Pictures(_Firsts(unread(value)), background)
     shape = tuple(getattr(value, "shape", ()))
     if len(shape) == 2 or (len(shape) == 3 and {shape[0], shape[-1]} & {1, 3, 4}):
         # Else each row or channel of one picture would be taken for a picture.

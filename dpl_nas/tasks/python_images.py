@@ -21,7 +21,7 @@ from dpl_nas.tasks.pictures import Encoded, check_picture, colour, read_picture,
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
 
-__all__ = ["PythonImages", "make_task"]
+__all__ = ["PythonImages", "make_task", "unread"]
 
 #: Where datasets of torchvision keep their labels.
 _LABELS = ("targets", "_labels", "labels")
@@ -85,7 +85,7 @@ def make_task(
     numbers = {each: number for number, each in enumerate(names)}
     sets = {
         part: PythonImages(
-            _unread(parts[part]),
+            unread(parts[part]),
             [_number(label, numbers, part) for label in found],
             f"{name}, {part}",
             background,
@@ -115,20 +115,23 @@ class _Paths:
     def __init__(self, folder: Any) -> None:
         self._folder = folder
 
+    def __len__(self) -> int:
+        return len(self._folder)
+
     def __getitem__(self, index: int) -> tuple[str, Any]:
         path, label = self._folder.samples[index]
         change = self._folder.target_transform
         return path, label if change is None else change(label)
 
 
-def _unread(items: Any) -> Any:
+def unread(items: Any) -> Any:
     """Return ``items`` with paths for images, if they only read files by torchvision's loader."""
     # Not of these kinds if nobody has imported them.
     data, folders = map(sys.modules.get, ("torch.utils.data", "torchvision.datasets.folder"))
     # Somebody's own kind may return something else.
     fetch = getattr(type(items), "__getitem__", None)
     if data is not None and fetch is data.Subset.__getitem__:
-        return data.Subset(_unread(items.dataset), items.indices)
+        return data.Subset(unread(items.dataset), items.indices)
     if folders is not None and fetch is folders.DatasetFolder.__getitem__:
         plain = items.loader is folders.default_loader and items.transform is None
         return _Paths(items) if plain else items

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dpl_nas.classifier.pictures import Pictures, list_pictures
+from dpl_nas.classifier.pictures import Pictures, list_pictures, pictures_of
 from dpl_nas.errors import DplWarning, TaskError
 
 
@@ -66,3 +66,25 @@ def test_a_folder_that_cannot_be_read_is_told(
 def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
     with pytest.warns(DplWarning, match="holds no pictures"):
         assert not list_pictures(tmp_path)
+
+
+def test_files_of_torchvision_are_read_as_all_files_are(tmp_path: Path) -> None:
+    from torch.utils.data import Subset
+    from torchvision.datasets import ImageFolder
+
+    (tmp_path / "a").mkdir()
+    clear = Image.new("RGBA", (8, 6), (0, 0, 0, 0))
+    clear.save(tmp_path / "a" / "clear.png")
+    turned = Image.new("RGB", (8, 6), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "a" / "turned.jpg", exif=exif)
+    folder = ImageFolder(tmp_path)
+    for dataset in (folder, Subset(folder, [0, 1])):
+        found = pictures_of(dataset)
+        assert len(found) == 2
+        # Torchvision's own loader makes it black.
+        assert found.read(0).getpixel((0, 0)) == (255, 255, 255)
+        assert found.read(1).size == (6, 8)
+    changed = pictures_of(ImageFolder(tmp_path, transform=lambda image: image.resize((3, 3))))
+    assert changed.read(1).size == (3, 3)
