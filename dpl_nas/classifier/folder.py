@@ -58,7 +58,7 @@ class FitResult(Frozen):
     accuracy
         Accuracy of the ``chosen`` candidate by cross-fitting with the most folds.
     test
-        Its test on images that nothing has seen, if there are any.
+        Its test on the test images, if there are any. A warning tells of copies of others.
     """
 
     classifier: str
@@ -197,7 +197,7 @@ def _page(metadata: ClassifierMetadata, held: Held, result: FitResult | None) ->
     if result is not None and result.test is not None:
         test = result.test
         told = (
-            f"On {test.images} pictures that nothing has seen, {test.accuracy:.1%} are right "
+            f"On {test.images} test pictures, {test.accuracy:.1%} are right "
             f"(macro-F1 {test.macro_f1:.1%})."
         )
     return report_page(metadata, held, told)

@@ -106,7 +106,7 @@ def report_page(metadata: ClassifierMetadata, held: Held, tested: str | None = N
     Parameters
     ----------
     tested
-        Sentence on a test on pictures that nothing has seen.
+        Sentence on the test.
     """
     facts = facts_of(metadata, held)
     most = max((count for row in facts.confusion for count in row), default=1) or 1

@@ -97,7 +97,7 @@ def show_classifier(
         test = result.test
         console.print(
             f"test   accuracy {test.accuracy:.1%}, macro-F1 {test.macro_f1:.1%}, on {test.images} "
-            "pictures that nothing has seen",
+            "test pictures",
             highlight=False,
         )
 

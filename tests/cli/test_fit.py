@@ -56,7 +56,7 @@ def test_fit_show_and_fit_again(
     again = call(*options, "--out", fitted)
     assert again.code == 0
     assert "3 classes: dark_square, grey, white" in again.out
-    assert "on 60 pictures that nothing has seen" in again.out
+    assert "on 60 test pictures" in again.out
     assert (fitted / "config.json").stat().st_mtime_ns == before
     shown = call("show", fitted, "--json").json
     assert shown["labels"] == ["dark_square", "grey", "white"]
@@ -257,7 +257,7 @@ def test_unknown_pictures(call: Any, fitted: Path, image_folder: Path) -> None:
 def test_report(call: Any, fitted: Path) -> None:
     page = fitted / "report.html"
     first = page.read_text()
-    assert "On 60 pictures that nothing has seen" in first
+    assert "On 60 test pictures" in first
     page.unlink()
     found = call("report", fitted, "--json")
     assert found.code == 0, found.err
