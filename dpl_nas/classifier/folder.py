@@ -16,7 +16,7 @@ from dpl_nas.classifier.report import report_page
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, ClassifierMetadata, SavedClassifier
 from dpl_nas.config import RunConfig
 from dpl_nas.console import watched
-from dpl_nas.errors import OutputError
+from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import names_in, read_json, write_json, write_text
 from dpl_nas.io.locks import claim
@@ -29,7 +29,7 @@ from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import metrics_of
 from dpl_nas.training.problem import Problem
 
-__all__ = ["FitResult", "fit_folder", "write_page"]
+__all__ = ["FitResult", "fit_folder", "known_of", "write_page"]
 
 #: What the fit is of, and its work that is kept while it lasts.
 _FIT, _WORK = "fit.json", "work"
@@ -187,9 +187,24 @@ def write_page(folder: AnyPath) -> Path:
     if file.exists():
         result = validate(FitResult, read_json(file), str(file), OutputError)
     page = folder / _PAGE
-    metadata, held = SavedClassifier.load(folder).metadata, Held.load(folder)
-    write_text(page, _page(metadata, held, result))
+    write_text(page, _page(*known_of(folder), result))
     return page
+
+
+@checked(CheckpointError)
+def known_of(folder: AnyPath) -> tuple[ClassifierMetadata, Held]:
+    """Return what a classifier is, and what it said of its pictures.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds no classifier, nothing is known of its pictures, or this is of another.
+    """
+    metadata, held = SavedClassifier.load(folder).metadata, Held.load(folder)
+    expected = (metadata.images, len(metadata.labels))
+    if held.logits.shape != expected or held.temperature != metadata.temperature:
+        raise CheckpointError(f"{HELD} in {folder} is of another classifier: fit again")
+    return metadata, held
 
 
 def _page(metadata: ClassifierMetadata, held: Held, result: FitResult | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from dpl_nas.classifier.fitting import Fit
+from dpl_nas.classifier.sealed import load_sealed, save_sealed
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import write_bytes
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.tasks.views import places_of
@@ -24,7 +24,7 @@ from dpl_nas.tasks.views import places_of
 __all__ = ["HELD", "Held"]
 
 HELD = "evidence.safetensors"
-_HEADER = "dpl_nas"
+_REMEDY = "fit again"
 #: Side of a thumbnail, and the most of each kind.
 _SIDE, _MOST = 72, 12
 
@@ -91,19 +91,17 @@ class Held:
     @checked(OutputError)
     def save(self, folder: AnyPath) -> None:
         """Write it into the folder of a classifier, atomically."""
-        from safetensors.torch import save
-
         rows = list(self.thumbnails)
         pixels = [np.asarray(self.thumbnails[row]) for row in rows]
         shape = (0, _SIDE, _SIDE, 3)
         stacked = np.stack(pixels) if pixels else np.zeros(shape, dtype=np.uint8)
         header = {"places": self.places, "rows": rows, "temperature": self.temperature}
         tensors = {
-            "logits": self.logits.contiguous(),
+            "logits": self.logits,
             "labels": self.labels,
             "thumbnails": torch.from_numpy(np.ascontiguousarray(stacked)),
         }
-        write_bytes(Path(folder) / HELD, save(tensors, metadata={_HEADER: json.dumps(header)}))
+        save_sealed(Path(folder) / HELD, tensors, header)
 
     @classmethod
     @checked(CheckpointError)
@@ -115,26 +113,38 @@ class Held:
         CheckpointError
             If it is missing or damaged.
         """
-        from safetensors import SafetensorError, safe_open
-
         file = Path(folder) / HELD
         if not file.exists():
             raise CheckpointError(
                 f"there is no {HELD} in {folder}, so nothing is known of its pictures: give the "
                 "folder that dpl-nas fit wrote"
             )
+        tensors, header = load_sealed(file, ("logits", "labels", "thumbnails"), _REMEDY)
+        logits, labels, small = tensors["logits"], tensors["labels"], tensors["thumbnails"]
         try:
-            with safe_open(file, framework="pt") as stream:
-                header = json.loads((stream.metadata() or {})[_HEADER])
-                logits, labels, small = map(stream.get_tensor, ("logits", "labels", "thumbnails"))
             places, rows = tuple(map(str, header["places"])), [int(row) for row in header["rows"]]
-            images = [Image.fromarray(each.numpy()) for each in small]
             temperature = float(header["temperature"])
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{file} is damaged: fit again") from error
-        if not len(places) == len(labels) == len(logits) or len(rows) != len(images):
-            raise CheckpointError(f"{file} is damaged: fit again")
+            _check_tensors(logits, labels, small)
+            images = [Image.fromarray(each.numpy()) for each in small]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{file} is damaged: {_REMEDY}") from error
+        same = len(places) == len(labels) == len(logits) and len(rows) == len(images)
+        if not same or not 0 < temperature < math.inf or not set(rows) <= {*range(len(labels))}:
+            raise CheckpointError(f"{file} is damaged: {_REMEDY}")
         return cls(logits, labels, temperature, places, dict(zip(rows, images, strict=True)))
+
+
+def _check_tensors(logits: Tensor, labels: Tensor, small: Tensor) -> None:
+    """Raise a ValueError for shapes and values that no fit has written."""
+    known = logits.dtype == torch.float32 and labels.dtype == torch.int64
+    if not known or logits.dim() != 2 or labels.dim() != 1 or not logits.numel():
+        raise ValueError("logits or labels have another form")
+    if not bool(torch.isfinite(logits).all()):
+        raise ValueError("a logit is not finite")
+    if int(labels.min()) < 0 or int(labels.max()) >= logits.shape[1]:
+        raise ValueError("a label is none of the classes")
+    if small.dtype != torch.uint8 or small.dim() != 4 or small.shape[1:] != (_SIDE, _SIDE, 3):
+        raise ValueError("a thumbnail has another form")
 
 
 def _thumbnail(image: Image.Image) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import torch
 
 from dpl_nas.classifier.candidates import Candidate
 from dpl_nas.classifier.evidence import Evidence
+from dpl_nas.classifier.sealed import load_sealed, save_sealed
 from dpl_nas.errors import CheckpointError
-from dpl_nas.io.files import write_bytes
 
 __all__ = ["load_evidence", "save_evidence"]
 
-_HEADER = "dpl_nas"
+_REMEDY = "remove it to compare again"
 
 
 def save_evidence(file: Path, found: Sequence[Evidence], identity: str) -> None:
@@ -26,8 +25,6 @@ def save_evidence(file: Path, found: Sequence[Evidence], identity: str) -> None:
     identity
         What it is of: data and settings, in any form.
     """
-    from safetensors.torch import save
-
     header = {
         "identity": identity,
         "names": [each.candidate.name for each in found],
@@ -35,10 +32,10 @@ def save_evidence(file: Path, found: Sequence[Evidence], identity: str) -> None:
         "balanced": found[0].balanced,
     }
     tensors = {
-        "logits": torch.stack([each.logits for each in found]).contiguous(),
+        "logits": torch.stack([each.logits for each in found]),
         "labels": found[0].labels,
     }
-    write_bytes(file, save(tensors, metadata={_HEADER: json.dumps(header)}))
+    save_sealed(file, tensors, header)
 
 
 def load_evidence(file: Path, candidates: Sequence[Candidate], identity: str) -> list[Evidence]:
@@ -49,16 +46,13 @@ def load_evidence(file: Path, candidates: Sequence[Candidate], identity: str) ->
     CheckpointError
         If the file is damaged, or of other candidates, data or settings.
     """
-    from safetensors import SafetensorError, safe_open
-
+    tensors, header = load_sealed(file, ("logits", "labels"), _REMEDY)
+    logits, labels = tensors["logits"], tensors["labels"]
     try:
-        with safe_open(file, framework="pt") as stream:
-            header = json.loads((stream.metadata() or {})[_HEADER])
-            logits, labels = stream.get_tensor("logits"), stream.get_tensor("labels")
         names, seconds, saved = header["names"], header["seconds"], header["identity"]
         balanced = bool(header["balanced"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} is damaged: remove it to compare again") from error
+    except KeyError as error:
+        raise CheckpointError(f"{file} is damaged: {_REMEDY}") from error
     if saved != identity:
         raise CheckpointError(
             f"{file} is of other pictures or settings: use another folder, or remove it"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, field_validator
 from torch import Tensor
 
 import dpl_nas
@@ -20,20 +21,52 @@ from dpl_nas.classifier.evidence import Evidence
 from dpl_nas.classifier.fitting import Fit
 from dpl_nas.classifier.head import LinearHead
 from dpl_nas.classifier.model import ImageClassifier
-from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError
+from dpl_nas.classifier.sealed import read_tensors
+from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, TaskError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_bytes, read_json, write_bytes, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.space import Tower
+from dpl_nas.tasks.pictures import colour
+from dpl_nas.tasks.templates import check_template
 
 __all__ = ["CONFIG", "WEIGHTS", "ClassifierMetadata", "Leader", "SavedClassifier"]
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 _HEAD = ("head.weights", "head.bias")
+_PREFIX = "contexts."
 _REMEDY = "restore it, or fit again"
+#: The most bytes of the numbers.
+_LARGEST = 4_000_000_000
+#: Beyond this, sums of weights would not be finite.
+_LARGEST_WEIGHT = 1e9
+#: Labels are kept as numpy has whole numbers.
+_WHOLE = 2**63
+#: Kinds of labels; of each classifier, one.
+_KINDS = (str, bool, int)
+
+_Share = Annotated[Number, Field(ge=0, le=1)]
+_Count = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+_Text = Annotated[str, Field(min_length=1, max_length=1000)]
+_Length = Annotated[int, Field(ge=0, le=1000, strict=True)]
+
+
+def _labels(value: Any) -> tuple[str, ...] | tuple[int, ...]:
+    labels = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(labels) < 2 or not any(all(type(each) is kind for each in labels) for kind in _KINDS):
+        raise ValueError("expected a list of two or more, all texts, whole numbers, or booleans")
+    for each in labels:
+        if isinstance(each, str):
+            # As an error of ours: a half of a character is no text.
+            each.encode("utf-8")
+        elif not -_WHOLE <= each < _WHOLE:
+            raise ValueError("expected whole numbers of at most 64 bits")
+    if len(set(labels)) < len(labels):
+        raise ValueError("expected each label once")
+    return labels
 
 
 class Leader(Frozen):
@@ -48,11 +81,11 @@ class Leader(Frozen):
         Number of context vectors.
     """
 
-    name: str
-    accuracy: Number = Field(ge=0, le=1)
-    loss: Number
-    vectors: int
-    seconds: Number
+    name: _Text
+    accuracy: _Share
+    loss: Number = Field(ge=0)
+    vectors: _Count
+    seconds: Number = Field(ge=0)
 
     @classmethod
     def of(cls, evidence: Evidence) -> Leader:
@@ -73,7 +106,7 @@ class ClassifierMetadata(Frozen):
     Attributes
     ----------
     labels
-        What it answers, in the order of its outputs: names of folders, or whole numbers.
+        What it answers, in the order of its outputs: names of folders, whole numbers or booleans.
     class_names, template
         Names and template of the captions.
     background
@@ -90,36 +123,52 @@ class ClassifierMetadata(Frozen):
         Images per class at most, in all, and the seed of all draws.
     leaderboard
         All candidates, the best first.
-    weights_sha256
-        SHA-256 of the file of numbers, in hex: others are refused.
+    weights
+        SHA-256 of the file of the numbers; empty if it is not written.
     """
 
     format: Literal["dpl_nas classifier 1"] = "dpl_nas classifier 1"
     library_name: Literal["dpl_nas"] = "dpl_nas"
-    version: str = dpl_nas.__version__
-    labels: tuple[str, ...] | tuple[int, ...]
-    class_names: tuple[str, ...]
-    template: str
-    background: str
+    version: _Text = dpl_nas.__version__
+    labels: Annotated[
+        tuple[str, ...] | tuple[int, ...], PlainValidator(_labels), PlainSerializer(list)
+    ]
+    class_names: tuple[_Text, ...]
+    template: _Text
+    background: _Text
     backbone: BackboneConfig
-    fingerprint: str
-    chosen: str
-    lengths: dict[Tower, tuple[int, ...]]
-    temperature: Number = Field(gt=0)
-    confidences: tuple[Number, ...]
-    shots: int
-    images: int
-    seed: int
-    leaderboard: tuple[Leader, ...]
-    weights_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    fingerprint: _Text
+    chosen: _Text
+    lengths: dict[Tower, tuple[_Length, ...]]
+    temperature: Number = Field(ge=1e-3, le=1e3)
+    confidences: tuple[_Share, ...] = Field(min_length=1)
+    shots: int = Field(ge=1, lt=2**31, strict=True)
+    images: int = Field(ge=1, lt=2**31, strict=True)
+    seed: int = Field(ge=0, strict=True)
+    leaderboard: tuple[Leader, ...] = Field(min_length=1)
+    weights: str = Field(default="", pattern="^([0-9a-f]{64})?$")
 
     @field_validator("class_names")
     @classmethod
     def _as_many(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        labels: Sequence[object] = info.data.get("labels", names)
-        if len(names) != len(labels) or len(set(labels)) < len(labels):
-            raise ValueError("expected a name for each label, and each label once")
+        if len(names) != len(info.data.get("labels", names)):
+            raise ValueError("expected a name for each label")
         return names
+
+    @field_validator("background")
+    @classmethod
+    def _is_colour(cls, name: str) -> str:
+        colour(name)
+        return name
+
+    @field_validator("template")
+    @classmethod
+    def _is_template(cls, template: str) -> str:
+        try:
+            check_template(template, "it")
+        except TaskError as error:
+            raise ValueError("expected a text with one {} for the name of a class") from error
+        return template
 
 
 @dataclass(frozen=True)
@@ -192,12 +241,16 @@ class SavedClassifier:
                 f"found {backbone.name} weights {backbone.fingerprint}: load the weights that it "
                 "was fitted on"
             )
+        size = backbone.image_size
         try:
-            return ImageClassifier.of(backbone, self.vectors, self.head, meta.temperature)
+            built = ImageClassifier.of(backbone, self.vectors, self.head, meta.temperature)
+            # The first picture would show it, too, but not as an error of the file.
+            built.logits(torch.zeros(1, 3, size, size, device=backbone.device))
         except (ArchitectureError, RuntimeError) as error:
             raise CheckpointError(
                 f"the numbers of the classifier do not fit {backbone.name}: {_REMEDY}"
             ) from error
+        return built
 
     def load_backbone(self, device: str = "cpu") -> Backbone:
         """Return the backbone that the metadata name."""
@@ -205,19 +258,22 @@ class SavedClassifier:
 
     @checked(OutputError)
     def save(self, folder: AnyPath) -> None:
-        """Write config.json and model.safetensors, each atomically."""
+        """Write config.json and model.safetensors, each atomically.
+
+        The first has the SHA-256 of the second.
+        """
         from safetensors.torch import save
 
         folder = Path(folder)
         tensors = dict(zip(_HEAD, (self.head.weights, self.head.bias), strict=True))
-        tensors |= {f"contexts.{name}": value for name, value in self.vectors.items()}
+        tensors |= {f"{_PREFIX}{name}": value for name, value in self.vectors.items()}
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
         folder.mkdir(parents=True, exist_ok=True)
         content = save(contiguous, metadata={"format": "pt"})
         write_bytes(folder / WEIGHTS, content)
-        found = {"weights_sha256": hashlib.sha256(content).hexdigest()}
         # Last: with it, the folder is a classifier.
-        write_json(folder / CONFIG, {**self.metadata.model_dump(mode="json"), **found})
+        told = self.metadata.model_dump(mode="json") | {"weights": _digest(content)}
+        write_json(folder / CONFIG, told)
 
     @classmethod
     @checked(CheckpointError)
@@ -229,9 +285,6 @@ class SavedClassifier:
         CheckpointError
             If a file is missing, damaged, or does not fit the other.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         folder = Path(folder)
         if not (folder / CONFIG).exists():
             raise CheckpointError(
@@ -242,20 +295,48 @@ class SavedClassifier:
             ClassifierMetadata, read_json(folder / CONFIG), str(folder / CONFIG), CheckpointError
         )
         file = folder / WEIGHTS
-        content = read_bytes(file)
-        if hashlib.sha256(content).hexdigest() != metadata.weights_sha256:
+        try:
+            content = read_bytes(file, _LARGEST)
+        except CheckpointError as error:
+            raise CheckpointError(f"{file} is missing or damaged ({error}): {_REMEDY}") from error
+        if _digest(content) != metadata.weights:
             raise CheckpointError(
-                f"{file} is damaged, or {CONFIG} was not written with it: {_REMEDY}"
+                f"{file} is damaged or of another classifier, as its SHA-256 is not the one in "
+                f"{folder / CONFIG}: {_REMEDY}"
             )
         try:
-            tensors = load(content)
-            head = LinearHead(*(tensors.pop(name) for name in _HEAD))
-        except (SafetensorError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{file} holds no classifier: {_REMEDY}") from error
-        classes = len(metadata.labels)
-        finite = all(bool(torch.isfinite(each).all()) for each in (head.weights, head.bias))
-        if head.weights.dim() != 2 or len(head.weights) != classes or not finite:
-            raise CheckpointError(f"{file} does not fit {folder / CONFIG}: {_REMEDY}")
-        prefix = "contexts."
-        vectors = {name.removeprefix(prefix): each for name, each in tensors.items()}
-        return cls(metadata, head, vectors)
+            return cls(metadata, *_numbers(metadata, read_tensors(content)[0]))
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(f"{file} does not fit {folder / CONFIG}: {_REMEDY}") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _numbers(
+    metadata: ClassifierMetadata, tensors: Mapping[str, Tensor]
+) -> tuple[LinearHead, dict[str, Tensor]]:
+    """The head and the context vectors; a ValueError or a KeyError if the metadata say others."""
+    head = LinearHead(*(tensors[name] for name in _HEAD))
+    vectors = {
+        name.removeprefix(_PREFIX): value for name, value in tensors.items() if name not in _HEAD
+    }
+    classes = len(metadata.labels)
+    if head.weights.dim() != 2 or len(head.weights) != classes or head.bias.shape != (classes,):
+        raise ValueError("it has another number of classes")
+    found: dict[str, dict[int, int]] = {}
+    for name, value in vectors.items():
+        place = re.fullmatch("(image|text)/([0-9]{1,4})", name)
+        if place is None or value.dim() != 2:
+            raise ValueError(f"{name} are no context vectors")
+        found.setdefault(place[1], {})[int(place[2])] = len(value)
+    asked = {tower: [each for each in own if each] for tower, own in metadata.lengths.items()}
+    lengths = {tower: [own[layer] for layer in sorted(own)] for tower, own in found.items()}
+    if lengths != {tower: own for tower, own in asked.items() if own}:
+        raise ValueError("it has other lengths of context vectors")
+    for value in tensors.values():
+        # Written so that NaN fails.
+        if value.dtype != torch.float32 or not bool((value.abs() <= _LARGEST_WEIGHT).all()):
+            raise ValueError("it has numbers that no fit has written")
+    return head, vectors

@@ -13,15 +13,12 @@ def report(
     json: JsonOption = False,
 ) -> None:
     """Write CLF/report.html: classes, confusions, calibration, mistakes and doubtful labels."""
-    from dpl_nas.classifier.folder import write_page
-    from dpl_nas.classifier.held import Held
+    from dpl_nas.classifier.folder import known_of, write_page
     from dpl_nas.classifier.report import facts_of
-    from dpl_nas.classifier.saved import SavedClassifier
 
     page = write_page(classifier)
     if json:
-        metadata = SavedClassifier.load(classifier).metadata
-        facts = facts_of(metadata, Held.load(classifier))
+        facts = facts_of(*known_of(classifier))
         print_json({"page": str(page), **facts.as_dict()})
     else:
         console().print(f"report {page}", highlight=False)

@@ -43,6 +43,8 @@ _OWN = {
         run_files.TRAIN_STATE,
         run_files.TRIALS_PLOT,
     ),
+    # Before the folder that it lies in, which is removed after it.
+    f"{run_files.MANUAL}/{run_files.FINALS}": (run_files.LEDGER,),
     run_files.MANUAL: (
         run_files.ARCHITECTURE,
         run_files.EVALUATIONS,
@@ -52,6 +54,7 @@ _OWN = {
     ),
     run_files.UNIFORM: (run_files.PROMPTS, run_files.TRAIN_STATE),
     run_files.TRIALS: ("*.state",),
+    run_files.FINALS: (run_files.LEDGER,),
     run_files.TENSORBOARD: ("events.out.tfevents.*",),
 }
 _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "nni", "pytorch-lightning")
@@ -196,10 +199,9 @@ def _foreign(folder: Path) -> list[str]:
                 found.append(name)
             continue
         for path in below.iterdir():
-            if name == "." and path.name in _OWN:
-                continue
-            if not (_is_own(path.name, name) and is_regular(path)):
-                found.append(path.name if name == "." else f"{name}/{path.name}")
+            place = path.name if name == "." else f"{name}/{path.name}"
+            if place not in _OWN and not (_is_own(path.name, name) and is_regular(path)):
+                found.append(place)
     return found
 
 

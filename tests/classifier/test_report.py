@@ -3,8 +3,10 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -120,8 +122,37 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     assert again.places == held().places
     assert again.mistakes == held().mistakes
     assert report_page(metadata(), again) == report_page(metadata(), held())
+    file = tmp_path / "evidence.safetensors"
+    whole = file.read_bytes()
+    for place in (20, len(whole) // 2, len(whole) - 1):
+        content = bytearray(whole)
+        content[place] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"evidence.safetensors is damaged: fit again"):
+            Held.load(tmp_path)
     with pytest.raises(CheckpointError, match=r"there is no evidence.safetensors in"):
         Held.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": torch.arange(9) + 90},
+        {"labels": torch.arange(9) - 5},
+        {"labels": torch.zeros(9)},
+        {"logits": torch.full((9, 3), float("nan"))},
+        {"logits": torch.zeros(8, 3)},
+        {"logits": torch.zeros(0, 3), "labels": torch.zeros(0, dtype=torch.int64), "places": ()},
+        {"temperature": 0.0},
+        {"thumbnails": {99: Image.new("RGB", (72, 72))}},
+        {"thumbnails": {0: Image.new("RGB", (7, 7))}},
+        {"thumbnails": {0: Image.new("L", (72, 72))}},
+    ],
+)
+def test_what_no_fit_has_kept_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    replace(held(), **changes).save(tmp_path)
+    with pytest.raises(CheckpointError, match=r"evidence.safetensors is damaged: fit again"):
+        Held.load(tmp_path)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
