@@ -360,14 +360,13 @@ def test_a_folder_of_the_run_that_is_a_link(
 
 
 def test_finals_in_a_folder_of_a_folder_are_a_run_s_own(tmp_path: Path) -> None:
-    from dpl_nas.runs.folder import _clear, _foreign
+    from dpl_nas.runs.folder import _foreign
 
     for place in (tmp_path / "finals", tmp_path / "manual" / "finals"):
         place.mkdir(parents=True)
         (place / "ledger.jsonl").write_text("")
-    (tmp_path / "config.yml").write_text("")
+    (tmp_path / "config.yml").write_text("task: mini/digits\n")
     (tmp_path / "manual" / "finals" / "mine.txt").write_text("")
     assert _foreign(tmp_path) == ["manual/finals/mine.txt"]
     (tmp_path / "manual" / "finals" / "mine.txt").unlink()
-    _clear(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not _foreign(tmp_path)
