@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,11 +21,14 @@ from sklearn.utils.validation import check_is_fitted
 from dpl_nas.classifier.card import model_card
 from dpl_nas.classifier.fitting import FitSettings, Preset, fit, parse_seconds, shots_of
 from dpl_nas.classifier.model import ImageClassifier
-from dpl_nas.classifier.pictures import pictures_of
-from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
+from dpl_nas.classifier.pictures import is_dataset, pictures_of
+from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier, as_labels
 from dpl_nas.config import Balance, TrainSettings, load_strategy
 from dpl_nas.console import watched
-from dpl_nas.errors import ConfigError, TaskError
+from dpl_nas.errors import CheckpointError, ConfigError, TaskError, join_lines, shorten
+from dpl_nas.io.arguments import check_whole
+from dpl_nas.io.files import make_folder
+from dpl_nas.io.home import expand_home
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import LONGEST, in_a_line
 from dpl_nas.io.validation import validate
@@ -34,13 +38,16 @@ from dpl_nas.space import Space
 from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import check_class_name, look_alikes, spaced, tell_names
 from dpl_nas.tasks.own import load_own
-from dpl_nas.tasks.python_images import PythonImages
+from dpl_nas.tasks.pictures import colour
+from dpl_nas.tasks.python_images import PythonImages, labels_of
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
 from dpl_nas.training.problem import Problem
 
 __all__ = ["PromptClassifier"]
 
 _BATCH = 100
+#: What may be a name on the Hub, and no path.
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 #: Predictions that take no longer draw nothing.
 _QUIET_SECONDS = 2.0
 
@@ -143,9 +150,10 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         Parameters
         ----------
         X
-            Pictures; or a folder with a folder a class, or a list of files, without ``y``.
+            Pictures; or, without ``y``, a folder with a folder a class, a list of files, or a
+            dataset of torch's.
         y
-            Labels, of any kind that numpy sorts.
+            Labels: texts, whole numbers or booleans. A dataset of torch's has its own.
 
         Raises
         ------
@@ -154,6 +162,11 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         ConfigError
             If a parameter or the kind of ``X`` is not valid.
         """
+        check_whole("seed", self.seed, 0)
+        try:
+            colour(self.background)
+        except (ValueError, AttributeError) as error:
+            raise ConfigError(f"background: {error}, found {abbreviate(self.background)}") from None
         task, labels = self._task(X, y)
         settings = validate(
             FitSettings,
@@ -176,7 +189,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         )
         folder = None if self.folder is None else Path(self.folder)
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         with watched(observer, quiet=self.quiet) as watching:
             found = fit(problem, settings, strategy, folder, watching)
         saved = SavedClassifier.of(found, labels.tolist(), task.background)
@@ -252,19 +265,55 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         Raises
         ------
         CheckpointError
-            If a file is missing or damaged.
+            If there is none, or a file is missing or damaged.
+        ConfigError
+            If an option is unknown.
         """
-        # The Hub's own takes the text of an object for its path.
-        name = os.fspath(pretrained_model_name_or_path)
-        loaded: Self = super().from_pretrained(name, **options)
-        return loaded
+        known = set(inspect.signature(cls._load).parameters) - {"model_id"}
+        if unknown := sorted(set(options) - known):
+            raise ConfigError(
+                f"from_pretrained has no option {tell_names(unknown)}, but "
+                f"{', '.join(sorted(known))}: give others to set_params"
+            )
+        # The Hub's own reads config.json without a check, and takes the text of an object for its
+        # path.
+        try:
+            name = expand_home(os.fspath(pretrained_model_name_or_path))
+        except ValueError as error:
+            raise CheckpointError(str(error)) from None
+        return cls._load(model_id=name, **options)
+
+    def save_pretrained(self, save_directory: AnyPath, **options: Any) -> str | None:
+        """Write a classifier into a folder, as huggingface_hub's ``save_pretrained``.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted; nothing is written then.
+        """
+        check_is_fitted(self, "saved_")
+        make_folder(Path(save_directory))
+        place: str | None = super().save_pretrained(Path(save_directory), **options)
+        return place
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Write a classifier to the Hub, as huggingface_hub's ``push_to_hub``.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted; nothing is written then.
+        """
+        check_is_fitted(self, "saved_")
+        place: str = super().push_to_hub(repo_id, **options)
+        return place
 
     def _save_pretrained(self, save_directory: Path) -> None:
         check_is_fitted(self, "saved_")
         self.saved_.save(Path(save_directory))
 
     @classmethod
-    def _from_pretrained(
+    def _load(
         cls,
         *,
         model_id: str,
@@ -275,30 +324,44 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         token: str | bool | None = None,
         device: str = "cpu",
         quiet: bool = False,
-        **_: Any,
     ) -> Self:
         folder = Path(model_id)
         if not folder.is_dir():
-            files = [
-                hf_hub_download(
-                    model_id,
-                    name,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                )
-                for name in (CONFIG, WEIGHTS)
-            ]
+            advice = "give the folder of a classifier, or its name on the Hub"
+            if _HUB_NAME.fullmatch(model_id) is None or os.path.lexists(model_id):
+                raise CheckpointError(f"there is no folder {shorten(model_id)}: {advice}")
+            try:
+                files = [
+                    hf_hub_download(
+                        model_id,
+                        name,
+                        revision=revision,
+                        cache_dir=cache_dir,
+                        force_download=force_download,
+                        local_files_only=local_files_only,
+                        token=token,
+                    )
+                    for name in (CONFIG, WEIGHTS)
+                ]
+            except (OSError, ValueError) as error:
+                # The Hub's own errors have several lines.
+                reason = shorten(join_lines(str(error)))
+                raise CheckpointError(
+                    f"there is no folder {model_id}, and it cannot be read from the Hub "
+                    f"({reason}): {advice}"
+                ) from error
             folder = Path(files[0]).parent
         saved = SavedClassifier.load(folder)
         meta = saved.metadata
+        usual = tuple(spaced(str(label)) for label in meta.labels)
+        names = dict(zip(meta.labels, meta.class_names, strict=True))
         made = cls(
+            space=meta.space or "mini_clip",
             shots=meta.shots,
             seed=meta.seed,
             template=meta.template,
-            class_names=list(meta.class_names),
+            # Another fit may have other classes.
+            class_names=None if meta.class_names == usual else names,
             background=meta.background,
             device=device,
             quiet=quiet,
@@ -324,19 +387,25 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         if isinstance(value, (str, os.PathLike)) and y is None:
             task = load_own(Path(value), test_share=0.0)
             return self._named(task), np.asarray(task.class_labels)
+        if y is None and is_dataset(value):
+            y = labels_of(value, "X")
         if y is None:
             raise ConfigError(
-                "expected labels, found none: call fit(pictures, labels), or fit(folder) with a "
-                "folder that has a folder a class"
+                "expected labels, found none: call fit(pictures, labels), fit(folder) with a "
+                "folder that has a folder a class, or fit(dataset)"
             )
         pictures = pictures_of(value, self.background)
-        labels, numbers = np.unique(np.asarray(y), return_inverse=True)
+        labels, numbers = np.unique(_plain_labels(y), return_inverse=True)
         if len(numbers) != len(pictures):
             raise TaskError(
                 f"expected a label for each picture, found {len(pictures)} pictures and "
                 f"{len(numbers)} labels"
             )
         names = self._names(labels)
+        try:
+            as_labels(labels.tolist())
+        except ValueError as error:
+            raise ConfigError(f"labels: {error}") from None
         images = PythonImages(_Labelled(pictures, numbers), numbers.tolist(), "X", self.background)
         template = self.template or DEFAULT_TEMPLATE
         check_template(template, "template")
@@ -371,6 +440,11 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             names = [spaced(str(label)) for label in labels]
         elif isinstance(given, Mapping):
             known = {str(label): name for label, name in given.items()}
+            if lost := sorted(set(known) - {str(label) for label in labels}):
+                raise ConfigError(
+                    f"class_names has names for {tell_names(lost)}, which are no labels: they are "
+                    f"{tell_names(map(str, labels))}"
+                )
             names = [known.get(str(label), spaced(str(label))) for label in labels]
         else:
             names = list(given)
@@ -385,6 +459,35 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
                 f"class_names should be different, found the same name twice, {tell_names(twice)}"
             )
         return tuple(names)
+
+
+def _plain_labels(y: Any) -> NDArray[Any]:
+    """The labels (pictures,) of pictures: all texts, all whole numbers, or all booleans."""
+    try:
+        # To numpy, a number among texts is a text.
+        given = np.asarray(y if hasattr(y, "__array__") else np.array(list(y), dtype=object))
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"expected a list with a label for each picture, found {abbreviate(y)}"
+        ) from None
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim != 1:
+        raise ConfigError(f"expected a label for each picture, found labels of shape {given.shape}")
+    labels = [each.item() if isinstance(each, np.generic) else each for each in given.tolist()]
+    kinds = (bool, int, str)
+    for label in labels:
+        if not isinstance(label, kinds):
+            raise ConfigError(
+                "labels should be texts, whole numbers or booleans, found "
+                f"{abbreviate(label)}: change it, or leave its picture out"
+            )
+    found = {next(kind for kind in kinds if isinstance(each, kind)) for each in labels}
+    if len(found) > 1:
+        raise ConfigError(
+            f"labels should be all of one kind, found {abbreviate(labels)}: make texts of them"
+        )
+    return np.array(labels)
 
 
 def _is_default(name: str, value: Any) -> bool:

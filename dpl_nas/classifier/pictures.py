@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -26,8 +27,12 @@ from dpl_nas.tasks.pictures import has_picture_name
 from dpl_nas.tasks.python_images import PythonImages, unread
 from dpl_nas.training.prefetch import decode_ahead
 
-__all__ = ["Pictures", "Unread", "list_pictures", "path_is_folder", "pictures_of"]
+__all__ = ["Pictures", "Unread", "is_dataset", "list_pictures", "path_is_folder", "pictures_of"]
 
+#: Numbers of channels of a picture.
+_CHANNELS = {1, 3, 4}
+#: Kinds of arrays that hold pixels, not paths.
+_NUMBERS = "biuf"
 #: Columns of a table that may have the paths.
 _COLUMNS = ("path", "image", "file", "file_name", "filename")
 
@@ -143,21 +148,29 @@ def pictures_of(value: Any, background: str = "white") -> Pictures:
         return Pictures(list(value[_column(value)]), background)
     if pandas is not None and isinstance(value, pandas.Series):
         return Pictures(list(value), background)
-    if _is_dataset(value):
+    if is_dataset(value):
         return Pictures(_Firsts(unread(value)), background)
-    shape = tuple(getattr(value, "shape", ()))
-    if len(shape) == 2 or (len(shape) == 3 and {shape[0], shape[-1]} & {1, 3, 4}):
-        # Else each row or channel of one picture would be taken for a picture.
-        raise ConfigError(
-            f"expected several pictures, found one of shape {shape}: give [picture]; grey pictures "
-            "have the shape (images, height, width, 1)"
-        )
+    _refuse_one(value)
     if not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
         raise ConfigError(
             "expected pictures: paths, images of Pillow's, arrays, tensors, a data frame, a folder "
             f"or a dataset, found {abbreviate(value)}"
         )
     return Pictures(value, background)
+
+
+def _refuse_one(value: Any) -> None:
+    """Raise an error for an array or a tensor that may be one picture: its rows are none."""
+    known = isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS
+    if not known and not isinstance(value, Tensor):
+        return
+    shape = tuple(value.shape)
+    # With the channels at either end, and one channel or none.
+    if len(shape) < 3 or (len(shape) == 3 and {shape[0], shape[-1]} & _CHANNELS):
+        raise ConfigError(
+            f"expected several pictures, found one of shape {shape}: give [picture]; grey pictures "
+            "have the shape (images, height, width, 1)"
+        )
 
 
 def list_pictures(folder: Path) -> list[Path | Unread]:
@@ -228,7 +241,8 @@ class _Firsts(Sequence[Any]):
         return len(self._items)
 
 
-def _is_dataset(value: Any) -> bool:
+def is_dataset(value: Any) -> bool:
+    """Return whether it is a dataset of torch's."""
     data = sys.modules.get("torch.utils.data")
     return data is not None and isinstance(value, data.Dataset)
 

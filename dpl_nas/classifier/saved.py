@@ -28,11 +28,11 @@ from dpl_nas.io.files import read_bytes, read_json, write_bytes, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, Number, validate
-from dpl_nas.space import Tower
+from dpl_nas.space import Space, Tower
 from dpl_nas.tasks.pictures import colour
 from dpl_nas.tasks.templates import check_template
 
-__all__ = ["CONFIG", "WEIGHTS", "ClassifierMetadata", "Leader", "SavedClassifier"]
+__all__ = ["CONFIG", "WEIGHTS", "ClassifierMetadata", "Leader", "SavedClassifier", "as_labels"]
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -54,7 +54,14 @@ _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _Length = Annotated[int, Field(ge=0, le=1000, strict=True)]
 
 
-def _labels(value: Any) -> tuple[str, ...] | tuple[int, ...]:
+def as_labels(value: Any) -> tuple[str, ...] | tuple[int, ...]:
+    """Return labels that a classifier can have.
+
+    Raises
+    ------
+    ValueError
+        If they are not different ones of one kind, that can be kept.
+    """
     labels = tuple(value) if isinstance(value, (list, tuple)) else ()
     if len(labels) < 2 or not any(all(type(each) is kind for each in labels) for kind in _KINDS):
         raise ValueError("expected a list of two or more, all texts, whole numbers, or booleans")
@@ -123,6 +130,8 @@ class ClassifierMetadata(Frozen):
         Images per class at most, in all, and the seed of all draws.
     leaderboard
         All candidates, the best first.
+    space
+        Search space that it was fitted in, on the same backbone.
     weights
         SHA-256 of the file of the numbers; empty if it is not written.
     """
@@ -131,7 +140,7 @@ class ClassifierMetadata(Frozen):
     library_name: Literal["dpl_nas"] = "dpl_nas"
     version: _Text = dpl_nas.__version__
     labels: Annotated[
-        tuple[str, ...] | tuple[int, ...], PlainValidator(_labels), PlainSerializer(list)
+        tuple[str, ...] | tuple[int, ...], PlainValidator(as_labels), PlainSerializer(list)
     ]
     class_names: tuple[_Text, ...]
     template: _Text
@@ -146,6 +155,7 @@ class ClassifierMetadata(Frozen):
     images: int = Field(ge=1, lt=2**31, strict=True)
     seed: int = Field(ge=0, strict=True)
     leaderboard: tuple[Leader, ...] = Field(min_length=1)
+    space: Space | None = None
     weights: str = Field(default="", pattern="^([0-9a-f]{64})?$")
 
     @field_validator("class_names")
@@ -154,6 +164,13 @@ class ClassifierMetadata(Frozen):
         if len(names) != len(info.data.get("labels", names)):
             raise ValueError("expected a name for each label")
         return names
+
+    @field_validator("space")
+    @classmethod
+    def _is_of(cls, space: Space | None, info: ValidationInfo) -> Space | None:
+        if space is not None and space.backbone != info.data.get("backbone", space.backbone):
+            raise ValueError("expected a space of the same backbone")
+        return space
 
     @field_validator("background")
     @classmethod
@@ -217,6 +234,7 @@ class SavedClassifier:
                 images=len(fit.rows),
                 seed=problem.seed,
                 leaderboard=tuple(map(Leader.of, fit.evidence)),
+                space=problem.space,
             ),
             LinearHead(fit.made.head.weights.cpu(), fit.made.head.bias.cpu()),
             {name: value.cpu() for name, value in fit.made.vectors.items()},

@@ -24,6 +24,7 @@ __all__ = [
     "atomic_path",
     "go_on_without",
     "is_regular",
+    "make_folder",
     "names_in",
     "open_file",
     "read_bytes",
@@ -95,6 +96,22 @@ def temporary_of(path: Path) -> str | None:
 def names_in(folder: Path) -> set[str]:
     """Return the names in ``folder``, except temporary files of a killed program."""
     return {path.name for path in folder.iterdir() if temporary_of(path) is None}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there already is fine.
+
+    Raises
+    ------
+    OutputError
+        If something else is there, or it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"{path} is a file, not a folder: use another path") from None
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path}: {error.strerror or error}") from error
 
 
 def is_regular(path: Path) -> bool:

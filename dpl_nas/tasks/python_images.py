@@ -21,7 +21,7 @@ from dpl_nas.tasks.pictures import Encoded, check_picture, colour, read_picture,
 from dpl_nas.tasks.task import Task
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
 
-__all__ = ["PythonImages", "make_task", "unread"]
+__all__ = ["PythonImages", "labels_of", "make_task", "unread"]
 
 #: Where datasets of torchvision keep their labels.
 _LABELS = ("targets", "_labels", "labels")
@@ -132,10 +132,37 @@ def unread(items: Any) -> Any:
     fetch = getattr(type(items), "__getitem__", None)
     if data is not None and fetch is data.Subset.__getitem__:
         return data.Subset(unread(items.dataset), items.indices)
+    if data is not None and fetch is data.ConcatDataset.__getitem__:
+        return data.ConcatDataset([unread(each) for each in items.datasets])
     if folders is not None and fetch is folders.DatasetFolder.__getitem__:
         plain = items.loader is folders.default_loader and items.transform is None
         return _Paths(items) if plain else items
     return items
+
+
+def labels_of(items: Any, name: str) -> list[int | str]:
+    """Return the label of each pair of a dataset: names, where it has some for its numbers.
+
+    Parameters
+    ----------
+    name
+        What to call the dataset.
+
+    Raises
+    ------
+    TaskError
+        If a label is neither a whole number nor a name.
+    """
+    labels = _labels(items, name)
+    while hasattr(items, "dataset") and hasattr(items, "indices"):
+        items = items.dataset
+    classes = getattr(items, "classes", None)
+    # Numbers that somebody has changed need not be those of the names.
+    if not isinstance(classes, (list, tuple)) or getattr(items, "target_transform", None):
+        return labels
+    known = all(isinstance(label, int) and 0 <= label < len(classes) for label in labels)
+    names = [classes[int(label)] for label in labels] if known else []
+    return names if known and all(isinstance(each, str) for each in names) else labels
 
 
 class PythonImages:
@@ -215,6 +242,7 @@ def _source(value: Any, name: str) -> str | Encoded | None:
 
 def _picture(value: Any, name: str) -> Image.Image:
     pixels = _array(value, name)
+    found = pixels.dtype
     if pixels.dtype.kind == "f" and pixels.size:
         low, high = float(pixels.min()), float(pixels.max())
         # Written so that it fails where they are no numbers.
@@ -229,7 +257,7 @@ def _picture(value: Any, name: str) -> Image.Image:
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in _CHANNELS)
     if pixels.dtype != np.uint8 or not known or not pixels.size:
         raise TaskError(
-            f"{name} should have 1, 3 or 4 channels of uint8, found {pixels.dtype} of shape "
+            f"{name} should have 1, 3 or 4 channels of uint8 or of floats, found {found} of shape "
             f"{tuple(value.shape)}"
         )
     return Image.fromarray(np.ascontiguousarray(pixels))

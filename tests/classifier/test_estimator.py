@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from sklearn.utils.estimator_checks import (
 from dpl_nas import PromptClassifier
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.saved import SavedClassifier
-from dpl_nas.errors import CheckpointError, ConfigError, TaskError
+from dpl_nas.errors import CheckpointError, ConfigError, OutputError, TaskError
 from dpl_nas.space import Space
 
 pytestmark = pytest.mark.filterwarnings("ignore::dpl_nas.errors.DplWarning")
@@ -98,6 +99,45 @@ def test_pictures_of_all_kinds_are_the_same(
     assert fitted.predict_proba([]).shape == (0, 3)
 
 
+def test_one_picture_is_no_list(fitted: PromptClassifier) -> None:
+    for one in (
+        np.zeros((30, 40, 3), np.uint8),
+        np.zeros((30, 40), np.uint8),
+        torch.zeros(3, 30, 40),
+        torch.zeros(30, 40, 3),
+    ):
+        with pytest.raises(
+            ConfigError, match=r"several pictures, found one of .* give \[picture\]"
+        ):
+            fitted.predict(one)
+    assert fitted.predict([np.zeros((30, 40, 3), np.uint8)]).shape == (1,)
+    # Grey ones are no single picture.
+    assert fitted.predict(np.zeros((2, 30, 40), np.uint8)).shape == (2,)
+    assert fitted.predict(list(np.zeros((2, 30, 4), np.uint8))).shape == (2,)
+
+
+def test_files_of_a_dataset_are_read_as_files(
+    fitted: PromptClassifier, small_space: Space, short: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    from torchvision.datasets import ImageFolder
+
+    folder = Path(shutil.copytree(image_folder / "train", tmp_path / "train"))
+    # Behind its transparent pixels it is black, and on its background white.
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    clear.save(folder / "grey" / "000.png")
+    images = ImageFolder(str(folder))
+    files = [path for path, _ in images.samples]
+    expected = fitted.predict_proba(files)
+    np.testing.assert_array_equal(fitted.predict_proba(images), expected)
+    some = torch.utils.data.Subset(images, [10, 0])
+    np.testing.assert_allclose(fitted.predict_proba(some), expected[[10, 0]], atol=1e-6)
+    both = torch.utils.data.ConcatDataset([images, some])
+    np.testing.assert_allclose(fitted.predict_proba(both)[-2], expected[10], atol=1e-6)
+    # It has labels, too.
+    found = made(small_space, strategy=str(short)).fit(images)
+    assert found.classes_.tolist() == ["dark_square", "grey", "white"]
+
+
 def test_a_folder_is_enough(small_space: Space, image_folder: Path, short: Path) -> None:
     folder = image_folder / "train"
     found = made(small_space, strategy=str(short)).fit(folder)
@@ -120,6 +160,43 @@ def test_labels_of_any_kind_and_two_classes(
     decided = found.decision_function(X)
     assert decided.shape == (20,)
     np.testing.assert_array_equal(found.predict(X) == 7, decided > 0)
+
+
+def test_labels_come_back_as_they_are(
+    small_space: Space, short: Path, paths: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    files, names = paths
+    truth = np.array([[name == "white"] for name in names])
+    found = made(small_space, strategy=str(short)).fit(files, truth)
+    assert found.classes_.dtype == bool
+    found.save_pretrained(tmp_path)
+    again = PromptClassifier.from_pretrained(tmp_path)
+    assert again.classes_.dtype == bool
+    assert again.score(files, truth[:, 0]) == found.score(files, truth[:, 0])
+    # Another fit may have other classes; what it was fitted on stays.
+    assert again.get_params()["space"] == small_space
+    again.set_params(preset="quick", strategy=str(short)).fit(files, names)
+    assert again.classes_.tolist() == ["dark_square", "grey", "white"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ([None] * 29 + ["a"], "should be texts, whole numbers or booleans, found None"),
+        ([0.5] * 29 + [1.0], "should be texts, whole numbers or booleans, found 0.5"),
+        ([float("nan")] * 29 + [1.0], "found nan"),
+        ([1] * 29 + ["a"], "labels should be all of one kind"),
+        ([True] * 29 + [2], "labels should be all of one kind"),
+        ([2**70] * 29 + [1], "whole numbers of at most 64 bits"),
+        (np.zeros((30, 2)), r"found labels of shape \(30, 2\)"),
+        (7, "expected a list with a label for each picture, found 7"),
+    ],
+)
+def test_labels_that_cannot_be_kept_are_refused(
+    small_space: Space, paths: tuple[list[str], list[str]], labels: Any, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        made(small_space).fit(paths[0], labels)
 
 
 def test_it_is_an_estimator(
@@ -294,6 +371,23 @@ def test_numbers_that_no_fit_has_written_are_refused(
         PromptClassifier.from_pretrained(tmp_path)
 
 
+def test_what_is_not_there_is_told(tmp_path: Path, fitted: PromptClassifier) -> None:
+    for missing in (tmp_path / "none", "./none", "~/none/of/these"):
+        with pytest.raises(CheckpointError, match=r"^there is no folder .*none.*: give the folder"):
+            PromptClassifier.from_pretrained(missing)
+    with pytest.raises(CheckpointError, match="cannot be read from the Hub"):
+        PromptClassifier.from_pretrained("nobody/none", local_files_only=True)
+    fitted.save_pretrained(tmp_path / "there")
+    with pytest.raises(ConfigError, match=r"no option 'shotz', but .* others to set_params"):
+        PromptClassifier.from_pretrained(tmp_path / "there", shotz=3)
+    with pytest.raises(NotFittedError):
+        PromptClassifier().save_pretrained(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file, not a folder: use another path"):
+        fitted.save_pretrained(tmp_path / "file")
+
+
 def test_what_is_wrong_is_told(
     small_space: Space, paths: tuple[list[str], list[str]], fitted: PromptClassifier
 ) -> None:
@@ -312,6 +406,16 @@ def test_what_is_wrong_is_told(
         made(small_space, class_names=["a", "a", "b"]).fit(files, names)
     with pytest.raises(ConfigError, match="class_names: expected 3 texts"):
         made(small_space, class_names=["a"]).fit(files, names)
+    with pytest.raises(ConfigError, match=r"names for 'gray', which are no labels: they are 'dar"):
+        made(small_space, class_names={"gray": "grey"}).fit(files, names)
+    with pytest.raises(ConfigError, match="background: expected the name of a colour"):
+        made(small_space, background="nocolour").fit(files, names)
+    with pytest.raises(
+        ConfigError, match=r"^seed should be a whole number of 0 or more, found 'x'"
+    ):
+        made(small_space, seed="x").fit(files, names)
+    with pytest.raises(TaskError, match=r"uint8 or of floats, found float64 of shape \(4, 4, 2\)"):
+        fitted.predict([np.zeros((4, 4, 2))])
     with pytest.raises(TaskError, match="is not a readable image"):
         fitted.predict(["nowhere.png"])
     with pytest.raises(ConfigError, match="a data frame with a column path or"):
