@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from dpl_nas.classifier.card import model_card
 from dpl_nas.classifier.fitting import Fit, FitSettings, fit, shots_of
@@ -18,18 +21,18 @@ from dpl_nas.config import RunConfig
 from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import names_in, read_json, write_json, write_text
+from dpl_nas.io.files import make_folder, names_in, read_json, write_json, write_text
 from dpl_nas.io.locks import claim
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import LOCK
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.tasks import ImageSet, Task, test_digest
+from dpl_nas.tasks import Task, test_digest
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import metrics_of
 from dpl_nas.training.problem import Problem
 
-__all__ = ["FitResult", "fit_folder", "known_of", "write_page"]
+__all__ = ["FitResult", "fit_folder", "known_of", "result_in", "write_page"]
 
 #: What the fit is of, and its work that is kept while it lasts.
 _FIT, _WORK = "fit.json", "work"
@@ -41,11 +44,26 @@ _BATCH = 100
 
 
 class Tested(Frozen):
-    """Shares in 0..1 over ``images`` test images."""
+    """Shares in 0..1 over ``images`` test images.
+
+    Attributes
+    ----------
+    seen
+        Number of test images that the classifier was made of, too: to it, these are the same.
+    """
 
     accuracy: Number = Field(ge=0, le=1)
     macro_f1: Number = Field(ge=0, le=1)
-    images: int
+    images: int = Field(ge=1)
+    seen: int = Field(ge=0)
+
+    @property
+    def told(self) -> str:
+        """What the test images are."""
+        if not self.seen:
+            return f"{self.images} test pictures"
+        are = "is" if self.seen == 1 else "are"
+        return f"{self.images} test pictures, of which {self.seen} {are} trained on, too"
 
 
 class FitResult(Frozen):
@@ -58,7 +76,7 @@ class FitResult(Frozen):
     accuracy
         Accuracy of the ``chosen`` candidate by cross-fitting with the most folds.
     test
-        Its test on the test images, if there are any. A warning tells of copies of others.
+        Its test on the test images, if there are any.
     """
 
     classifier: str
@@ -118,6 +136,8 @@ def _fit(
     overwrite: bool,
     observer: Observer,
 ) -> FitResult:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, not a folder: use another path")
     if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
         raise OutputError(f"{folder} lies among the pictures of {task.name}: use another folder")
     problem = Problem.of(
@@ -130,19 +150,14 @@ def _fit(
     )
     problem.check_images(problem.shot_rows, test=bool(task.test.labels), observer=observer)
     identity = _identity(config, problem, settings)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     busy = f"{folder} is in use by a fit that is still going: wait, or use another folder"
     if names_in(folder) - _OWN:
         raise OutputError(f"{folder} is not empty: use another folder")
     with claim(folder / LOCK, busy):
         _claim(folder, identity, overwrite=overwrite)
-        if (folder / _RESULT).exists():
-            return validate(
-                FitResult, read_json(folder / _RESULT), str(folder / _RESULT), OutputError
-            )
+        if (done := result_in(folder)) is not None:
+            return done
         work = folder / _WORK
         work.mkdir(exist_ok=True)
         found = fit(problem, settings, config.strategy, work, observer)
@@ -153,7 +168,7 @@ def _fit(
 
 def _finish(found: Fit, task: Task, folder: Path, observer: Observer) -> FitResult:
     saved = SavedClassifier.of(found, task.class_labels, task.background)
-    test = _tested(saved.classifier(found.problem.backbone), task.test, observer)
+    test = _tested(saved.classifier(found.problem.backbone), found, observer)
     saved.save(folder)
     held = Held.of(found)
     held.save(folder)
@@ -182,13 +197,25 @@ def write_page(folder: AnyPath) -> Path:
         If the folder holds no classifier, or nothing is known of its pictures.
     """
     folder = Path(folder)
-    file = folder / _RESULT
-    result = None
-    if file.exists():
-        result = validate(FitResult, read_json(file), str(file), OutputError)
+    result = result_in(folder)
     page = folder / _PAGE
     write_text(page, _page(*known_of(folder), result))
     return page
+
+
+@checked(OutputError)
+def result_in(folder: AnyPath) -> FitResult | None:
+    """Return the result of the fit in a folder; ``None`` if a classifier alone is there.
+
+    Raises
+    ------
+    OutputError
+        If it is damaged.
+    """
+    file = Path(folder) / _RESULT
+    if not file.exists():
+        return None
+    return validate(FitResult, read_json(file), str(file), OutputError)
 
 
 @checked(CheckpointError)
@@ -211,26 +238,35 @@ def _page(metadata: ClassifierMetadata, held: Held, result: FitResult | None) ->
     told = None
     if result is not None and result.test is not None:
         test = result.test
-        told = (
-            f"On {test.images} test pictures, {test.accuracy:.1%} are right "
-            f"(macro-F1 {test.macro_f1:.1%})."
-        )
+        told = f"On {test.told}: {test.accuracy:.1%} are right (macro-F1 {test.macro_f1:.1%})."
     return report_page(metadata, held, told)
 
 
-def _tested(classifier: ImageClassifier, images: ImageSet, observer: Observer) -> Tested | None:
+def _tested(classifier: ImageClassifier, fit: Fit, observer: Observer) -> Tested | None:
+    images, backbone = fit.problem.task.test, classifier.model.backbone
     count = len(images.labels)
     if not count:
         return None
-    loaded = FewShotImages(images, range(count), classifier.model.backbone, "none")
+    trained = FewShotImages(fit.problem.task.pool, fit.rows, backbone, "none")
+    known = {each for part in trained.parts(_BATCH) for each in _prints(trained.batch(part, 0)[0])}
+    del trained
+    loaded = FewShotImages(images, range(count), backbone, "none")
     parts = loaded.parts(_BATCH)
     observer.begin(Stage.EVALUATE, len(parts))
     predicted: list[int] = []
+    seen = 0
     for done, part in enumerate(parts, start=1):
-        predicted += classifier.logits(loaded.batch(part, 0)[0]).argmax(dim=1).tolist()
+        pixels, _ = loaded.batch(part, 0)
+        predicted += classifier.logits(pixels).argmax(dim=1).tolist()
+        seen += sum(each in known for each in _prints(pixels))
         observer.advance(Stage.EVALUATE, done, {"images": part.stop})
     observer.end(Stage.EVALUATE)
-    return Tested(**metrics_of(images.labels, predicted).as_dict())
+    return Tested(**metrics_of(images.labels, predicted).as_dict(), seen=seen)
+
+
+def _prints(pixels: Tensor) -> list[bytes]:
+    """What tells preprocessed images (batch, 3, S, S) apart."""
+    return [hashlib.sha256(each.numpy().tobytes()).digest() for each in pixels.cpu()]
 
 
 def _identity(config: RunConfig, problem: Problem, settings: FitSettings) -> dict[str, Any]:

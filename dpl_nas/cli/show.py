@@ -14,10 +14,13 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show the classes of a classifier, what it was made of, and what it was compared with."""
+    from dpl_nas.classifier.folder import result_in
     from dpl_nas.classifier.saved import SavedClassifier
 
     metadata = SavedClassifier.load(classifier).metadata
+    result = result_in(classifier)
     if json:
-        print_json(metadata.model_dump(mode="json"))
+        test = None if result is None else result.model_dump(mode="json")["test"]
+        print_json({**metadata.model_dump(mode="json"), "test": test})
     else:
-        show_classifier(console(), metadata)
+        show_classifier(console(), metadata, result)

@@ -96,8 +96,7 @@ def show_classifier(
     if result is not None and result.test is not None:
         test = result.test
         console.print(
-            f"test   accuracy {test.accuracy:.1%}, macro-F1 {test.macro_f1:.1%}, on {test.images} "
-            "test pictures",
+            f"test   accuracy {test.accuracy:.1%}, macro-F1 {test.macro_f1:.1%}, on {test.told}",
             highlight=False,
         )
 

@@ -210,7 +210,8 @@ def _parts(
     images = len(parts["train"]) + len(parts["test"])
     warnings.warn(
         f"{shown}: {len(parts['test'])} of {images} images, {share:.0%} of each class, are kept "
-        f"for the test; test and split_seed in {source} change that",
+        f"for the test; test and split_seed in {source}, or --test-share of dpl-nas fit, change "
+        "that",
         DplWarning,
         stacklevel=4,
     )

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -61,6 +62,8 @@ def test_fit_show_and_fit_again(
     shown = call("show", fitted, "--json").json
     assert shown["labels"] == ["dark_square", "grey", "white"]
     assert shown["leaderboard"][0]["name"] == shown["chosen"]
+    assert shown["test"]["images"] == 60
+    assert "on 60 test pictures" in call("show", fitted).out
 
     other = call(*options, "--out", fitted, "--seed", "2")
     assert other.code == 2
@@ -83,8 +86,29 @@ def test_a_share_is_kept_for_the_test_where_there_is_none(
     found = call(*options, "--out", tmp_path / "a", "--json")
     assert found.json["test"]["images"] == 6
     assert "6 of 30 images, 20% of each class, are kept for the test" in found.err
+    assert "or --test-share of dpl-nas fit, change that" in found.err
     none = call(*options, "--out", tmp_path / "b", "--json", "--test-share", "0")
     assert none.json["test"] is None
+
+
+def test_test_pictures_that_are_trained_on_are_told(
+    call: Any, options: list[str], image_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(image_folder / "train", tmp_path / "task" / "train")).parent
+    for name in ("dark_square", "grey", "white"):
+        (folder / "test" / name).mkdir(parents=True)
+        copied = sorted((folder / "train" / name).glob("*.png"))[:2]
+        for file in copied:
+            shutil.copy(file, folder / "test" / name / f"copy_{file.name}")
+    options[1] = str(folder)
+    options[options.index("--shots") + 1] = "all"
+    out = tmp_path / "classifier"
+    found = call(*options, "--out", out)
+    assert found.code == 0, found.err
+    told = "6 test pictures, of which 6 are trained on, too"
+    assert told in found.out
+    assert told in (out / "report.html").read_text()
+    assert json.loads((out / "result.json").read_text())["test"]["seen"] == 6
 
 
 def test_predictions_keep_their_order(
@@ -288,7 +312,7 @@ def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) 
         ([*options, "--out", tmp_path / "x", "--time-limit", "soon"], "expected a time such as"),
         ([*options, "--out", tmp_path / "x", "--shots", "0"], "whole number of 1 or more, or all"),
         (["show", tmp_path / "none"], "there is no classifier in"),
-        ([*options, "--out", fitted / "config.json"], "cannot make the folder"),
+        ([*options, "--out", fitted / "config.json"], "is a file, not a folder: use another path"),
         ([*options, "--out", tmp_path / "x", "shots=3"], "has no setting shots: use --shots"),
         ([*options, "--out", tmp_path / "x", "evaluate.batch_size=3"], "evaluate.batch_size: it"),
     ):
