@@ -25,7 +25,7 @@ from dpl_nas.classifier.pictures import is_dataset, pictures_of
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier, as_labels
 from dpl_nas.config import Balance, TrainSettings, load_strategy
 from dpl_nas.console import watched
-from dpl_nas.errors import CheckpointError, ConfigError, TaskError, join_lines, shorten
+from dpl_nas.errors import CheckpointError, ConfigError, OutputError, TaskError, join_lines, shorten
 from dpl_nas.io.arguments import check_whole
 from dpl_nas.io.files import make_folder
 from dpl_nas.io.home import expand_home
@@ -292,8 +292,12 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             If it is not fitted; nothing is written then.
         """
         check_is_fitted(self, "saved_")
-        make_folder(Path(save_directory))
-        place: str | None = super().save_pretrained(Path(save_directory), **options)
+        try:
+            folder = Path(expand_home(os.fspath(save_directory)))
+        except ValueError as error:
+            raise OutputError(str(error)) from None
+        make_folder(folder)
+        place: str | None = super().save_pretrained(folder, **options)
         return place
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:

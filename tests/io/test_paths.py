@@ -15,7 +15,7 @@ import dpl_nas
 from dpl_nas import comparison, diagnostics, engine, runs, testing
 from dpl_nas.classifier.export import export
 from dpl_nas.classifier.fitting import FitSettings, fit
-from dpl_nas.classifier.folder import fit_folder, write_page
+from dpl_nas.classifier.folder import fit_folder, known_of, result_in, write_page
 from dpl_nas.classifier.held import Held
 from dpl_nas.classifier.saved import SavedClassifier
 from dpl_nas.config import RunConfig, resolve
@@ -163,6 +163,7 @@ USES: dict[str, Use] = {
     ),
     "PromptClassifier.__init__": a_classifier,
     "PromptClassifier.from_pretrained": a_classifier_of_the_hub,
+    "PromptClassifier.save_pretrained": a_classifier_of_the_hub,
     "evaluate": lambda of, files: dpl_nas.evaluate(of(files.run), of(files.images)).images,
     "load_architecture": lambda of, files: dpl_nas.load_architecture(of(files.architecture)),
     "load_prompts": lambda of, files: dpl_nas.load_prompts(of(files.run)),
@@ -180,6 +181,8 @@ USES: dict[str, Use] = {
     "fit": a_fit,
     "fit_folder": a_fit_in_a_folder,
     "write_page": lambda of, files: write_page(of(files.classifier)).exists(),
+    "known_of": lambda of, files: known_of(of(files.classifier)),
+    "result_in": lambda of, files: result_in(of(files.classifier)),
     "Held.load": lambda of, files: Held.load(of(files.classifier)),
     "Held.save": lambda of, files: (
         Held.load(files.classifier).save(of(files.out)),
