@@ -139,9 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     continue
                 write_json(file, collect(task, seed, options))
                 sys.stderr.write(f"{task} {seed}\n")
-            row = dict(read_json(file))
-            row.pop("sha256", None)
-            rows[f"{task} {seed}"] = row
+            rows[f"{task} {seed}"] = read_json(file)
     text = "\n".join(table(rows)) + "\n"
     write_text(options.out / f"{options.space}.md", text)
     sys.stdout.write(text)

@@ -17,7 +17,7 @@ from dpl_nas.space import Architecture
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import build_classifier, zero_shot
 from dpl_nas.training.few_shot import FewShotTraining
-from dpl_nas.training.losses import class_weights
+from dpl_nas.training.losses import balancing_weights
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 
@@ -102,8 +102,8 @@ def make_candidates(
     if any(each.strength is not None for each in candidates):
         images = FewShotImages(problem.task.pool, rows, problem.backbone, "none")
     weights = None
-    if images is not None and problem.recipe.balance != "none":
-        weights = class_weights(images.labels, len(problem.task.class_names))
+    if images is not None:
+        weights = balancing_weights(problem.recipe, images.labels, len(problem.task.class_names))
     made: dict[Candidate, Made] = {}
     for architecture, body in _bodies(problem, candidates, rows).items():
         group = groups[architecture]

@@ -65,10 +65,10 @@ class TrialSettings:
         """Whether training and validation images are halves of the shots."""
         return self.search.validation == "split" and self.search.validation_shots is None
 
-    def cost(self, epochs: int | None = None) -> Cost:
-        """Steps and images of a training of so many epochs; by default those of a trial."""
-        images, size = len(self.split.train), self.problem.recipe.batch_size
-        return price_training(images, size, self.epochs if epochs is None else epochs)
+    def cost(self) -> Cost:
+        """Steps and images of a trial; the images are drawn for it."""
+        size = self.problem.recipe.batch_size
+        return price_training(len(self.split.train), size, self.epochs)
 
     @property
     def epochs(self) -> int:
@@ -123,6 +123,7 @@ class FewShotTrials:
     def __init__(self, settings: TrialSettings) -> None:
         problem = settings.problem
         self._settings = settings
+        self._batch_size = problem.recipe.batch_size
         self._backbone = problem.backbone
         problem = problem.having(recipe=settings.recipe)
         split = settings.split
@@ -134,7 +135,8 @@ class FewShotTrials:
 
     def cost(self, epochs: int, done: int = 0) -> Cost:
         """Steps and images of a training from epoch ``done`` to ``epochs``."""
-        return self._settings.cost(epochs - done)
+        training = self._training
+        return price_training(training.images_an_epoch, self._batch_size, epochs - done)
 
     def run(
         self,

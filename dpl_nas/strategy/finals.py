@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from dpl_nas.engine import Cost, Evaluation, Outcome, TrialEngine, TrialSettings, whole_trials
@@ -33,13 +34,10 @@ class Finals:
         A trial on the halves of the shots in exchange.
     finalists
         Number of trials, at most; 0 for no finals.
-    cost
-        Cost of each.
     """
 
     settings: TrialSettings
     finalists: int
-    cost: Cost
 
     @classmethod
     def of(cls, engine: TrialEngine, finalists: int) -> Finals:
@@ -51,17 +49,22 @@ class Finals:
         trials = engine.settings
         exchanged = replace(trials, exchanged=True)
         if not finalists or not trials.has_halves:
-            return cls(exchanged, 0, Cost())
-        cost = exchanged.cost()
+            return cls(exchanged, 0)
         if engine.steps_left < math.inf:
-            finalists = min(finalists, int(_SHARE * engine.steps_left // cost.steps))
+            steps = exchanged.cost().steps
+            finalists = min(finalists, int(_SHARE * engine.steps_left // steps))
         # One alone has nobody to be compared with.
-        return cls(exchanged, finalists if finalists > 1 else 0, cost)
+        return cls(exchanged, finalists if finalists > 1 else 0)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Cost of each."""
+        return self.settings.cost()
 
     @property
     def steps(self) -> int:
         """Steps to keep for them."""
-        return self.finalists * self.cost.steps
+        return self.finalists and self.finalists * self.cost.steps
 
     def play(
         self,

@@ -186,7 +186,7 @@ def epoch_rows(count: int, batch_size: int, seed: int, epoch: int) -> list[list[
     """Every row once, shuffled, in batches; the last may be smaller."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
     order = torch.randperm(count, generator=generator).tolist()
-    return [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    return _in_batches(order, batch_size)
 
 
 def balanced_rows(labels: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
@@ -209,7 +209,10 @@ def balanced_rows(labels: Sequence[int], batch_size: int, seed: int, epoch: int)
         for label in shuffled(sorted(of_class)):
             left[label] = left[label] or shuffled(of_class[label])
             order.append(left[label].pop())
-    order = order[: len(labels)]
+    return _in_batches(order[: len(labels)], batch_size)
+
+
+def _in_batches(order: list[int], batch_size: int) -> list[list[int]]:
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 

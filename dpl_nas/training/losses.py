@@ -23,6 +23,7 @@ __all__ = [
     "CrossEntropy",
     "DistilledCrossEntropy",
     "Loss",
+    "balancing_weights",
     "class_weights",
     "distillation_loss",
     "recipe_loss",
@@ -126,6 +127,14 @@ def recipe_loss(settings: TrainSettings, task: Task, backbone: Backbone, labels:
         return CrossEntropy(weights=weights)
     teacher = ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
     return DistilledCrossEntropy(teacher, distillation.weight, distillation.temperature, weights)
+
+
+def balancing_weights(settings: TrainSettings, labels: Tensor, classes: int) -> Tensor | None:
+    """Return :func:`class_weights` if classes shall count the same, in whatever way; else ``None``.
+
+    It is for what has no batches of its own to balance.
+    """
+    return None if settings.balance == "none" else class_weights(labels, classes)
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:

@@ -10,7 +10,7 @@ from dpl_nas.config import SupernetSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.strategy.search import Search
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
-from dpl_nas.training.losses import CrossEntropy, Loss, class_weights
+from dpl_nas.training.losses import CrossEntropy, Loss, balancing_weights
 from dpl_nas.training.model import class_captions
 
 __all__ = ["Supernet"]
@@ -39,11 +39,10 @@ class Supernet:
         self.text = class_captions(
             backbone, task.class_names, task.template, task.templates, settings.template
         )
-        weights = None
-        if search.problem.recipe.balance != "none":
-            # Batches of a supernet have every image once, so the loss alone balances classes.
-            weights = class_weights(self.training.labels, len(task.class_names))
-            weights = weights.to(backbone.device)
+        # Batches of a supernet have every image once, so the loss alone balances classes.
+        weights = balancing_weights(
+            search.problem.recipe, self.training.labels.to(backbone.device), len(task.class_names)
+        )
         self.loss: Loss = CrossEntropy(weights=weights)
         self._search = search
         self._settings = settings
