@@ -38,7 +38,9 @@ def programs(presets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         program.write_text(CLIENT.format(python=sys.executable, socket=place, name=name))
         program.chmod(0o755)
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.docs.server", place, str(presets)], cwd=REPOSITORY
+        [sys.executable, "-m", "tests.docs.server", place, str(presets)],
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     ) as server:
         deadline = time.monotonic() + STARTS_WITHIN
         while not Path(place).exists():

@@ -2,6 +2,7 @@
 
 ``python -m tests.docs.server SOCKET PRESETS`` imports the package once. For each command it forks,
 and the child runs the command on the streams, in the folder and with the environment of the shell.
+It must be started with OMP_NUM_THREADS=1: a child waits forever for OpenMP's threads of its parent.
 """
 
 import json
@@ -93,6 +94,8 @@ def _serve(place: str, presets: str) -> None:
     shrink(Path(presets))
     for task in TASKS:
         load_task(task)
+    if (threads := len(list(Path("/proc/self/task").glob("*")))) > 1:
+        raise RuntimeError(f"{threads} threads run, which a fork does not take along")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(place)

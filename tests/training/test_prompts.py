@@ -106,7 +106,7 @@ def test_classes_without_test_images_do_not_lower_macro_f1(
 
 @pytest.mark.parametrize("name", ["", "x.pt", "x.json"])
 def test_names_of_other_files_are_refused(prompts: TrainedPrompts, name: str) -> None:
-    with pytest.raises(OutputError, match=r"should be a path or a text|saved as FILE\.saf"):
+    with pytest.raises(OutputError, match=r"should be a text or a path|saved as FILE\.saf"):
         prompts.save(name)
     assert not Path(name or "none").is_file()
 
