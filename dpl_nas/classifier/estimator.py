@@ -37,7 +37,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Space
 from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import check_class_name, look_alikes, spaced, tell_names
-from dpl_nas.tasks.own import load_own
+from dpl_nas.tasks.own import load_own, on_background
 from dpl_nas.tasks.pictures import colour
 from dpl_nas.tasks.python_images import PythonImages, labels_of
 from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
@@ -85,7 +85,8 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         ``loss`` or ``batches``: every class counts the same, however many pictures it has, in
         training and in the choice of what is kept; ``none``: every picture does.
     background
-        Colour on which transparent pictures are put.
+        Colour on which transparent pictures are put; ``None`` for that of the folder's
+        ``task.yml``, or white.
     device
         Device, such as ``cpu`` or ``cuda``.
     folder
@@ -116,7 +117,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         template: str | None = None,
         class_names: Mapping[Any, str] | Sequence[str] | None = None,
         balance: Balance = "none",
-        background: str = "white",
+        background: str | None = None,
         device: str = "cpu",
         folder: AnyPath | None = None,
         quiet: bool = False,
@@ -164,7 +165,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         """
         check_whole("seed", self.seed, 0)
         try:
-            colour(self.background)
+            colour(self._background)
         except (ValueError, AttributeError) as error:
             raise ConfigError(f"background: {error}, found {abbreviate(self.background)}") from None
         task, labels = self._task(X, y)
@@ -398,7 +399,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
                 "expected labels, found none: call fit(pictures, labels), fit(folder) with a "
                 "folder that has a folder a class, or fit(dataset)"
             )
-        pictures = pictures_of(value, self.background)
+        pictures = pictures_of(value, self._background)
         labels, numbers = np.unique(_plain_labels(y), return_inverse=True)
         if len(numbers) != len(pictures):
             raise TaskError(
@@ -410,7 +411,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             as_labels(labels.tolist())
         except ValueError as error:
             raise ConfigError(f"labels: {error}") from None
-        images = PythonImages(_Labelled(pictures, numbers), numbers.tolist(), "X", self.background)
+        images = PythonImages(_Labelled(pictures, numbers), numbers.tolist(), "X", self._background)
         template = self.template or DEFAULT_TEMPLATE
         check_template(template, "template")
         task = Task(
@@ -419,10 +420,10 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             template=template,
             templates=imagenet_templates(),
             train=images,
-            test=PythonImages([], [], "no test", self.background),
+            test=PythonImages([], [], "no test", self._background),
             augmentation="crop_flip",
             own_labels=tuple(map(str, labels)),
-            background=self.background,
+            background=self._background,
         )
         return task, labels
 
@@ -434,7 +435,13 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         if self.template is not None:
             check_template(self.template, "template")
             changed["template"] = self.template
-        return replace(task, **changed)
+        task = replace(task, **changed)
+        return task if self.background is None else on_background(task, self.background)
+
+    @property
+    def _background(self) -> str:
+        """The colour for pictures that are no folder."""
+        return "white" if self.background is None else self.background
 
     def _names(self, labels: NDArray[Any]) -> tuple[str, ...]:
         given = self.class_names

@@ -103,6 +103,10 @@ class TableImages:
         """Class index of each image."""
         return self._labels
 
+    def on(self, background: str) -> TableImages:
+        """The same images, where they are transparent on another colour."""
+        return TableImages(self._cells, self._labels, background)
+
     def image(self, index: int) -> Image:
         """The RGB image at ``index``.
 

@@ -48,6 +48,10 @@ class ImageFiles:
         """Class index of each image."""
         return self._labels
 
+    def on(self, background: str) -> ImageFiles:
+        """The same images, where they are transparent on another colour."""
+        return ImageFiles(self.places, self._labels, root=self._root, background=background)
+
     def path(self, index: int) -> str:
         """The path of the file at ``index``."""
         return os.path.join(self._root, self.places[index])  # noqa: PTH118 - asked a million times

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dpl_nas.errors import TaskError
+from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import read_class_folders
 from dpl_nas.tasks.folder_notes import tell_folders
 from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.parts import part_of_name
 from dpl_nas.tasks.rows import TEST_SHARE, Row, file_task
 from dpl_nas.tasks.settings import SETTINGS, SplitFile, read_settings
 from dpl_nas.tasks.task import Task
@@ -34,6 +37,7 @@ def load_one_folder(path: Path, test_share: float = TEST_SHARE) -> Task:
             f"train/ and test/ with these folders, found {tell_names(found.names) or 'none'}: add "
             "them"
         )
+    _tell_classes_like_parts(path, found.names)
     root = str(path)
     start = f"{root}{os.sep}"
     tell_folders(path, [found], SETTINGS)
@@ -41,3 +45,14 @@ def load_one_folder(path: Path, test_share: float = TEST_SHARE) -> Task:
     # In torchvision's order, as in the layout with train/ and test/.
     task = file_task(path, root, rows, settings, source, found.names, test_share)
     return replace(task, folders=(task.folder,))
+
+
+def _tell_classes_like_parts(path: Path, names: Sequence[str]) -> None:
+    if like := [name for name in names if part_of_name(name) is not None]:
+        warnings.warn(
+            f"{make_printable(str(path))}: {tell_names(like)} is a class here, as the folders "
+            "beside it are: if it holds pictures of all classes, put a folder for each class into "
+            "it and remove the others",
+            DplWarning,
+            stacklevel=4,
+        )

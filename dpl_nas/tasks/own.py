@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dpl_nas.errors import TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.folder import load_folder
-from dpl_nas.tasks.hub_dataset import is_hub_dataset, load_hub_dataset
+from dpl_nas.tasks.hub_dataset import TableImages, is_hub_dataset, load_hub_dataset
 from dpl_nas.tasks.hub_folder import find_metadata, load_hub_folder
+from dpl_nas.tasks.image_files import ImageFiles
 from dpl_nas.tasks.manifest import load_manifest
 from dpl_nas.tasks.one_folder import load_one_folder
 from dpl_nas.tasks.parts import find_parts
 from dpl_nas.tasks.rows import TEST_SHARE
 from dpl_nas.tasks.tables import SUFFIXES
-from dpl_nas.tasks.task import Task
+from dpl_nas.tasks.task import ImageSet, Task
 
-__all__ = ["load_own"]
+__all__ = ["load_own", "on_background"]
 
 
 def load_own(path: Path, test_share: float = TEST_SHARE) -> Task:
@@ -48,3 +50,18 @@ def load_own(path: Path, test_share: float = TEST_SHARE) -> Task:
     if "train" in parts or "test" in parts:
         return load_folder(path)
     return load_one_folder(path, test_share)
+
+
+def on_background(task: Task, background: str) -> Task:
+    """Return a task of files whose transparent pictures are on a colour, whatever it says."""
+
+    def changed(images: ImageSet) -> ImageSet:
+        return images.on(background) if isinstance(images, (ImageFiles, TableImages)) else images
+
+    return replace(
+        task,
+        train=changed(task.train),
+        test=changed(task.test),
+        validation=None if task.validation is None else changed(task.validation),
+        background=background,
+    )

@@ -10,6 +10,7 @@ from typing import Literal
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import tell_names
+from dpl_nas.tasks.pictures import is_picture
 from dpl_nas.tasks.tables import Line
 
 __all__ = [
@@ -87,6 +88,9 @@ def tell_unread_parts(file: Path, lines: Sequence[Line], read: Collection[str]) 
 def find_parts(path: Path) -> dict[Part, Path]:
     """Return the folders of a folder that are named like parts, in the order of the parts.
 
+    One such folder among others that holds pictures and no folder, as the others do, is a class:
+    ``train/`` beside ``bus/`` and ``tram/``. It is not returned.
+
     Raises
     ------
     TaskError
@@ -94,10 +98,13 @@ def find_parts(path: Path) -> dict[Part, Path]:
     """
     found: dict[Part, list[Path]] = {part: [] for part in PARTS}
     try:
-        for each in sorted(path.iterdir()):
+        folders = [each for each in sorted(path.iterdir()) if each.is_dir()]
+        for each in folders:
             part = part_of_name(each.name)
-            if part is not None and each.is_dir():
+            if part is not None:
                 found[part].append(each)
+        if _have_a_class(folders):
+            return {}
     except OSError as error:
         raise TaskError(
             f"cannot read the folder {make_printable(str(path))}: {error.strerror}"
@@ -109,3 +116,17 @@ def find_parts(path: Path) -> dict[Part, Path]:
                 f"{tell_names(each.name for each in folders)}: join or remove them"
             )
     return {part: folders[0] for part, folders in found.items() if folders}
+
+
+def _have_a_class(folders: Sequence[Path]) -> bool:
+    """Whether the only folder that is named like a part is a class, as the others are."""
+    named = [each for each in folders if part_of_name(each.name) is not None]
+    others = [each for each in folders if each not in named and not each.name.startswith(".")]
+    return len(named) == 1 and bool(others) and all(map(_holds_pictures_alone, [*named, *others]))
+
+
+def _holds_pictures_alone(folder: Path) -> bool:
+    entries = [each for each in folder.iterdir() if not each.name.startswith(".")]
+    return any(is_picture(str(each), regular=each.is_file()) for each in entries) and not any(
+        each.is_dir() for each in entries
+    )

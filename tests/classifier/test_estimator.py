@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 from safetensors.torch import load, save
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -420,3 +420,14 @@ def test_what_is_wrong_is_told(
         fitted.predict(["nowhere.png"])
     with pytest.raises(ConfigError, match="a data frame with a column path or"):
         fitted.predict(pd.DataFrame({"a": [1], "b": [2]}))
+
+
+def test_a_folder_is_on_the_background_that_is_asked_for(image_folder: Path) -> None:
+    (image_folder / "task.yml").write_text("background: black\n")
+    clear = image_folder / "train" / "grey" / "000.png"
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(clear)
+    for asked, expected in ((None, "black"), ("white", "white"), ("red", "red")):
+        task, _ = PromptClassifier(background=asked)._task(image_folder, None)
+        assert task.background == expected
+        row = next(i for i in range(30) if task.train.path(i) == str(clear))  # type: ignore[attr-defined]
+        assert task.train.image(row).getpixel((0, 0)) == ImageColor.getrgb(expected)

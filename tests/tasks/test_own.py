@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dpl_nas.errors import DplWarning
 from dpl_nas.tasks import load_task
@@ -28,3 +29,15 @@ def test_the_share_for_the_test_can_be_none(image_folder: Path) -> None:
     assert (len(fifth.train.labels), len(fifth.test.labels)) == (24, 6)
     # A test set that is there is the test set.
     assert len(load_own(image_folder, test_share=0.0).test.labels) == 60
+
+
+def test_a_class_called_train_is_told(tmp_path: Path) -> None:
+    for number, name in enumerate(("bus", "train", "tram")):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            place = tmp_path / name / f"{index}.png"
+            Image.new("RGB", (8, 8), (40 * number, 90 * index, 9)).save(place)
+    with pytest.warns(DplWarning, match="'train' is a class here"):
+        task = load_own(tmp_path, test_share=0.0)
+    assert task.class_labels == ("bus", "train", "tram")
+    assert len(task.train.labels) == 6

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dpl_nas.errors import TaskError
 from dpl_nas.tasks.parts import find_parts, part_of_name, stated_part
@@ -34,3 +35,26 @@ def test_folders_are_found_by_any_name(tmp_path: Path) -> None:
         find_parts(tmp_path)
     with pytest.raises(TaskError, match="cannot read the folder"):
         find_parts(tmp_path / "none")
+
+
+def pictures(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "0.png")
+
+
+def test_a_class_may_have_the_name_of_a_part(tmp_path: Path) -> None:
+    for name in ("train", "bus", "tram"):
+        pictures(tmp_path / name)
+    assert find_parts(tmp_path) == {}
+    # Two such folders are parts that lack their class folders.
+    pictures(tmp_path / "test")
+    assert set(find_parts(tmp_path)) == {"train", "test"}
+
+
+def test_a_folder_of_classes_is_a_part(tmp_path: Path) -> None:
+    pictures(tmp_path / "train" / "bus")
+    pictures(tmp_path / "bus")
+    assert set(find_parts(tmp_path)) == {"train"}
+    # Alone, it is not one class of several.
+    pictures(tmp_path / "other" / "train")
+    assert set(find_parts(tmp_path / "other")) == {"train"}
