@@ -1,6 +1,6 @@
 # Everything needs only python3.11 (or python3 of a suitable version), git and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-experiments test-rest lint format docs nni remake clean
+.PHONY: help install demo test test-experiments test-programs test-rest lint format docs nni remake clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,16 +33,23 @@ demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afre
 		--shots 16 --seed 1 --budget 4-trials evaluate.uniform_length=4 --out $(DEMO) --overwrite
 
 test: lint  ## Check style and types, then run all tests
-	$(MAKE) --no-print-directory -j2 test-experiments test-rest
+	$(MAKE) --no-print-directory -j3 test-experiments test-programs test-rest
 
-# Experiments of NNI wait most of the time, so they run beside the other tests, and are told of at
-# their end.
+# Three parts side by side, as two processes of one thread do more than one of two: what starts
+# programs, the rest, and experiments of NNI, which wait most of the time. The first and the last
+# are told of at their end.
+PROGRAMS := tests/benchmarks tests/classifier tests/cli tests/comparison tests/docs
+test-experiments test-programs test-rest: export OMP_NUM_THREADS ?= 1
+TOLD = @said=$$($(BIN)/python -m pytest $(1) 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code
+
 test-experiments: $(STAMP)
-	@said=$$($(BIN)/python -m pytest tests/experiments 2>&1); code=$$?; \
-		printf '\n%s\n' "$$said"; exit $$code
+	$(call TOLD,tests/experiments)
+
+test-programs: $(STAMP)
+	$(call TOLD,$(PROGRAMS))
 
 test-rest: $(STAMP)
-	$(BIN)/python -m pytest --ignore tests/experiments
+	$(BIN)/python -m pytest $(addprefix --ignore ,tests/experiments $(PROGRAMS))
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check

@@ -31,6 +31,7 @@ __all__ = [
     "Part",
     "Phase",
     "Workload",
+    "backbone_config",
     "backbone_of",
     "class_names",
 ]
@@ -87,8 +88,12 @@ CASES = tuple(
 @cache
 def backbone_of(model: str, precision: Precision = "fp32", device: str = "cpu") -> Backbone:
     """The frozen CLIP of a case; those of ViT have random weights."""
-    config = _BACKBONES[model].model_copy(update={"precision": precision})
-    return load_backbone(config, device)
+    return load_backbone(backbone_config(model).model_copy(update={"precision": precision}), device)
+
+
+def backbone_config(model: str) -> BackboneConfig:
+    """The configuration of the frozen CLIP of a case."""
+    return _BACKBONES[model]
 
 
 @cache
