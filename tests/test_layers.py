@@ -19,7 +19,7 @@ LAYERS = (
     ("backbone",),
     ("prompted", "tasks"),
     ("training",),
-    ("engine",),
+    ("engine", "methods"),
     ("nni",),
     ("strategy",),
     ("testing", "runs", "classifier"),

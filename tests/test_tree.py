@@ -61,6 +61,7 @@ ELSEWHERE = {
     "io/json_values": "io/test_files.py",
     "io/run_files": "runs/test_folder.py",
     "kernels": "kernels/test_attention.py",
+    "methods/features": "methods/test_method.py",
     "mini/batch": "mini/test_scenes.py",
     "mini/build_words": "mini/test_words.py",
     "mini/captions": "mini/test_scenes.py",

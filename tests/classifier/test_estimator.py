@@ -30,6 +30,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.saved import SavedClassifier
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError, TaskError
 from dpl_nas.space import Space
+from dpl_nas.tasks.image_files import ImageFiles
 
 pytestmark = pytest.mark.filterwarnings("ignore::dpl_nas.errors.DplWarning")
 
@@ -422,12 +423,17 @@ def test_what_is_wrong_is_told(
         fitted.predict(pd.DataFrame({"a": [1], "b": [2]}))
 
 
-def test_a_folder_is_on_the_background_that_is_asked_for(image_folder: Path) -> None:
-    (image_folder / "task.yml").write_text("background: black\n")
-    clear = image_folder / "train" / "grey" / "000.png"
+def test_a_folder_is_on_the_background_that_is_asked_for(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(image_folder, tmp_path / "task"))
+    (folder / "task.yml").write_text("background: black\n")
+    clear = folder / "train" / "grey" / "000.png"
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(clear)
     for asked, expected in ((None, "black"), ("white", "white"), ("red", "red")):
-        task, _ = PromptClassifier(background=asked)._task(image_folder, None)
+        task, _ = PromptClassifier(background=asked)._task(folder, None)
         assert task.background == expected
-        row = next(i for i in range(30) if task.train.path(i) == str(clear))  # type: ignore[attr-defined]
-        assert task.train.image(row).getpixel((0, 0)) == ImageColor.getrgb(expected)
+        images = task.train
+        assert isinstance(images, ImageFiles)
+        row = next(each for each in range(30) if images.path(each) == str(clear))
+        assert images.image(row).getpixel((0, 0)) == ImageColor.getrgb(expected)

@@ -1,0 +1,14 @@
+"""Methods of few-shot learning on a frozen CLIP, each a module, behind one interface.
+
+>>> from dpl_nas.methods import make_method
+>>> make_method("tip-adapter", weight=2.0).weight
+2.0
+
+``make_method(name).adapt(problem)`` learns from the shots of a problem; ``.scorer(backbone, task)``
+of the result answers for images.
+"""
+
+from dpl_nas.methods.method import Learned, Method, Scorer
+from dpl_nas.methods.registry import METHODS, make_method, method_class
+
+__all__ = ["METHODS", "Learned", "Method", "Scorer", "make_method", "method_class"]

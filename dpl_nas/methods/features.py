@@ -1,0 +1,176 @@
+"""Methods that leave both towers as they are, and work on their features alone."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.methods.method import Method, Scorer
+from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.tasks import Task
+from dpl_nas.training.batches import FewShotImages, chosen_augmentation
+from dpl_nas.training.captions import check_different
+from dpl_nas.training.model import class_captions
+from dpl_nas.training.problem import Problem
+from dpl_nas.training.teacher import ensemble_features
+
+__all__ = ["Captions", "FeatureMethod", "LabelledFeatures", "Views", "caption_features"]
+
+#: One caption a class, the mean over many, or none.
+Captions = Literal["one", "ensemble", "none"]
+
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """What such a method learns from.
+
+    Attributes
+    ----------
+    images
+        Image features (images, embed) as :meth:`FeatureMethod.score` has them, without
+        augmentation.
+    labels
+        ``(images,)``.
+    captions
+        Class features (classes, embed) of length 1, or zeros if the method has no captions.
+    scale
+        Factor of cosines in CLIP's logits.
+    """
+
+    images: Tensor
+    labels: Tensor
+    captions: Tensor
+    scale: float
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.captions)
+
+
+class FeatureMethod(Method):
+    """A method on the features of the plain towers.
+
+    Attributes
+    ----------
+    unit
+        Whether image features have length 1.
+    captions
+        What stands for the classes.
+    """
+
+    unit: ClassVar[bool] = True
+
+    captions: Captions = "one"
+
+    @abstractmethod
+    def fit(
+        self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]
+    ) -> Mapping[str, Tensor]:
+        """Learn from features; ``problem`` and ``rows`` are what they are of."""
+
+    @abstractmethod
+    def score(
+        self, tensors: Mapping[str, Tensor], images: Tensor, captions: Tensor, scale: float
+    ) -> Tensor:
+        """Return logits (batch, classes) of image features (batch, embed)."""
+
+    def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
+        """Compute the features, and learn from them."""
+        backbone, task = problem.backbone, problem.task
+        pictures = FewShotImages(task.pool, rows, backbone, "none")
+        model = PromptedCLIP(backbone, {})
+        features = LabelledFeatures(
+            self.scaled(_features(model, pictures)),
+            pictures.labels.to(backbone.device),
+            caption_features(backbone, task, self.captions),
+            float(backbone.logit_scale.exp()),
+        )
+        return self.fit(features, problem, rows)
+
+    def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
+        """Return the method in use; class features are computed once."""
+        captions = caption_features(backbone, task, self.captions)
+        return _FeatureScorer(self, tensors, PromptedCLIP(backbone, {}), captions)
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Return image features (images, embed), of length 1 if the method wants that."""
+        return functional.normalize(features, dim=-1) if self.unit else features
+
+
+class _FeatureScorer(Scorer):
+    def __init__(
+        self,
+        method: FeatureMethod,
+        tensors: Mapping[str, Tensor],
+        model: PromptedCLIP,
+        captions: Tensor,
+    ) -> None:
+        self._method, self._tensors = method, tensors
+        self._model, self._captions = model, captions
+        self._scale = float(model.backbone.logit_scale.exp())
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits (batch, classes) of preprocessed images."""
+        features = self._method.scaled(self._model.encode_image(images).float())
+        return self._method.score(self._tensors, features, self._captions, self._scale)
+
+
+@torch.no_grad()
+def caption_features(backbone: Backbone, task: Task, captions: Captions) -> Tensor:
+    """Return class features (classes, embed) of length 1; zeros for ``none``.
+
+    Raises
+    ------
+    TaskError
+        If two classes have the same caption.
+    """
+    model = PromptedCLIP(backbone, {})
+    kind: Literal["task", "mean_embedding"] = "task"
+    text = class_captions(backbone, task.class_names, task.template, task.templates, kind)
+    if captions == "none":
+        return torch.zeros_like(model.encode_text(text).float())
+    check_different(backbone, task, text)
+    if captions == "ensemble":
+        return ensemble_features(model, task.templates or (task.template,), task.class_names)
+    return functional.normalize(model.encode_text(text).float(), dim=-1)
+
+
+class Views:
+    """Augmented views of images of a task's pool, decoded once.
+
+    The augmentation is that of the recipe.
+    """
+
+    def __init__(self, problem: Problem, rows: Sequence[int]) -> None:
+        backbone, task = problem.backbone, problem.task
+        self._augmentation = chosen_augmentation(task, problem.recipe.augmentation)
+        self._pictures = FewShotImages(task.pool, rows, backbone, self._augmentation)
+        self._model = PromptedCLIP(backbone, {})
+        self._same: Tensor | None = None
+
+    def features(self, seed: int) -> Tensor:
+        """Return image features (images, embed) of length 1 of the view that a seed decides."""
+        if self._augmentation != "none":
+            return functional.normalize(_features(self._model, self._pictures, seed), dim=-1)
+        if self._same is None:
+            self._same = functional.normalize(_features(self._model, self._pictures), dim=-1)
+        return self._same
+
+
+@torch.no_grad()
+def _features(model: PromptedCLIP, pictures: FewShotImages, seed: int = 0) -> Tensor:
+    found = [
+        model.encode_image(pictures.batch(part, seed)[0]).float() for part in pictures.parts(_BATCH)
+    ]
+    return torch.cat(found)

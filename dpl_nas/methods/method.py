@@ -1,0 +1,101 @@
+"""What a method of few-shot learning is: what it learns, and what it answers then."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.validation import Frozen
+from dpl_nas.tasks import Task
+from dpl_nas.training.problem import Problem
+
+__all__ = ["Learned", "Method", "Scorer"]
+
+
+class Scorer(ABC):
+    """A method in use: it answers for images."""
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the class index (batch,) of the same."""
+        return self.logits(images).argmax(dim=-1)
+
+
+class Method(Frozen, ABC):
+    """A method and its settings; the defaults are the paper's.
+
+    Attributes
+    ----------
+    title
+        Name as people write it.
+    paper
+        Where it is described, and where the settings are from.
+    """
+
+    title: ClassVar[str]
+    paper: ClassVar[str]
+
+    @abstractmethod
+    def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
+        """Learn from images of the task's pool; nothing of the backbone changes.
+
+        The result depends on the arguments only, and holds all that :meth:`scorer` needs beside
+        the backbone and the task's names.
+
+        Raises
+        ------
+        TaskError
+            If the images cannot be read, or the text tower cannot tell classes apart that the
+            method tells apart by their captions.
+        """
+
+    @abstractmethod
+    def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
+        """Return the method in use, with what it has learned."""
+
+    @abstractmethod
+    def parameters(self, tensors: Mapping[str, Tensor]) -> int:
+        """Return how many numbers are learned; what is only stored does not count."""
+
+    def adapt(self, problem: Problem, rows: Sequence[int] | None = None) -> Learned:
+        """Learn from ``rows``, by default all of the stated shots."""
+        rows = problem.shot_rows if rows is None else rows
+        tensors = {name: each.detach().cpu() for name, each in self.learn(problem, rows).items()}
+        return Learned(self, tensors)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A method with what it has learned, without the backbone.
+
+    Attributes
+    ----------
+    tensors
+        In the host's memory, by name.
+    """
+
+    method: Method
+    tensors: Mapping[str, Tensor]
+
+    __repr__ = short_repr
+
+    @property
+    def parameters(self) -> int:
+        """Number of learned numbers."""
+        return self.method.parameters(self.tensors)
+
+    @torch.no_grad()
+    def scorer(self, backbone: Backbone, task: Task) -> Scorer:
+        """Return the method in use."""
+        moved = {name: value.to(backbone.device) for name, value in self.tensors.items()}
+        return self.method.scorer(moved, backbone, task)

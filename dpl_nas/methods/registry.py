@@ -1,0 +1,49 @@
+"""Methods by their names."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from dpl_nas.errors import ConfigError
+from dpl_nas.io.validation import validate
+from dpl_nas.methods.method import Method
+
+__all__ = ["METHODS", "make_method", "method_class"]
+
+#: Module in this room, class, and settings that the name stands for.
+METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "zero-shot": ("zero_shot", "ZeroShot", {}),
+    "zero-shot-ensemble": ("zero_shot", "ZeroShot", {"captions": "ensemble"}),
+    "class-means": ("class_means", "ClassMeans", {}),
+    "linear-probe": ("linear_probe", "LinearProbe", {}),
+    "tip-adapter": ("tip_adapter", "TipAdapter", {}),
+    "tip-adapter-f": ("tip_adapter", "TipAdapterF", {}),
+}
+
+
+def method_class(name: str) -> type[Method]:
+    """Return the class of a method.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown; the message lists the known names.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"unknown method {name!r:.100}: give one of {', '.join(METHODS)}")
+    module, found, _ = METHODS[name]
+    kind: type[Method] = getattr(importlib.import_module(f"dpl_nas.methods.{module}"), found)
+    return kind
+
+
+def make_method(name: str, **settings: Any) -> Method:
+    """Make a method with its paper's settings, but for those that are given.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or a setting is unknown or not valid.
+    """
+    kind = method_class(name)
+    return validate(kind, METHODS[name][2] | settings, name, ConfigError)
