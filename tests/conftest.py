@@ -52,6 +52,7 @@ PUBLIC = (
     "dpl_nas.nni.model_space",
     "dpl_nas.nni.named_space",
     "dpl_nas.prompted",
+    "dpl_nas.methods",
     "dpl_nas.runs",
     "dpl_nas.space",
     "dpl_nas.strategy",

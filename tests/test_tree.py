@@ -24,7 +24,7 @@ ELSEWHERE = {
     "classifier/kept": "classifier/test_fitting.py",
     "classifier/model": "classifier/test_evidence.py",
     "classifier/saved": "classifier/test_estimator.py",
-    "classifier/sealed": "classifier/test_report.py",
+    "io/sealed_tensors": "classifier/test_report.py",
     "cli/app": "cli/test_small.py",
     "cli/configuration": "cli/test_bad_input.py",
     "cli/diagnose": "cli/test_small.py",

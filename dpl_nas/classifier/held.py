@@ -14,11 +14,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from dpl_nas.classifier.fitting import Fit
-from dpl_nas.classifier.sealed import load_sealed, save_sealed
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.sealed_tensors import load_sealed, save_sealed
 from dpl_nas.tasks.views import places_of
 
 __all__ = ["HELD", "Held"]

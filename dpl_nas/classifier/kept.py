@@ -9,8 +9,8 @@ import torch
 
 from dpl_nas.classifier.candidates import Candidate
 from dpl_nas.classifier.evidence import Evidence
-from dpl_nas.classifier.sealed import load_sealed, save_sealed
 from dpl_nas.errors import CheckpointError
+from dpl_nas.io.sealed_tensors import load_sealed, save_sealed
 
 __all__ = ["load_evidence", "save_evidence"]
 

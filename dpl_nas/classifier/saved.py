@@ -21,12 +21,12 @@ from dpl_nas.classifier.evidence import Evidence
 from dpl_nas.classifier.fitting import Fit
 from dpl_nas.classifier.head import LinearHead
 from dpl_nas.classifier.model import ImageClassifier
-from dpl_nas.classifier.sealed import read_tensors
 from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, TaskError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_bytes, read_json, write_bytes, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.sealed_tensors import read_tensors
 from dpl_nas.io.validation import Frozen, Number, validate
 from dpl_nas.space import Space, Tower
 from dpl_nas.tasks.pictures import colour

@@ -10,5 +10,15 @@ of the result answers for images.
 
 from dpl_nas.methods.method import Learned, Method, Scorer
 from dpl_nas.methods.registry import METHODS, make_method, method_class
+from dpl_nas.methods.saved import load_learned, save_learned
 
-__all__ = ["METHODS", "Learned", "Method", "Scorer", "make_method", "method_class"]
+__all__ = [
+    "METHODS",
+    "Learned",
+    "Method",
+    "Scorer",
+    "load_learned",
+    "make_method",
+    "method_class",
+    "save_learned",
+]

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone
+from dpl_nas.errors import CheckpointError
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen
 from dpl_nas.tasks import Task
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.problem import Problem
 
 __all__ = ["Learned", "Method", "Scorer"]
@@ -44,6 +46,8 @@ class Method(Frozen, ABC):
 
     title: ClassVar[str]
     paper: ClassVar[str]
+    #: Whether what was learned answers for other classes, by their captions.
+    transfers: ClassVar[bool] = False
 
     @abstractmethod
     def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
@@ -71,7 +75,7 @@ class Method(Frozen, ABC):
         """Learn from ``rows``, by default all of the stated shots."""
         rows = problem.shot_rows if rows is None else rows
         tensors = {name: each.detach().cpu() for name, each in self.learn(problem, rows).items()}
-        return Learned(self, tensors)
+        return Learned(self, tensors, problem.backbone.fingerprint, problem.task.class_names)
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,16 @@ class Learned:
     ----------
     tensors
         In the host's memory, by name.
+    fingerprint
+        Fingerprint of the backbone's weights: no others will do.
+    class_names
+        Names of the classes that it was learned for.
     """
 
     method: Method
     tensors: Mapping[str, Tensor]
+    fingerprint: str
+    class_names: tuple[str, ...]
 
     __repr__ = short_repr
 
@@ -96,6 +106,24 @@ class Learned:
 
     @torch.no_grad()
     def scorer(self, backbone: Backbone, task: Task) -> Scorer:
-        """Return the method in use."""
+        """Return the method in use.
+
+        Raises
+        ------
+        CheckpointError
+            If the backbone has other weights; if the task has other classes, and the method does
+            not transfer.
+        """
+        if backbone.fingerprint != self.fingerprint:
+            raise CheckpointError(
+                f"{self.method.title} was learned on weights {self.fingerprint}, found "
+                f"{backbone.name} weights {backbone.fingerprint}: load the weights that it was "
+                "learned on"
+            )
+        if task.class_names != self.class_names and not self.method.transfers:
+            raise CheckpointError(
+                f"{self.method.title} was learned for {tell_names(self.class_names)}, and "
+                f"{task.name} has {tell_names(task.class_names)}: learn again"
+            )
         moved = {name: value.to(backbone.device) for name, value in self.tensors.items()}
         return self.method.scorer(moved, backbone, task)

@@ -9,7 +9,7 @@ from dpl_nas.errors import ConfigError
 from dpl_nas.io.validation import validate
 from dpl_nas.methods.method import Method
 
-__all__ = ["METHODS", "make_method", "method_class"]
+__all__ = ["METHODS", "make_method", "method_class", "name_of"]
 
 #: Module in this room, class, and settings that the name stands for.
 METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -35,6 +35,20 @@ def method_class(name: str) -> type[Method]:
     module, found, _ = METHODS[name]
     kind: type[Method] = getattr(importlib.import_module(f"dpl_nas.methods.{module}"), found)
     return kind
+
+
+def name_of(method: Method) -> str:
+    """Return a name that a method's class has; its settings may be others.
+
+    Raises
+    ------
+    ConfigError
+        If it has none.
+    """
+    for name in METHODS:
+        if method_class(name) is type(method):
+            return name
+    raise ConfigError(f"{type(method).__name__} is not among the methods: {', '.join(METHODS)}")
 
 
 def make_method(name: str, **settings: Any) -> Method:

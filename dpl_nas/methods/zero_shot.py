@@ -18,6 +18,7 @@ class ZeroShot(FeatureMethod):
 
     title: ClassVar[str] = "zero-shot CLIP"
     paper: ClassVar[str] = "Radford et al. 2021, section 3.1"
+    transfers: ClassVar[bool] = True
 
     def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
         """Learn nothing: no image is read."""

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import dpl_nas
-from dpl_nas import comparison, diagnostics, engine, runs, testing
+from dpl_nas import comparison, diagnostics, engine, methods, runs, testing
 from dpl_nas.classifier.export import export
 from dpl_nas.classifier.fitting import FitSettings, fit
 from dpl_nas.classifier.folder import fit_folder, known_of, result_in, write_page
@@ -67,6 +67,10 @@ class Files(NamedTuple):
 
 #: From kind of path and files to whether all went well.
 Use = Callable[[Callable[[Path], AnyPath], Files], object]
+
+
+def learned_of(files: Files) -> methods.Learned:
+    return methods.make_method("zero-shot").adapt(files.problem)
 
 
 def searched(of: Callable[[Path], AnyPath], files: Files) -> bool:
@@ -244,6 +248,14 @@ USES: dict[str, Use] = {
     "TrainedPrompts.save": lambda of, files: (
         files.prompts.save(of(files.out / "a.safetensors")),
         dpl_nas.load_prompts(files.out / "a.safetensors"),
+    ),
+    "save_learned": lambda of, files: (
+        methods.save_learned(learned_of(files), of(files.out / "b.safetensors")),
+        methods.load_learned(files.out / "b.safetensors"),
+    ),
+    "load_learned": lambda of, files: (
+        methods.save_learned(learned_of(files), files.out / "b.safetensors"),
+        methods.load_learned(of(files.out / "b.safetensors")),
     ),
     # Values that name files.
     "RunConfig": lambda of, files: RunConfig.model_validate(

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from torch import nn
 
 import dpl_nas
-from dpl_nas import comparison, config, diagnostics, prompted, runs, strategy
+from dpl_nas import comparison, config, diagnostics, methods, prompted, runs, strategy
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.fitting import PRESETS, FitSettings, fit
 from dpl_nas.classifier.held import Held
@@ -118,6 +118,7 @@ def objects(
         comparison.analyse(cells), separation("t" * 90, "s" * 90, 2, np.eye(4, 3)),
         Held.of(fitted), fitted.chosen, fitted.made, fitted.chosen.candidate, classifier.saved_,
         classifier.saved_.metadata, classifier.saved_.metadata.leaderboard[0], FitSettings(),
+        methods.make_method("tip-adapter").adapt(problem), methods.make_method("tip-adapter-f"),
         Bench(problem.task, small_backbone), Whole(searched, place), dpl_nas.strategy.Random(),
     ]  # fmt: skip
     for each in found:

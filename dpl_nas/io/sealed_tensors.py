@@ -34,14 +34,14 @@ def save_sealed(file: Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
 
 
 def load_sealed(
-    file: Path, names: Sequence[str], remedy: str
+    file: Path, names: Sequence[str] | None, remedy: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the tensors and the header that :func:`save_sealed` wrote.
 
     Parameters
     ----------
     names
-        Names of the tensors.
+        Names of the tensors; ``None`` if any will do.
     remedy
         What to do if the file is damaged.
 
@@ -53,7 +53,8 @@ def load_sealed(
     try:
         tensors, metadata = read_tensors(read_bytes(file, _LARGEST))
         header = unseal(parse_json(metadata[_HEADER]))
-        whole = header.pop(_DIGEST) == _digest(tensors) and set(tensors) == set(names)
+        whole = header.pop(_DIGEST) == _digest(tensors)
+        whole &= names is None or set(tensors) == set(names)
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"{file} is damaged: {remedy}") from error
     if not whole:
