@@ -41,7 +41,7 @@ class LabelledFeatures:
     labels
         ``(images,)``.
     captions
-        Class features (classes, embed) of length 1, or zeros if the method has no captions.
+        Class features (classes, embed) of length 1; (classes, 0) if the method has no captions.
     scale
         Factor of cosines in CLIP's logits.
     """
@@ -128,18 +128,17 @@ class _FeatureScorer(Scorer):
 
 @torch.no_grad()
 def caption_features(backbone: Backbone, task: Task, captions: Captions) -> Tensor:
-    """Return class features (classes, embed) of length 1; zeros for ``none``.
+    """Return class features (classes, embed) of length 1; (classes, 0) for ``none``.
 
     Raises
     ------
     TaskError
         If two classes have the same caption.
     """
-    model = PromptedCLIP(backbone, {})
-    kind: Literal["task", "mean_embedding"] = "task"
-    text = class_captions(backbone, task.class_names, task.template, task.templates, kind)
     if captions == "none":
-        return torch.zeros_like(model.encode_text(text).float())
+        return torch.zeros(len(task.class_names), 0, device=backbone.device)
+    model = PromptedCLIP(backbone, {})
+    text = class_captions(backbone, task.class_names, task.template, (), "task")
     check_different(backbone, task, text)
     if captions == "ensemble":
         return ensemble_features(model, task.templates or (task.template,), task.class_names)
