@@ -14,6 +14,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from open_clip import factory
 from PIL import Image
 
@@ -30,6 +31,10 @@ with warnings.catch_warnings():
     # NNI and Lightning are imported by tests that search; what they warn of is theirs.
     warnings.simplefilter("ignore")
     import nni.nas.strategy
+
+# What takes long depends on the other processes of the machine.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # A shell that starts the tests in the background, or nohup, has its children ignore these, and
 # processes that the tests start would inherit that.
