@@ -70,9 +70,7 @@ def measure(model: str, batches: Sequence[int] = BATCHES, repeats: int = 5) -> l
     with tempfile.TemporaryDirectory() as place:
         saved.save(Path(place))
         runs: dict[str, Callable[[Tensor], object]] = {"classifier": classifier.probabilities}
-        sizes = {
-            "classifier": sum((Path(place) / name).stat().st_size for name in (CONFIG, WEIGHTS))
-        }
+        sizes = {"classifier": sum(_size(Path(place) / name) for name in (CONFIG, WEIGHTS))}
         for kind in get_args(ExportFormat):
             file = Path(place) / f"model.{kind}"
             export(classifier, saved.metadata, file, kind, pictures)
@@ -83,8 +81,8 @@ def measure(model: str, batches: Sequence[int] = BATCHES, repeats: int = 5) -> l
                 for count, given in images.items()
             }
     return [
-        Row(model, name, sizes[name], {count: found[place] for count, found in seconds.items()})
-        for place, name in enumerate(runs)
+        Row(model, name, sizes[name], {count: found[index] for count, found in seconds.items()})
+        for index, name in enumerate(runs)
     ]
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from dpl_nas.methods.features import Captions, FeatureMethod, LabelledFeatures
+from dpl_nas.methods.features import Captions, FittedMethod, LabelledFeatures
 from dpl_nas.training.problem import Problem
 
 __all__ = ["ClassMeans"]
@@ -16,7 +16,7 @@ __all__ = ["ClassMeans"]
 _MEANS = "means"
 
 
-class ClassMeans(FeatureMethod):
+class ClassMeans(FittedMethod):
     """Cosines to the mean of each class's image features (prototypes)."""
 
     title: ClassVar[str] = "class means"

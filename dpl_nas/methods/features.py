@@ -21,7 +21,14 @@ from dpl_nas.training.model import class_captions
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.teacher import ensemble_features
 
-__all__ = ["Captions", "FeatureMethod", "LabelledFeatures", "Views", "caption_features"]
+__all__ = [
+    "Captions",
+    "FeatureMethod",
+    "FittedMethod",
+    "LabelledFeatures",
+    "Views",
+    "caption_features",
+]
 
 #: One caption a class, the mean over many, or none.
 Captions = Literal["one", "ensemble", "none"]
@@ -73,16 +80,29 @@ class FeatureMethod(Method):
     captions: Captions = "one"
 
     @abstractmethod
-    def fit(
-        self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]
-    ) -> Mapping[str, Tensor]:
-        """Learn from features; ``problem`` and ``rows`` are what they are of."""
-
-    @abstractmethod
     def score(
         self, tensors: Mapping[str, Tensor], images: Tensor, captions: Tensor, scale: float
     ) -> Tensor:
         """Return logits (batch, classes) of image features (batch, embed)."""
+
+    def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
+        """Return the method in use; class features are computed once."""
+        captions = caption_features(backbone, task, self.captions)
+        return _FeatureScorer(self, tensors, PromptedCLIP(backbone, {}), captions)
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Return image features (images, embed), of length 1 if the method wants that."""
+        return functional.normalize(features, dim=-1) if self.unit else features
+
+
+class FittedMethod(FeatureMethod):
+    """A method that learns from the features of labelled images."""
+
+    @abstractmethod
+    def fit(
+        self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]
+    ) -> Mapping[str, Tensor]:
+        """Learn from features; ``problem`` and ``rows`` are what they are of."""
 
     def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
         """Compute the features, and learn from them."""
@@ -96,15 +116,6 @@ class FeatureMethod(Method):
             float(backbone.logit_scale.exp()),
         )
         return self.fit(features, problem, rows)
-
-    def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
-        """Return the method in use; class features are computed once."""
-        captions = caption_features(backbone, task, self.captions)
-        return _FeatureScorer(self, tensors, PromptedCLIP(backbone, {}), captions)
-
-    def scaled(self, features: Tensor) -> Tensor:
-        """Return image features (images, embed), of length 1 if the method wants that."""
-        return functional.normalize(features, dim=-1) if self.unit else features
 
 
 class _FeatureScorer(Scorer):

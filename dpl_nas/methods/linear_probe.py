@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dpl_nas.io.validation import Number
-from dpl_nas.methods.features import Captions, FeatureMethod, LabelledFeatures
+from dpl_nas.methods.features import Captions, FittedMethod, LabelledFeatures
 from dpl_nas.training.problem import Problem
 
 __all__ = ["LinearProbe"]
@@ -18,7 +18,7 @@ __all__ = ["LinearProbe"]
 _WEIGHTS, _BIAS = "weights", "bias"
 
 
-class LinearProbe(FeatureMethod):
+class LinearProbe(FittedMethod):
     """scikit-learn's logistic regression.
 
     Attributes

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.io.validation import Number
-from dpl_nas.methods.features import FeatureMethod, LabelledFeatures, Views
+from dpl_nas.methods.features import FittedMethod, LabelledFeatures, Views
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import epoch_rows
 from dpl_nas.training.problem import Problem
@@ -21,7 +21,7 @@ __all__ = ["TipAdapter", "TipAdapterF"]
 _KEYS, _LABELS = "keys", "labels"
 
 
-class TipAdapter(FeatureMethod):
+class TipAdapter(FittedMethod):
     """Tip-Adapter: similar images of the cache add to the logits of their classes.
 
     Attributes
@@ -45,10 +45,13 @@ class TipAdapter(FeatureMethod):
         self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]
     ) -> Mapping[str, Tensor]:
         """Return a key (images, embed) of length 1 for each image, and its label (images,)."""
-        views = Views(problem, rows)
+        return self.cache(features, Views(problem, rows), problem.seed)
+
+    def cache(self, features: LabelledFeatures, views: Views, seed: int) -> dict[str, Tensor]:
+        """Return the cache: keys that are means of views, and labels."""
         total = torch.zeros_like(features.images)
         for view in range(self.views):
-            total += views.features(derive_seed(problem.seed, "tip-adapter keys", view))
+            total += views.features(derive_seed(seed, "tip-adapter keys", view))
         return {_KEYS: functional.normalize(total, dim=-1), _LABELS: features.labels}
 
     def score(
@@ -85,12 +88,12 @@ class TipAdapterF(TipAdapter):
         self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]
     ) -> Mapping[str, Tensor]:
         """Return trained keys, which need not be of length 1 any more."""
-        cache = dict(super().fit(features, problem, rows))
+        views = Views(problem, rows)
+        cache = self.cache(features, views, problem.seed)
         keys = cache[_KEYS].clone().requires_grad_()
         optimizer = torch.optim.AdamW([keys], lr=self.lr, eps=1e-4)
         steps = self.epochs * -(-len(rows) // self.batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        views = Views(problem, rows)
         for epoch in range(self.epochs):
             images = views.features(derive_seed(problem.seed, "tip-adapter-f views", epoch))
             for batch in epoch_rows(len(rows), self.batch_size, problem.seed, epoch):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dpl_nas.methods.features import FeatureMethod, LabelledFeatures
+from dpl_nas.methods.features import FeatureMethod
 from dpl_nas.training.problem import Problem
 
 __all__ = ["ZeroShot"]
@@ -23,13 +23,6 @@ class ZeroShot(FeatureMethod):
     def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
         """Learn nothing: no image is read."""
         del problem, rows
-        return {}
-
-    def fit(
-        self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]
-    ) -> Mapping[str, Tensor]:
-        """Learn nothing."""
-        del features, problem, rows
         return {}
 
     def score(

@@ -11,7 +11,7 @@ from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.names import check_text, tell_names
 from dpl_nas.tasks.pictures import is_picture
 
-__all__ = ["ClassFolders", "read_class_folders"]
+__all__ = ["ClassFolders", "is_file", "is_folder", "list_entries", "read_class_folders"]
 
 
 @dataclass
@@ -53,13 +53,13 @@ def read_class_folders(root: Path) -> ClassFolders:
         If a folder cannot be read, has a name that is no text, or holds no picture; if a picture
         is in two classes; if something with the name of a picture is not a file.
     """
-    entries = _entries(str(root))
-    found = ClassFolders([entry.name for entry in entries if _is_folder(entry)])
+    entries = list_entries(str(root))
+    found = ClassFolders([entry.name for entry in entries if is_folder(entry)])
     for name in found.names:
         check_text(name, f"the name of a folder in {make_printable(str(root))}")
     for entry in entries:
-        if not _is_folder(entry):
-            stray = _is_file(entry) and is_picture(entry.path, regular=True)
+        if not is_folder(entry):
+            stray = is_file(entry) and is_picture(entry.path, regular=True)
             (found.stray if stray else found.others).append(entry.path)
     owners: dict[str, int] = {}
     for label in range(len(found.names)):
@@ -85,14 +85,14 @@ def _read_class(root: str, label: int, found: ClassFolders, owners: dict[str, in
             found.again.append(folder)
             continue
         seen.add(real)
-        entries = _entries(folder)
-        waiting += [(entry.path, _real(real, entry)) for entry in entries if _is_folder(entry)]
-        listed.append((folder, real, [entry for entry in entries if not _is_folder(entry)]))
+        entries = list_entries(folder)
+        waiting += [(entry.path, _real(real, entry)) for entry in entries if is_folder(entry)]
+        listed.append((folder, real, [entry for entry in entries if not is_folder(entry)]))
     inside: dict[str, None] = {}
     # As torchvision sorts them: the draw of shots depends on it.
     for folder, real, entries in sorted(listed, key=lambda each: each[0]):
         for entry in entries:
-            if not is_picture(entry.path, regular=_is_file(entry)):
+            if not is_picture(entry.path, regular=is_file(entry)):
                 found.others.append(entry.path)
                 continue
             file = _real(real, entry)
@@ -118,7 +118,8 @@ def _real(folder: str, entry: os.DirEntry[str]) -> str:
     return os.path.realpath(entry.path) if entry.is_symlink() else f"{folder}{os.sep}{entry.name}"
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:
@@ -126,15 +127,22 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a regular file, or a link to one."""
     try:
         return entry.is_file()
     except OSError:
         return False
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder, sorted by name, without hidden ones."""
+def list_entries(folder: str) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder, sorted by name, without hidden ones.
+
+    Raises
+    ------
+    TaskError
+        If it cannot be read.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted(

@@ -9,6 +9,7 @@ from typing import Literal
 
 from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.text import make_printable
+from dpl_nas.tasks.class_folders import is_file, is_folder, list_entries
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.pictures import is_picture
 from dpl_nas.tasks.tables import Line
@@ -126,7 +127,7 @@ def _have_a_class(folders: Sequence[Path]) -> bool:
 
 
 def _holds_pictures_alone(folder: Path) -> bool:
-    entries = [each for each in folder.iterdir() if not each.name.startswith(".")]
-    return any(is_picture(str(each), regular=each.is_file()) for each in entries) and not any(
-        each.is_dir() for each in entries
+    entries = list_entries(str(folder))
+    return not any(map(is_folder, entries)) and any(
+        is_picture(entry.path, regular=is_file(entry)) for entry in entries
     )
