@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional
 
-from dpl_nas.methods.features import Captions, FittedMethod, LabelledFeatures
+from dpl_nas.methods.features import FittedMethod, LabelledFeatures
 from dpl_nas.training.problem import Problem
 
 __all__ = ["ClassMeans"]
@@ -22,7 +22,7 @@ class ClassMeans(FittedMethod):
     title: ClassVar[str] = "class means"
     paper: ClassVar[str] = "Snell et al. 2017 (prototypes), on CLIP's features with cosines"
 
-    captions: Captions = "none"
+    captions: Literal["none"] = "none"
 
     def fit(
         self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]

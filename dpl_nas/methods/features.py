@@ -27,11 +27,13 @@ __all__ = [
     "FittedMethod",
     "LabelledFeatures",
     "Views",
+    "Worded",
     "caption_features",
 ]
 
-#: One caption a class, the mean over many, or none.
-Captions = Literal["one", "ensemble", "none"]
+#: One caption a class, or the mean over many; and none, for methods that have no use for them.
+Worded = Literal["one", "ensemble"]
+Captions = Worded | Literal["none"]
 
 _BATCH = 100
 
@@ -77,7 +79,7 @@ class FeatureMethod(Method):
 
     unit: ClassVar[bool] = True
 
-    captions: Captions = "one"
+    captions: Captions
 
     @abstractmethod
     def score(

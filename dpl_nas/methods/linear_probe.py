@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from dpl_nas.io.validation import Number
-from dpl_nas.methods.features import Captions, FittedMethod, LabelledFeatures
+from dpl_nas.methods.features import FittedMethod, LabelledFeatures
 from dpl_nas.training.problem import Problem
 
 __all__ = ["LinearProbe"]
@@ -32,7 +32,7 @@ class LinearProbe(FittedMethod):
 
     unit: ClassVar[bool] = False
 
-    captions: Captions = "none"
+    captions: Literal["none"] = "none"
     inverse_strength: Number = Field(default=0.316, gt=0)
     iterations: int = Field(default=1000, ge=1)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.io.validation import Number
-from dpl_nas.methods.features import FittedMethod, LabelledFeatures, Views
+from dpl_nas.methods.features import FittedMethod, LabelledFeatures, Views, Worded
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import epoch_rows
 from dpl_nas.training.problem import Problem
@@ -37,6 +37,7 @@ class TipAdapter(FittedMethod):
     title: ClassVar[str] = "Tip-Adapter"
     paper: ClassVar[str] = "Zhang et al. 2022 (arXiv 2207.09519), alpha 1 and beta 5.5, not tuned"
 
+    captions: Worded = "one"
     weight: Number = Field(default=1.0, ge=0)
     sharpness: Number = Field(default=5.5, ge=0)
     views: int = Field(default=10, ge=1)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dpl_nas.methods.features import FeatureMethod
+from dpl_nas.methods.features import FeatureMethod, Worded
 from dpl_nas.training.problem import Problem
 
 __all__ = ["ZeroShot"]
@@ -19,6 +19,8 @@ class ZeroShot(FeatureMethod):
     title: ClassVar[str] = "zero-shot CLIP"
     paper: ClassVar[str] = "Radford et al. 2021, section 3.1"
     transfers: ClassVar[bool] = True
+
+    captions: Worded = "one"
 
     def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
         """Learn nothing: no image is read."""

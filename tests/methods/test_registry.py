@@ -20,3 +20,7 @@ def test_unknown_names_and_settings_are_refused() -> None:
         make_method("tip-adapter", alpha=1)
     with pytest.raises(ConfigError, match="sharpness"):
         make_method("tip-adapter", sharpness=-1)
+    # What compares with captions cannot do without.
+    for name in ("zero-shot", "tip-adapter", "tip-adapter-f"):
+        with pytest.raises(ConfigError, match="captions"):
+            make_method(name, captions="none")
