@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.prompted import ContextCandidates
-from dpl_nas.prompted.clip import precision_of, similarities
+from dpl_nas.prompted.adapted import precision_of, similarities
 from dpl_nas.space import Tower
 
 __all__ = ["PublishedCLIP"]

@@ -80,6 +80,11 @@ class OpenClipImage:
         tokens: Tensor = visual.ln_pre(x + visual.positional_embedding)
         return tokens
 
+    def enter(self, tokens: Tensor) -> Tensor:
+        """Apply the norm before the first block."""
+        entered: Tensor = self._visual.ln_pre(tokens)
+        return entered
+
     def pool(self, x: Tensor) -> Tensor:
         """Return features ``(batch, embed)``; the norm acts on each token separately."""
         visual = self._visual
@@ -107,10 +112,16 @@ class OpenClipText:
         table: Tensor = self._tower.token_embedding.weight
         return table
 
+    @property
+    def positions(self) -> Tensor:
+        """The weights of the model's own positions."""
+        table: Tensor = self._tower.positional_embedding
+        return table
+
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
         """Return the mean over templates; a caption's feature is read at its end of text."""
         tower = self._tower
-        return mean_inputs(tokens, tower.token_embedding.weight, tower.positional_embedding)
+        return mean_inputs(tokens, tower.token_embedding.weight, self.positions)
 
     def mask(self, tokens: int, like: Tensor) -> Tensor:
         """No token sees a later one."""

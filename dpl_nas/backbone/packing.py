@@ -79,7 +79,9 @@ _CHUNK_TOKENS = 1024
 
 
 @torch.no_grad()
-def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan:
+def plan_text(
+    embeddings: Tensor, pooling: Tensor, kept_tokens: int, *, share: bool = False
+) -> TextPlan:
     """Return the plan of captions whose features are ``pooling`` of their hidden tokens.
 
     The prefix is found by comparing embeddings, so any mix of templates has its exact plan; it
@@ -93,6 +95,8 @@ def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan
         ``(classes, tokens)``.
     kept_tokens
         Limit of :class:`TextPlan`; no chunk has more, unless a single class does.
+    share
+        Whether the prefix is apart even where it does not pay.
     """
     pooling_at = pooling.cpu()
     reads = pooling_at != 0
@@ -103,7 +107,8 @@ def plan_text(embeddings: Tensor, pooling: Tensor, kept_tokens: int) -> TextPlan
     # The last token that is read, for each class; later tokens change nothing.
     last = (reads * torch.arange(1, tokens + 1)).amax(dim=1) - 1
     own = last - prefix + 1
-    if (reads.numel() - prefix - int(own.sum())) * embeddings.shape[-1] ** 2 < _WORTHWHILE:
+    saved = (reads.numel() - prefix - int(own.sum())) * embeddings.shape[-1] ** 2
+    if saved < _WORTHWHILE and not share:
         # All tokens up to the end are kept: results of padding are never read.
         prefix, own = 0, torch.full_like(own, tokens)
     sizes = _chunk_sizes(own.sort().values.tolist(), min(kept_tokens, _CHUNK_TOKENS))

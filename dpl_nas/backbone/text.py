@@ -44,11 +44,14 @@ class TextInputs:
         """Number of classes."""
         return len(self.embeddings)
 
-    def plan(self, layers: int) -> TextPlan:
-        """Return the plan by which a tower of so many layers computes the captions."""
+    def plan(self, layers: int, *, share: bool = False) -> TextPlan:
+        """Return the plan by which a tower of so many layers computes the captions.
+
+        With ``share`` their common prefix is always apart, as learned tokens enter it.
+        """
         kept = kept_bytes(self.embeddings.device)
         token = KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
-        return plan_text(self.embeddings, self.pooling, max(1, kept // token))
+        return plan_text(self.embeddings, self.pooling, max(1, kept // token), share=share)
 
     def to(self, device: str | torch.device) -> TextInputs:
         """Return the same inputs on ``device``."""

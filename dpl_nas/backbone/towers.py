@@ -124,6 +124,12 @@ class ImageTower(TowerBlocks, Protocol):
         This covers all that precedes the first block, including positions and a norm.
         """
 
+    def enter(self, tokens: Tensor) -> Tensor:
+        """Return learned tokens ``(tokens, width)`` as they enter the first block.
+
+        They go through the norm that :meth:`embed` ends with, without positions.
+        """
+
     def pool(self, x: Tensor) -> Tensor:
         """Features ``(batch, embed)`` of the last block's tokens.
 
@@ -141,6 +147,10 @@ class TextTower(TowerBlocks, Protocol):
     @property
     def token_table(self) -> Tensor:
         """The embedding of every token, ``(vocabulary, width)``."""
+
+    @property
+    def positions(self) -> Tensor:
+        """The positional embedding, ``(context_length, width)``."""
 
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
         """Return the input of the first block, and the tokens that make up each feature.

@@ -1,8 +1,10 @@
-"""A frozen CLIP whose layers attend to learnable context vectors."""
+"""A frozen CLIP whose layers are given something learned: context vectors first of all."""
 
 from __future__ import annotations
 
-from dpl_nas.prompted.clip import ImageStates, Outputs, PromptedCLIP, TextInputs
+from dpl_nas.backbone.text import TextInputs
+from dpl_nas.prompted.adapted import AdaptedCLIP, ImageStates, Outputs
+from dpl_nas.prompted.clip import PromptedCLIP
 from dpl_nas.prompted.contexts import (
     Context,
     ContextCandidates,
@@ -11,13 +13,18 @@ from dpl_nas.prompted.contexts import (
     initialise,
     mix,
 )
+from dpl_nas.prompted.entries import Entry, LayerTokens, LowRankUpdate
 from dpl_nas.prompted.stacked import StackedCLIP, StackedStates
 
 __all__ = [
+    "AdaptedCLIP",
     "Context",
     "ContextCandidates",
     "ContextMixture",
+    "Entry",
     "ImageStates",
+    "LayerTokens",
+    "LowRankUpdate",
     "NestedContext",
     "Outputs",
     "PromptedCLIP",

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
 
-from dpl_nas.backbone.towers import Block
+from dpl_nas.backbone.towers import Block, Projection
 from dpl_nas.kernels import CandidateLayout, KernelPath, candidate_attention
 from dpl_nas.prompted.contexts import ContextMixture
+from dpl_nas.prompted.entries import LayerTokens, LowRankUpdate
 
-__all__ = ["LayerContext", "attend", "layer_context", "split_heads"]
+__all__ = [
+    "LayerContext",
+    "ReadyEntries",
+    "ReadyEntry",
+    "attend",
+    "layer_context",
+    "project",
+    "split_heads",
+]
+
+_PARTS = {"qkv": slice(0, 3), "q": slice(0, 1), "kv": slice(1, 3)}
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,12 @@ class LayerContext:
     weights: Tensor | None
 
 
+#: What enters a layer as it is computed with.
+ReadyEntry = LayerContext | LayerTokens | LowRankUpdate
+#: By layer; other layers are plain.
+ReadyEntries = Mapping[int, ReadyEntry]
+
+
 def layer_context(block: Block, mixture: ContextMixture) -> LayerContext:
     """Return the block's keys and values of the vectors, for all candidates at once."""
     both = block.project_context(mixture.vectors)
@@ -32,6 +50,14 @@ def layer_context(block: Block, mixture: ContextMixture) -> LayerContext:
         for part in both.chunk(2, dim=-1)
     )
     return LayerContext(keys, values, mixture.layout, mixture.weights)
+
+
+def project(block: Block, x: Tensor, entry: ReadyEntry | None, part: Projection = "qkv") -> Tensor:
+    """Return :meth:`Block.project` with the low-rank update, if the layer has one."""
+    projected = block.project(x, part)
+    if not isinstance(entry, LowRankUpdate):
+        return projected
+    return projected + entry.of(block.norm(x), _PARTS[part])
 
 
 def split_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
@@ -45,16 +71,16 @@ def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    context: LayerContext | None,
+    entry: ReadyEntry | None,
     mask: Tensor | None,
     path: KernelPath,
 ) -> Tensor:
     """Return attention's result with the heads joined, ``(batch, queries, width)``."""
-    if context is None:
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    else:
+    if isinstance(entry, LayerContext):
         mixed = candidate_attention(
-            q, k, v, context.keys, context.values, context.layout, context.weights, mask, path=path
+            q, k, v, entry.keys, entry.values, entry.layout, entry.weights, mask, path=path
         )
+    else:
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     joined: Tensor = mixed.transpose(1, 2).flatten(2)
     return joined

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.layers import check_layers
-from dpl_nas.backbone.text import TextInputs
-from dpl_nas.backbone.towers import TowerBlocks
 from dpl_nas.errors import ArchitectureError
-from dpl_nas.io.reprs import in_a_line, short_repr
+from dpl_nas.io.reprs import in_a_line
 from dpl_nas.kernels import KernelPath
-from dpl_nas.prompted import image_tower, text_tower
-from dpl_nas.prompted.block import LayerContext, layer_context
+from dpl_nas.prompted.adapted import AdaptedCLIP
 from dpl_nas.prompted.contexts import ContextMixture
-from dpl_nas.prompted.plain import run_blocks
-from dpl_nas.prompted.text_tower import TextStates
 from dpl_nas.space import TOWERS, Tower
 
-__all__ = [
-    "ImageStates",
-    "Outputs",
-    "PromptedCLIP",
-    "TextInputs",
-    "precision_of",
-    "similarities",
-]
+__all__ = ["PromptedCLIP"]
 
 
-@dataclass(frozen=True)
-class ImageStates:
-    """Hidden tokens ``hidden`` (batch, tokens, width) of images, before layer ``layer``."""
-
-    layer: int
-    hidden: Tensor
-
-    __repr__ = short_repr
-
-    def __getitem__(self, rows: slice | Tensor) -> ImageStates:
-        """Return the states of some of the images."""
-        return ImageStates(self.layer, self.hidden[rows])
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all states."""
-        return self.hidden.nbytes
-
-    @classmethod
-    def join(cls, parts: Sequence[ImageStates]) -> ImageStates:
-        """Return the states of the images of all parts."""
-        return cls(parts[0].layer, torch.cat([part.hidden for part in parts]))
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The outputs of a model for a batch of images.
-
-    Attributes
-    ----------
-    image_features, text_features
-        ``(batch, embed)`` and ``(classes, embed)``, before normalisation.
-    logits
-        ``(batch, classes)``.
-    """
-
-    image_features: Tensor
-    text_features: Tensor
-    logits: Tensor
-
-    __repr__ = short_repr
-
-
-class PromptedCLIP(nn.Module):
+class PromptedCLIP(AdaptedCLIP):
     """A frozen CLIP with context vectors at chosen layers of both towers.
 
     The parameters and the state dict are those of the contexts alone, under names such as
@@ -112,10 +53,8 @@ class PromptedCLIP(nn.Module):
         contexts: Mapping[Tower, Mapping[int, nn.Module]],
         path: KernelPath = "fast",
     ) -> None:
-        super().__init__()
+        super().__init__(backbone, path)
         _check(backbone, contexts)
-        self.backbone = backbone
-        self.path: KernelPath = path
         self.contexts = nn.ModuleDict(
             {
                 tower: nn.ModuleDict(
@@ -125,26 +64,15 @@ class PromptedCLIP(nn.Module):
                 if tower in contexts
             }
         )
-        self._prepared: tuple[TextInputs, TextStates] | None = None
-        self._constant: tuple[TextInputs, Tensor] | None = None
-        self._folded: dict[Tower, dict[int, LayerContext]] | None = None
 
     def first_layer(self, tower: Tower) -> int:
-        """Return the first layer with contexts, or the number of layers if there is none.
+        """Return the first layer with contexts, or the number of layers if there is none."""
+        return min(self._modules_of(tower), default=self.backbone.layers[tower])
 
-        Hidden states before it are constants of the backbone.
-        """
-        layers = self._modules_of(tower)
-        return min(layers) if layers else self.backbone.layers[tower]
-
-    def fold(self) -> PromptedCLIP:
-        """Project all contexts to keys and values now, once; return the model.
-
-        This is for models that are no longer trained: later changes of vectors have no effect.
-        """
-        with torch.no_grad(), precision_of(self.backbone):
-            self._folded = {tower: self._layer_contexts(tower) for tower in TOWERS}
-        return self
+    def entries(self, tower: Tower) -> Mapping[int, ContextMixture]:
+        """Return the contexts that have any vectors."""
+        mixtures = {layer: module() for layer, module in self._modules_of(tower).items()}
+        return {layer: mixture for layer, mixture in mixtures.items() if not mixture.empty}
 
     def with_path(self, path: KernelPath) -> PromptedCLIP:
         """Return a model of the same contexts and backbone with another path; nothing is folded."""
@@ -158,191 +86,11 @@ class PromptedCLIP(nn.Module):
         )
         return in_a_line(f"{type(self).__name__}({self.backbone.name}, {layers or 'no contexts'})")
 
-    @torch.no_grad()
-    def image_states(self, images: Tensor, layer: int | None = None) -> ImageStates:
-        """Return hidden tokens of images (batch, 3, size, size) before ``layer``.
-
-        The default is the first layer with contexts, so that they are computed once for
-        repeated images. Models of one backbone can share them up to the smallest of their
-        first layers.
-
-        Raises
-        ------
-        ValueError
-            If ``layer`` is after the first layer with contexts.
-        """
-        first = self.first_layer("image")
-        layer = first if layer is None else layer
-        if layer > first:
-            raise ValueError(f"expected a layer up to {first}, found {layer}")
-        tower = self.backbone.image
-        with precision_of(self.backbone):
-            x = image_tower.run_layers(tower, tower.embed(images), {}, range(layer), self.path)
-        return ImageStates(layer, x)
-
-    def encode_image(self, images: Tensor | ImageStates) -> Tensor:
-        """Return image features before normalisation.
-
-        Parameters
-        ----------
-        images
-            ``(batch, 3, size, size)``, preprocessed, or their hidden tokens.
-
-        Returns
-        -------
-        Tensor
-            ``(batch, embed)``.
-        """
-        with precision_of(self.backbone):
-            return self._encode_image(images)
-
-    def _encode_image(self, images: Tensor | ImageStates) -> Tensor:
-        tower = self.backbone.image
-        if isinstance(images, ImageStates):
-            start, x = images.layer, images.hidden
-        else:
-            start, x = 0, tower.embed(images)
-        if self.path == "reference" and start == 0:
-            x = run_blocks(tower.blocks, x, self._mixtures("image"), None)
-        else:
-            layers = range(start, self.backbone.layers["image"])
-            contexts = self._layer_contexts("image")
-            x = image_tower.run_layers(tower, x, contexts, layers, self.path)
-        return tower.pool(x)
-
-    def encode_text(self, text: TextInputs) -> Tensor:
-        """Return text features before normalisation.
-
-        Parameters
-        ----------
-        text
-            Inputs of ``classes`` captions, from :meth:`Backbone.text_inputs` or
-            :meth:`Backbone.mean_text_inputs`. What does not depend on the contexts is kept
-            for the next call with the same object.
-
-        Returns
-        -------
-        Tensor
-            ``(classes, embed)``.
-        """
-        with precision_of(self.backbone):
-            return self._encode_text(text)
-
-    def _encode_text(self, text: TextInputs) -> Tensor:
-        tower = self.backbone.text
-        if self.path == "reference":
-            pooled = self._plain_text(text)
-        elif not self._modules_of("text"):
-            pooled = self._constant_text(text)
-        else:
-            states = self._text_states(text)
-            contexts = self._layer_contexts("text")
-            pooled = text_tower.class_features(tower, states, contexts, self.path)
-        return tower.project(pooled)
-
-    def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
-        """Return ``exp(logit_scale) * cos``, at least in float32.
-
-        Parameters
-        ----------
-        image_features, text_features
-            ``(batch, embed)`` and ``(classes, embed)``, before normalisation.
-
-        Returns
-        -------
-        Tensor
-            ``(batch, classes)``.
-        """
-        return similarities(self.backbone, image_features, text_features)
-
-    def outputs(self, images: Tensor | ImageStates, text: TextInputs) -> Outputs:
-        """Return logits of ``images`` for the captions of ``text``, and their features."""
-        image_features, text_features = self.encode_image(images), self.encode_text(text)
-        logits = self.logits(image_features, text_features)
-        return Outputs(image_features, text_features, logits)
-
-    def each_outputs(self, images: Tensor | ImageStates, text: TextInputs) -> list[Outputs]:
-        """Return the outputs as a list, as a stack of models does."""
-        return [self.outputs(images, text)]
-
-    def forward(self, images: Tensor | ImageStates, text: TextInputs) -> Tensor:
-        """Return logits ``(batch, classes)`` of ``images`` for the captions of ``text``."""
-        return self.outputs(images, text).logits
-
-    def _plain_text(self, text: TextInputs) -> Tensor:
-        tower = self.backbone.text
-        x = text.embeddings
-        x = run_blocks(tower.blocks, x, self._mixtures("text"), tower.mask(x.shape[1], x))
-        hidden = tower.norm(x)
-        pooled = torch.einsum("nt,ntw->nw", text.pooling, hidden.to(text.pooling.dtype))
-        return pooled.to(hidden.dtype)
-
-    def _text_states(self, text: TextInputs) -> TextStates:
-        if self._prepared is None or self._prepared[0] is not text:
-            # The last layer leaves out tokens that are not read.
-            last = self.backbone.layers["text"] - 1
-            states = text_tower.first_states(text.plan(self.backbone.layers["text"]))
-            first = min(self.first_layer("text"), last)
-            self._prepared = (text, text_tower.run_to(self.backbone.text, states, first, self.path))
-        return self._prepared[1]
-
-    @torch.no_grad()
-    def _constant_text(self, text: TextInputs) -> Tensor:
-        """Return pooled hidden tokens of a tower without contexts, computed once."""
-        if self._constant is None or self._constant[0] is not text:
-            states = self._text_states(text)
-            features = text_tower.class_features(self.backbone.text, states, {}, self.path)
-            self._constant = (text, features)
-        return self._constant[1]
-
     def _modules_of(self, tower: Tower) -> dict[int, nn.Module]:
         if tower not in self.contexts:
             return {}
         modules: Any = self.contexts[tower]
         return {int(layer): module for layer, module in modules.items()}
-
-    def _mixtures(self, tower: Tower) -> dict[int, ContextMixture]:
-        mixtures = {layer: module() for layer, module in self._modules_of(tower).items()}
-        return {layer: mixture for layer, mixture in mixtures.items() if not mixture.empty}
-
-    def _layer_contexts(self, tower: Tower) -> dict[int, LayerContext]:
-        if self._folded is not None:
-            return self._folded[tower]
-        part: TowerBlocks = self.backbone.image if tower == "image" else self.backbone.text
-        return {
-            layer: layer_context(part.blocks[layer], mixture)
-            for layer, mixture in self._mixtures(tower).items()
-        }
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PromptedCLIP:
-        # The hook under .to(), .cuda() and the like, also when a parent module is moved. Only
-        # the device is followed: the backbone has its own precision.
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._prepared = self._constant = self._folded = None
-        self.backbone.to(fn(torch.empty(0, device=self.backbone.device)).device)
-        return self
-
-
-def precision_of(backbone: Backbone) -> AbstractContextManager[object]:
-    """Return the context in which a backbone's operations run."""
-    if backbone.precision == "fp32":
-        return nullcontext()
-    # Nothing to cache: the weights are in bfloat16 already.
-    return torch.autocast(backbone.device.type, torch.bfloat16, cache_enabled=False)
-
-
-def similarities(backbone: Backbone, image_features: Tensor, text_features: Tensor) -> Tensor:
-    """Return ``exp(logit_scale) * cos``, ``(..., batch, classes)``, at least in float32.
-
-    Parameters
-    ----------
-    image_features, text_features
-        ``(..., batch, embed)`` and ``(..., classes, embed)``, before normalisation.
-    """
-    wide = torch.promote_types(image_features.dtype, torch.float32)
-    image = functional.normalize(image_features.to(wide), dim=-1)
-    text = functional.normalize(text_features.to(wide), dim=-1)
-    return backbone.logit_scale.exp() * image @ text.transpose(-2, -1)
 
 
 def _check(backbone: Backbone, contexts: Mapping[Tower, Mapping[int, nn.Module]]) -> None:

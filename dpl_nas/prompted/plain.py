@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone.towers import Block
+from dpl_nas.prompted.block import attend, project, split_heads
 from dpl_nas.prompted.contexts import ContextMixture
+from dpl_nas.prompted.entries import Entry, LayerTokens, LowRankUpdate, put
 
 __all__ = ["run_blocks"]
 
@@ -17,8 +19,11 @@ __all__ = ["run_blocks"]
 def run_blocks(
     blocks: Sequence[Block],
     x: Tensor,
-    contexts: Mapping[int, ContextMixture],
-    mask: Tensor | None,
+    entries: Mapping[int, Entry],
+    mask: Callable[[int, Tensor], Tensor] | None,
+    *,
+    place: int,
+    held: int = 0,
 ) -> Tensor:
     """Return hidden tokens after all blocks, by definition; faster paths are tested against it.
 
@@ -28,23 +33,33 @@ def run_blocks(
         Blocks of a tower.
     x
         ``(batch, tokens, width)``.
-    contexts
-        Contexts of the layers that have any.
+    entries
+        Entries of the layers that have any.
     mask
-        Additive mask ``(tokens, tokens)``, among tokens only; ``None`` for full attention.
+        Additive mask ``(tokens, tokens)`` among so many tokens, of the type of a tensor; ``None``
+        for full attention.
+    place, held
+        Where learned tokens stand, and in place of how many that they find there.
 
     Returns
     -------
     Tensor
-        ``(batch, tokens, width)``.
+        ``(batch, tokens - held, width)``, without the learned tokens.
     """
     for layer, block in enumerate(blocks):
-        mixture = contexts.get(layer)
-        if mixture is None or mixture.empty:
-            x = block.run(x, mask)
+        entry = entries.get(layer)
+        if isinstance(entry, LayerTokens):
+            x = put(x, entry.vectors, place, held)
+            held = len(entry.vectors)
+        seen = None if mask is None else mask(x.shape[1], x)
+        if isinstance(entry, LowRankUpdate):
+            q, k, v = split_heads(project(block, x, entry), 3, block.heads)
+            x = block.finish(x, attend(q, k, v, entry, seen, "reference"))
+        elif isinstance(entry, ContextMixture) and not entry.empty:
+            x = _prompted_block(block, x, entry, seen)
         else:
-            x = _prompted_block(block, x, mixture, mask)
-    return x
+            x = block.run(x, seen)
+    return torch.cat([x[:, :place], x[:, place + held :]], dim=1) if held else x
 
 
 def _prompted_block(

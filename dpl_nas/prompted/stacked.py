@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.prompted import image_tower
-from dpl_nas.prompted.clip import Outputs, PromptedCLIP, precision_of, similarities
+from dpl_nas.prompted.adapted import Outputs, precision_of, similarities
+from dpl_nas.prompted.clip import PromptedCLIP
 from dpl_nas.prompted.contexts import Context
 from dpl_nas.prompted.stacked_contexts import TowerStack, given
 from dpl_nas.prompted.stacked_text import StackedText, prepare_text, run_text

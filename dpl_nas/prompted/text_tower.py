@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +12,10 @@ from torch.utils.checkpoint import checkpoint
 from dpl_nas.backbone.packing import PackedClasses, TextPlan
 from dpl_nas.backbone.towers import Block, TextTower
 from dpl_nas.kernels import KernelPath
-from dpl_nas.prompted.block import LayerContext, attend, split_heads
+from dpl_nas.prompted.block import ReadyEntries, ReadyEntry, attend, project, split_heads
+from dpl_nas.prompted.entries import LayerTokens, put
 
 __all__ = ["TextStates", "class_features", "first_states", "run_to"]
-
-Contexts = Mapping[int, LayerContext]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def run_to(tower: TextTower, states: TextStates, layer: int, path: KernelPath) -
     prefix, shared = _run_prefix(tower, states, {}, range(states.layer, layer), path)
     own = list(states.own)
     for chunk, packed in enumerate(states.plan.classes):
-        mask = _own_mask(tower, packed, prefix)
+        mask = tower.mask(packed.tokens, prefix)
         passed = tower.blocks[states.layer : layer]
         for block, (keys, values) in zip(passed, shared, strict=True):
             own[chunk] = _own_layer(
@@ -63,21 +61,31 @@ def run_to(tower: TextTower, states: TextStates, layer: int, path: KernelPath) -
 
 
 def class_features(
-    tower: TextTower, states: TextStates, contexts: Contexts, path: KernelPath
+    tower: TextTower,
+    states: TextStates,
+    entries: ReadyEntries,
+    path: KernelPath,
+    placeholders: int = 0,
 ) -> Tensor:
     """Return pooled tokens ``(classes, width)`` after all layers and the final layer norm.
 
     Intermediate results of the last chunks are kept for the backward pass, as far as the plan
     allows. Those of the others are recomputed there, chunk by chunk.
+
+    Parameters
+    ----------
+    placeholders
+        Tokens of the captions, after the first, that learned ones take the place of. All learned
+        tokens are in the prefix, so they are computed once for all classes.
     """
     layers = range(states.layer, len(tower.blocks))
-    _, shared = _run_prefix(tower, states, contexts, layers, path)
+    _, shared = _run_prefix(tower, states, entries, layers, path, placeholders)
     # The backward pass begins with the chunks computed last, and frees their memory.
     left = sum(len(x) for x in states.own)
     features = []
     for x, packed in zip(states.own, states.plan.classes, strict=True):
-        mask = _own_mask(tower, packed, states.prefix)
-        arguments = (tower, x, packed, shared, contexts, mask, layers, path)
+        mask = tower.mask(packed.tokens, states.prefix)
+        arguments = (tower, x, packed, shared, entries, mask, layers, path)
         if left > states.plan.kept_tokens and left > len(x) and torch.is_grad_enabled():
             features.append(checkpoint(_run_own, *arguments, use_reentrant=False))
         else:
@@ -88,22 +96,34 @@ def class_features(
 
 
 def _run_prefix(
-    tower: TextTower, states: TextStates, contexts: Contexts, layers: range, path: KernelPath
+    tower: TextTower,
+    states: TextStates,
+    entries: ReadyEntries,
+    layers: range,
+    path: KernelPath,
+    held: int = 0,
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Return the prefix's hidden tokens after the layers, and its keys and values at each."""
+    """Return the prefix's hidden tokens after the layers, and its keys and values at each.
+
+    ``held`` of its tokens, after the first, are those that learned ones take the place of.
+    """
     x = states.prefix
-    tokens = x.shape[1]
-    if not tokens:
+    if not x.shape[1]:
         return x, [(x[None], x[None])] * len(layers)
-    mask = tower.mask(tokens, x)
+    mask = tower.mask(x.shape[1], x)
     shared = []
     for layer in layers:
-        block = tower.blocks[layer]
-        q, k, v = split_heads(block.project(x), 3, block.heads)
+        block, entry = tower.blocks[layer], entries.get(layer)
+        if isinstance(entry, LayerTokens):
+            x = put(x, entry.vectors, 1, held)
+            held = len(entry.vectors)
+            if len(mask) != x.shape[1]:
+                mask = tower.mask(x.shape[1], x)
+        q, k, v = split_heads(project(block, x, entry), 3, block.heads)
         shared.append((k, v))
         # After the last layer only class tokens are read, not the prefix.
         if layer < len(tower.blocks) - 1:
-            x = block.finish(x, attend(q, k, v, contexts.get(layer), mask, path))
+            x = block.finish(x, attend(q, k, v, entry, mask, path))
     return x, shared
 
 
@@ -112,7 +132,7 @@ def _run_own(
     x: Tensor,
     packed: PackedClasses,
     shared: list[tuple[Tensor, Tensor]],
-    contexts: Contexts,
+    entries: ReadyEntries,
     mask: Tensor,
     layers: range,
     path: KernelPath,
@@ -121,17 +141,12 @@ def _run_own(
     for layer, (keys, values) in zip(layers, shared, strict=True):
         last = layer == len(blocks) - 1
         x = _own_layer(
-            blocks[layer], x, packed, keys, values, contexts.get(layer), mask, path, last=last
+            blocks[layer], x, packed, keys, values, entries.get(layer), mask, path, last=last
         )
     hidden = tower.norm(x)
     if packed.pooling is None:
         return hidden
     return (packed.pooling @ hidden.to(packed.pooling.dtype)).to(hidden.dtype)
-
-
-def _own_mask(tower: TextTower, packed: PackedClasses, prefix: Tensor) -> Tensor:
-    """Return the mask: a token sees the whole prefix and the earlier tokens of its class."""
-    return functional.pad(tower.mask(packed.tokens, prefix), (prefix.shape[1], 0))
 
 
 def _own_layer(
@@ -140,14 +155,17 @@ def _own_layer(
     packed: PackedClasses,
     keys: Tensor,
     values: Tensor,
-    context: LayerContext | None,
+    entry: ReadyEntry | None,
     mask: Tensor,
     path: KernelPath,
     *,
     last: bool,
 ) -> Tensor:
-    """Run a layer on the kept tokens ``(kept, width)``; the last keeps only tokens read later."""
-    projected = block.project(x)
+    """Run a layer on the kept tokens ``(kept, width)``; the last keeps only tokens read later.
+
+    ``mask`` is that among the tokens of a class, each of which sees the whole prefix.
+    """
+    projected = project(block, x, entry)
     on_grid = projected if packed.grid is None else projected.index_select(0, packed.grid)
     on_grid = on_grid.view(packed.classes, packed.tokens, -1)
     q, k, v = split_heads(on_grid, 3, block.heads)
@@ -155,7 +173,8 @@ def _own_layer(
         everyone = (packed.classes, -1, -1, -1)
         k = torch.cat([keys.expand(everyone), k], dim=2)
         v = torch.cat([values.expand(everyone), v], dim=2)
-    attended = attend(q, k, v, context, mask, path).flatten(0, 1)
+        mask = functional.pad(mask, (keys.shape[2], 0))
+    attended = attend(q, k, v, entry, mask, path).flatten(0, 1)
     # index_select, whose backward pass is several times faster than that of [].
     if last:
         x, rows = x.index_select(0, packed.read), packed.read_places

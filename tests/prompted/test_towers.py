@@ -76,6 +76,9 @@ class TimmImage:
     def embed(self, images: Tensor) -> Tensor:
         return self._model.norm_pre(self._model._pos_embed(self._model.patch_embed(images)))
 
+    def enter(self, tokens: Tensor) -> Tensor:
+        return self._model.norm_pre(tokens)
+
     def pool(self, x: Tensor) -> Tensor:
         # The last block may have left but the first token, which is all that is read then.
         return self._model.forward_head(self._model.norm(x))
