@@ -12,7 +12,7 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.head import LinearHead, fit_head
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.io.reprs import short_repr
-from dpl_nas.prompted import PromptedCLIP
+from dpl_nas.prompted import AdaptedCLIP, PromptedCLIP
 from dpl_nas.space import Architecture
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import build_classifier, zero_shot
@@ -77,7 +77,7 @@ class Made:
 class _Body:
     """A CLIP that candidates share, and what their heads are made of."""
 
-    model: PromptedCLIP
+    model: AdaptedCLIP
     vectors: Mapping[str, Tensor]
     captions: LinearHead | None
 
@@ -154,7 +154,7 @@ def _start(
     return LinearHead(zeros, zeros.sum(dim=1))
 
 
-def _features(model: PromptedCLIP, images: FewShotImages) -> Tensor:
+def _features(model: AdaptedCLIP, images: FewShotImages) -> Tensor:
     """The image features (images, embed) of a model."""
     with torch.no_grad():
         features = [model.encode_image(images.batch(part, 0)[0]) for part in images.parts(_BATCH)]

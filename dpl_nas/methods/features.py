@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.methods.method import Method, Scorer
+from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
@@ -106,8 +108,11 @@ class FittedMethod(FeatureMethod):
     ) -> Mapping[str, Tensor]:
         """Learn from features; ``problem`` and ``rows`` are what they are of."""
 
-    def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
+    def learn(
+        self, problem: Problem, rows: Sequence[int], state: Path | None, observer: Observer
+    ) -> Mapping[str, Tensor]:
         """Compute the features, and learn from them."""
+        del state, observer
         backbone, task = problem.backbone, problem.task
         pictures = FewShotImages(task.pool, rows, backbone, "none")
         model = PromptedCLIP(backbone, {})
@@ -120,7 +125,7 @@ class FittedMethod(FeatureMethod):
         return self.fit(features, problem, rows)
 
 
-class _FeatureScorer(Scorer):
+class _FeatureScorer:
     def __init__(
         self,
         method: FeatureMethod,
@@ -137,6 +142,10 @@ class _FeatureScorer(Scorer):
         """Return logits (batch, classes) of preprocessed images."""
         features = self._method.scaled(self._model.encode_image(images).float())
         return self._method.score(self._tensors, features, self._captions, self._scale)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the class index (batch,) of the same."""
+        return self.logits(images).argmax(dim=-1)
 
 
 @torch.no_grad()

@@ -5,15 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.errors import CheckpointError
+from dpl_nas.errors import CheckpointError, OutputError
+from dpl_nas.io.arguments import checked
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen
+from dpl_nas.observer import Observer
 from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.problem import Problem
@@ -21,16 +25,14 @@ from dpl_nas.training.problem import Problem
 __all__ = ["Learned", "Method", "Scorer"]
 
 
-class Scorer(ABC):
+class Scorer(Protocol):
     """A method in use: it answers for images."""
 
-    @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
         """Return logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the class index (batch,) of the same."""
-        return self.logits(images).argmax(dim=-1)
 
 
 class Method(Frozen, ABC):
@@ -50,17 +52,31 @@ class Method(Frozen, ABC):
     transfers: ClassVar[bool] = False
 
     @abstractmethod
-    def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
+    def learn(
+        self, problem: Problem, rows: Sequence[int], state: Path | None, observer: Observer
+    ) -> Mapping[str, Tensor]:
         """Learn from images of the task's pool; nothing of the backbone changes.
 
-        The result depends on the arguments only, and holds all that :meth:`scorer` needs beside
+        The result depends on problem and rows only, and holds all that :meth:`scorer` needs beside
         the backbone and the task's names.
+
+        Parameters
+        ----------
+        state
+            File that is written after every epoch by methods that have epochs in the towers. If it
+            exists, they go on from it.
+        observer
+            Is told of the progress of the same.
 
         Raises
         ------
         TaskError
             If the images cannot be read, or the text tower cannot tell classes apart that the
             method tells apart by their captions.
+        ConfigError
+            If what is learned stops being finite numbers, or does not fit the backbone.
+        CheckpointError
+            If ``state`` is damaged or of another training.
         """
 
     @abstractmethod
@@ -71,10 +87,20 @@ class Method(Frozen, ABC):
     def parameters(self, tensors: Mapping[str, Tensor]) -> int:
         """Return how many numbers are learned; what is only stored does not count."""
 
-    def adapt(self, problem: Problem, rows: Sequence[int] | None = None) -> Learned:
-        """Learn from ``rows``, by default all of the stated shots."""
+    @checked(OutputError)
+    def adapt(
+        self,
+        problem: Problem,
+        rows: Sequence[int] | None = None,
+        *,
+        state: AnyPath | None = None,
+        observer: Observer | None = None,
+    ) -> Learned:
+        """Learn from ``rows``, by default all of the stated shots; otherwise as :meth:`learn`."""
         rows = problem.shot_rows if rows is None else rows
-        tensors = {name: each.detach().cpu() for name, each in self.learn(problem, rows).items()}
+        file = None if state is None else Path(state)
+        found = self.learn(problem, rows, file, observer or Observer())
+        tensors = {name: each.detach().cpu().clone() for name, each in found.items()}
         return Learned(self, tensors, problem.backbone.fingerprint, problem.task.class_names)
 
 

@@ -19,6 +19,17 @@ METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "linear-probe": ("linear_probe", "LinearProbe", {}),
     "tip-adapter": ("tip_adapter", "TipAdapter", {}),
     "tip-adapter-f": ("tip_adapter", "TipAdapterF", {}),
+    "coop": ("coop", "CoOp", {}),
+    "cocoop": ("cocoop", "CoCoOp", {}),
+    "vpt": ("vpt", "Vpt", {}),
+    "vpt-shallow": ("vpt", "Vpt", {"depth": 1}),
+    "ivlp": ("ivlp", "Ivlp", {}),
+    "maple": ("maple", "Maple", {}),
+    "promptsrc": ("promptsrc", "PromptSrc", {}),
+    "clip-lora": ("clip_lora", "ClipLora", {}),
+    "dpl": ("dpl", "Dpl", {}),
+    "dpl+promptsrc": ("dpl", "DplPromptSrc", {}),
+    "dpl+maple": ("dpl", "DplMaple", {}),
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
 
 from dpl_nas.methods.features import FeatureMethod, Worded
+from dpl_nas.observer import Observer
 from dpl_nas.training.problem import Problem
 
 __all__ = ["ZeroShot"]
@@ -22,9 +24,11 @@ class ZeroShot(FeatureMethod):
 
     captions: Worded = "one"
 
-    def learn(self, problem: Problem, rows: Sequence[int]) -> Mapping[str, Tensor]:
+    def learn(
+        self, problem: Problem, rows: Sequence[int], state: Path | None, observer: Observer
+    ) -> Mapping[str, Tensor]:
         """Learn nothing: no image is read."""
-        del problem, rows
+        del problem, rows, state, observer
         return {}
 
     def score(

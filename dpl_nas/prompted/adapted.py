@@ -18,12 +18,12 @@ from dpl_nas.backbone.towers import TowerBlocks
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import image_tower, text_tower
-from dpl_nas.prompted.block import ReadyEntry, layer_context
+from dpl_nas.prompted.block import ReadyEntries, layer_context
 from dpl_nas.prompted.contexts import ContextMixture
 from dpl_nas.prompted.entries import Entry, LayerTokens
 from dpl_nas.prompted.plain import run_blocks
 from dpl_nas.prompted.text_tower import TextStates
-from dpl_nas.space import TOWERS, Tower
+from dpl_nas.space import Tower
 
 __all__ = ["AdaptedCLIP", "ImageStates", "Outputs", "precision_of", "similarities"]
 
@@ -93,7 +93,7 @@ class AdaptedCLIP(nn.Module):
         self.path: KernelPath = path
         self._prepared: tuple[TextInputs, TextStates] | None = None
         self._constant: tuple[TextInputs, Tensor] | None = None
-        self._folded: dict[Tower, dict[int, ReadyEntry]] | None = None
+        self._folded: dict[Tower, ReadyEntries] | None = None
 
     @abstractmethod
     def entries(self, tower: Tower) -> Mapping[int, Entry]:
@@ -106,13 +106,24 @@ class AdaptedCLIP(nn.Module):
         Hidden states before it are constants of the backbone.
         """
 
+    @property
+    def draws(self) -> bool:
+        """Whether a step of training draws at random, as dropout does."""
+        return False
+
     def fold(self) -> Self:
         """Compute what enters the layers now, once; return the model.
 
         This is for models that are no longer trained: later changes of parameters have no effect.
         """
         with torch.no_grad(), precision_of(self.backbone):
-            self._folded = {tower: self._ready(tower) for tower in TOWERS}
+            towers: dict[Tower, TowerBlocks] = {
+                "image": self.backbone.image,
+                "text": self.backbone.text,
+            }
+            self._folded = {
+                name: _ready(tower, self.entries(name)) for name, tower in towers.items()
+            }
         return self
 
     @torch.no_grad()
@@ -163,7 +174,9 @@ class AdaptedCLIP(nn.Module):
             x = run_blocks(tower.blocks, x, self.entries("image"), None, place=x.shape[1])
         else:
             layers = range(start, self.backbone.layers["image"])
-            x = image_tower.run_layers(tower, x, self._ready("image"), layers, self.path)
+            folded = self._folded
+            entries = folded["image"] if folded else _ready(tower, self.entries("image"))
+            x = image_tower.run_layers(tower, x, entries, layers, self.path)
         return tower.pool(x)
 
     def encode_text(self, text: TextInputs) -> Tensor:
@@ -186,18 +199,26 @@ class AdaptedCLIP(nn.Module):
             return self._encode_text(text)
 
     def _encode_text(self, text: TextInputs) -> Tensor:
+        if self.path != "reference" and self._folded is not None:
+            return self._text_of(text, self._folded["text"])
+        return self.encode_text_with(text, self.entries("text"))
+
+    def encode_text_with(self, text: TextInputs, entries: Mapping[int, Entry]) -> Tensor:
+        """Return :meth:`encode_text` with other entries, at the layers of the model's own."""
+        with precision_of(self.backbone):
+            if self.path == "reference":
+                return self.backbone.text.project(self._plain_text(text, entries))
+            return self._text_of(text, _ready(self.backbone.text, entries))
+
+    def _text_of(self, text: TextInputs, entries: ReadyEntries) -> Tensor:
         tower = self.backbone.text
-        if self.path == "reference":
-            pooled = self._plain_text(text)
-        elif self.first_layer("text") == self.backbone.layers["text"]:
-            pooled = self._constant_text(text)
-        else:
-            entries = self._ready("text")
-            tokens = any(isinstance(each, LayerTokens) for each in entries.values())
-            states = self._text_states(text, learned_tokens=tokens)
-            pooled = text_tower.class_features(
-                tower, states, entries, self.path, _placeholders(entries)
-            )
+        if self.first_layer("text") == self.backbone.layers["text"]:
+            return tower.project(self._constant_text(text))
+        tokens = any(isinstance(each, LayerTokens) for each in entries.values())
+        states = self._text_states(text, learned_tokens=tokens)
+        pooled = text_tower.class_features(
+            tower, states, entries, self.path, _placeholders(entries)
+        )
         return tower.project(pooled)
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
@@ -229,8 +250,8 @@ class AdaptedCLIP(nn.Module):
         """Return logits ``(batch, classes)`` of ``images`` for the captions of ``text``."""
         return self.outputs(images, text).logits
 
-    def _plain_text(self, text: TextInputs) -> Tensor:
-        tower, entries, x = self.backbone.text, self.entries("text"), text.embeddings
+    def _plain_text(self, text: TextInputs, entries: Mapping[int, Entry]) -> Tensor:
+        tower, x = self.backbone.text, text.embeddings
         held = _placeholders(entries)
         hidden = tower.norm(run_blocks(tower.blocks, x, entries, tower.mask, place=1, held=held))
         pooling = torch.cat([text.pooling[:, :1], text.pooling[:, 1 + held :]], dim=1)
@@ -255,17 +276,6 @@ class AdaptedCLIP(nn.Module):
             features = text_tower.class_features(self.backbone.text, states, {}, self.path)
             self._constant = (text, features)
         return self._constant[1]
-
-    def _ready(self, tower: Tower) -> dict[int, ReadyEntry]:
-        if self._folded is not None:
-            return self._folded[tower]
-        part: TowerBlocks = self.backbone.image if tower == "image" else self.backbone.text
-        return {
-            layer: layer_context(part.blocks[layer], entry)
-            if isinstance(entry, ContextMixture)
-            else entry
-            for layer, entry in self.entries(tower).items()
-        }
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # The hook under .to(), .cuda() and the like, also when a parent module is moved. Only
@@ -298,7 +308,16 @@ def similarities(backbone: Backbone, image_features: Tensor, text_features: Tens
     return backbone.logit_scale.exp() * image @ text.transpose(-2, -1)
 
 
-def _placeholders(entries: Mapping[int, Entry | ReadyEntry]) -> int:
+def _ready(tower: TowerBlocks, entries: Mapping[int, Entry]) -> ReadyEntries:
+    return {
+        layer: layer_context(tower.blocks[layer], entry)
+        if isinstance(entry, ContextMixture)
+        else entry
+        for layer, entry in entries.items()
+    }
+
+
+def _placeholders(entries: Mapping[int, Entry] | ReadyEntries) -> int:
     """Return how many tokens of the captions those of the first layer take the place of."""
     first = entries.get(0)
     return len(first.vectors) if isinstance(first, LayerTokens) else 0

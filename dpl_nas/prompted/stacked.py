@@ -74,6 +74,11 @@ class StackedCLIP(nn.Module):
         )
         self._text: tuple[TextInputs, StackedText] | None = None
 
+    @property
+    def draws(self) -> bool:
+        """Whether a step of training draws at random: it never does."""
+        return False
+
     def __repr__(self) -> str:
         return f"StackedCLIP({len(self._models)} models of {self.backbone.name})"
 

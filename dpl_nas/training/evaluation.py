@@ -19,7 +19,7 @@ from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.prompted import ImageStates, PromptedCLIP
+from dpl_nas.prompted import AdaptedCLIP, ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.captions import check_different
@@ -53,9 +53,9 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A prompted CLIP and its class text features (classes, embed), computed once."""
+    """An adapted CLIP and its class text features (classes, embed), computed once."""
 
-    model: PromptedCLIP
+    model: AdaptedCLIP
     text_features: Tensor
 
     __repr__ = short_repr

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpl_nas.prompted import ImageStates, PromptedCLIP, StackedCLIP, StackedStates
+from dpl_nas.prompted import AdaptedCLIP, ImageStates, StackedCLIP, StackedStates
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.distributed import ALONE, Ranks
 from dpl_nas.training.teacher import Teacher
@@ -41,7 +41,7 @@ class TrainingInputs:
     def __init__(
         self,
         images: FewShotImages,
-        model: PromptedCLIP | StackedCLIP,
+        model: AdaptedCLIP | StackedCLIP,
         teacher: Teacher | None,
         *,
         constant: bool,

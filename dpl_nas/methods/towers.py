@@ -1,0 +1,136 @@
+"""Methods that learn in the towers, by steps of gradient descent."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.config import OptimizerSettings, TrainSettings
+from dpl_nas.methods.method import Method, Scorer
+from dpl_nas.observer import Observer, Stage
+from dpl_nas.prompted import AdaptedCLIP
+from dpl_nas.tasks import Task
+from dpl_nas.training.batches import FewShotImages, chosen_augmentation
+from dpl_nas.training.captions import check_different
+from dpl_nas.training.distributed import ALONE
+from dpl_nas.training.evaluation import Classifier
+from dpl_nas.training.inputs import TrainingInputs
+from dpl_nas.training.loop import TrainingLoop
+from dpl_nas.training.losses import Loss, recipe_loss
+from dpl_nas.training.model import class_captions
+from dpl_nas.training.problem import Problem
+
+__all__ = ["Recipe", "TowerMethod", "coop_recipe"]
+
+#: The paper's, that of the problem, or settings of one's own.
+Recipe = Literal["published", "problem"] | TrainSettings
+
+
+def coop_recipe(lr: float, epochs: int, batch_size: int) -> TrainSettings:
+    """Return the recipe that CoOp's code (Zhou et al. 2022) handed down, with three numbers."""
+    optimizer = OptimizerSettings(
+        name="sgd", lr=lr, momentum=0.9, weight_decay=5e-4, warmup_epochs=1, warmup_lr=1e-5
+    )
+    return TrainSettings(epochs=epochs, batch_size=batch_size, optimizer=optimizer)
+
+
+class TowerMethod(Method):
+    """A method whose parameters are those of an adapted CLIP.
+
+    Attributes
+    ----------
+    recipe
+        How it is trained.
+    """
+
+    transfers: ClassVar[bool] = True
+
+    recipe: Recipe = "published"
+
+    @abstractmethod
+    def published(self, shots: int, images: int) -> TrainSettings:
+        """Return the paper's recipe for so many shots, and images in all."""
+
+    @abstractmethod
+    def model(self, backbone: Backbone, seed: int) -> AdaptedCLIP:
+        """Return the model as it starts; ``seed`` decides what is drawn.
+
+        Raises
+        ------
+        ConfigError
+            If the backbone lacks a layer.
+        """
+
+    def captions(self, backbone: Backbone, task: Task) -> TextInputs:
+        """Return what stands for the classes: by default the captions of the task's template."""
+        return class_captions(backbone, task.class_names, task.template, (), "task")
+
+    def loss(self, settings: TrainSettings, task: Task, backbone: Backbone, labels: Tensor) -> Loss:
+        """Return what is minimised: by default the loss of the recipe.
+
+        Parameters
+        ----------
+        labels
+            Labels (images,) of the images that are trained on.
+        """
+        return recipe_loss(settings, task, backbone, labels)
+
+    def averaging(self, epochs: int) -> Sequence[float] | None:
+        """Return weights of the epochs if what is learned is the mean over them."""
+        del epochs
+        return None
+
+    def recipe_of(self, problem: Problem, images: int) -> TrainSettings:
+        """Return the recipe for a problem with so many training images."""
+        if isinstance(self.recipe, TrainSettings):
+            return self.recipe
+        if self.recipe == "problem":
+            return problem.recipe
+        return self.published(problem.shots, images)
+
+    def learn(
+        self, problem: Problem, rows: Sequence[int], state: Path | None, observer: Observer
+    ) -> Mapping[str, Tensor]:
+        """Train the model; what remains is that of the last epoch, or a mean over all."""
+        backbone, task = problem.backbone, problem.task
+        recipe = self.recipe_of(problem, len(rows))
+        text = self.captions(backbone, task)
+        check_different(backbone, task, text)
+        model = self.model(backbone, problem.seed).to(backbone.device)
+        augmentation = chosen_augmentation(task, recipe.augmentation)
+        pictures = FewShotImages(task.pool, rows, backbone, augmentation)
+        loss = self.loss(recipe, task, backbone, pictures.labels)
+        inputs = TrainingInputs(pictures, model, loss.teacher, constant=augmentation == "none")
+        loop = TrainingLoop(
+            model,
+            inputs,
+            text,
+            loss,
+            recipe,
+            problem.seed,
+            observer,
+            Stage.TRAIN,
+            ALONE,
+            self.averaging(recipe.epochs),
+        )
+        loop.run(recipe.epochs, state, problem.digest(rows))
+        return model.state_dict()
+
+    def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
+        """Return the model with what it has learned; class features are computed once."""
+        model = self.model(backbone, 0).to(backbone.device).eval()
+        model.load_state_dict(dict(tensors))
+        text = self.captions(backbone, task)
+        check_different(backbone, task, text)
+        with torch.no_grad():
+            return Classifier(model.fold(), model.encode_text(text))
+
+    def parameters(self, tensors: Mapping[str, Tensor]) -> int:
+        """All numbers."""
+        return sum(each.numel() for each in tensors.values())
