@@ -8,15 +8,21 @@
 of the result answers for images.
 """
 
+from dpl_nas.methods.features import FeatureMethod, FittedMethod, LabelledFeatures
 from dpl_nas.methods.method import Learned, Method, Scorer
 from dpl_nas.methods.registry import METHODS, make_method, method_class
 from dpl_nas.methods.saved import load_learned, save_learned
+from dpl_nas.methods.towers import TowerMethod
 
 __all__ = [
     "METHODS",
+    "FeatureMethod",
+    "FittedMethod",
+    "LabelledFeatures",
     "Learned",
     "Method",
     "Scorer",
+    "TowerMethod",
     "load_learned",
     "make_method",
     "method_class",

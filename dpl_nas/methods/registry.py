@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from dpl_nas.errors import ConfigError
+from dpl_nas.io.classes import import_class
 from dpl_nas.io.validation import validate
 from dpl_nas.methods.method import Method
 
@@ -36,30 +37,34 @@ METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def method_class(name: str) -> type[Method]:
     """Return the class of a method.
 
-    Raises
-    ------
-    ConfigError
-        If the name is unknown; the message lists the known names.
-    """
-    if name not in METHODS:
-        raise ConfigError(f"unknown method {name!r:.100}: give one of {', '.join(METHODS)}")
-    module, found, _ = METHODS[name]
-    kind: type[Method] = getattr(importlib.import_module(f"dpl_nas.methods.{module}"), found)
-    return kind
-
-
-def name_of(method: Method) -> str:
-    """Return a name that a method's class has; its settings may be others.
+    Parameters
+    ----------
+    name
+        One of :data:`METHODS`; or ``package.module:Class``, whose module is imported.
 
     Raises
     ------
     ConfigError
-        If it has none.
+        If the name is unknown, with the known ones; or if a user's class cannot be imported, or is
+        no method.
     """
-    for name in METHODS:
-        if method_class(name) is type(method):
+    if name in METHODS:
+        module, found, _ = METHODS[name]
+        kind: type[Method] = getattr(importlib.import_module(f"dpl_nas.methods.{module}"), found)
+        return kind
+    if ":" in name:
+        return import_class(name, (Method,), "method", ConfigError)
+    raise ConfigError(
+        f"unknown method {name!r:.100}: give package.module:Class, or one of {', '.join(METHODS)}"
+    )
+
+
+def name_of(kind: type[Method]) -> str:
+    """Return a name by which :func:`method_class` finds a class; settings may be others."""
+    for name, (module, found, _) in METHODS.items():
+        if (kind.__module__, kind.__qualname__) == (f"dpl_nas.methods.{module}", found):
             return name
-    raise ConfigError(f"{type(method).__name__} is not among the methods: {', '.join(METHODS)}")
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def make_method(name: str, **settings: Any) -> Method:
@@ -71,4 +76,5 @@ def make_method(name: str, **settings: Any) -> Method:
         If the name is unknown, or a setting is unknown or not valid.
     """
     kind = method_class(name)
-    return validate(kind, METHODS[name][2] | settings, name, ConfigError)
+    stated = METHODS[name][2] if name in METHODS else {}
+    return validate(kind, stated | settings, name, ConfigError)

@@ -12,8 +12,8 @@ from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.sealed_tensors import load_sealed, save_sealed
 from dpl_nas.io.validation import Frozen, validate
-from dpl_nas.methods.method import Learned
-from dpl_nas.methods.registry import make_method, name_of
+from dpl_nas.methods.method import Learned, Method
+from dpl_nas.methods.registry import METHODS, make_method, name_of
 
 __all__ = ["load_learned", "save_learned"]
 
@@ -41,7 +41,7 @@ def save_learned(learned: Learned, file: AnyPath) -> None:
         If it cannot be written.
     """
     header = _Header(
-        method=name_of(learned.method),
+        method=name_of(type(learned.method)),
         settings=learned.method.model_dump(mode="json"),
         fingerprint=learned.fingerprint,
         class_names=learned.class_names,
@@ -50,8 +50,14 @@ def save_learned(learned: Learned, file: AnyPath) -> None:
 
 
 @checked(CheckpointError)
-def load_learned(file: AnyPath) -> Learned:
+def load_learned(file: AnyPath, kind: type[Method] | None = None) -> Learned:
     """Read what :func:`save_learned` wrote; no file can run code.
+
+    Parameters
+    ----------
+    kind
+        Class of a method that is not among those of the package. The file does not choose it, as
+        that would run code.
 
     Raises
     ------
@@ -62,5 +68,13 @@ def load_learned(file: AnyPath) -> Learned:
     """
     tensors, values = load_sealed(Path(file), None, _REMEDY)
     header = validate(_Header, values, str(file), CheckpointError)
-    method = make_method(header.method, **header.settings)
+    if kind is not None and header.method == name_of(kind):
+        method: Method = validate(kind, header.settings, str(file), CheckpointError)
+    elif header.method in METHODS:
+        method = make_method(header.method, **header.settings)
+    else:
+        raise CheckpointError(
+            f"{file} was learned by {header.method!r:.100}, which is no method of this package: "
+            "load it with load_learned(file, kind), kind being that class"
+        )
     return Learned(method, tensors, header.fingerprint, header.class_names)

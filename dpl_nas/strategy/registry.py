@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import sys
-from pathlib import Path
 from typing import Any
 
 from dpl_nas.config import STRATEGIES, SearchSettings, StrategyConfig, load_strategy
 from dpl_nas.errors import DplError, StrategyError
 from dpl_nas.io.arguments import checked
+from dpl_nas.io.classes import import_class
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.strategy.base import Strategy
 
@@ -84,28 +82,10 @@ def _make(config: StrategyConfig) -> Strategy:
 
 
 def _import(name: str) -> type[Any]:
-    module, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        # The search path is that of python -m: a user's module lies beside their files.
-        sys.path.append(here)
     from dpl_nas.nni.quiet import quiet
 
-    try:
-        # NNI warns about the version of torch.
-        with quiet():
-            found: Any = importlib.import_module(module)
-            from nni.nas.strategy.base import Strategy as NniStrategy
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (Exception, SystemExit) as error:
-        raise StrategyError(
-            f"strategy {name} cannot be imported ({type(error).__name__}: {error}): give "
-            "package.module:Class, and run in the folder of the module or with it on PYTHONPATH"
-        ) from error
-    if not inspect.isclass(found) or not issubclass(found, (Strategy, NniStrategy)):
-        raise StrategyError(
-            f"strategy {name} should be a subclass of dpl_nas.strategy.Strategy or "
-            "nni.nas.strategy.Strategy: give such a class"
-        )
-    return found
+    # NNI warns about the version of torch.
+    with quiet():
+        from nni.nas.strategy.base import Strategy as NniStrategy
+
+        return import_class(name, (Strategy, NniStrategy), "strategy", StrategyError)

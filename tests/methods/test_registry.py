@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from dpl_nas.errors import ConfigError
@@ -14,7 +17,7 @@ def test_every_name_makes_a_method_with_its_paper(name: str) -> None:
 
 
 def test_unknown_names_and_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown method 'tip': give one of zero-shot"):
+    with pytest.raises(ConfigError, match=r"unknown method 'tip': give .*one of zero-shot"):
         make_method("tip")
     with pytest.raises(ConfigError, match=r"tip-adapter.*alpha"):
         make_method("tip-adapter", alpha=1)
@@ -24,3 +27,25 @@ def test_unknown_names_and_settings_are_refused() -> None:
     for name in ("zero-shot", "tip-adapter", "tip-adapter-f"):
         with pytest.raises(ConfigError, match="captions"):
             make_method(name, captions="none")
+
+
+def test_methods_of_users_are_found_by_module_and_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine_of_test.py").write_text(
+        "from dpl_nas.methods.zero_shot import ZeroShot\n"
+        "class Mine(ZeroShot):\n"
+        "    title = 'mine'\n"
+        "class Nothing:\n"
+        "    pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    made = make_method("mine_of_test:Mine", captions="ensemble")
+    assert type(made).title == "mine"
+    for name, said in {
+        "mine_of_test:Nothing": "should be a subclass of dpl_nas.methods.method.Method",
+        "mine_of_test:Other": "method mine_of_test:Other cannot be imported (AttributeError",
+        "no_such_module:Mine": "cannot be imported (ModuleNotFoundError",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            make_method(name)

@@ -156,7 +156,7 @@ def test_a_class_of_a_user(bench: Bench, tmp_path: Path, users_module: str) -> N
         ("Shorter", {"steps": "many"}, ConfigError, "steps: .*found 'many'"),
         ("Shorter", {"validation_shots": 0}, StrategyError, "validation_shots"),
         ("Odd", {}, StrategyError, r"cannot be made .*(TypeError|ValueError)"),
-        ("Nothing", {}, StrategyError, "should be a subclass of dpl_nas.strategy.Strategy"),
+        ("Nothing", {}, StrategyError, "should be a subclass of dpl_nas.strategy.base.Strategy"),
         ("function", {}, StrategyError, "should be a subclass"),
         ("broken", {}, StrategyError, "should be a subclass"),
         ("Missing", {}, StrategyError, "cannot be imported .*AttributeError"),

@@ -1,31 +1,16 @@
-"""Conformance tests of search strategies, to inherit; they need pytest and no data.
-
->>> from dpl_nas.testing import StrategyConformance  # doctest: +SKIP
->>> class TestMine(StrategyConformance):  # doctest: +SKIP
-...     def make(self, **settings):
-...         return Mine(**settings)
-
-For readable assertions, ``pytest.register_assert_rewrite("dpl_nas.testing")`` in a
-``conftest.py``, before anything imports this module.
-"""
+"""Conformance tests of search strategies, to inherit."""
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
-from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
-from dpl_nas.backbone import Backbone, load_backbone
+from dpl_nas.backbone import load_backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.engine import FewShotTrials, Ledger, Outcome, read_ledger
 from dpl_nas.errors import ConfigError, OutputError, StrategyError
@@ -37,61 +22,22 @@ from dpl_nas.space import Space
 from dpl_nas.strategy.base import Strategy
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.strategy.search import Search
-from dpl_nas.tasks import Task, few_shot_split, load_task
+from dpl_nas.tasks import few_shot_split
+from dpl_nas.testing.small import (
+    Bench,
+    assert_sentence,
+    counted_steps,
+    global_generators,
+    of_class,
+    small_space,
+    task_of,
+)
 
-__all__ = [
-    "Bench",
-    "StrategyConformance",
-    "Whole",
-    "assert_sentence",
-    "counted_steps",
-    "ledger_of",
-    "small_space",
-    "story",
-    "task_of",
-]
+__all__ = ["StrategyConformance", "Whole", "ledger_of", "story"]
 
-_COLOURS = {"blue": (60, 60, 190), "green": (60, 190, 60)}
 #: Keys of a ledger's line that depend on the clock and the machine.
 _MEASURED = {"seconds", "elapsed", "peak_bytes"}
 _REASON = "the test lets this trial fail"
-
-
-def task_of(folder: AnyPath, per_class: int = 6) -> Task:
-    """A task of two classes of noisy coloured squares, whose images are written to ``folder``."""
-    folder = Path(folder)
-    for number, part in enumerate(("train", "test")):
-        generator = np.random.default_rng(number)
-        for name, colour in _COLOURS.items():
-            place = folder / part / name
-            place.mkdir(parents=True)
-            for index in range(per_class):
-                pixels = generator.normal(colour, 40, (32, 32, 3)).clip(0, 255)
-                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{index}.png")
-    (folder / "task.yml").write_text("template: a {} square.\naugmentation: none\n")
-    return load_task(folder)
-
-
-def small_space(max_context_vectors: int | None = 3, lengths: str = "0-2") -> Space:
-    """Two layers of each tower of the embedded CLIP; of 81 architectures, 31 fit in 3 vectors."""
-    layers = {"layers": [0, 6], "lengths": lengths}
-    return Space.model_validate(
-        {
-            "name": "conformance",
-            "towers": {"image": layers, "text": layers},
-            "max_context_vectors": max_context_vectors,
-        }
-    )
-
-
-@dataclass(frozen=True)
-class Bench:
-    """The task and backbone of the searches."""
-
-    task: Task
-    backbone: Backbone
-
-    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
@@ -107,11 +53,6 @@ class Whole:
 # pytest is about to do away with methods that are fixtures of a whole class.
 _BENCH = pytest.StashKey[Bench]()
 _WHOLE = pytest.StashKey[Whole]()
-
-
-def _of_class(request: pytest.FixtureRequest) -> pytest.Stash:
-    node: pytest.Class = request.node.getparent(pytest.Class)
-    return node.stash
 
 
 def story(result: SearchResult, *, losses: bool = True) -> dict[str, Any]:
@@ -206,7 +147,7 @@ class StrategyConformance:
         self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     ) -> Bench:
         """Task and backbone, made once a class."""
-        stash = _of_class(request)
+        stash = of_class(request)
         if _BENCH not in stash:
             task = task_of(tmp_path_factory.mktemp("squares"))
             stash[_BENCH] = Bench(task, load_backbone(self.space.backbone))
@@ -220,7 +161,7 @@ class StrategyConformance:
         tmp_path_factory: pytest.TempPathFactory,
     ) -> Whole:
         """The search that others are compared with, made once a class."""
-        stash = _of_class(request)
+        stash = of_class(request)
         if _WHOLE not in stash:
             folder = tmp_path_factory.mktemp("whole")
             stash[_WHOLE] = Whole(self.search(bench, folder), folder)
@@ -247,12 +188,12 @@ class StrategyConformance:
     def test_the_seed_decides(self, bench: Bench, whole: Whole) -> None:
         """A strategy may search again, and ends alike with the same seed."""
         strategy = self.make()
-        before = _global_generators()
+        before = global_generators()
         other = self.search(bench, strategy=lambda: strategy, seed=2)
         self.space.check(other.architecture)
         again = self.search(bench, strategy=lambda: strategy)
         assert story(again) == story(whole.result)
-        assert _global_generators() == before
+        assert global_generators() == before
 
     def test_the_budget_is_kept(self, bench: Bench) -> None:
         """Neither the counted nor the actual cost exceeds the budget."""
@@ -427,18 +368,6 @@ class _Other(Strategy):
         search.evaluate([search.space.uniform(0)])
 
 
-def assert_sentence(error: Exception) -> None:
-    """Assert that an error's message is one meaningful line."""
-    assert len(str(error).splitlines()) == 1
-    assert len(str(error)) > 20
-
-
-def _global_generators() -> tuple[Any, ...]:
-    """Return the state of the global random generators, which a search must not change."""
-    numpy_state: Any = np.random.get_state()  # noqa: NPY002 - to see that nobody drew from it
-    return torch.get_rng_state().tolist(), random.getstate(), numpy_state[1].tolist()
-
-
 def _stopping(
     append: Callable[[Ledger, dict[str, Any]], None], lines: int, late: bool
 ) -> Callable[[Ledger, dict[str, Any]], None]:
@@ -466,21 +395,3 @@ def _failing(every: int, failed: list[str]) -> Callable[..., Any]:
         return run(trials, architecture, *others, **named)
 
     return failing
-
-
-@contextmanager
-def counted_steps() -> Iterator[Callable[[], int]]:
-    """Count the steps of all optimizers of torch."""
-    count = 0
-
-    def note(optimizer: Optimizer, *_: Any) -> None:
-        nonlocal count
-        gradients = [each.grad for group in optimizer.param_groups for each in group["params"]]
-        # A step on zeros is how the layout of a saved state is found out.
-        count += any(each is not None and bool(each.any()) for each in gradients)
-
-    handle = register_optimizer_step_post_hook(note)
-    try:
-        yield lambda: count
-    finally:
-        handle.remove()
