@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.space import Space
-from dpl_nas.tasks import ImageSet, load_task
+from dpl_nas.tasks import ImageSet, Task, load_task
 from dpl_nas.training.problem import Problem
 
 Array = NDArray[np.float64]
@@ -68,3 +68,8 @@ def plain(problem: Problem) -> Plain:
         found = model.encode_image(seen).double().numpy()
     labels = [task.train.labels[row] for row in shots]
     return Plain(images, labels, found, unit(text), float(backbone.logit_scale.exp()), seen)
+
+
+@pytest.fixture(scope="module")
+def task(image_folder: Path) -> Task:
+    return load_task(image_folder)

@@ -66,9 +66,7 @@ class Mine(method_class("class-means")):  # type: ignore[misc]
 def test_a_file_does_not_choose_what_is_imported(file: Path, tmp_path: Path) -> None:
     learned = replace(load_learned(file), method=Mine())
     save_learned(learned, tmp_path / "mine.safetensors")
-    with pytest.raises(
-        CheckpointError, match="test_saved:Mine', which is no method"
-    ):
+    with pytest.raises(CheckpointError, match="test_saved:Mine', which is no method"):
         load_learned(tmp_path / "mine.safetensors")
     assert isinstance(load_learned(tmp_path / "mine.safetensors", Mine).method, Mine)
     # Another class is not taken for it.
