@@ -12,29 +12,33 @@ import pytest
 
 from dpl_nas.config import load_strategy
 from dpl_nas.io import run_files
+from dpl_nas.methods import Method, TowerMethod, make_method
 from dpl_nas.strategy import Strategy, make_strategy
-from dpl_nas.testing import StrategyConformance
+from dpl_nas.testing import MethodConformance, StrategyConformance
+from dpl_nas.training.problem import Problem
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def blocks(heading: str) -> dict[str, str]:
     """The code of a section, by the file name in its first line."""
-    section = README.read_text().split(heading, 1)[1].split("\n## ", 1)[0]
+    section = re.split(r"\n##", README.read_text().split(heading, 1)[1], maxsplit=1)[0]
     found = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", section, re.DOTALL)
     return dict(found)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The files of "Add a strategy", where Python finds them."""
+    """The files of "Add a strategy" and "Add a method", where Python finds them."""
     place = tmp_path_factory.mktemp("readme")
-    for name, content in blocks("### Add a strategy").items():
-        (place / name).write_text(content)
+    for heading in ("### Add a strategy", "### Add a method"):
+        for name, content in blocks(heading).items():
+            (place / name).write_text(content)
     sys.path.insert(0, str(place))
     yield place
     sys.path.remove(str(place))
-    sys.modules.pop("hill", None)
+    for name in ("hill", "last"):
+        sys.modules.pop(name, None)
 
 
 def test_the_table_of_the_run_folder_has_all_files() -> None:
@@ -58,6 +62,18 @@ class TestHillClimbing(StrategyConformance):
     def make(self, **settings: Any) -> Strategy:
         strategy: Strategy = hill().HillClimbing(**settings)
         return strategy
+
+
+class TestLastLayer(MethodConformance):
+    def make(self, **settings: Any) -> Method:
+        return make_method("last:LastLayer", **settings)
+
+    def test_it_has_so_many_tokens(self, problem: Problem) -> None:
+        """The example does what it says."""
+        method = self.make(length=3)
+        assert isinstance(method, TowerMethod)
+        tokens = method.model(problem.backbone, 1).state_dict()
+        assert [(name, len(value)) for name, value in tokens.items()] == [("tokens.image.11", 3)]
 
 
 def test_its_file_makes_it(folder: Path) -> None:

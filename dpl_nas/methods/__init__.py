@@ -12,7 +12,8 @@ from dpl_nas.methods.features import FeatureMethod, FittedMethod, LabelledFeatur
 from dpl_nas.methods.method import Learned, Method, Scorer
 from dpl_nas.methods.registry import METHODS, make_method, method_class
 from dpl_nas.methods.saved import load_learned, save_learned
-from dpl_nas.methods.towers import TowerMethod
+from dpl_nas.methods.tokens import TokenCLIP
+from dpl_nas.methods.towers import TowerMethod, coop_recipe
 
 __all__ = [
     "METHODS",
@@ -22,7 +23,9 @@ __all__ = [
     "Learned",
     "Method",
     "Scorer",
+    "TokenCLIP",
     "TowerMethod",
+    "coop_recipe",
     "load_learned",
     "make_method",
     "method_class",

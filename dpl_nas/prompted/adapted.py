@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from torch.nn import functional
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import TowerBlocks
-from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.reprs import in_a_line, short_repr
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import image_tower, text_tower
 from dpl_nas.prompted.block import ReadyEntries, layer_context
@@ -71,12 +71,12 @@ class Outputs:
     __repr__ = short_repr
 
 
-class AdaptedCLIP(nn.Module):
+class AdaptedCLIP(nn.Module, ABC):
     """A frozen CLIP whose layers are given contexts, learned tokens or low-rank updates.
 
     The parameters and the state dict are those of what is learned. The backbone stays outside the
     module tree, is shared by all models that are built on it (also by deep copies), and follows
-    any of them to its device.
+    any of them to its device. The ``repr`` is a line.
 
     Parameters
     ----------
@@ -94,6 +94,10 @@ class AdaptedCLIP(nn.Module):
         self._prepared: tuple[TextInputs, TextStates] | None = None
         self._constant: tuple[TextInputs, Tensor] | None = None
         self._folded: dict[Tower, ReadyEntries] | None = None
+
+    def __repr__(self) -> str:
+        learned = sum(each.numel() for each in self.parameters())
+        return in_a_line(f"{type(self).__name__}({self.backbone.name}, {learned} learned numbers)")
 
     @abstractmethod
     def entries(self, tower: Tower) -> Mapping[int, Entry]:

@@ -119,6 +119,7 @@ def objects(
         Held.of(fitted), fitted.chosen, fitted.made, fitted.chosen.candidate, classifier.saved_,
         classifier.saved_.metadata, classifier.saved_.metadata.leaderboard[0], FitSettings(),
         methods.make_method("tip-adapter").adapt(problem), methods.make_method("tip-adapter-f"),
+        methods.TokenCLIP(small_backbone, {"image": {0: 2}}, 1), methods.make_method("maple"),
         Bench(problem.task, small_backbone), Whole(searched, place), dpl_nas.strategy.Random(),
     ]  # fmt: skip
     for each in found:
