@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.methods.method import Method, Scorer
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
@@ -61,6 +62,8 @@ class LabelledFeatures:
     labels: Tensor
     captions: Tensor
     scale: float
+
+    __repr__ = short_repr
 
     @property
     def classes(self) -> int:
