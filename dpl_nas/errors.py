@@ -7,6 +7,7 @@ raised is a defect of dpl_nas and keeps its traceback.
 __all__ = [
     "ArchitectureError",
     "BackboneError",
+    "BenchError",
     "CheckpointError",
     "ComparisonError",
     "ConfigError",
@@ -83,6 +84,10 @@ class StrategyError(DplError):
 
 class ComparisonError(DplError):
     """Results to be compared are malformed, duplicate or missing."""
+
+
+class BenchError(DplError):
+    """A plan of a benchmark of methods that cannot be carried out."""
 
 
 class ExperimentError(DplError):

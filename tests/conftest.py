@@ -45,6 +45,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 PUBLIC = (
     "dpl_nas",
     "dpl_nas.backbone",
+    "dpl_nas.bench",
     "dpl_nas.classifier.export",
     "dpl_nas.classifier.fitting",
     "dpl_nas.classifier.folder",

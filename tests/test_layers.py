@@ -24,6 +24,7 @@ LAYERS = (
     ("strategy",),
     ("testing", "runs", "classifier"),
     ("comparison", "diagnostics", "experiments"),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )

@@ -10,6 +10,7 @@ import typer
 
 from dpl_nas import __version__
 from dpl_nas.cli import (
+    bench,
     compare,
     diagnose,
     evaluate,
@@ -88,6 +89,7 @@ app.command("run")(run.run)
 app.command("search")(search.search)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)

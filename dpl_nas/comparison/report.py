@@ -33,11 +33,10 @@ from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json, write_text
 from dpl_nas.io.pages import render_page
 from dpl_nas.io.paths import AnyPath
-from dpl_nas.io.text import make_printable
+from dpl_nas.io.text import plain_cell
 
 __all__ = ["markdown_tables", "write_report"]
 
-_FORMULAS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
 _PACKAGES = ("dpl_nas", "nni", "torch", "scipy", "numpy", "matplotlib")
 
 
@@ -134,9 +133,7 @@ def _csv(cells: Sequence[Cell]) -> str:
         row["lengths"] = json.dumps(row["lengths"])
         for key, value in row.items():
             if isinstance(value, str):
-                text = make_printable(value)
-                # Spreadsheets would take it for a formula, even after blanks.
-                row[key] = f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
+                row[key] = plain_cell(value)
     writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

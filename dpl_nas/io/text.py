@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["make_printable"]
+__all__ = ["make_printable", "plain_cell"]
 
 
 def make_printable(text: str) -> str:
@@ -15,3 +15,13 @@ def make_printable(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text
     )
+
+
+#: What spreadsheets take for the beginning of a formula.
+_FORMULAS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
+
+
+def plain_cell(text: str) -> str:
+    """Return a text for a table that spreadsheets open: it is no formula, even after blanks."""
+    text = make_printable(text)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULAS else text

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import dpl_nas
-from dpl_nas import comparison, diagnostics, engine, methods, runs, testing
+from dpl_nas import bench, comparison, diagnostics, engine, methods, runs, testing
 from dpl_nas.classifier.export import export
 from dpl_nas.classifier.fitting import FitSettings, fit
 from dpl_nas.classifier.folder import fit_folder, known_of, result_in, write_page
@@ -102,6 +102,31 @@ def a_ledger(of: Callable[[Path], AnyPath], files: Files) -> bool:
 def a_report(of: Callable[[Path], AnyPath], files: Files) -> bool:
     comparison.write_report(comparison.read_cells(files.cells), of(files.out))
     return (files.out / "report.html").exists()
+
+
+def an_adaptation(of: Callable[[Path], AnyPath], files: Files) -> bool:
+    recipe = files.recipe.model_dump(mode="json")
+    method = methods.make_method("vpt-shallow", recipe=recipe)
+    method.adapt(files.problem, state=of(files.out / "state"))
+    return (files.out / "state").exists()
+
+
+def a_bench(of: Callable[[Path], AnyPath], files: Files) -> bool:
+    plan = bench.BenchPlan(
+        tasks=[of(files.images)], methods=["zero-shot"], seeds=[1], shots=[2],
+        space=files.problem.space,
+    )  # fmt: skip
+    # Its process does not know the small model, and says so.
+    (cell,) = bench.run_bench(plan, of(files.out))
+    return cell.error is not None and (files.out / "bench.json").exists()
+
+
+def tables_of_a_bench(of: Callable[[Path], AnyPath], files: Files) -> bool:
+    cell = bench.BenchCell(
+        protocol="few-shot", method="coop", task="a", shots=1, seed=1, accuracy={"all": 0.5}
+    )
+    bench.write_bench([cell], of(files.out))
+    return (files.out / "results.md").exists()
 
 
 def an_exported_file(of: Callable[[Path], AnyPath], files: Files) -> bool:
@@ -249,6 +274,9 @@ USES: dict[str, Use] = {
         files.prompts.save(of(files.out / "a.safetensors")),
         dpl_nas.load_prompts(files.out / "a.safetensors"),
     ),
+    **{f"{kind}Method.adapt": an_adaptation for kind in ("", "Feature", "Fitted", "Tower")},
+    "run_bench": a_bench,
+    "write_bench": tables_of_a_bench,
     "save_learned": lambda of, files: (
         methods.save_learned(learned_of(files), of(files.out / "b.safetensors")),
         methods.load_learned(files.out / "b.safetensors"),
@@ -266,7 +294,7 @@ USES: dict[str, Use] = {
     ).pretrained == str(files.architecture),
 }  # fmt: skip
 #: They start processes, or train several supernets.
-SLOW = {"run_cells", "rank_proxies"}
+SLOW = {"run_bench", "run_cells", "rank_proxies"}
 #: What takes paths as options, or as fields, or whose constructor NNI wraps.
 BY_OPTION = {"Strategy.search", "RunConfig", "BackboneConfig", "NamedPromptSpace.__init__"}
 
@@ -362,7 +390,8 @@ def test_no_public_function_asks_for_a_path_object(public: dict[str, Callable[..
         if argument not in {"return", "tmp_path"} and "Path" in str(hint).split(" | ")
     }
     # Values that are made here, not by users.
-    assert found <= {"Search.__init__: folder", "Whole.__init__: folder"}
+    made = {f"{kind}Method.learn: state" for kind in ("", "Feature", "Fitted", "Tower")}
+    assert found <= {"Search.__init__: folder", "Whole.__init__: folder", *made}
 
 
 class Bytes:

@@ -1,0 +1,298 @@
+"""Runs of every method on every task, each in a process and a folder of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dpl_nas.bench.cell import BenchCell
+from dpl_nas.bench.plan import BenchPlan, Job
+from dpl_nas.console import watched
+from dpl_nas.errors import BenchError, CheckpointError, DplError, OutputError
+from dpl_nas.io.arguments import checked
+from dpl_nas.io.files import make_folder, names_in, read_json, read_sealed, write_json
+from dpl_nas.io.locks import claim
+from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.run_files import LOCK
+from dpl_nas.io.validation import validate
+from dpl_nas.observer import Observer, Stage
+from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
+from dpl_nas.tasks import Task, load_task
+from dpl_nas.tasks.names import tell_names
+
+__all__ = ["run_bench"]
+
+_PLAN, _CELL, _STATE = "bench.json", "cell.json", "training.state"
+_REMEDY = "remove it to run the cell again"
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A cell to run.
+
+    Attributes
+    ----------
+    images
+        Digest of what is learned from: all cells of a task, shots and seed have the same.
+    """
+
+    plan: BenchPlan
+    job: Job
+    folder: Path
+    images: str
+
+    __repr__ = short_repr
+
+
+@checked()
+def run_bench(
+    plan: BenchPlan,
+    folder: AnyPath,
+    *,
+    jobs: int = 1,
+    observer: Observer | None = None,
+    quiet: bool = False,
+) -> list[BenchCell]:
+    """Run all cells that are missing; return all in the order of the plan.
+
+    A cell is kept as soon as it ends, and a training that is interrupted goes on. A failed cell is
+    returned with its error, and the next call tries it again.
+
+    Parameters
+    ----------
+    jobs
+        Number of cells side by side, each with its share of the cores.
+    observer
+        Observer that is told of the progress instead of the terminal or notebook.
+    quiet
+        Whether to draw no progress.
+
+    Raises
+    ------
+    TaskError
+        If a task cannot be found, or has too few images.
+    ConfigError
+        If a method is unknown, or a setting of it is not valid.
+    BenchError
+        If the classes of a task do not fit the protocol.
+    OutputError
+        If ``folder`` is in use by another benchmark, holds something else, or cannot be written.
+    """
+    with watched(observer, quiet=quiet) as watching:
+        return _run_bench(plan, Path(folder), jobs, watching)
+
+
+def _run_bench(plan: BenchPlan, folder: Path, jobs: int, observer: Observer) -> list[BenchCell]:
+    # Errors that all cells of a task or of a method share are raised at once.
+    for name in plan.methods:
+        plan.method(name)
+    _check_classes(plan)
+    work = _work(plan, folder)
+    with _claimed(folder):
+        found: dict[int, BenchCell] = {}
+        for index, each in enumerate(work):
+            kept = _kept(each)
+            if kept is not None:
+                found[index] = kept
+        write_json(folder / _PLAN, plan.model_dump(mode="json"))
+        observer.begin(Stage.COMPARE, len(work), len(found))
+
+        def keep(index: int, cell: BenchCell) -> None:
+            found[index] = cell
+            observer.advance(Stage.COMPARE, len(found), {}, _status(work[index].job, cell))
+
+        _run([(i, each) for i, each in enumerate(work) if i not in found], jobs, keep)
+        observer.end(Stage.COMPARE)
+    return [found[index] for index in range(len(work))]
+
+
+def _check_classes(plan: BenchPlan) -> None:
+    """Raise an error if a variant has classes that the first task lacks."""
+    if plan.protocol != "domain-generalization":
+        return
+    source = load_task(plan.tasks[0], plan.data)
+    for name in plan.tasks[1:]:
+        classes = load_task(name, plan.data).class_names
+        lacks = [each for each in classes if each not in source.class_names]
+        if lacks:
+            raise BenchError(
+                f"domain-generalization tests classes of {plan.tasks[0]} alone, and {name} has "
+                f"{tell_names(lacks)}: give its variants, or use cross-dataset"
+            )
+
+
+def _work(plan: BenchPlan, folder: Path) -> list[_Work]:
+    digests: dict[tuple[str, int, int], str] = {}
+    found = []
+    for job in plan.jobs():
+        key = job.task, job.shots, job.seed
+        if key not in digests:
+            problem = _problem(plan, job)
+            problem.check_images(problem.shot_rows)
+            digests[key] = problem.digest()
+        found.append(_Work(plan, job, folder / job.place, digests[key]))
+    return found
+
+
+def _problem(plan: BenchPlan, job: Job, task: Task | None = None) -> Any:
+    # It needs torch, which is slow to import.
+    from dpl_nas.training.problem import Problem
+
+    task = task or load_task(job.task, plan.data, job.classes)
+    return Problem(plan.space, task, job.shots, job.seed, plan.train, plan.device)
+
+
+def _kept(work: _Work) -> BenchCell | None:
+    """The kept cell, if it was run before with the same settings and images."""
+    file = work.folder / _CELL
+    if not file.exists():
+        return None
+    content = read_sealed(file, _REMEDY)
+    if set(content) != {"identity", "images", "cell"}:
+        raise CheckpointError(f"{file} is not a cell of a benchmark: {_REMEDY}")
+    if content["identity"] != work.plan.identity(work.job):
+        raise OutputError(
+            f"{work.folder} holds {work.job.method} with other settings: use another folder"
+        )
+    if content["images"] != work.images:
+        raise OutputError(
+            f"the images of task {work.job.task} have changed since {work.job.method} ran in "
+            f"{work.folder}: restore the images, or use another folder"
+        )
+    return validate(BenchCell, content["cell"], str(file), CheckpointError)
+
+
+def _run(
+    work: Sequence[tuple[int, _Work]], jobs: int, keep: Callable[[int, BenchCell], None]
+) -> None:
+    with closing(Processes(jobs, _cell, once=True)) as workers:
+        numbers = {id(each): index for index, each in work}
+        for each, pending in run_jobs(workers, [each for _, each in work]):
+            try:
+                cell = pending.result()
+            except LostJobError as error:
+                cell = _failed(each, str(error))
+            keep(numbers[id(each)], cell)
+
+
+def _cell(work: _Work) -> BenchCell:
+    """Run a cell and keep it, in its own process."""
+    try:
+        cell = _measured(work)
+    except DplError as error:
+        return _failed(work, str(error))
+    except Exception as error:  # noqa: BLE001 - the other cells go on
+        return _failed(work, f"{type(error).__name__}: {error}")
+    identity = dict(work.plan.identity(work.job))
+    content = {"identity": identity, "images": work.images, "cell": cell.model_dump(mode="json")}
+    write_json(work.folder / _CELL, content)
+    with suppress(OSError):
+        (work.folder / _STATE).unlink()
+    return cell
+
+
+def _measured(work: _Work) -> BenchCell:
+    from dpl_nas.engine import peak_bytes
+
+    plan, job = work.plan, work.job
+    make_folder(work.folder)
+    problem = _problem(plan, job)
+    method = plan.method(job.method)
+    began = time.perf_counter()
+    learned = method.adapt(problem, state=work.folder / _STATE)
+    seconds = time.perf_counter() - began
+    accuracy: dict[str, float] = {}
+    macro_f1: dict[str, float] = {}
+    for test in job.tests:
+        task = load_task(test.task, plan.data, test.classes)
+        if not type(method).transfers and task.class_names != problem.task.class_names:
+            continue
+        scorer = learned.scorer(problem.backbone, task)
+        metrics = _test(scorer, task, problem.backbone)
+        accuracy[test.name], macro_f1[test.name] = metrics.accuracy, metrics.macro_f1
+    return BenchCell(
+        **_head(work),
+        accuracy=accuracy,
+        macro_f1=macro_f1,
+        parameters=learned.parameters,
+        seconds=seconds,
+        peak_bytes=peak_bytes(),
+    )
+
+
+def _test(scorer: Any, task: Task, backbone: Any) -> Any:
+    """The metrics of all test images; each is decoded once."""
+    import torch
+
+    from dpl_nas.training.evaluation import metrics_of
+    from dpl_nas.training.prefetch import decode_ahead
+
+    images = task.test
+    rows = range(len(images.labels))
+
+    def decoded(part: range) -> Any:
+        return torch.stack([backbone.preprocess(images.image(row)) for row in part])
+
+    jobs = (partial(decoded, rows[start : start + _BATCH]) for start in rows[::_BATCH])
+    predictions: list[int] = []
+    with closing(decode_ahead(jobs)) as pixels:
+        for batch in pixels:
+            predictions += scorer.predict(batch.to(backbone.device)).tolist()
+    return metrics_of(list(images.labels), predictions)
+
+
+def _head(work: _Work) -> Mapping[str, Any]:
+    job = work.job
+    return {
+        "protocol": work.plan.protocol,
+        "method": job.method,
+        "task": job.task,
+        "shots": job.shots,
+        "seed": job.seed,
+    }
+
+
+def _failed(work: _Work, error: str) -> BenchCell:
+    return BenchCell(**_head(work), error=" ".join(error.split()))
+
+
+def _status(job: Job, cell: BenchCell) -> str:
+    if cell.error is not None:
+        return f"{job.describe()}: {cell.error}"
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in cell.accuracy.items())
+    return f"{job.describe()}: {shares}"
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    try:
+        _check_own(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
+    with claim(
+        folder / LOCK,
+        f"{folder} is in use by a benchmark that is still going: wait, or use another folder",
+    ):
+        yield
+
+
+def _check_own(folder: Path) -> None:
+    """Raise an error if ``folder`` holds anything that no benchmark writes."""
+    if not folder.is_dir() or not names_in(folder) - {LOCK}:
+        return
+    with suppress(CheckpointError):
+        plan = read_json(folder / _PLAN)
+        if isinstance(plan, dict) and {"protocol", "tasks", "methods"} <= set(plan):
+            return
+    raise OutputError(
+        f"{folder} is neither empty nor the folder of a benchmark, which has a {_PLAN}: use "
+        "another folder"
+    )

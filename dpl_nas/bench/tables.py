@@ -1,0 +1,255 @@
+"""The tables of a benchmark as plain text, for every format."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dpl_nas.bench.cell import BenchCell
+from dpl_nas.bench.published import PUBLISHED
+from dpl_nas.comparison.formats import NOTHING, accuracy, each, number, points, time
+from dpl_nas.comparison.statistics import Estimate, estimate
+from dpl_nas.comparison.tables import Grid
+from dpl_nas.io.reprs import short_repr
+
+__all__ = ["Score", "bench_tables", "coop_half_width", "harmonic", "latex", "scores"]
+
+#: The half of the published interval is so many standard errors.
+_COOP = 1.96
+_AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Score:
+    """The accuracy of a method on a test set, over seeds.
+
+    Attributes
+    ----------
+    task
+        Task that was learned from.
+    test
+        Name of the test set.
+    over
+        Mean and t interval over the seeds.
+    """
+
+    method: str
+    task: str
+    shots: int
+    test: str
+    over: Estimate
+
+    __repr__ = short_repr
+
+
+def scores(cells: Iterable[BenchCell]) -> list[Score]:
+    """Return the score of each method, task, number of shots and test set, in their order."""
+    values: dict[tuple[str, str, int, str], list[float]] = {}
+    for cell in cells:
+        for test, share in cell.accuracy.items():
+            values.setdefault((cell.method, cell.task, cell.shots, test), []).append(share)
+    return [Score(*key, estimate(own)) for key, own in values.items()]
+
+
+def coop_half_width(values: Sequence[float]) -> float | None:
+    """Return the half-width of the interval of CoOp's scripts: 1.96 s / sqrt(n), s over n.
+
+    With three seeds it is a quarter of the t interval: it takes s for known.
+    """
+    if len(values) < 2:
+        return None
+    return _COOP * statistics.pstdev(values) / math.sqrt(len(values))
+
+
+def harmonic(first: float, second: float) -> float:
+    """Return the harmonic mean of two shares; 0 if one is 0."""
+    return 2 * first * second / (first + second) if first + second else 0.0
+
+
+def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> list[Grid]:
+    """Return all tables: accuracies for each number of shots, details, cost, failures.
+
+    Parameters
+    ----------
+    published
+        Whether figures of papers stand beside them, on other tasks and another backbone.
+    """
+    shots = list(dict.fromkeys(cell.shots for cell in cells))
+    grids = []
+    for count in shots:
+        own = [cell for cell in cells if cell.shots == count]
+        table = _halves if cells[0].protocol == "base-to-new" else _accuracies
+        grids += table(own, count, published=published)
+    return [*grids, _details(cells), _cost(cells), _failures(cells)]
+
+
+def _accuracies(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[Grid]:
+    """Methods by tasks, and the average over them."""
+    found = scores(cells)
+    few_shot = cells[0].protocol == "few-shot"
+    columns = list(dict.fromkeys(each.task if few_shot else each.test for each in found))
+    # What was learned from is no part of the average of what was not.
+    averaged = columns if few_shot else columns[1:]
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    by_place = {(each.method, each.task if few_shot else each.test): each.over for each in found}
+    rows, means = [], []
+    for method in methods:
+        over = [by_place.get((method, column)) for column in columns]
+        mean = _average([by_place.get((method, column)) for column in averaged])
+        means.append(mean)
+        row = [method, *(NOTHING if one is None else accuracy(one) for one in over), points(mean)]
+        rows.append((*row, *_told(method, cells[0].protocol, published=published)))
+    heads = ("method", *columns, _AVERAGE, *(["published"] if published else []))
+    note = (
+        "Percent: the mean over seeds, and half of its 95% t interval. The average is that of "
+        f"{'all tasks' if few_shot else 'the tasks that were not learned from'}."
+    )
+    title = f"Accuracy, {shots} {'shot' if shots == 1 else 'shots'} ({cells[0].protocol})"
+    return [Grid(title, heads, tuple(rows), _noted(note, published), strong=_best(means, heads))]
+
+
+def _halves(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[Grid]:
+    """Base, new and their harmonic mean: the average over tasks, then each task."""
+    found = {(each.method, each.task, each.test): each.over.mean for each in scores(cells)}
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    heads = ("method", "base", "new", "H")
+
+    def grid(title: str, places: Sequence[str], note: str, *, told: bool) -> Grid:
+        rows, means = [], []
+        for method in methods:
+            base, new = (
+                _mean([found.get((method, task, half)) for task in places])
+                for half in ("base", "new")
+            )
+            both = None if base is None or new is None else harmonic(base, new)
+            means.append(both)
+            row = (method, points(base), points(new), points(both))
+            rows.append((*row, *_told(method, "base-to-new", published=told)))
+        own = (*heads, *(["published"] if told else []))
+        return Grid(title, own, tuple(rows), note, strong=_best(means, own))
+
+    note = "Percent, means over seeds. H is the harmonic mean of the two."
+    shown = f"{shots} {'shot' if shots == 1 else 'shots'}"
+    average = grid(
+        f"Base and new classes, {shown}, average of {len(tasks)} tasks",
+        tasks,
+        _noted(note, published),
+        told=published,
+    )
+    return [average, *(grid(f"{task}, {shown}", [task], note, told=False) for task in tasks)]
+
+
+def _details(cells: Sequence[BenchCell]) -> Grid:
+    rows = [
+        (
+            one.method,
+            one.task,
+            str(one.shots),
+            one.test,
+            points(one.over.mean),
+            each(one.over),
+            points(coop_half_width(one.over.values)),
+            points(one.over.half_width),
+        )
+        for one in scores(cells)
+    ]
+    heads = ("method", "learned from", "shots", "tested on", "mean", "each seed", "CoOp +-", "t +-")
+    note = (
+        "CoOp +- is the half-width of its scripts, 1.96 s / sqrt(n) with s over n; t +- is that of "
+        "the 95% t interval, which holds for few seeds."
+    )
+    return Grid("Every result", heads, tuple(rows), note, labels=4)
+
+
+def _cost(cells: Sequence[BenchCell]) -> Grid:
+    rows = []
+    for method in dict.fromkeys(cell.method for cell in cells):
+        own = [cell for cell in cells if cell.method == method and cell.error is None]
+        if own:
+            sizes = sorted({cell.parameters for cell in own})
+            shown = number(sizes[0]) if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+            seconds = statistics.fmean(cell.seconds for cell in own)
+            peak = max(cell.peak_bytes for cell in own)
+            rows.append((method, shown, time(seconds), number(peak / 2**30, 2)))
+    heads = ("method", "learned numbers", "learning", "peak GB")
+    note = "Learning is wall-clock time, a mean over cells; peak memory is that of a whole process."
+    return Grid("Cost", heads, tuple(rows), note)
+
+
+def _failures(cells: Sequence[BenchCell]) -> Grid:
+    rows = tuple(
+        (cell.method, cell.task, str(cell.shots), str(cell.seed), cell.error)
+        for cell in cells
+        if cell.error is not None
+    )
+    return Grid("Failed", ("method", "task", "shots", "seed", "why"), rows, labels=5)
+
+
+def latex(grid: Grid) -> str:
+    """Return a table for LaTeX, with the package booktabs."""
+    columns = "l" * grid.labels + "r" * (len(grid.columns) - grid.labels)
+    lines = [f"% {grid.title}", f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
+    lines += [_latex_row(grid.columns), "\\midrule"]
+    for row, texts in enumerate(grid.rows):
+        shown = [
+            f"\\textbf{{{_latex(text)}}}" if (row, column) in grid.strong else _latex(text)
+            for column, text in enumerate(texts)
+        ]
+        lines.append(" & ".join(shown) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
+
+
+def _latex_row(texts: Iterable[str]) -> str:
+    return " & ".join(map(_latex, texts)) + r" \\"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{MINUS SIGN}": "$-$",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _told(method: str, protocol: str, *, published: bool) -> tuple[str, ...]:
+    if not published:
+        return ()
+    figure = PUBLISHED.get((method, protocol))
+    return (NOTHING if figure is None else f"{figure.percent} ({figure.source})",)
+
+
+def _noted(note: str, published: bool) -> str:
+    if not published:
+        return note
+    return (
+        f"{note} Published figures were not measured here: they are averages over CoOp's eleven "
+        "datasets with ViT-B/16 at 16 shots, as their source says."
+    )
+
+
+def _average(over: Iterable[Estimate | None]) -> float | None:
+    return _mean([None if one is None else one.mean for one in over])
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; ``None`` if a value is missing, as a mean over fewer would be another."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
+
+
+def _best(means: Sequence[float | None], heads: Sequence[str]) -> frozenset[tuple[int, int]]:
+    """The cell of the largest mean, in the column of averages or of harmonic means."""
+    known = [mean for mean in means if mean is not None]
+    if len(known) < 2:
+        return frozenset()
+    column = heads.index(_AVERAGE if _AVERAGE in heads else "H")
+    return frozenset((row, column) for row, mean in enumerate(means) if mean == max(known))

@@ -1,0 +1,143 @@
+"""``dpl-nas bench``: methods beside each other, under a protocol of the field."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dpl_nas.cli.options import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    SpaceOption,
+    parse_path,
+)
+from dpl_nas.cli.session import console, job, print_json
+from dpl_nas.errors import BenchError
+
+__all__ = ["bench"]
+
+
+def bench(
+    methods: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="METHOD...",
+            show_default=False,
+            help="Methods, such as zero-shot coop maple dpl. METHOD.KEY=VALUE is a setting of one, "
+            "train.KEY=VALUE one of --recipe problem.",
+        ),
+    ],
+    tasks: Annotated[
+        list[str],
+        typer.Option("--task", metavar="TASK", help="Task. Give the option once for each task."),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the benchmark.", parser=parse_path)
+    ],
+    protocol: Annotated[
+        Literal["few-shot", "base-to-new", "cross-dataset", "domain-generalization"],
+        typer.Option(help="What is learned, and what is tested."),
+    ] = "few-shot",
+    shots: Annotated[
+        str, typer.Option(metavar="SHOTS", help="Training images a class, such as 1,2,4,8,16.")
+    ] = "16",
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="Seeds, such as 1,2,3.")] = "1,2,3",
+    recipe: Annotated[
+        Literal["published", "problem"],
+        typer.Option(help="Each method's own recipe, or the same for all."),
+    ] = "published",
+    published: Annotated[
+        bool,
+        typer.Option("--published", help="Add figures of papers, marked as not measured here."),
+    ] = False,
+    space: SpaceOption = "mini_clip",
+    data: DataOption = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of cells side by side.")] = 1,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare methods: same images, seeds and tests. DIR/results.md has the tables.
+
+    Cells that DIR already holds are not repeated. Give the same command again to go on after an
+    interruption, or with more methods, tasks, shots or seeds to add these.
+    """
+    names, settings, train = _sorted_out(methods)
+    with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
+        from dpl_nas.bench import BenchPlan, run_bench, write_bench
+        from dpl_nas.io.validation import validate
+        from dpl_nas.space import load_space
+
+        values = {
+            "protocol": protocol,
+            "tasks": tasks,
+            "methods": names,
+            "shots": _numbers(shots, "--shots"),
+            "seeds": _numbers(seeds, "--seeds"),
+            "settings": settings,
+            "recipe": recipe,
+            "train": train,
+            "data": data,
+            "space": load_space(space).model_dump(mode="json"),
+            "device": device,
+        }
+        plan = validate(BenchPlan, values, "benchmark", BenchError)
+        cells = run_bench(plan, out, jobs=jobs, observer=observer)
+        command = shlex.join(["dpl-nas", *sys.argv[1:]])
+        grids = write_bench(cells, out, published=published, command=command)
+    if json:
+        print_json({"folder": str(out), "cells": [cell.model_dump(mode="json") for cell in cells]})
+        return
+    from dpl_nas.cli.comparison_tables import as_table
+
+    for grid in grids:
+        if grid.title != "Every result":
+            console().print(as_table(grid))
+    console().print(f"tables {out / 'results.md'}", highlight=False)
+
+
+def _sorted_out(
+    arguments: Sequence[str],
+) -> tuple[list[str], dict[str, dict[str, Any]], dict[str, Any]]:
+    """Sort names of methods, their settings, and those of the recipe."""
+    from dpl_nas.config.overrides import parse_overrides, put_all
+
+    names = [each for each in arguments if "=" not in each]
+    if not names:
+        raise BenchError("give at least one method, such as zero-shot coop dpl")
+    of: dict[str, list[str]] = {name: [] for name in (*names, "train")}
+    for each in arguments:
+        key, equals, _ = each.partition("=")
+        if not equals:
+            continue
+        # A name may begin with another: the longest is meant.
+        owner = max((name for name in of if key.startswith(f"{name}.")), key=len, default=None)
+        if owner is None:
+            raise BenchError(
+                f"expected METHOD.KEY=VALUE of a method that is given, or train.KEY=VALUE, found "
+                f"{each!r:.100}"
+            )
+        of[owner].append(each.removeprefix(f"{owner}."))
+    settings: dict[str, dict[str, Any]] = {}
+    for name, own in of.items():
+        if own:
+            settings[name] = {}
+            put_all(settings[name], parse_overrides(own), {})
+    return names, settings, settings.pop("train", {})
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    words = text.replace(",", " ").split()
+    # Python itself refuses numbers of thousands of digits.
+    if not words or any(not each.isdecimal() or len(each) > 100 for each in words):
+        raise BenchError(
+            f"{option} must be whole numbers with commas between, such as 1,2,3, found {text!r:.60}"
+        )
+    return [int(each) for each in words]
