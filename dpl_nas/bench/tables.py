@@ -56,7 +56,7 @@ def scores(cells: Iterable[BenchCell]) -> list[Score]:
 def coop_half_width(values: Sequence[float]) -> float | None:
     """Return the half-width of the interval of CoOp's scripts: 1.96 s / sqrt(n), s over n.
 
-    With three seeds it is a quarter of the t interval: it takes s for known.
+    It takes s for known: with three seeds, the t interval is 2.7 times as wide.
     """
     if len(values) < 2:
         return None

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from torch import nn
 
 import dpl_nas
-from dpl_nas import comparison, config, diagnostics, methods, prompted, runs, strategy
+from dpl_nas import bench, comparison, config, diagnostics, methods, prompted, runs, strategy
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.fitting import PRESETS, FitSettings, fit
 from dpl_nas.classifier.held import Held
@@ -120,6 +120,7 @@ def objects(
         classifier.saved_.metadata, classifier.saved_.metadata.leaderboard[0], FitSettings(),
         methods.make_method("tip-adapter").adapt(problem), methods.make_method("tip-adapter-f"),
         methods.TokenCLIP(small_backbone, {"image": {0: 2}}, 1), methods.make_method("maple"),
+        bench.Job("coop", "t" * 90, "all", 1, 1, (bench.TestSet(name="all", task="t" * 90),)),
         Bench(problem.task, small_backbone), Whole(searched, place), dpl_nas.strategy.Random(),
     ]  # fmt: skip
     for each in found:
