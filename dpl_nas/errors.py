@@ -87,7 +87,7 @@ class ComparisonError(DplError):
 
 
 class BenchError(DplError):
-    """A plan of a benchmark of methods that cannot be carried out."""
+    """A plan of a bench of methods that cannot be carried out."""
 
 
 class ExperimentError(DplError):

@@ -15,7 +15,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class BenchCell(Frozen):
-    """A cell of a benchmark.
+    """A cell of a bench.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a benchmark of methods is of: a protocol, tasks, methods, shots and seeds."""
+"""What a bench of methods is of: a protocol, tasks, methods, shots and seeds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TestSet(Frozen):
 
 @dataclass(frozen=True)
 class Job:
-    """One cell of a benchmark: a method learns once, and is tested on some sets."""
+    """One cell of a bench: a method learns once, and is tested on some sets."""
 
     method: str
     task: str
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def place(self) -> Path:
-        """Where it is kept, below the folder of the benchmark."""
+        """Where it is kept, below the folder of the bench."""
         parts = (f"{_safe(self.task)}-{self.shots}-shots", _safe(self.method), f"seed-{self.seed}")
         return Path("cells", *parts)
 
@@ -65,7 +65,7 @@ class Job:
 
 
 class BenchPlan(Frozen):
-    """A benchmark of methods.
+    """A bench of methods.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class BenchPlan(Frozen):
         return made
 
     def jobs(self) -> list[Job]:
-        """Return all cells; an interrupted benchmark has run all methods equally often."""
+        """Return all cells; an interrupted bench has run all methods equally often."""
         learned = self.tasks[:1] if self._transfers else self.tasks
         classes: Classes = "base" if self.protocol == "base-to-new" else "all"
         return [

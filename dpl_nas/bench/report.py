@@ -1,4 +1,4 @@
-"""The files of a benchmark: its tables as Markdown, LaTeX, CSV and JSON."""
+"""The files of a bench: its tables as Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["write_bench"]
 def write_bench(
     cells: Sequence[BenchCell], folder: AnyPath, *, published: bool = False, command: str = ""
 ) -> list[Grid]:
-    """Write all tables of a benchmark into ``folder``, and return them.
+    """Write all tables of a bench into ``folder``, and return them.
 
     ``results.md`` and ``results.tex`` hold the tables, ``results.csv`` a row for each cell and
     test set, ``results.json`` the cells and their means.

@@ -83,7 +83,7 @@ def run_bench(
     BenchError
         If the classes of a task do not fit the protocol.
     OutputError
-        If ``folder`` is in use by another benchmark, holds something else, or cannot be written.
+        If ``folder`` is in use by another bench, holds something else, or cannot be written.
     """
     with watched(observer, quiet=quiet) as watching:
         return _run_bench(plan, Path(folder), jobs, watching)
@@ -156,7 +156,7 @@ def _kept(work: _Work) -> BenchCell | None:
         return None
     content = read_sealed(file, _REMEDY)
     if set(content) != {"identity", "images", "cell"}:
-        raise CheckpointError(f"{file} is not a cell of a benchmark: {_REMEDY}")
+        raise CheckpointError(f"{file} is not a cell of a bench: {_REMEDY}")
     if content["identity"] != work.plan.identity(work.job):
         raise OutputError(
             f"{work.folder} holds {work.job.method} with other settings: use another folder"
@@ -279,13 +279,13 @@ def _claimed(folder: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     with claim(
         folder / LOCK,
-        f"{folder} is in use by a benchmark that is still going: wait, or use another folder",
+        f"{folder} is in use by a bench that is still going: wait, or use another folder",
     ):
         yield
 
 
 def _check_own(folder: Path) -> None:
-    """Raise an error if ``folder`` holds anything that no benchmark writes."""
+    """Raise an error if ``folder`` holds anything that no bench writes."""
     if not folder.is_dir() or not names_in(folder) - {LOCK}:
         return
     with suppress(CheckpointError):
@@ -293,6 +293,6 @@ def _check_own(folder: Path) -> None:
         if isinstance(plan, dict) and {"protocol", "tasks", "methods"} <= set(plan):
             return
     raise OutputError(
-        f"{folder} is neither empty nor the folder of a benchmark, which has a {_PLAN}: use "
+        f"{folder} is neither empty nor the folder of a bench, which has a {_PLAN}: use "
         "another folder"
     )

@@ -1,4 +1,4 @@
-"""The tables of a benchmark as plain text, for every format."""
+"""The tables of a bench as plain text, for every format."""
 
 from __future__ import annotations
 

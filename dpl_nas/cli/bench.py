@@ -39,7 +39,7 @@ def bench(
         typer.Option("--task", metavar="TASK", help="Task. Give the option once for each task."),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the benchmark.", parser=parse_path)
+        Path, typer.Option(metavar="DIR", help="Folder of the bench.", parser=parse_path)
     ],
     protocol: Annotated[
         Literal["few-shot", "base-to-new", "cross-dataset", "domain-generalization"],
@@ -88,7 +88,7 @@ def bench(
             "space": load_space(space).model_dump(mode="json"),
             "device": device,
         }
-        plan = validate(BenchPlan, values, "benchmark", BenchError)
+        plan = validate(BenchPlan, values, "bench", BenchError)
         cells = run_bench(plan, out, jobs=jobs, observer=observer)
         command = shlex.join(["dpl-nas", *sys.argv[1:]])
         grids = write_bench(cells, out, published=published, command=command)

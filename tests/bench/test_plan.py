@@ -11,7 +11,7 @@ from dpl_nas.space import Space
 
 def plan_of(small_space: Space, **values: Any) -> BenchPlan:
     given = {"tasks": ["a", "b"], "methods": ["zero-shot", "ivlp"], "space": small_space, **values}
-    return validate(BenchPlan, given, "benchmark", BenchError)
+    return validate(BenchPlan, given, "bench", BenchError)
 
 
 def test_a_protocol_says_what_is_learned_and_tested(small_space: Space) -> None:
@@ -31,7 +31,7 @@ def test_a_protocol_says_what_is_learned_and_tested(small_space: Space) -> None:
         assert told(protocol=protocol) == [("a", "all", [("a", "all"), ("b", "all")])]
 
 
-def test_an_interrupted_benchmark_has_run_all_methods_equally_often(small_space: Space) -> None:
+def test_an_interrupted_bench_has_run_all_methods_equally_often(small_space: Space) -> None:
     jobs = plan_of(small_space, shots=[1, 2], seeds=[3, 1]).jobs()
     assert [job.seed for job in jobs] == [3] * 8 + [1] * 8
     assert [job.method for job in jobs[:4]] == ["zero-shot", "ivlp"] * 2

@@ -143,7 +143,7 @@ def test_other_settings_images_and_files_are_refused(
         run_bench(other, tmp_path / "out", quiet=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(OutputError, match="neither empty nor the folder of a benchmark"):
+    with pytest.raises(OutputError, match="neither empty nor the folder of a bench"):
         run_bench(plan, tmp_path / "mine", quiet=True)
     cell = tmp_path / "out" / plan.jobs()[0].place / "cell.json"
     cell.write_text(cell.read_text().replace("class-means", "class-meens"))
@@ -173,7 +173,8 @@ def test_what_all_cells_share_is_checked_first(
 
 
 def test_cells_have_a_result_or_an_error() -> None:
-    head = {"protocol": "few-shot", "method": "x", "task": "t", "shots": 1, "seed": 1}
+    head: dict[str, Any] = {"protocol": "few-shot", "method": "x", "task": "t"}
+    head |= {"shots": 1, "seed": 1}
     wrong: list[dict[str, Any]] = [
         {},
         {"accuracy": {"all": 0.5}, "error": "no"},
@@ -181,7 +182,7 @@ def test_cells_have_a_result_or_an_error() -> None:
     ]
     for values in wrong:
         with pytest.raises(ConfigError, match="BenchCell"):
-            BenchCell.model_validate({**head, **values})
+            BenchCell(**head, **values)
 
 
 def test_the_state_of_a_killed_training_is_used(

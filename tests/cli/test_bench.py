@@ -25,7 +25,7 @@ def timeless(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_killed_benchmark_goes_on(program: Program, image_folder: Path, tmp_path: Path) -> None:
+def test_a_killed_bench_goes_on(program: Program, image_folder: Path, tmp_path: Path) -> None:
     whole = program("bench", *options(image_folder, tmp_path / "whole"), "--json", "--quiet")
     out, err = whole.communicate(timeout=300)
     assert whole.returncode == 0, err
