@@ -206,7 +206,7 @@ def _measured(work: _Work) -> BenchCell:
     problem = _problem(plan, job)
     method = plan.method(job.method)
     began = time.perf_counter()
-    learned = method.adapt(problem, state=work.folder / _STATE)
+    learned = method.adapt(problem, state=work.folder / _STATE, quiet=True)
     seconds = time.perf_counter() - began
     accuracy: dict[str, float] = {}
     macro_f1: dict[str, float] = {}

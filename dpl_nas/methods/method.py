@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone
+from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
@@ -95,11 +96,21 @@ class Method(Frozen, ABC):
         *,
         state: AnyPath | None = None,
         observer: Observer | None = None,
+        quiet: bool = False,
     ) -> Learned:
-        """Learn from ``rows``, by default all of the stated shots; otherwise as :meth:`learn`."""
+        """Learn from ``rows``, by default all of the stated shots; otherwise as :meth:`learn`.
+
+        Parameters
+        ----------
+        observer
+            Observer that is told of the progress instead of the terminal or notebook.
+        quiet
+            Whether to draw no progress.
+        """
         rows = problem.shot_rows if rows is None else rows
         file = None if state is None else Path(state)
-        found = self.learn(problem, rows, file, observer or Observer())
+        with watched(observer, quiet=quiet) as watching:
+            found = self.learn(problem, rows, file, watching)
         tensors = {name: each.detach().cpu().clone() for name, each in found.items()}
         return Learned(self, tensors, problem.backbone.fingerprint, problem.task.class_names)
 

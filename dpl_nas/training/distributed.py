@@ -224,8 +224,9 @@ class _Helpers:
     def blame(self, error: RuntimeError) -> None:
         """Raise what a helper ended by, if one did."""
         for rank, process in enumerate(self._processes, start=1):
+            # On a busy machine, a process takes long to end after its last word.
             with suppress(subprocess.TimeoutExpired):
-                process.wait(5)
+                process.wait(_GRACE / 2)
             told = self._folder / f"error.{rank}"
             if told.exists():
                 _raise(read_json(told), error)

@@ -134,7 +134,9 @@ def test_a_last_step_that_explodes_is_told(
         set_learning_rate(optimizer, float("inf"))
 
     monkeypatch.setattr(loop, "set_learning_rate", to_infinity)
-    with pytest.raises(ConfigError, match="vectors were not finite after epoch 0: lower train"):
+    with pytest.raises(
+        ConfigError, match="what is learned was not finite after epoch 0: lower train"
+    ):
         train(
             small_space.uniform(2),
             small_space,
