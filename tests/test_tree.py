@@ -65,6 +65,7 @@ ELSEWHERE = {
     "bench/published": "bench/test_tables.py",
     "bench/report": "bench/test_runner.py",
     "methods/features": "methods/test_conformance.py",
+    "io/work_folder": "bench/test_runner.py",
     "methods/clip_lora": "methods/test_towers.py",
     "methods/cocoop": "methods/test_towers.py",
     "methods/coop": "methods/test_towers.py",

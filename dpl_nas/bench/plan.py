@@ -13,7 +13,8 @@ from dpl_nas.config import Classes, TrainSettings
 from dpl_nas.errors import BenchError
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, PathText
-from dpl_nas.methods import METHODS, Method, TowerMethod, make_method
+from dpl_nas.io.work_folder import folder_name
+from dpl_nas.methods import METHODS, Method, TowerMethod, make_method, method_class
 from dpl_nas.space import Space
 
 __all__ = ["BenchPlan", "Job", "Protocol", "TestSet"]
@@ -147,11 +148,10 @@ class BenchPlan(Frozen):
         ConfigError
             If it is unknown, or a setting is not valid.
         """
-        made = make_method(name, **self.settings.get(name, {}))
-        own = "recipe" in self.settings.get(name, {})
-        if self.recipe == "problem" and isinstance(made, TowerMethod) and not own:
-            return make_method(name, **self.settings.get(name, {}), recipe="problem")
-        return made
+        settings = dict(self.settings.get(name, {}))
+        if self.recipe == "problem" and issubclass(method_class(name), TowerMethod):
+            settings.setdefault("recipe", "problem")
+        return make_method(name, **settings)
 
     def jobs(self) -> list[Job]:
         """Return all cells; an interrupted bench has run all methods equally often."""
@@ -194,8 +194,4 @@ class BenchPlan(Frozen):
 
 
 def _safe(name: str) -> str:
-    """Make a folder name of any name."""
-    if name in METHODS:
-        return name
-    kept = "".join(each if each.isalnum() or each in "-_." else "_" for each in name.strip("/"))
-    return kept.strip(".") or "_"
+    return name if name in METHODS else folder_name(name.strip("/"))

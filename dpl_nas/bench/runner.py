@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpl_nas.bench.cell import BenchCell
 from dpl_nas.bench.plan import BenchPlan, Job
+from dpl_nas.config import Classes
 from dpl_nas.console import watched
 from dpl_nas.errors import BenchError, CheckpointError, DplError, OutputError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import make_folder, names_in, read_json, read_sealed, write_json
-from dpl_nas.io.locks import claim
+from dpl_nas.io.files import make_folder, read_sealed, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
-from dpl_nas.io.run_files import LOCK
 from dpl_nas.io.validation import validate
+from dpl_nas.io.work_folder import claimed_folder
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.tasks import Task, load_task
 from dpl_nas.tasks.names import tell_names
 
+if TYPE_CHECKING:
+    from dpl_nas.backbone import Backbone
+    from dpl_nas.methods import Scorer
+    from dpl_nas.training.evaluation import Metrics
+    from dpl_nas.training.problem import Problem
+
 __all__ = ["run_bench"]
 
 _PLAN, _CELL, _STATE = "bench.json", "cell.json", "training.state"
 _REMEDY = "remove it to run the cell again"
-_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,8 @@ def _run_bench(plan: BenchPlan, folder: Path, jobs: int, observer: Observer) -> 
     # Errors that all cells of a task or of a method share are raised at once.
     for name in plan.methods:
         plan.method(name)
-    _check_classes(plan)
     work = _work(plan, folder)
-    with _claimed(folder):
+    with claimed_folder(folder, "bench", _PLAN, _is_plan):
         found: dict[int, BenchCell] = {}
         for index, each in enumerate(work):
             kept = _kept(each)
@@ -113,39 +116,46 @@ def _run_bench(plan: BenchPlan, folder: Path, jobs: int, observer: Observer) -> 
     return [found[index] for index in range(len(work))]
 
 
-def _check_classes(plan: BenchPlan) -> None:
-    """Raise an error if a variant has classes that the first task lacks."""
-    if plan.protocol != "domain-generalization":
-        return
-    source = load_task(plan.tasks[0], plan.data)
-    for name in plan.tasks[1:]:
-        classes = load_task(name, plan.data).class_names
-        lacks = [each for each in classes if each not in source.class_names]
-        if lacks:
-            raise BenchError(
-                f"domain-generalization tests classes of {plan.tasks[0]} alone, and {name} has "
-                f"{tell_names(lacks)}: give its variants, or use cross-dataset"
-            )
-
-
 def _work(plan: BenchPlan, folder: Path) -> list[_Work]:
+    """All cells, with the digests of what they learn from; the images are known to be there."""
+    tasks: dict[tuple[str, Classes], Task] = {}
+
+    def task_of(name: str, classes: Classes) -> Task:
+        key = name, classes
+        if key not in tasks:
+            tasks[key] = load_task(name, plan.data, classes)
+        return tasks[key]
+
+    if plan.protocol == "domain-generalization":
+        source, *variants = (task_of(name, "all") for name in plan.tasks)
+        for variant in variants:
+            _check_variant(source, variant)
     digests: dict[tuple[str, int, int], str] = {}
     found = []
     for job in plan.jobs():
         key = job.task, job.shots, job.seed
         if key not in digests:
-            problem = _problem(plan, job)
+            problem = _problem(plan, job, task_of(job.task, job.classes))
             problem.check_images(problem.shot_rows)
             digests[key] = problem.digest()
         found.append(_Work(plan, job, folder / job.place, digests[key]))
     return found
 
 
-def _problem(plan: BenchPlan, job: Job, task: Task | None = None) -> Any:
+def _check_variant(source: Task, variant: Task) -> None:
+    """Raise an error if a variant has classes that the first task lacks."""
+    lacks = [each for each in variant.class_names if each not in source.class_names]
+    if lacks:
+        raise BenchError(
+            f"domain-generalization tests classes of {source.name} alone, and {variant.name} has "
+            f"{tell_names(lacks)}: give its variants, or use cross-dataset"
+        )
+
+
+def _problem(plan: BenchPlan, job: Job, task: Task) -> Problem:
     # It needs torch, which is slow to import.
     from dpl_nas.training.problem import Problem
 
-    task = task or load_task(job.task, plan.data, job.classes)
     return Problem(plan.space, task, job.shots, job.seed, plan.train, plan.device)
 
 
@@ -203,7 +213,8 @@ def _measured(work: _Work) -> BenchCell:
 
     plan, job = work.plan, work.job
     make_folder(work.folder)
-    problem = _problem(plan, job)
+    learned_task = load_task(job.task, plan.data, job.classes)
+    problem = _problem(plan, job, learned_task)
     method = plan.method(job.method)
     began = time.perf_counter()
     learned = method.adapt(problem, state=work.folder / _STATE, quiet=True)
@@ -211,11 +222,11 @@ def _measured(work: _Work) -> BenchCell:
     accuracy: dict[str, float] = {}
     macro_f1: dict[str, float] = {}
     for test in job.tests:
-        task = load_task(test.task, plan.data, test.classes)
-        if not type(method).transfers and task.class_names != problem.task.class_names:
+        same = (test.task, test.classes) == (job.task, job.classes)
+        task = learned_task if same else load_task(test.task, plan.data, test.classes)
+        if not type(method).transfers and task.class_names != learned_task.class_names:
             continue
-        scorer = learned.scorer(problem.backbone, task)
-        metrics = _test(scorer, task, problem.backbone)
+        metrics = _test(learned.scorer(problem.backbone, task), task, problem.backbone)
         accuracy[test.name], macro_f1[test.name] = metrics.accuracy, metrics.macro_f1
     return BenchCell(
         **_head(work),
@@ -227,25 +238,15 @@ def _measured(work: _Work) -> BenchCell:
     )
 
 
-def _test(scorer: Any, task: Task, backbone: Any) -> Any:
+def _test(scorer: Scorer, task: Task, backbone: Backbone) -> Metrics:
     """The metrics of all test images; each is decoded once."""
-    import torch
+    from dpl_nas.training.evaluation import decoded_batches, metrics_of
 
-    from dpl_nas.training.evaluation import metrics_of
-    from dpl_nas.training.prefetch import decode_ahead
-
-    images = task.test
-    rows = range(len(images.labels))
-
-    def decoded(part: range) -> Any:
-        return torch.stack([backbone.preprocess(images.image(row)) for row in part])
-
-    jobs = (partial(decoded, rows[start : start + _BATCH]) for start in rows[::_BATCH])
     predictions: list[int] = []
-    with closing(decode_ahead(jobs)) as pixels:
-        for batch in pixels:
-            predictions += scorer.predict(batch.to(backbone.device)).tolist()
-    return metrics_of(list(images.labels), predictions)
+    with closing(decoded_batches(task.test, backbone)) as batches:
+        for pixels in batches:
+            predictions += scorer.predict(pixels).tolist()
+    return metrics_of(list(task.test.labels), predictions)
 
 
 def _head(work: _Work) -> Mapping[str, Any]:
@@ -270,29 +271,5 @@ def _status(job: Job, cell: BenchCell) -> str:
     return f"{job.describe()}: {shares}"
 
 
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    try:
-        _check_own(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
-    with claim(
-        folder / LOCK,
-        f"{folder} is in use by a bench that is still going: wait, or use another folder",
-    ):
-        yield
-
-
-def _check_own(folder: Path) -> None:
-    """Raise an error if ``folder`` holds anything that no bench writes."""
-    if not folder.is_dir() or not names_in(folder) - {LOCK}:
-        return
-    with suppress(CheckpointError):
-        plan = read_json(folder / _PLAN)
-        if isinstance(plan, dict) and {"protocol", "tasks", "methods"} <= set(plan):
-            return
-    raise OutputError(
-        f"{folder} is neither empty nor the folder of a bench, which has a {_PLAN}: use "
-        "another folder"
-    )
+def _is_plan(content: Any) -> bool:
+    return isinstance(content, dict) and {"protocol", "tasks", "methods"} <= set(content)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from dpl_nas.config import RunConfig
 from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import names_in, read_json, read_sealed, write_json
-from dpl_nas.io.locks import claim
+from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
-from dpl_nas.io.run_files import EVALUATIONS, LOCK, SEARCH
+from dpl_nas.io.run_files import EVALUATIONS, SEARCH
+from dpl_nas.io.work_folder import claimed_folder, folder_name
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
@@ -143,7 +143,7 @@ def run_cells(
 def _run_cells(plan: Plan, folder: Path, jobs: int, observer: Observer) -> list[Cell]:
     # Errors that all cells of a task share are raised at once.
     work = _jobs(plan, folder, _digests(plan))
-    with _claimed(folder):
+    with claimed_folder(folder, "comparison", _PLAN, _is_plan):
         found: dict[int, Cell] = {}
         for index, job in enumerate(work):
             kept = _kept(job)
@@ -208,17 +208,11 @@ def _jobs(plan: Plan, folder: Path, images: Sequence[str]) -> list[_Job]:
 def _place(config: RunConfig, name: str | None = None) -> Path:
     task = config.task.strip("/").replace("/", "_").replace("\\", "_")
     return (
-        Path(_safe(config.space.name))
-        / f"{_safe(task)}-{config.shots}-shots"
-        / _safe(name or config.strategy.name)
+        Path(folder_name(config.space.name))
+        / f"{folder_name(task)}-{config.shots}-shots"
+        / folder_name(name or config.strategy.name)
         / f"seed-{config.seed}"
     )
-
-
-def _safe(name: str) -> str:
-    """Make a folder name of any name."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    return kept.strip(".") or "_"
 
 
 def _kept(job: _Job) -> Cell | None:
@@ -378,31 +372,7 @@ def _status(job: _Job, cell: Cell) -> str:
     return f"{job.describe()}: {result}"
 
 
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    try:
-        _check_own(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
-    with claim(
-        folder / LOCK,
-        f"{folder} is in use by a comparison that is still going: wait, or use another folder",
-    ):
-        yield
-
-
-def _check_own(folder: Path) -> None:
-    """Raise an error if ``folder`` holds anything that no comparison writes."""
-    if not folder.is_dir() or not names_in(folder) - {LOCK}:
-        return
-    with suppress(CheckpointError):
-        plan = read_json(folder / _PLAN)
-        if isinstance(plan, list) and all(
-            isinstance(each, dict) and {"task", "space", "strategy"} <= set(each) for each in plan
-        ):
-            return
-    raise OutputError(
-        f"{folder} is neither empty nor the folder of a comparison, which has a {_PLAN}: use "
-        "another folder"
+def _is_plan(content: Any) -> bool:
+    return isinstance(content, list) and all(
+        isinstance(each, dict) and {"task", "space", "strategy"} <= set(each) for each in content
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -20,8 +19,6 @@ from dpl_nas.methods.towers import coop_recipe
 from dpl_nas.prompted import AdaptedCLIP, ImageStates, Outputs
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Tower
-from dpl_nas.tasks import Task
-from dpl_nas.training.captions import check_different
 
 __all__ = ["CoCoOp", "ConditionalCLIP"]
 
@@ -89,17 +86,13 @@ class CoCoOp(TokenMethod):
         """Return the model, with a net that is drawn and tokens that start as words."""
         return ConditionalCLIP(backbone, self.length, seed, self.words)
 
-    def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
-        """Return the model with what it has learned; class features are computed for each image."""
-        model = ConditionalCLIP(backbone, self.length, 0).to(backbone.device).eval()
-        model.load_state_dict(dict(tensors))
-        text = self.captions(backbone, task)
-        check_different(backbone, task, text)
+    def answering(self, model: AdaptedCLIP, text: TextInputs) -> Scorer:
+        """Return a trained model in use; class features are computed for each image."""
         return _ConditionalScorer(model, text)
 
 
 class _ConditionalScorer:
-    def __init__(self, model: ConditionalCLIP, text: TextInputs) -> None:
+    def __init__(self, model: AdaptedCLIP, text: TextInputs) -> None:
         self._model, self._text = model, text
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from dpl_nas.config import TrainSettings
 from dpl_nas.io.validation import Frozen, Number
 from dpl_nas.prompted import Outputs, PromptedCLIP
 from dpl_nas.tasks import Task
-from dpl_nas.training.losses import balancing_weights, weighted_cross_entropy
+from dpl_nas.training.losses import loss_weights, weighted_cross_entropy
 from dpl_nas.training.teacher import ensemble_features
 
 __all__ = ["FrozenFeatures", "RegulatedCrossEntropy", "SelfRegulation", "regulated_loss"]
@@ -119,9 +119,6 @@ def regulated_loss(
     labels: Tensor,
 ) -> RegulatedCrossEntropy:
     """Return the loss for a task; ``labels`` (images,) are those that are trained on."""
-    weights = None
-    if settings.balance == "loss":
-        weights = balancing_weights(settings, labels, len(task.class_names))
     templates = task.templates or (task.template,)
     captions = ensemble_features(PromptedCLIP(backbone, {}), templates, task.class_names)
     return RegulatedCrossEntropy(
@@ -129,5 +126,5 @@ def regulated_loss(
         regulation,
         captions,
         float(backbone.logit_scale.exp()),
-        None if weights is None else weights.to(backbone.device),
+        loss_weights(settings, task, backbone, labels),
     )

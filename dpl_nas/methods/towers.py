@@ -123,11 +123,15 @@ class TowerMethod(Method):
         return model.state_dict()
 
     def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
-        """Return the model with what it has learned; class features are computed once."""
+        """Return the model with what it has learned."""
         model = self.model(backbone, 0).to(backbone.device).eval()
         model.load_state_dict(dict(tensors))
         text = self.captions(backbone, task)
         check_different(backbone, task, text)
+        return self.answering(model, text)
+
+    def answering(self, model: AdaptedCLIP, text: TextInputs) -> Scorer:
+        """Return a trained model in use: by default class features are computed once."""
         with torch.no_grad():
             return Classifier(model.fold(), model.encode_text(text))
 

@@ -10,25 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.methods import Learned, Method, TowerMethod, load_learned, save_learned
 from dpl_nas.observer import Observer
-from dpl_nas.space import Space
 from dpl_nas.testing.small import (
     Bench,
+    OnSquares,
     assert_sentence,
     global_generators,
     of_class,
-    small_space,
-    task_of,
 )
 from dpl_nas.training.problem import Problem
 
 __all__ = ["MethodConformance"]
 
-_BENCH = pytest.StashKey[Bench]()
 _LEARNED = pytest.StashKey[Learned]()
 
 
@@ -44,7 +40,7 @@ class _StopAfter(Observer):
         raise _Stopped
 
 
-class MethodConformance:
+class MethodConformance(OnSquares):
     """Tests that hold for every method: inherit them and write :meth:`make`.
 
     Attributes
@@ -57,7 +53,6 @@ class MethodConformance:
         The recipe of methods that learn in the towers.
     """
 
-    space: Space = small_space()
     shots: int = 4
     train: TrainSettings = TrainSettings(epochs=2, batch_size=3)
 
@@ -69,17 +64,6 @@ class MethodConformance:
         """The method, with a short training if it has one."""
         method = self.make()
         return self.make(recipe=self.train) if isinstance(method, TowerMethod) else method
-
-    @pytest.fixture
-    def bench(
-        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-    ) -> Bench:
-        """Task and backbone, made once a class."""
-        stash = of_class(request)
-        if _BENCH not in stash:
-            task = task_of(tmp_path_factory.mktemp("squares"))
-            stash[_BENCH] = Bench(task, load_backbone(self.space.backbone))
-        return stash[_BENCH]
 
     @pytest.fixture
     def problem(self, bench: Bench) -> Problem:

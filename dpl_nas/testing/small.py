@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
-from dpl_nas.backbone import Backbone
+from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import Space
@@ -23,6 +23,7 @@ from dpl_nas.tasks import Task, load_task
 
 __all__ = [
     "Bench",
+    "OnSquares",
     "assert_sentence",
     "counted_steps",
     "global_generators",
@@ -31,6 +32,8 @@ __all__ = [
     "task_of",
 ]
 
+# pytest is about to do away with methods that are fixtures of a whole class.
+_BENCH: pytest.StashKey[Bench] = pytest.StashKey()
 _COLOURS = {"blue": (60, 60, 190), "green": (60, 190, 60)}
 
 
@@ -75,6 +78,29 @@ def of_class(request: pytest.FixtureRequest) -> pytest.Stash:
     """Return where a class of tests keeps what it makes once."""
     node: pytest.Class = request.node.getparent(pytest.Class)
     return node.stash
+
+
+class OnSquares:
+    """Tests on a small task, whose backbone is that of their space.
+
+    Attributes
+    ----------
+    space
+        Search space on two layers of each tower of the embedded CLIP.
+    """
+
+    space: Space = small_space()
+
+    @pytest.fixture
+    def bench(
+        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Bench:
+        """Task and backbone, made once a class."""
+        stash = of_class(request)
+        if _BENCH not in stash:
+            task = task_of(tmp_path_factory.mktemp("squares"))
+            stash[_BENCH] = Bench(task, load_backbone(self.space.backbone))
+        return stash[_BENCH]
 
 
 def assert_sentence(error: Exception) -> None:

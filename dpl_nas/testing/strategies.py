@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from dpl_nas.backbone import load_backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.engine import FewShotTrials, Ledger, Outcome, read_ledger
 from dpl_nas.errors import ConfigError, OutputError, StrategyError
@@ -18,19 +17,18 @@ from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.run_files import LEDGER
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.space import Space
 from dpl_nas.strategy.base import Strategy
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import few_shot_split
 from dpl_nas.testing.small import (
     Bench,
+    OnSquares,
     assert_sentence,
     counted_steps,
     global_generators,
     of_class,
     small_space,
-    task_of,
 )
 
 __all__ = ["StrategyConformance", "Whole", "ledger_of", "story"]
@@ -51,7 +49,6 @@ class Whole:
 
 
 # pytest is about to do away with methods that are fixtures of a whole class.
-_BENCH = pytest.StashKey[Bench]()
 _WHOLE = pytest.StashKey[Whole]()
 
 
@@ -97,7 +94,7 @@ def ledger_of(folder: AnyPath) -> list[dict[str, Any]]:
     ]
 
 
-class StrategyConformance:
+class StrategyConformance(OnSquares):
     """Tests that hold for every strategy: inherit them and write :meth:`make`.
 
     Attributes
@@ -117,7 +114,6 @@ class StrategyConformance:
         Whether a setting that does not exist is noticed.
     """
 
-    space: Space = small_space()
     budget: SearchBudget = SearchBudget(trials=5)
     tight_budgets: tuple[SearchBudget, ...] = (SearchBudget(trials=3), SearchBudget(steps=19))
     train: TrainSettings = TrainSettings(epochs=2, batch_size=2)
@@ -141,17 +137,6 @@ class StrategyConformance:
         }
         strategy: Strategy = arguments.pop("strategy")()
         return strategy.search(task=bench.task, backbone=bench.backbone, folder=folder, **arguments)
-
-    @pytest.fixture
-    def bench(
-        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-    ) -> Bench:
-        """Task and backbone, made once a class."""
-        stash = of_class(request)
-        if _BENCH not in stash:
-            task = task_of(tmp_path_factory.mktemp("squares"))
-            stash[_BENCH] = Bench(task, load_backbone(self.space.backbone))
-        return stash[_BENCH]
 
     @pytest.fixture
     def whole(

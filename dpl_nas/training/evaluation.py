@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -31,6 +32,7 @@ __all__ = [
     "Classifier",
     "Metrics",
     "build_classifier",
+    "decoded_batches",
     "evaluate",
     "metrics_of",
     "score",
@@ -126,22 +128,38 @@ def score(
     models = [classifier.model for classifier in classifiers.values()]
     first = min(model.first_layer("image") for model in models)
     backbone = models[0].backbone
-    every = range(len(labels))
-    batches = [every[start : start + batch_size] for start in range(0, len(labels), batch_size)]
+    observer.begin(Stage.EVALUATE, math.ceil(len(labels) / batch_size))
+    seen = 0
+    with closing(decoded_batches(images, backbone, batch_size)) as batches:
+        for done, pixels in enumerate(batches, start=1):
+            states = models[0].image_states(pixels, first)
+            for name, classifier in classifiers.items():
+                predictions[name] += classifier.predict(states).tolist()
+            seen += len(pixels)
+            observer.advance(Stage.EVALUATE, done, {"images": seen})
+    observer.end(Stage.EVALUATE)
+    return {name: metrics_of(labels, found) for name, found in predictions.items()}
+
+
+def decoded_batches(
+    images: ImageSet, backbone: Backbone, batch_size: int = 100
+) -> Generator[Tensor, None, None]:
+    """Yield all images in their order, preprocessed, (batch, 3, S, S) on the backbone's device.
+
+    Threads decode ahead. Close it, or use it up, to end them.
+    """
+    every = range(len(images.labels))
 
     def decoded(rows: range) -> Tensor:
         return torch.stack([backbone.preprocess(images.image(row)) for row in rows])
 
-    jobs = (partial(decoded, rows) for rows in batches)
-    observer.begin(Stage.EVALUATE, len(batches))
-    with closing(decode_ahead(jobs)) as pixels:
-        for done, batch in enumerate(pixels, start=1):
-            states = models[0].image_states(batch.to(backbone.device), first)
-            for name, classifier in classifiers.items():
-                predictions[name] += classifier.predict(states).tolist()
-            observer.advance(Stage.EVALUATE, done, {"images": batches[done - 1].stop})
-    observer.end(Stage.EVALUATE)
-    return {name: metrics_of(labels, found) for name, found in predictions.items()}
+    jobs = (
+        partial(decoded, every[start : start + batch_size])
+        for start in range(0, len(every), batch_size)
+    )
+    with closing(decode_ahead(jobs)) as batches:
+        for pixels in batches:
+            yield pixels.to(backbone.device)
 
 
 def metrics_of(labels: Sequence[int], predictions: Sequence[int]) -> Metrics:

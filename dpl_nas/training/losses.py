@@ -26,6 +26,7 @@ __all__ = [
     "balancing_weights",
     "class_weights",
     "distillation_loss",
+    "loss_weights",
     "recipe_loss",
     "weighted_cross_entropy",
 ]
@@ -118,15 +119,22 @@ def recipe_loss(settings: TrainSettings, task: Task, backbone: Backbone, labels:
     labels
         Labels (images,) of the images that are trained on.
     """
-    weights = None
-    if settings.balance == "loss":
-        weights = class_weights(labels, len(task.class_names)).to(backbone.device)
+    weights = loss_weights(settings, task, backbone, labels)
     distillation = settings.distillation
     # A weight of 0 must not cost a forward pass of the teacher.
     if not distillation.weight:
         return CrossEntropy(weights=weights)
     teacher = ZeroShotTeacher(backbone, task.templates or (task.template,), task.class_names)
     return DistilledCrossEntropy(teacher, distillation.weight, distillation.temperature, weights)
+
+
+def loss_weights(
+    settings: TrainSettings, task: Task, backbone: Backbone, labels: Tensor
+) -> Tensor | None:
+    """Return :func:`class_weights` on the backbone's device if the loss shall balance classes."""
+    if settings.balance != "loss":
+        return None
+    return class_weights(labels, len(task.class_names)).to(backbone.device)
 
 
 def balancing_weights(settings: TrainSettings, labels: Tensor, classes: int) -> Tensor | None:

@@ -9,6 +9,7 @@ import pytest
 from dpl_nas.bench import BenchCell, BenchPlan, run_bench, runner, write_bench
 from dpl_nas.errors import BenchError, CheckpointError, ConfigError, OutputError, TaskError
 from dpl_nas.methods import make_method
+from dpl_nas.process.scheduler import Here
 from dpl_nas.space import Space
 from dpl_nas.training.evaluation import zero_shot
 from dpl_nas.training.problem import Problem
@@ -29,29 +30,10 @@ def plan_of(small_space: Space, images: Path, **values: Any) -> BenchPlan:
     )
 
 
-class Here:
-    """Runs cells in this process, where the small model is known."""
-
-    def __init__(self, jobs: int, work: Any, *, once: bool) -> None:
-        assert jobs >= 1
-        assert once
-        self.count = 1
-        self._work = work
-
-    def start(self, job: Any) -> Any:
-        result = self._work(job)
-        return type("Done", (), {"result": lambda _: result})()
-
-    def first(self, pending: Any) -> Any:
-        return pending[0]
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "Processes", Here)
+    """Cells run in this process, where the small model is known."""
+    monkeypatch.setattr(runner, "Processes", lambda jobs, work, once: Here(work))
 
 
 def test_every_method_is_tested_on_the_same_images(
