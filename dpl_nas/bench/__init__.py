@@ -11,11 +11,12 @@ from dpl_nas.bench.cell import BenchCell
 from dpl_nas.bench.plan import BenchPlan, Job, Protocol, TestSet
 from dpl_nas.bench.report import write_bench
 from dpl_nas.bench.runner import run_bench
-from dpl_nas.bench.tables import bench_tables
+from dpl_nas.bench.tables import BenchTables, bench_tables
 
 __all__ = [
     "BenchCell",
     "BenchPlan",
+    "BenchTables",
     "Job",
     "Protocol",
     "TestSet",

@@ -14,7 +14,7 @@ from dpl_nas.comparison.statistics import Estimate, estimate
 from dpl_nas.comparison.tables import Grid
 from dpl_nas.io.reprs import short_repr
 
-__all__ = ["Score", "bench_tables", "coop_half_width", "harmonic", "latex", "scores"]
+__all__ = ["BenchTables", "Score", "bench_tables", "coop_half_width", "harmonic", "latex", "scores"]
 
 #: The half of the published interval is so many standard errors.
 _COOP = 1.96
@@ -68,8 +68,33 @@ def harmonic(first: float, second: float) -> float:
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
-def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> list[Grid]:
-    """Return all tables: accuracies for each number of shots, details, cost, failures.
+@dataclass(frozen=True)
+class BenchTables:
+    """All tables of a bench.
+
+    Attributes
+    ----------
+    accuracies
+        For each number of shots.
+    details
+        Every mean with its seeds and intervals.
+    """
+
+    accuracies: tuple[Grid, ...]
+    details: Grid
+    cost: Grid
+    failures: Grid
+
+    __repr__ = short_repr
+
+    @property
+    def all(self) -> tuple[Grid, ...]:
+        """All of them, in this order."""
+        return (*self.accuracies, self.details, self.cost, self.failures)
+
+
+def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> BenchTables:
+    """Return all tables of a bench.
 
     Parameters
     ----------
@@ -82,7 +107,7 @@ def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> list
         own = [cell for cell in cells if cell.shots == count]
         table = _halves if cells[0].protocol == "base-to-new" else _accuracies
         grids += table(own, count, published=published)
-    return [*grids, _details(cells), _cost(cells), _failures(cells)]
+    return BenchTables(tuple(grids), _details(cells), _cost(cells), _failures(cells))
 
 
 def _accuracies(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[Grid]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,22 +20,26 @@ from dpl_nas.io.drawing import (
     plain,
     save,
 )
+from dpl_nas.io.panels import (
+    add_legend,
+    finish_panel,
+    label_figure,
+    names_of,
+    panel_grid,
+    set_title,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["Curve", "plot_anytime", "plot_length_maps", "plot_ranks", "plot_vectors"]
 
 #: Pairs of steps and the best accuracy so far (a share in 0..1), in rising order of steps.
 Curve = Sequence[tuple[int, float]]
 
-_COLUMNS = 3
 #: The most layers in a row whose numbers in the map are legible.
 _NUMBERED = 16
-#: The most characters of a panel's title.
-_TITLE = 34
 #: The colours of lengths: pale is short.
 _SHADES = "viridis_r"
 _GREY_MARKERS = ("+", "x", "1", "2")
@@ -68,8 +72,8 @@ def plot_anytime(panels: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path
     panels = {title: lines for title, lines in panels.items() if lines}
     if not panels:
         raise ValueError("there is nothing to plot: no curve has a point")
-    names = _names(panels.values())
-    figure, axes = _grid(len(panels), height=2.5)
+    names = names_of(panels.values())
+    figure, axes = panel_grid(len(panels), height=2.5)
     styles = looks(names)
     for panel, (title, lines) in zip(axes, panels.items(), strict=False):
         last = max(curve[-1][0] for curves in lines.values() for curve in curves)
@@ -100,10 +104,10 @@ def plot_anytime(panels: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path
                     linewidth=0,
                 )
         panel.set_xlim(0, 1.04 * max(last, 1))
-        _title(panel, title)
-        _finish(panel)
-    _label(figure, "steps", "best validation accuracy so far (%)")
-    _legend(figure, styles, lines=True)
+        set_title(panel, title)
+        finish_panel(panel)
+    label_figure(figure, "steps", "best validation accuracy so far (%)")
+    add_legend(figure, styles, lines=True)
     save(figure, path)
 
 
@@ -268,11 +272,11 @@ def plot_vectors(
     }
     if not panels:
         raise ValueError("there is nothing to plot: no cell has a test accuracy")
-    names = _names(panels.values())
+    names = names_of(panels.values())
     greys = cycle(_GREY_MARKERS)
     styles = looks([name for name in names if name not in references])
     lines = cycle(_ACROSS)
-    figure, axes = _grid(len(panels), height=2.7)
+    figure, axes = panel_grid(len(panels), height=2.7)
     across: dict[str, LineStyle] = {}
     for panel, (title, rows) in zip(axes, panels.items(), strict=False):
         for name, spaces in rows.items():
@@ -291,10 +295,10 @@ def plot_vectors(
                 styles[name] = Look(GREY, next(greys), "--")
             _budgets(panel, spaces, styles[name])
         panel.margins(x=0.08, y=0.1)
-        _title(panel, title)
-        _finish(panel)
-    _label(figure, "context vectors", "test accuracy (%)")
-    _legend(figure, styles, lines=False, across=across)
+        set_title(panel, title)
+        finish_panel(panel)
+    label_figure(figure, "context vectors", "test accuracy (%)")
+    add_legend(figure, styles, lines=False, across=across)
     save(figure, path)
 
 
@@ -371,81 +375,6 @@ def _map(
     panel.tick_params(labelsize=7, length=0)
     panel.set_yticks(range(len(rows)), [literal(name) for name in maps], fontsize=8)
     panel.spines[:].set_visible(False)
-
-
-def _grid(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    # Four panels are two by two.
-    columns = 2 if count == 4 else min(count, _COLUMNS)
-    rows = math.ceil(count / columns)
-    figure = Figure(
-        figsize=(max(3.1 * columns, 5.2) + 0.4, height * rows + 0.9), layout="constrained"
-    )
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for panel in axes[count:]:
-        panel.set_axis_off()
-    return figure, axes
-
-
-def _title(panel: Axes, title: str) -> None:
-    panel.set_title(literal(title, _TITLE), fontsize=9)
-
-
-def _finish(panel: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    panel.tick_params(labelsize=8)
-    panel.grid(visible=True, color="#dddddd", linewidth=0.6)
-    plain(panel)
-
-
-def _label(figure: Figure | SubFigure, x: str, y: str) -> None:
-    figure.supxlabel(x, fontsize=9)
-    figure.supylabel(y, fontsize=9)
-
-
-def _legend(
-    figure: Figure,
-    styles: Mapping[str, Look],
-    *,
-    lines: bool,
-    across: Mapping[str, LineStyle] | None = None,
-) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=look.colour,
-            linestyle=look.line,
-            linewidth=1.8 if lines else 1.4,
-            marker=look.marker,
-            label=literal(name),
-        )
-        for name, look in styles.items()
-    ]
-    handles += [
-        Line2D([], [], color=GREY, linestyle=line, linewidth=1.2, label=literal(name))
-        for name, line in (across or {}).items()
-    ]
-    # The number of labels that surely fit side by side.
-    widest = max(len(str(handle.get_label())) for handle in handles)
-    room = max(int(figure.get_figwidth() / (0.55 + 0.075 * widest)), 1)
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=math.ceil(len(handles) / math.ceil(len(handles) / room)),
-        fontsize=8,
-        frameon=False,
-        columnspacing=1.4,
-    )
-
-
-def _names(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _fill(

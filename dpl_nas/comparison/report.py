@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
-import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +27,14 @@ from dpl_nas.comparison.tables import (
 from dpl_nas.errors import OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json, write_text
-from dpl_nas.io.pages import render_page
+from dpl_nas.io.pages import PagePicture, render_page
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.text import plain_cell
+from dpl_nas.io.versions import software_versions
 
 __all__ = ["markdown_tables", "write_report"]
 
 _PACKAGES = ("dpl_nas", "nni", "torch", "scipy", "numpy", "matplotlib")
-
-
-@dataclass(frozen=True)
-class _Picture:
-    file: str
-    title: str
-    note: str
 
 
 @checked(OutputError)
@@ -80,7 +70,7 @@ def write_report(
     """
     folder = Path(folder)
     analysis = analyse(cells, baseline, seed=seed)
-    versions = dict(_versions() if versions is None else versions)
+    versions = dict(software_versions(*_PACKAGES) if versions is None else versions)
     told = [
         {
             "first": item.first,
@@ -102,7 +92,7 @@ def write_report(
     )
     write_text(folder / "comparison.csv", _csv(analysis.cells))
     pictures = _pictures(analysis, folder)
-    write_text(folder / "report.html", _page(analysis, told, folder, pictures, command, versions))
+    write_text(folder / "report.html", _page(analysis, told, pictures, command, versions))
     return analysis
 
 
@@ -140,7 +130,7 @@ def _csv(cells: Sequence[Cell]) -> str:
     return stream.getvalue()
 
 
-def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
+def _pictures(analysis: Analysis, folder: Path) -> list[PagePicture]:
     from dpl_nas.comparison.plots import plot_anytime, plot_length_maps, plot_ranks, plot_vectors
 
     made = []
@@ -148,8 +138,8 @@ def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
     if any(cell.curve for cell in strategies):
         plot_anytime(_curves(analysis, strategies), folder / "anytime.png")
         made.append(
-            _Picture(
-                "anytime.png",
+            PagePicture(
+                folder / "anytime.png",
                 "Best validation accuracy so far",
                 "Mean over seeds; the band reaches from the worst seed to the best.",
             )
@@ -157,15 +147,17 @@ def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
     if len(analysis.ranking.mean) > 1:
         plot_ranks(analysis.ranking.mean, analysis.ranking.by_seed, folder / "ranks.png")
         made.append(
-            _Picture(
-                "ranks.png", "Mean ranks", "Large dots: mean over seeds. Small dots: single seeds."
+            PagePicture(
+                folder / "ranks.png",
+                "Mean ranks",
+                "Large dots: mean over seeds. Small dots: single seeds.",
             )
         )
     if any(cell.complete for cell in analysis.cells):
         plot_vectors(_points(analysis), folder / "vectors.png", analysis.references)
         made.append(
-            _Picture(
-                "vectors.png",
+            PagePicture(
+                folder / "vectors.png",
                 "Test accuracy against context vectors",
                 "Large marks: mean over seeds. Small marks: single seeds. Lines join the spaces.",
             )
@@ -180,8 +172,8 @@ def _pictures(analysis: Analysis, folder: Path) -> list[_Picture]:
             file = "lengths.png" if len(analysis.settings) == 1 else f"lengths-{index + 1}.png"
             plot_length_maps(maps, folder / file)
             made.append(
-                _Picture(
-                    file,
+                PagePicture(
+                    folder / file,
                     f"Found lengths, {setting.space}, {setting.shots} shots",
                     "Context length of each searched layer, mean over seeds.",
                 )
@@ -234,8 +226,7 @@ def _panel(analysis: Analysis, task: str, space: str, shots: int) -> str:
 def _page(
     analysis: Analysis,
     told: Sequence[Mapping[str, Any]],
-    folder: Path,
-    pictures: Sequence[_Picture],
+    pictures: Sequence[PagePicture],
     command: str | None,
     versions: Mapping[str, str],
 ) -> str:
@@ -254,14 +245,7 @@ def _page(
         comparisons=comparison_table(analysis),
         ranks=rank_table(analysis),
         failures=failure_table(analysis),
-        pictures=[
-            {
-                "title": picture.title,
-                "note": picture.note,
-                "data": base64.b64encode((folder / picture.file).read_bytes()).decode("ascii"),
-            }
-            for picture in pictures
-        ],
+        pictures=pictures,
         command=command,
         versions=versions,
     )
@@ -280,13 +264,3 @@ def _summary(analysis: Analysis) -> str:
             f"{complete} of {len(analysis.cells) + len(analysis.missing)} cells complete",
         )
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -13,7 +13,7 @@ def cell(method: str, task: str = "a", seed: int = 1, **values: Any) -> BenchCel
 
 
 def by_title(cells: list[BenchCell], **options: Any) -> dict[str, Grid]:
-    return {grid.title: grid for grid in bench_tables(cells, **options)}
+    return {grid.title: grid for grid in bench_tables(cells, **options).all}
 
 
 def test_few_shot() -> None:
@@ -102,7 +102,7 @@ def test_latex_and_markdown() -> None:
         cell("dpl+maple", "own_task", seed, accuracy={"all": 0.5 + seed / 100}) for seed in (1, 2)
     ]
     cells += [cell("50% & more", "own_task")]
-    (grid, *_) = bench_tables(cells)
+    (grid, *_) = bench_tables(cells).accuracies
     text = latex(grid)
     assert r"\begin{tabular}{lrr}" in text
     assert r"own\_task" in text
