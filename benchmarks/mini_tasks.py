@@ -82,7 +82,9 @@ def measure_columns(task: str, folder: Path, options: argparse.Namespace) -> dic
     loaded, backbone = load_task(config.task), load_backbone(config.space.backbone)
     columns = {
         "chance": [1 / len(loaded.class_names)],
-        "zero-shot": [score({"zero": zero_shot(loaded, backbone)}, loaded.test)["zero"].accuracy],
+        "zero-shot": [
+            score({"zero": zero_shot(loaded, backbone)}, loaded.test, backbone)["zero"].accuracy
+        ],
         "linear probe": [
             linear_probe(backbone, loaded, options.shots, seed) for seed in options.seeds
         ],

@@ -79,7 +79,7 @@ def few_shots(classes: int) -> int:
 
 def measure_head(task: Task, backbone: Backbone, options: argparse.Namespace) -> dict[str, Any]:
     """Return what needs no prompts: chance, zero-shot, the linear probe."""
-    tested = score({"zero": zero_shot(task, backbone)}, task.test)
+    tested = score({"zero": zero_shot(task, backbone)}, task.test, backbone)
     probes = [linear_probe(backbone, task, options.shots, seed) for seed in options.seeds]
     return {
         "classes": len(task.class_names),

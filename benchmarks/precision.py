@@ -33,7 +33,7 @@ def measure(task_name: str, seed: int, shots: int) -> dict[str, object]:
             "zero_shot": zero_shot(task, backbone),
             "uniform": build_classifier(prompts, backbone),
         }
-        found = score(classifiers, task.test)
+        found = score(classifiers, task.test, backbone)
         row[precision] = {name: metrics.accuracy for name, metrics in found.items()}
     return row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["Observer", "Stage"]
+__all__ = ["Observer", "OneStage", "Stage"]
 
 
 class Stage(StrEnum):
@@ -49,3 +49,28 @@ class Observer:
 
     def end(self, stage: str) -> None:
         """Report that the stage is complete, or stopped early by its own rule."""
+
+
+class OneStage(Observer):
+    """Tells another observer of all stages under one name."""
+
+    def __init__(self, observer: Observer, stage: str) -> None:
+        self._observer = observer
+        self._stage = stage
+
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """Report the beginning under the one name."""
+        del stage
+        self._observer.begin(self._stage, total, done)
+
+    def advance(
+        self, stage: str, done: int, metrics: Mapping[str, float], status: str = ""
+    ) -> None:
+        """Report progress under the one name."""
+        del stage
+        self._observer.advance(self._stage, done, metrics, status)
+
+    def end(self, stage: str) -> None:
+        """Report the end under the one name."""
+        del stage
+        self._observer.end(self._stage)

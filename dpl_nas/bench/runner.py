@@ -26,9 +26,6 @@ from dpl_nas.tasks import Task, load_task
 from dpl_nas.tasks.names import tell_names
 
 if TYPE_CHECKING:
-    from dpl_nas.backbone import Backbone
-    from dpl_nas.methods import Scorer
-    from dpl_nas.training.evaluation import Metrics
     from dpl_nas.training.problem import Problem
 
 __all__ = ["run_bench"]
@@ -210,6 +207,7 @@ def _cell(work: _Work) -> BenchCell:
 
 def _measured(work: _Work) -> BenchCell:
     from dpl_nas.engine import peak_bytes
+    from dpl_nas.training.evaluation import score
 
     plan, job = work.plan, work.job
     make_folder(work.folder)
@@ -226,7 +224,8 @@ def _measured(work: _Work) -> BenchCell:
         task = learned_task if same else load_task(test.task, plan.data, test.classes)
         if not type(method).transfers and task.class_names != learned_task.class_names:
             continue
-        metrics = _test(learned.scorer(problem.backbone, task), task, problem.backbone)
+        scorer = learned.scorer(problem.backbone, task)
+        metrics = score({"it": scorer}, task.test, problem.backbone)["it"]
         accuracy[test.name], macro_f1[test.name] = metrics.accuracy, metrics.macro_f1
     return BenchCell(
         **_head(work),
@@ -236,17 +235,6 @@ def _measured(work: _Work) -> BenchCell:
         seconds=seconds,
         peak_bytes=peak_bytes(),
     )
-
-
-def _test(scorer: Scorer, task: Task, backbone: Backbone) -> Metrics:
-    """The metrics of all test images; each is decoded once."""
-    from dpl_nas.training.evaluation import decoded_batches, metrics_of
-
-    predictions: list[int] = []
-    with closing(decoded_batches(task.test, backbone)) as batches:
-        for pixels in batches:
-            predictions += scorer.predict(pixels).tolist()
-    return metrics_of(list(task.test.labels), predictions)
 
 
 def _head(work: _Work) -> Mapping[str, Any]:

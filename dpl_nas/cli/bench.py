@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dpl_nas.cli.named import by_owner, whole_numbers
 from dpl_nas.cli.options import (
     DataOption,
     DeviceOption,
@@ -64,7 +65,7 @@ def bench(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare methods: same images, seeds and tests. DIR/results.md has the tables.
+    """Compare methods: same images, seeds and tests. DIR/report.html is the result.
 
     Cells that DIR already holds are not repeated. Give the same command again to go on after an
     interruption, or with more methods, tasks, shots or seeds to add these.
@@ -79,8 +80,8 @@ def bench(
             "protocol": protocol,
             "tasks": tasks,
             "methods": names,
-            "shots": _numbers(shots, "--shots"),
-            "seeds": _numbers(seeds, "--seeds"),
+            "shots": whole_numbers(shots, "--shots"),
+            "seeds": whole_numbers(seeds, "--seeds"),
             "settings": settings,
             "recipe": recipe,
             "train": train,
@@ -100,7 +101,7 @@ def bench(
     for grid in grids:
         if grid.title != "Every result":
             console().print(as_table(grid))
-    console().print(f"tables {out / 'results.md'}", highlight=False)
+    console().print(f"report {out / 'report.html'}", highlight=False)
 
 
 def _sorted_out(
@@ -112,32 +113,15 @@ def _sorted_out(
     names = [each for each in arguments if "=" not in each]
     if not names:
         raise BenchError("give at least one method, such as zero-shot coop dpl")
-    of: dict[str, list[str]] = {name: [] for name in (*names, "train")}
-    for each in arguments:
-        key, equals, _ = each.partition("=")
-        if not equals:
-            continue
-        # A name may begin with another: the longest is meant.
-        owner = max((name for name in of if key.startswith(f"{name}.")), key=len, default=None)
-        if owner is None:
-            raise BenchError(
-                f"expected METHOD.KEY=VALUE of a method that is given, or train.KEY=VALUE, found "
-                f"{each!r:.100}"
-            )
-        of[owner].append(each.removeprefix(f"{owner}."))
+    of = by_owner((each for each in arguments if "=" in each), (*names, "train"))
+    if of[""]:
+        raise BenchError(
+            f"expected METHOD.KEY=VALUE of a method that is given, or train.KEY=VALUE, found "
+            f"{of[''][0]!r:.100}"
+        )
     settings: dict[str, dict[str, Any]] = {}
     for name, own in of.items():
         if own:
             settings[name] = {}
             put_all(settings[name], parse_overrides(own), {})
     return names, settings, settings.pop("train", {})
-
-
-def _numbers(text: str, option: str) -> list[int]:
-    words = text.replace(",", " ").split()
-    # Python itself refuses numbers of thousands of digits.
-    if not words or any(not each.isdecimal() or len(each) > 100 for each in words):
-        raise BenchError(
-            f"{option} must be whole numbers with commas between, such as 1,2,3, found {text!r:.60}"
-        )
-    return [int(each) for each in words]

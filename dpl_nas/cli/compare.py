@@ -6,11 +6,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from dpl_nas.cli.configuration import configure, typed
+from dpl_nas.cli.named import by_owner, whole_numbers
 from dpl_nas.cli.options import (
     BudgetOption,
     ClassesOption,
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
     from dpl_nas.config import RunConfig
 
 __all__ = ["compare"]
+
+
+class _Axes(NamedTuple):
+    """What is combined with each other; no method is context vectors alone."""
+
+    tasks: Sequence[str]
+    spaces: Sequence[str]
+    strategies: Sequence[str]
+    methods: Sequence[str | None]
+    seeds: Sequence[int]
 
 
 def compare(
@@ -57,6 +68,14 @@ def compare(
     seeds: Annotated[
         str, typer.Option(metavar="SEED [SEED]...", help="Seeds, such as 1 2 3 or 1,2,3.")
     ] = "1 2 3",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Method whose lengths are searched, such as maple; by default, context vectors "
+            "alone. Give the option once for each. METHOD.KEY=VALUE is a setting of one.",
+        ),
+    ] = None,
     budget: BudgetOption = None,
     shots: ShotsOption = 16,
     baseline: Annotated[
@@ -81,7 +100,10 @@ def compare(
     numbers, strategies, overrides = _sorted_out(seeds, arguments)
     settings = typed(context, data=data, classes=classes, shots=shots, device=device)
     configs = _configs(
-        task, space or ["mini_clip"], strategies, numbers, overrides, budget, **settings
+        _Axes(task, space or ["mini_clip"], strategies, method or [None], numbers),
+        overrides,
+        budget,
+        **settings,
     )
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.comparison import Plan, run_cells, write_report
@@ -111,16 +133,10 @@ def _sorted_out(seeds: str, arguments: Sequence[str]) -> tuple[list[int], list[s
             overrides.append(argument)
         else:
             strategies.append(argument)
-    # Python itself refuses numbers of thousands of digits.
-    wrong = [word for word in words if not word.isdecimal() or len(word) > 100]
-    if wrong or not words or len(set(words)) != len(words):
-        raise ConfigError(
-            f"--seeds must be different whole numbers of 0 or more, such as 1 2 3, found "
-            f"{' '.join(words)!r:.60}"
-        )
+    numbers = whole_numbers(words, "--seeds")
     if not strategies:
         raise ConfigError("give at least one strategy, such as darts random evolution")
-    return [int(word) for word in words], strategies, overrides
+    return numbers, strategies, overrides
 
 
 def _by_strategy(strategies: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:
@@ -129,36 +145,29 @@ def _by_strategy(strategies: Sequence[str], overrides: Sequence[str]) -> dict[st
 
     keys = {*RunConfig.model_fields, "search", "train"}
     names = {strategy: load_strategy(strategy).name for strategy in strategies}
-    # A name may begin with another: the longest is meant.
-    prefixes = sorted({f"{name}." for name in names.values()} - {f"{key}." for key in keys})
-    by_prefix: dict[str, list[str]] = {prefix: [] for prefix in ("", *prefixes)}
-    for override in overrides:
-        prefix = max((each for each in prefixes if override.startswith(each)), key=len, default="")
-        by_prefix[prefix].append(override.removeprefix(prefix))
+    by_name = by_owner(overrides, sorted(set(names.values()) - keys))
     settings = {}
     for strategy, name in names.items():
-        own = by_prefix.get(f"{name}.", [])
-        common = without_replaced(by_prefix[""], (each.partition("=")[0] for each in own))
+        own = by_name.get(name, [])
+        common = without_replaced(by_name[""], (each.partition("=")[0] for each in own))
         settings[strategy] = [*common, *own]
     return settings
 
 
 def _configs(
-    tasks: Sequence[str],
-    spaces: Sequence[str],
-    strategies: Sequence[str],
-    seeds: Sequence[int],
-    overrides: Sequence[str],
-    budget: str | None,
-    **common: Any,
+    axes: _Axes, overrides: Sequence[str], budget: str | None, **common: Any
 ) -> list[RunConfig]:
     """Runs in the order of the seeds: an interrupted comparison has run all equally often."""
-    settings = _by_strategy(strategies, overrides)
+    by_method = by_owner(overrides, filter(None, axes.methods))
+    settings = _by_strategy(axes.strategies, by_method[""])
 
-    def one(task: str, space: str, strategy: str, seed: int) -> RunConfig:
-        own = settings[strategy]
+    def one(task: str, space: str, strategy: str, method: str | None, seed: int) -> RunConfig:
+        own = [
+            *settings[strategy],
+            *(f"method.{each}" for each in by_method[method or ""] if method),
+        ]
         try:
-            return configure(task, space, strategy, own, budget, seed=seed, **common)
+            return configure(task, space, strategy, own, budget, seed=seed, method=method, **common)
         except ConfigError as error:
             # A setting may be known to some of the strategies only.
             name = Path(strategy).stem
@@ -168,9 +177,10 @@ def _configs(
             ) from error
 
     return [
-        one(task, space, strategy, seed)
-        for seed in seeds
-        for space in spaces
-        for task in tasks
-        for strategy in strategies
+        one(task, space, strategy, method, seed)
+        for seed in axes.seeds
+        for space in axes.spaces
+        for task in axes.tasks
+        for method in axes.methods
+        for strategy in axes.strategies
     ]

@@ -33,7 +33,13 @@ def configure(
 
     if budget is not None:
         settings["budget"] = SearchBudget.parse(budget)
-    return resolve(task, space, strategy, overrides or (), **settings)
+    config = resolve(task, space, strategy, overrides or (), **settings)
+    if config.method is None:
+        return config
+    # It needs torch, which is slow to import.
+    from dpl_nas.methods import with_towers_of
+
+    return with_towers_of(config)
 
 
 def typed(context: typer.Context, **options: Any) -> dict[str, Any]:

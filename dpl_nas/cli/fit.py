@@ -32,6 +32,7 @@ _UNUSED = {
     "shots": "use --shots",
     "seed": "use --seed",
     "device": "use --device",
+    "method": "a fit learns context vectors",
     "budget": "use --preset or --time-limit",
     "evaluate": "it is tested on all test pictures",
     "jobs": "leave it out",

@@ -17,6 +17,7 @@ __all__ = [
     "DeviceOption",
     "JobsOption",
     "JsonOption",
+    "MethodOption",
     "OutOption",
     "Overrides",
     "OverwriteOption",
@@ -73,6 +74,14 @@ SpaceOption = Annotated[
 ]
 StrategyOption = Annotated[
     str, typer.Option(metavar="STRATEGY", help="Strategy: a packaged name or a YAML file.")
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METHOD",
+        help="Method whose lengths are searched, such as maple or dpl+promptsrc; by default, "
+        "context vectors alone. method.KEY=VALUE is a setting of it.",
+    ),
 ]
 ShotsOption = Annotated[int, typer.Option(help="Training images a class, validation included.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the few-shot draw, search and training.")]

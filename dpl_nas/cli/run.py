@@ -12,6 +12,7 @@ from dpl_nas.cli.options import (
     DeviceOption,
     JobsOption,
     JsonOption,
+    MethodOption,
     OutOption,
     Overrides,
     OverwriteOption,
@@ -35,6 +36,7 @@ def run(
     out: OutOption,
     space: SpaceOption = "mini_clip",
     strategy: StrategyOption = "darts",
+    method: MethodOption = None,
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
     data: DataOption = None,
@@ -66,6 +68,7 @@ def run(
             seed=seed,
             device=device,
             jobs=jobs,
+            method=method,
         ),
     )
     with job(quiet=quiet, folder=out) as observer:

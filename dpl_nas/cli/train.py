@@ -13,6 +13,7 @@ from dpl_nas.cli.options import (
     DataOption,
     DeviceOption,
     JsonOption,
+    MethodOption,
     OutOption,
     Overrides,
     OverwriteOption,
@@ -52,6 +53,7 @@ def train(
     ] = None,
     space: SpaceOption = "mini_clip",
     strategy: StrategyOption = "darts",
+    method: MethodOption = None,
     shots: ShotsOption = 16,
     seed: SeedOption = 1,
     data: DataOption = None,
@@ -63,13 +65,24 @@ def train(
     quiet: QuietOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Train the context vectors of an architecture; DIR/prompts.safetensors is the result."""
+    """Train the context vectors of an architecture; DIR/prompts.safetensors is the result.
+
+    With --method, that is what is trained, into DIR/learned.safetensors.
+    """
     from dpl_nas.io.run_files import ARCHITECTURE
     from dpl_nas.space import load_architecture
 
     if (architecture is None) == (length is None):
         raise ConfigError("give either --architecture FILE or --length N")
-    settings = typed(context, data=data, classes=classes, shots=shots, seed=seed, device=device)
+    settings = typed(
+        context,
+        data=data,
+        classes=classes,
+        shots=shots,
+        seed=seed,
+        device=device,
+        method=method,
+    )
     config = configure(task, space, strategy, overrides, **settings)
     if architecture is not None:
         file = architecture / ARCHITECTURE if architecture.is_dir() else architecture

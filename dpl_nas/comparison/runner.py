@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dpl_nas.comparison.cell import Cell, unique, write_cells
+from dpl_nas.comparison.references import Reference, name_in, references_beside
 from dpl_nas.config import RunConfig
 from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
@@ -28,7 +29,6 @@ __all__ = ["STAGE", "Plan", "run_cells"]
 #: The name of the stage for observers.
 STAGE = Stage.COMPARE
 
-_ZERO_SHOT = "zero-shot"
 _PLAN = "plan.json"
 
 
@@ -59,12 +59,16 @@ class Plan:
     __repr__ = short_repr
 
     @property
-    def references(self) -> tuple[str, str]:
-        """The names of the references."""
-        return _ZERO_SHOT, f"{self.uniform_length} everywhere"
+    def references(self) -> tuple[str, ...]:
+        """The names of the references: zero-shot, and designs of each method."""
+        return unique(
+            each.name
+            for config in self.configs
+            for each in references_beside(config.method, self.uniform_length)
+        )
 
     def __post_init__(self) -> None:
-        strategies = unique(config.strategy.name for config in self.configs)
+        strategies = unique(name_in(config) for config in self.configs)
         taken = sorted(set(strategies) & set(self.references))
         if taken:
             raise ComparisonError(
@@ -94,11 +98,11 @@ class _Job:
     config: RunConfig
     folder: Path
     images: str
-    reference: str | None = None
+    reference: Reference | None = None
 
     @property
     def name(self) -> str:
-        return self.reference or self.config.strategy.name
+        return self.reference.name if self.reference else name_in(self.config)
 
     def describe(self) -> str:
         config = self.config
@@ -171,7 +175,7 @@ def _run_cells(plan: Plan, folder: Path, jobs: int, observer: Observer) -> list[
 def _digests(plan: Plan) -> list[str]:
     """Digests of the images of each run of the plan; the images are known to be there."""
     # It needs torch, which is slow to import.
-    from dpl_nas.training.problem import Problem
+    from dpl_nas.methods import problem_of_run
 
     tasks: dict[Hashable, Task] = {}
     found: dict[Hashable, str] = {}
@@ -180,7 +184,7 @@ def _digests(plan: Plan) -> list[str]:
         place = config.task, config.data, config.classes
         if place not in tasks:
             tasks[place] = configured_task(config)
-        problem = Problem.of_run(config, tasks[place])
+        problem = problem_of_run(config, tasks[place])
         problem.split(config.strategy.search)
         key = place, config.shots, config.seed
         if key not in found:
@@ -194,15 +198,13 @@ def _jobs(plan: Plan, folder: Path, images: Sequence[str]) -> list[_Job]:
         _Job(config, folder / "runs" / _place(config), digest)
         for config, digest in zip(plan.configs, images, strict=True)
     ]
-    blocks: dict[Path, _Job] = {}
+    references: dict[Path, _Job] = {}
     for job in jobs:
         config = job.config
-        blocks.setdefault(_place(config).parent.parent / f"seed-{config.seed}", job)
-    for job in blocks.values():
-        for name in plan.references:
-            place = folder / "references" / _place(job.config, name)
-            jobs.append(_Job(job.config, place, job.images, name))
-    return jobs
+        for each in references_beside(config.method, plan.uniform_length):
+            place = folder / "references" / _place(config, each.name)
+            references.setdefault(place, _Job(config, place, job.images, each))
+    return [*jobs, *references.values()]
 
 
 def _place(config: RunConfig, name: str | None = None) -> Path:
@@ -210,7 +212,7 @@ def _place(config: RunConfig, name: str | None = None) -> Path:
     return (
         Path(folder_name(config.space.name))
         / f"{folder_name(task)}-{config.shots}-shots"
-        / folder_name(name or config.strategy.name)
+        / folder_name(name or name_in(config))
         / f"seed-{config.seed}"
     )
 
@@ -247,6 +249,8 @@ def _identity(job: _Job) -> dict[str, Any]:
         # References do not depend on the search settings of strategies.
         config["strategy"] = {"train": config["strategy"]["train"]}
         config.pop("budget")
+        if job.reference.kind == "zero-shot":
+            config.pop("method", None)
     config.pop("jobs")
     return config
 
@@ -266,7 +270,7 @@ def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell]
 def _cell(job: _Job) -> Cell:
     """Run a cell and keep it, in its own process."""
     try:
-        cell = _reference(job) if job.reference else _strategy(job)
+        cell = _reference(job, job.reference) if job.reference else _strategy(job)
     except DplError as error:
         return _failed(job, str(error))
     except Exception as error:  # noqa: BLE001 - the other cells go on
@@ -310,27 +314,17 @@ def _strategy(job: _Job) -> Cell:
     )
 
 
-def _reference(job: _Job) -> Cell:
-    from dpl_nas.training import train
-    from dpl_nas.training.evaluation import build_classifier, score, zero_shot
-    from dpl_nas.training.problem import Problem
+def _reference(job: _Job, reference: Reference) -> Cell:
+    from dpl_nas.methods import problem_of_run
+    from dpl_nas.training.evaluation import score
 
-    config = job.config
-    problem = Problem.of_run(config)
-    # The limits of the space do not apply: references show what the limits cost.
-    problem = problem.having(space=config.space.without_limits())
-    task, backbone = problem.task, problem.backbone
-    if job.reference == _ZERO_SHOT:
-        design = None
-        classifier = zero_shot(task, backbone)
-    else:
-        design = problem.space.uniform(int(job.name.split()[0]))
-        classifier = build_classifier(train(design, problem, quiet=True), backbone)
-    metrics = score({"it": classifier}, task.test)["it"]
+    problem = problem_of_run(job.config)
+    scorer, lengths = reference.scorer(problem)
+    metrics = score({"it": scorer}, problem.task.test, problem.backbone)["it"]
     return Cell(
         **_head(job),
-        lengths=_no_lengths(job) if design is None else _named(design.lengths),
-        vectors=0 if design is None else design.vectors,
+        lengths={**_no_lengths(job), **lengths},
+        vectors=sum(map(sum, lengths.values())),
         test_accuracy=metrics.accuracy,
         test_macro_f1=metrics.macro_f1,
     )

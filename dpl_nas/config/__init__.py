@@ -3,6 +3,7 @@
 from dpl_nas.config.overrides import parse_overrides, put_all, without_replaced
 from dpl_nas.config.run import (
     EvaluateSettings,
+    MethodConfig,
     Objective,
     RunConfig,
     StrategyConfig,
@@ -60,6 +61,7 @@ __all__ = [
     "HalvingSettings",
     "InitSettings",
     "ManualSettings",
+    "MethodConfig",
     "Objective",
     "OneShotSettings",
     "OneTowerSettings",

@@ -19,6 +19,9 @@ _CHOSEN = {"space": "space.towers.image.lengths", "strategy": "search.epochs"}
 #: Groups of the strategy whose settings need no prefix.
 _OF_STRATEGY = ("search", "train")
 
+#: Values of the method beside its settings.
+_OF_METHOD = ("name", "settings")
+
 #: What is at the place of a setting that another one has replaced.
 _NOWHERE = object()
 
@@ -53,13 +56,20 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def setting_path(key: str) -> tuple[str, ...]:
-    """Return the names of ``a.b.c``; the settings of the strategy need no prefix."""
+    """Return the names of ``a.b.c``; the settings of the strategy need no prefix.
+
+    Those of the method stand beside its name: ``method.length`` is ``method.settings.length``.
+    """
     parts = tuple(key.split("."))
+    if parts[0] == "method" and len(parts) > 1 and parts[1] not in _OF_METHOD:
+        return ("method", "settings", *parts[1:])
     return ("strategy", *parts) if parts[0] in _OF_STRATEGY else parts
 
 
 def typed_key(place: str) -> str:
     """Return the key that is typed for a setting: ``search.epochs``, without ``strategy``."""
+    if place.startswith("method.settings."):
+        return place.replace("method.settings.", "method.", 1)
     first, _, rest = place.partition(".")
     return rest if first == "strategy" and rest.partition(".")[0] in _OF_STRATEGY else place
 

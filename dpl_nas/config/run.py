@@ -25,6 +25,7 @@ from dpl_nas.space import Space, load_space
 
 __all__ = [
     "EvaluateSettings",
+    "MethodConfig",
     "Objective",
     "RunConfig",
     "StrategyConfig",
@@ -51,6 +52,21 @@ class EvaluateSettings(Frozen):
 
     batch_size: Positive = 100
     uniform_length: NotNegative | None = None
+
+
+class MethodConfig(Frozen):
+    """A method whose lengths by layer are searched, such as ``maple``.
+
+    Attributes
+    ----------
+    name
+        A name of :data:`dpl_nas.methods.METHODS`, or ``package.module:Class``.
+    settings
+        Settings of the method, put over its paper's.
+    """
+
+    name: Name
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class StrategyConfig(Frozen):
@@ -110,6 +126,9 @@ class RunConfig(Frozen):
         Folder of the datasets, for a task such as ``coop/OxfordPets``.
     classes
         Classes of the task: ``all``, or its ``base`` or ``new`` half.
+    method
+        Method whose lengths are searched, and which is trained with what is found; ``None`` for
+        context vectors alone.
     budget
         Budget of the search; the strategy's own by default.
     jobs
@@ -123,6 +142,7 @@ class RunConfig(Frozen):
     classes: Classes = "all"
     space: Space
     strategy: StrategyConfig
+    method: MethodConfig | None = Field(default=None, exclude_if=lambda value: value is None)
     shots: Positive = 16
     seed: NotNegative = 1
     budget: SearchBudget | None = None
@@ -130,6 +150,11 @@ class RunConfig(Frozen):
     evaluate: EvaluateSettings = EvaluateSettings()
     device: str = "cpu"
     devices: Positive = 1
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _by_its_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @field_validator("task", "data")
     @classmethod
@@ -180,6 +205,8 @@ def resolve(
     }
     if isinstance(budget := given.get("budget"), SearchBudget):
         given["budget"] = budget.model_dump(mode="json", exclude_none=True)
+    if isinstance(method := given.get("method"), str):
+        given["method"] = {"name": method}
     data = {
         **copy.deepcopy(given),
         "space": load_space(space).model_dump(mode="json"),

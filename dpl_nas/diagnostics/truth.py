@@ -217,6 +217,7 @@ class _Bench:
                 for place, prompts in enumerate(trained)
             },
             self._problem.task.test,
+            self._problem.backbone,
             batch_size=self._batch_size,
         )
         seconds = (time.perf_counter() - started) / len(trained)

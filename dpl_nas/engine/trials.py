@@ -24,11 +24,12 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import FewShotSplit
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluation import Classifier, build_classifier
+from dpl_nas.training.evaluation import Scorer
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.problem import Problem
+from dpl_nas.training.searched import ArchitectureTraining
 
-__all__ = ["FewShotTrials", "TrialSettings", "measure", "peak_bytes", "state_name"]
+__all__ = ["FewShotTrials", "TrialSettings", "measure", "peak_bytes", "state_name", "trainings"]
 
 _BATCH = 100
 
@@ -106,6 +107,7 @@ class TrialSettings:
             "augmentation": task.augmentation,
             "set of images": self.images,
             **({"halves": "exchanged"} if self.exchanged else {}),
+            **({} if problem.method is None else {"method": problem.method.identity()}),
         }
 
 
@@ -127,7 +129,7 @@ class FewShotTrials:
         self._backbone = problem.backbone
         problem = problem.having(recipe=settings.recipe)
         split = settings.split
-        self._training = FewShotTraining(problem, split.train)
+        self._training = trainings(problem, split.train)
         # Validation images get the test transform, as in the paper.
         self._validation = FewShotImages(
             problem.task.pool, split.validation, self._backbone, "none"
@@ -159,10 +161,10 @@ class FewShotTrials:
             The outcome, and the seconds that it took.
         """
         started = time.perf_counter()
-        prompts = self._training.train(
+        scorer = self._training.scorer_of(
             architecture, epochs=epochs, state=state, observer=observer, stage=Stage.TRIAL
         )
-        outcome = self.validate(build_classifier(prompts, self._backbone))
+        outcome = self.validate(scorer)
         return outcome, time.perf_counter() - started
 
     def run_stack(
@@ -173,8 +175,8 @@ class FewShotTrials:
         The outcomes are those that each has alone, but for rounding.
         """
         started = time.perf_counter()
-        stack = self._training.train_stack(architectures, epochs=epochs)
-        outcomes = [self.validate(build_classifier(each, self._backbone)) for each in stack]
+        scorers = self._training.scorers_of(architectures, epochs=epochs)
+        outcomes = [self.validate(each) for each in scorers]
         seconds = (time.perf_counter() - started) / len(outcomes)
         return [(outcome, seconds) for outcome in outcomes]
 
@@ -183,20 +185,27 @@ class FewShotTrials:
         """How many architectures to train side by side."""
         return self._training.stack_size
 
-    def validate(self, classifier: Classifier) -> Outcome:
+    def validate(self, scorer: Scorer) -> Outcome:
         """Accuracy and mean cross-entropy on all validation images."""
-        return measure(classifier, self._validation)
+        return measure(scorer, self._validation)
+
+
+def trainings(problem: Problem, rows: Sequence[int]) -> ArchitectureTraining:
+    """Return the trainings of a problem on images of its task's pool: of its method, if any."""
+    if problem.method is None:
+        return FewShotTraining(problem, rows)
+    return problem.method.training(problem, rows)
 
 
 @torch.no_grad()
-def measure(classifier: Classifier, images: FewShotImages) -> Outcome:
+def measure(scorer: Scorer, images: FewShotImages) -> Outcome:
     """Accuracy and mean cross-entropy on all of a few images."""
     count = len(images)
     right: list[bool] = []
     losses: list[float] = []
     for rows in images.parts(_BATCH):
         pixels, labels = images.batch(rows, seed=0)
-        logits = classifier.logits(pixels).float()
+        logits = scorer.logits(pixels).float()
         right += (logits.argmax(dim=-1) == labels).tolist()
         losses += functional.cross_entropy(logits, labels, reduction="none").tolist()
     mean = math.fsum(losses) / count

@@ -57,9 +57,9 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
     architecture = architecture_of_parameters(config.space, parameters)
     # torch is slow to import: wrong lengths fail at once.
     from dpl_nas.engine import FewShotTrials, TrialSettings, peak_bytes
-    from dpl_nas.training.problem import Problem
+    from dpl_nas.methods import problem_of_run
 
-    problem = Problem.of_run(config)
+    problem = problem_of_run(config)
     problem.check(config.strategy.search)
     settings = TrialSettings(problem, config.strategy.search)
     trials = FewShotTrials(settings)

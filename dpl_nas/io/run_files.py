@@ -8,6 +8,7 @@ __all__ = [
     "DATA",
     "EVALUATIONS",
     "FINALS",
+    "LEARNED",
     "LEDGER",
     "LOCK",
     "MANUAL",
@@ -48,6 +49,8 @@ EVALUATIONS = "evaluations.json"
 TRIALS_PLOT = "trials.png"
 #: Trained context vectors.
 PROMPTS = "prompts.safetensors"
+#: What a method has learned, in a run of a method.
+LEARNED = "learned.safetensors"
 #: Tests of all designs.
 RESULT = "result.json"
 #: Wall-clock time by stage.

@@ -12,6 +12,7 @@ from dpl_nas.methods.features import FeatureMethod, FittedMethod, LabelledFeatur
 from dpl_nas.methods.method import Learned, Method, Scorer
 from dpl_nas.methods.registry import METHODS, make_method, method_class
 from dpl_nas.methods.saved import load_learned, save_learned
+from dpl_nas.methods.searched import problem_of_run, with_towers_of
 from dpl_nas.methods.tokens import TokenCLIP
 from dpl_nas.methods.towers import TowerMethod, coop_recipe
 
@@ -29,5 +30,7 @@ __all__ = [
     "load_learned",
     "make_method",
     "method_class",
+    "problem_of_run",
     "save_learned",
+    "with_towers_of",
 ]

@@ -14,8 +14,8 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.config import OptimizerSettings, TrainSettings
 from dpl_nas.io.validation import Number
 from dpl_nas.kernels import KernelPath
-from dpl_nas.methods.depths import LayerLengths, Lengths, lengths_at
-from dpl_nas.methods.towers import TowerMethod
+from dpl_nas.methods.depths import LayerLengths, lengths_at
+from dpl_nas.methods.layered import LayeredMethod
 from dpl_nas.prompted import AdaptedCLIP, Entry, LowRankUpdate
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import TOWERS, Tower
@@ -92,7 +92,7 @@ def _pair(rank: int, width: int, generator: torch.Generator) -> nn.ParameterDict
     return nn.ParameterDict({"down": drawn, "up": torch.zeros(3, width, rank)})
 
 
-class ClipLora(TowerMethod):
+class ClipLora(LayeredMethod):
     """CLIP-LoRA: updates of rank 2 at all layers of both towers.
 
     Attributes
@@ -105,18 +105,17 @@ class ClipLora(TowerMethod):
         Share of a normed token's numbers that an update does not see in training.
     steps
         Steps of the published recipe for each shot.
-    lengths
-        Ranks by layer, instead of ``rank``.
     """
 
     title: ClassVar[str] = "CLIP-LoRA"
     paper: ClassVar[str] = "Zanella and Ben Ayed 2024 (arXiv 2405.18541)"
 
+    lengths_are_vectors: ClassVar[bool] = False
+
     rank: int = Field(default=2, ge=1)
     alpha: Number = Field(default=1.0, gt=0)
     dropout: Number = Field(default=0.25, ge=0, lt=1)
     steps: int = Field(default=500, ge=1)
-    lengths: Lengths | None = None
 
     def published(self, shots: int, images: int) -> TrainSettings:
         """Return as many epochs as have ``steps`` a shot, of AdamW and batches of 32."""
@@ -125,8 +124,11 @@ class ClipLora(TowerMethod):
         epochs = max(1, round(self.steps * shots / math.ceil(images / batch)))
         return TrainSettings(epochs=epochs, batch_size=batch, optimizer=optimizer)
 
+    def lengths_in(self, backbone: Backbone) -> LayerLengths:
+        """Return the ranks by tower and layer."""
+        uniform: dict[Tower, tuple[int, int]] = dict.fromkeys(TOWERS, (self.rank, _ALL))
+        return lengths_at(backbone, self.lengths, uniform)
+
     def model(self, backbone: Backbone, seed: int) -> AdaptedCLIP:
         """Return the model, whose updates start as zeros."""
-        uniform: dict[Tower, tuple[int, int]] = dict.fromkeys(TOWERS, (self.rank, _ALL))
-        ranks = lengths_at(backbone, self.lengths, uniform)
-        return LowRankCLIP(backbone, ranks, seed, self.alpha, self.dropout)
+        return LowRankCLIP(backbone, self.lengths_in(backbone), seed, self.alpha, self.dropout)

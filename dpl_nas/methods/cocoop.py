@@ -73,6 +73,8 @@ class CoCoOp(TokenMethod):
     paper: ClassVar[str] = "Zhou et al. 2022 (arXiv 2203.05557)"
     towers: ClassVar[tuple[Tower, ...]] = ("text",)
 
+    searched: ClassVar[bool] = False
+
     words: str = "a photo of a"
     depth: int = Field(default=1, ge=1, le=1)
     lengths: None = None

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import InitSettings, TextTemplate, TrainSettings
 from dpl_nas.kernels import CandidateLayout
-from dpl_nas.methods.depths import LayerLengths, Lengths, lengths_at
+from dpl_nas.methods.depths import LayerLengths, lengths_at
+from dpl_nas.methods.layered import LayeredMethod
 from dpl_nas.methods.maple import coupled_lengths
 from dpl_nas.methods.regulated import SelfRegulation, regulated_loss
 from dpl_nas.methods.tokens import coupling_maps
-from dpl_nas.methods.towers import TowerMethod, coop_recipe
+from dpl_nas.methods.towers import coop_recipe
 from dpl_nas.prompted import AdaptedCLIP, Context, ContextMixture, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import TOWERS, Tower
@@ -27,15 +28,13 @@ from dpl_nas.training.model import class_captions
 __all__ = ["CoupledContext", "Dpl", "DplMaple", "DplPromptSrc"]
 
 
-class Dpl(TowerMethod):
+class Dpl(LayeredMethod):
     """Context vectors as keys and values; a search finds the lengths, or one is everywhere.
 
     Attributes
     ----------
     length
         Length at all layers of both towers.
-    lengths
-        Lengths by layer, instead of ``length``: what a search found.
     template
         Whether captions have the task's template, or mean embeddings over all.
     """
@@ -44,7 +43,6 @@ class Dpl(TowerMethod):
     paper: ClassVar[str] = "Huang et al. 2025 (arXiv 2501.00457)"
 
     length: int = Field(default=4, ge=1)
-    lengths: Lengths | None = None
     template: TextTemplate = "mean_embedding"
 
     def published(self, shots: int, images: int) -> TrainSettings:
@@ -93,6 +91,8 @@ class DplMaple(Dpl):
     """DPL with MaPLe's coupling: image contexts are linear maps of text contexts."""
 
     title: ClassVar[str] = "DPL + MaPLe"
+    #: Lengths of the image tower are those of the text tower.
+    towers: ClassVar[tuple[Tower, ...]] = ("text",)
 
     def lengths_in(self, backbone: Backbone) -> LayerLengths:
         """Return lengths by layer, under the text tower."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,19 +21,10 @@ from dpl_nas.io.validation import Frozen
 from dpl_nas.observer import Observer
 from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import tell_names
+from dpl_nas.training.evaluation import Scorer
 from dpl_nas.training.problem import Problem
 
 __all__ = ["Learned", "Method", "Scorer"]
-
-
-class Scorer(Protocol):
-    """A method in use: it answers for images."""
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Return logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Return the class index (batch,) of the same."""
 
 
 class Method(Frozen, ABC):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from dpl_nas.backbone import Backbone, TextInputs
-from dpl_nas.methods.depths import LayerLengths, Lengths, lengths_at
+from dpl_nas.methods.depths import LayerLengths, lengths_at
+from dpl_nas.methods.layered import LayeredMethod
 from dpl_nas.methods.tokens import TokenCLIP, token_captions
-from dpl_nas.methods.towers import TowerMethod
 from dpl_nas.prompted import AdaptedCLIP
-from dpl_nas.space import Tower
 from dpl_nas.tasks import Task
 
 __all__ = ["TokenMethod"]
 
 
-class TokenMethod(TowerMethod):
+class TokenMethod(LayeredMethod):
     """A method with learned tokens at the first layers of a tower or both.
 
     Attributes
@@ -28,17 +25,11 @@ class TokenMethod(TowerMethod):
         Layers that have tokens of their own, from the first.
     words
         Words that the first layer's tokens of the text tower start as, as far as they go.
-    lengths
-        Tokens at each layer, instead of ``length`` and ``depth``.
     """
-
-    #: Towers that it learns in.
-    towers: ClassVar[tuple[Tower, ...]]
 
     length: int = Field(default=4, ge=1)
     depth: int = Field(default=9, ge=1)
     words: str = ""
-    lengths: Lengths | None = None
 
     def lengths_in(self, backbone: Backbone) -> LayerLengths:
         """Return the number of tokens by tower and layer."""

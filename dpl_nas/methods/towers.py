@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import OptimizerSettings, TrainSettings
+from dpl_nas.io.paths import AnyPath
 from dpl_nas.methods.method import Method, Scorer
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import AdaptedCLIP
@@ -98,29 +99,69 @@ class TowerMethod(Method):
         self, problem: Problem, rows: Sequence[int], state: Path | None, observer: Observer
     ) -> Mapping[str, Tensor]:
         """Train the model; what remains is that of the last epoch, or a mean over all."""
-        backbone, task = problem.backbone, problem.task
         recipe = self.recipe_of(problem, len(rows))
+        images = self.images(problem, rows, recipe)
+        model, _ = self.trained(
+            problem, images, problem.digest(rows), recipe, state=state, observer=observer
+        )
+        return model.state_dict()
+
+    def images(self, problem: Problem, rows: Sequence[int], recipe: TrainSettings) -> FewShotImages:
+        """Return images of the task's pool as they are trained on.
+
+        Raises
+        ------
+        TaskError
+            If they cannot be read.
+        """
+        augmentation = chosen_augmentation(problem.task, recipe.augmentation)
+        return FewShotImages(problem.task.pool, rows, problem.backbone, augmentation)
+
+    def trained(
+        self,
+        problem: Problem,
+        images: FewShotImages,
+        digest: str,
+        recipe: TrainSettings,
+        *,
+        epochs: int | None = None,
+        state: AnyPath | None = None,
+        observer: Observer,
+        stage: str = Stage.TRAIN,
+    ) -> tuple[AdaptedCLIP, TextInputs]:
+        """Train a model; return it and what stands for the classes. Errors are as :meth:`learn`.
+
+        Parameters
+        ----------
+        images, digest
+            Images that are trained on, and their digest.
+        epochs
+            Stop after so many; schedules go by the recipe's own number.
+        """
+        backbone, task = problem.backbone, problem.task
         text = self.captions(backbone, task)
         check_different(backbone, task, text)
         model = self.model(backbone, problem.seed).to(backbone.device)
-        augmentation = chosen_augmentation(task, recipe.augmentation)
-        pictures = FewShotImages(task.pool, rows, backbone, augmentation)
-        loss = self.loss(recipe, task, backbone, pictures.labels)
-        inputs = TrainingInputs(pictures, model, loss.teacher, constant=augmentation == "none")
+        # With a length of 0 at all layers, there is nothing to learn.
+        if not any(True for _ in model.parameters()):
+            return model, text
+        loss = self.loss(recipe, task, backbone, images.labels)
+        constant = chosen_augmentation(task, recipe.augmentation) == "none"
         loop = TrainingLoop(
             model,
-            inputs,
+            TrainingInputs(images, model, loss.teacher, constant=constant),
             text,
             loss,
             recipe,
             problem.seed,
             observer,
-            Stage.TRAIN,
+            stage,
             ALONE,
             self.averaging(recipe.epochs),
         )
-        loop.run(recipe.epochs, state, problem.digest(rows))
-        return model.state_dict()
+        file = None if state is None else Path(state)
+        loop.run(recipe.epochs if epochs is None else epochs, file, digest)
+        return model, text
 
     def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
         """Return the model with what it has learned."""

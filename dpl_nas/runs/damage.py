@@ -13,6 +13,7 @@ from dpl_nas.io.files import read_sealed
 from dpl_nas.io.run_files import (
     ARCHITECTURE,
     EVALUATIONS,
+    LEARNED,
     LEDGER,
     MANUAL,
     PROMPTS,
@@ -21,6 +22,7 @@ from dpl_nas.io.run_files import (
     SEARCH,
     UNIFORM,
 )
+from dpl_nas.io.sealed_tensors import load_sealed
 from dpl_nas.strategy.result import read_records
 from dpl_nas.training import load_prompts
 
@@ -34,6 +36,7 @@ _REMADE: dict[str, _Read] = {
     EVALUATIONS: partial(
         read_sealed, remedy=f"remove it and the {ARCHITECTURE} beside it to make both again"
     ),
+    LEARNED: partial(load_sealed, names=None, remedy="remove it to train again"),
     PROMPTS: load_prompts,
     SEARCH: partial(read_sealed, remedy=f"remove it and {ARCHITECTURE} to search again"),
 }

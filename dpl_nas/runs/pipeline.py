@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpl_nas.backbone import check_layers
-from dpl_nas.config import Classes, RunConfig
+from dpl_nas.config import Classes, MethodConfig, RunConfig
 from dpl_nas.console import watched
-from dpl_nas.errors import CheckpointError, DplWarning, OutputError, SpaceError
+from dpl_nas.errors import CheckpointError, ConfigError, DplWarning, OutputError, SpaceError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import (
     ARCHITECTURE,
+    LEARNED,
     LEDGER,
     MANUAL,
     PROMPTS,
@@ -23,7 +24,9 @@ from dpl_nas.io.run_files import (
     TRAIN_STATE,
     UNIFORM,
 )
-from dpl_nas.observer import Observer, Stage
+from dpl_nas.methods import Learned, load_learned, problem_of_run, save_learned
+from dpl_nas.methods.searched import searched_method
+from dpl_nas.observer import Observer, OneStage, Stage
 from dpl_nas.runs.clock import Clock
 from dpl_nas.runs.damage import check_files
 from dpl_nas.runs.data import RunData, own_task
@@ -46,7 +49,7 @@ from dpl_nas.tasks import configured_task, load_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
-from dpl_nas.training.evaluation import Classifier, build_classifier, score, zero_shot
+from dpl_nas.training.evaluation import Scorer, build_classifier, score, zero_shot
 from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 from dpl_nas.training.problem import Problem
 
@@ -134,12 +137,11 @@ def _run(
             return read_record(folder / RESULT, RunResult, "remove it to test again")
         clock = Clock(folder)
         found, record = _search(job)
-        designs: dict[str, tuple[Architecture, Classifier]] = {}
+        designs: dict[str, tuple[Architecture, Scorer]] = {}
 
         def add(name: str, part: _Job, design: Architecture, stage: Stage) -> None:
             with clock.stage(Stage.TRAIN):
-                prompts = _train(part, design, stage)
-                designs[name] = design, build_classifier(prompts, problem.backbone)
+                designs[name] = design, _scorer(part, design, stage)
 
         add("found", job, found, Stage.TRAIN_FOUND)
         if baselines:
@@ -210,7 +212,7 @@ def train(
 ) -> TrainRunResult:
     """Train a given architecture only; writes ``prompts.safetensors``.
 
-    Arguments are as in :func:`run`.
+    A run of a method writes ``learned.safetensors`` instead. Arguments are as in :func:`run`.
     """
     architecture, folder = load_architecture(architecture), Path(folder)
     config.space.check(architecture)
@@ -221,9 +223,13 @@ def train(
             _check_lengths(folder, architecture)
             # This comes first, so that a resumed training knows its data.
             architecture.save(folder / ARCHITECTURE)
-            _train(job, architecture, Stage.TRAIN)
+            if config.method is None:
+                _train(job, architecture, Stage.TRAIN)
+            else:
+                _learn(job, config.method, architecture, Stage.TRAIN)
+            file = PROMPTS if config.method is None else LEARNED
             return TrainRunResult(
-                **TrainRunResult.of(config, architecture), prompts=str(folder / PROMPTS)
+                **TrainRunResult.of(config, architecture), prompts=str(folder / file)
             )
 
 
@@ -301,7 +307,12 @@ def _job(config: RunConfig, folder: Path, observer: Observer, *, searches: bool)
             f"{folder} lies among the images of task {task.name}, so pictures of the run would "
             "count as images: use a folder elsewhere"
         )
-    problem = Problem.of_run(config, task)
+    problem = problem_of_run(config, task)
+    if problem.method is not None and config.devices > 1:
+        raise ConfigError(
+            f"devices={config.devices} share the batches of context vectors alone, found method "
+            f"{problem.method.title}: use one device"
+        )
     search = config.strategy.search if searches else None
     # Bad numbers are found before the weights are loaded, which takes seconds.
     problem.split(search)
@@ -385,6 +396,32 @@ def _uniform(space: Space, config: RunConfig) -> Architecture:
     return space.uniform(_LENGTH if length is None else length)
 
 
+def _scorer(job: _Job, architecture: Architecture, stage: Stage) -> Scorer:
+    """Train ``architecture``, unless that was done, and return it in use."""
+    method = job.config.method
+    if method is None:
+        return build_classifier(_train(job, architecture, stage), job.problem.backbone)
+    return _learn(job, method, architecture, stage).scorer(job.problem.backbone, job.problem.task)
+
+
+def _learn(job: _Job, config: MethodConfig, architecture: Architecture, stage: Stage) -> Learned:
+    """Train the method of the run with the lengths of ``architecture``."""
+    problem, file = job.problem, job.folder / LEARNED
+    method = searched_method(config).of(architecture)
+    if file.exists():
+        saved = load_learned(file, type(method))
+        if saved.method != method:
+            raise CheckpointError(
+                f"{file} holds a method with other lengths or settings than this run: remove it to "
+                "train again"
+            )
+        return saved
+    state = job.folder / TRAIN_STATE
+    learned = method.adapt(problem, state=state, observer=OneStage(job.observer, stage))
+    save_learned(learned, file)
+    return learned
+
+
 def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompts:
     file = job.folder / PROMPTS
     if file.exists():
@@ -407,18 +444,19 @@ def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompt
 
 
 def _test(
-    job: _Job, designs: dict[str, tuple[Architecture, Classifier]], *, with_zero_shot: bool
+    job: _Job, designs: dict[str, tuple[Architecture, Scorer]], *, with_zero_shot: bool
 ) -> dict[str, TestResult]:
     """Test all designs and zero-shot CLIP on the full test set."""
     task, backbone = job.problem.task, job.problem.backbone
-    classifiers = {name: classifier for name, (_, classifier) in designs.items()}
+    scorers = {name: scorer for name, (_, scorer) in designs.items()}
     lengths = {name: architecture.lengths for name, (architecture, _) in designs.items()}
     if with_zero_shot:
-        classifiers["zero_shot"] = zero_shot(task, backbone)
+        scorers["zero_shot"] = zero_shot(task, backbone)
         lengths["zero_shot"] = {}
     metrics = score(
-        classifiers,
+        scorers,
         task.test,
+        backbone,
         batch_size=job.config.evaluate.batch_size,
         observer=job.observer,
     )

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts, load_promp
 __all__ = [
     "Classifier",
     "Metrics",
+    "Scorer",
     "build_classifier",
     "decoded_batches",
     "evaluate",
@@ -51,6 +53,16 @@ class Metrics:
     def as_dict(self) -> dict[str, float | int]:
         """Return the metrics as plain values for JSON."""
         return asdict(self)
+
+
+class Scorer(Protocol):
+    """A method in use: it answers for images."""
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the class index (batch,) of the same."""
 
 
 @dataclass(frozen=True)
@@ -112,29 +124,33 @@ def zero_shot(task: Task, backbone: Backbone) -> Classifier:
 
 
 def score(
-    classifiers: Mapping[str, Classifier],
+    scorers: Mapping[str, Scorer],
     images: ImageSet,
+    backbone: Backbone,
     *,
     batch_size: int = 100,
     observer: Observer | None = None,
 ) -> dict[str, Metrics]:
-    """Return the metrics of several classifiers of one backbone.
+    """Return the metrics of several scorers of one backbone.
 
-    Every image is decoded once, and runs once through the layers before the first context.
+    Every image is decoded once. For all classifiers together, it runs once through the layers
+    before the first that is adapted.
     """
     observer = observer or Observer()
     labels = list(images.labels)
-    predictions: dict[str, list[int]] = {name: [] for name in classifiers}
-    models = [classifier.model for classifier in classifiers.values()]
-    first = min(model.first_layer("image") for model in models)
-    backbone = models[0].backbone
+    predictions: dict[str, list[int]] = {name: [] for name in scorers}
+    models = [each.model for each in scorers.values() if isinstance(each, Classifier)]
+    first = min((model.first_layer("image") for model in models), default=0)
     observer.begin(Stage.EVALUATE, math.ceil(len(labels) / batch_size))
     seen = 0
     with closing(decoded_batches(images, backbone, batch_size)) as batches:
         for done, pixels in enumerate(batches, start=1):
-            states = models[0].image_states(pixels, first)
-            for name, classifier in classifiers.items():
-                predictions[name] += classifier.predict(states).tolist()
+            states = models[0].image_states(pixels, first) if models else None
+            for name, scorer in scorers.items():
+                if isinstance(scorer, Classifier) and states is not None:
+                    predictions[name] += scorer.predict(states).tolist()
+                else:
+                    predictions[name] += scorer.predict(pixels).tolist()
             seen += len(pixels)
             observer.advance(Stage.EVALUATE, done, {"images": seen})
     observer.end(Stage.EVALUATE)
@@ -265,6 +281,7 @@ def evaluate(
         found = score(
             {"prompts": build_classifier(prompts, backbone, other)},
             task.test,
+            backbone,
             batch_size=batch_size,
             observer=watching,
         )

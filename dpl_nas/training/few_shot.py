@@ -21,6 +21,7 @@ from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.captions import check_different
 from dpl_nas.training.distributed import ALONE, Ranks, on_devices
+from dpl_nas.training.evaluation import Classifier, build_classifier
 from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.loop import TrainingLoop
 from dpl_nas.training.losses import Loss, recipe_loss
@@ -147,6 +148,29 @@ class FewShotTraining:
             file = None if state is None else Path(state)
             self._learn(model, epochs, file, observer, stage)
         return self._prompts(architecture, model)
+
+    def scorer_of(
+        self,
+        architecture: Architecture,
+        *,
+        epochs: int | None = None,
+        state: AnyPath | None = None,
+        observer: Observer | None = None,
+        stage: str = Stage.TRAIN,
+    ) -> Classifier:
+        """Return the classifier of what :meth:`train` learns."""
+        prompts = self.train(
+            architecture, epochs=epochs, state=state, observer=observer, stage=stage
+        )
+        return build_classifier(prompts, self._problem.backbone)
+
+    def scorers_of(
+        self, architectures: Sequence[Architecture], *, epochs: int | None = None
+    ) -> list[Classifier]:
+        """Return the classifiers of what :meth:`train_stack` learns."""
+        backbone = self._problem.backbone
+        stack = self.train_stack(architectures, epochs=epochs)
+        return [build_classifier(prompts, backbone) for prompts in stack]
 
     def train_stack(
         self,

@@ -27,6 +27,7 @@ from dpl_nas.tasks import (
     tell_small_classes,
 )
 from dpl_nas.training.captions import check_captions
+from dpl_nas.training.searched import SearchedMethod
 
 __all__ = ["Problem"]
 
@@ -59,6 +60,8 @@ class Problem:
         Device, such as ``cpu`` or ``cuda:0``.
     fingerprint
         Fingerprint of the backbone's weights; ``None`` while any are accepted.
+    method
+        Method whose lengths are searched; ``None`` for context vectors alone.
     """
 
     space: Space
@@ -68,6 +71,7 @@ class Problem:
     recipe: TrainSettings = TrainSettings()
     device: str = "cpu"
     fingerprint: str | None = None
+    method: SearchedMethod | None = None
 
     __repr__ = short_repr
 
@@ -96,7 +100,19 @@ class Problem:
 
     @classmethod
     def of_run(cls, config: RunConfig, task: Task | None = None) -> Self:
-        """Return the problem of a run, whose backbone is loaded when it is first asked for."""
+        """Return the problem of a run, whose backbone is loaded when it is first asked for.
+
+        Raises
+        ------
+        ConfigError
+            If the run is of another method than context vectors alone: see
+            :func:`dpl_nas.methods.problem_of_run`.
+        """
+        if config.method is not None:
+            raise ConfigError(
+                f"expected a run of context vectors alone, found method {config.method.name}: "
+                "leave out the method"
+            )
         task = task or configured_task(config)
         recipe = config.strategy.train
         return cls(config.space, task, config.shots, config.seed, recipe, config.device)
@@ -125,7 +141,7 @@ class Problem:
         return moved
 
     def having(self, **changes: Any) -> Self:
-        """The same problem with other ``shots``, ``seed``, ``space`` or ``recipe``."""
+        """The same problem with other ``shots``, ``seed``, ``space``, ``recipe`` or ``method``."""
         return replace(self, **changes).on(self.backbone)
 
     @property

@@ -47,7 +47,7 @@ def test_a_killed_bench_goes_on(program: Program, image_folder: Path, tmp_path: 
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert "zero-shot" in out
-    assert f"tables {tmp_path / 'out' / 'results.md'}" in out
+    assert f"report {tmp_path / 'out' / 'report.html'}" in out
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert timeless(found["cells"]) == timeless(expected)
     assert found["command"].startswith("dpl-nas bench zero-shot ivlp")
@@ -64,8 +64,8 @@ def test_a_killed_bench_goes_on(program: Program, image_folder: Path, tmp_path: 
         (["ivlp.lenght=3"], "lenght"),
         (["train.epoch=3"], "epoch"),
         (["--shots", "0"], "expected 1 or more, found 0"),
-        (["--shots", "few"], "--shots must be whole numbers with commas between"),
-        (["--seeds", "1,1"], "expected each once, found 1 twice"),
+        (["--shots", "few"], "--shots must be different whole numbers of 0 or more"),
+        (["--seeds", "1,1"], "--seeds must be different whole numbers"),
         (["--protocol", "cross-dataset"], "give two or more"),
         (["--task", "mini/digit"], "mini/digits"),
         (["--space", "none"], "none"),

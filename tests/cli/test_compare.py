@@ -1,14 +1,13 @@
 import pytest
 
-from dpl_nas.cli.compare import _configs
+from dpl_nas.cli.compare import _Axes, _configs
 from dpl_nas.config import RunConfig
 from dpl_nas.errors import ConfigError
 
 
 def configs(*overrides: str) -> dict[str, RunConfig]:
-    made = _configs(
-        ["mini/digits"], ["mini_clip"], ["darts", "random"], [1], overrides, None, shots=4
-    )
+    axes = _Axes(["mini/digits"], ["mini_clip"], ["darts", "random"], [None], [1])
+    made = _configs(axes, overrides, None, shots=4)
     return {config.strategy.name: config for config in made}
 
 
@@ -19,6 +18,23 @@ def test_a_setting_of_one_strategy() -> None:
     # Its own setting wins, wherever it stands.
     made = configs("random.train.epochs=4", "train.epochs=3")
     assert [config.strategy.train.epochs for config in made.values()] == [3, 4]
+
+
+def test_every_method_has_every_strategy_and_its_own_settings() -> None:
+    axes = _Axes(["mini/digits"], ["mini_clip"], ["grid", "random"], ["dpl", "dpl+maple"], [1])
+    made = _configs(axes, ["dpl+maple.length=3", "train.epochs=2", "grid.train.epochs=5"], None)
+    found = [
+        (each.method and each.method.name, each.strategy.name, each.strategy.train.epochs)
+        for each in made
+    ]
+    assert found == [
+        ("dpl", "grid", 5),
+        ("dpl", "random", 2),
+        ("dpl+maple", "grid", 5),
+        ("dpl+maple", "random", 2),
+    ]
+    assert [each.method.settings for each in made if each.method] == [{}, {}, *2 * [{"length": 3}]]
+    assert [list(each.space.towers) for each in made][1:3] == [["image", "text"], ["text"]]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from dpl_nas.comparison import Cell, Plan, run_cells
-from dpl_nas.config import RunConfig
+from dpl_nas.config import MethodConfig, RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, OutputError, TaskError
 from dpl_nas.io.files import read_json, write_json
+from dpl_nas.methods import make_method, problem_of_run, with_towers_of
+from dpl_nas.training.evaluation import score
 
 
 def config(
@@ -175,3 +177,41 @@ def test_a_cell_whose_process_is_killed_is_tried_once_more(
     assert [cell.complete for cell in cells] == [not always, True, True, True]
     if always:
         assert cells[0].error == "its process ended twice without a result"
+
+
+@pytest.mark.slow
+def test_a_cell_is_a_method_and_a_strategy(
+    mini_weights: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    plain = config(mini_weights, image_folder, "random")
+    by_method = {
+        name: with_towers_of(plain.model_copy(update={"method": MethodConfig(name=name)}))
+        for name in ("maple", "clip-lora")
+    }
+    plan = Plan((plain, *by_method.values()))
+    cells = run_cells(plan, tmp_path / "out", jobs=2, quiet=True)
+    assert [cell.error for cell in cells] == [None] * 9
+    assert [cell.strategy for cell in cells] == [
+        "random",
+        "maple: random",
+        "clip-lora: random",
+        "zero-shot",
+        "4 everywhere",
+        "maple: 4 everywhere",
+        "maple: as published",
+        "clip-lora: 4 everywhere",
+        "clip-lora: as published",
+    ]
+    found = {cell.strategy: cell for cell in cells}
+    assert list(found["maple: random"].lengths) == ["text"]
+    assert found["maple: 4 everywhere"].lengths == {"text": (2,)}
+    # The paper's 9 layers are not those that this space searches.
+    assert found["maple: as published"].lengths == {"text": (0,)}
+    assert found["clip-lora: as published"].lengths == {"image": (2, 2), "text": (2,)}
+    problem = problem_of_run(by_method["clip-lora"])
+    method = make_method("clip-lora", recipe="problem")
+    scorer = method.adapt(problem, quiet=True).scorer(problem.backbone, problem.task)
+    expected = score({"it": scorer}, problem.task.test, problem.backbone)["it"]
+    assert found["clip-lora: as published"].test_accuracy == expected.accuracy
+    again = run_cells(plan, tmp_path / "out", quiet=True)
+    assert [without_times(cell) for cell in again] == [without_times(cell) for cell in cells]

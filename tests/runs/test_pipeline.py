@@ -1,14 +1,17 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dpl_nas import runs
-from dpl_nas.config import RunConfig
-from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError
+from dpl_nas.config import MethodConfig, RunConfig
+from dpl_nas.errors import ArchitectureError, CheckpointError, ConfigError, OutputError
+from dpl_nas.methods import load_learned, make_method, save_learned
+from dpl_nas.methods.depths import lengths_of
 from dpl_nas.observer import Observer
 from dpl_nas.runs.result import RunResult, read_record
 from dpl_nas.space import Architecture, load_architecture
@@ -159,3 +162,46 @@ def test_damaged_records_are_told(
     with pytest.raises(CheckpointError, match=f"{name} .*: {remedy}") as caught:
         runs.run(run_config, folder, resume=True)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["promptsrc", "clip-lora"])
+def test_a_run_of_a_method_goes_on(run_config: RunConfig, name: str, tmp_path: Path) -> None:
+    strategy = run_config.strategy.model_dump(mode="json")
+    strategy |= {"strategy": "random", "search": {}, "budget": {"trials": 2}}
+    config = RunConfig.model_validate(
+        run_config.model_dump(mode="json") | {"strategy": strategy, "method": name}
+    )
+    whole = runs.run(config, tmp_path / "whole", quiet=True)
+    assert set(whole.test) == {"found", "manual", "zero_shot"}
+    learned = load_learned(tmp_path / "whole/learned.safetensors")
+    assert learned.method.model_dump()["lengths"] == lengths_of(
+        load_architecture(tmp_path / "whole/architecture.json")
+    )
+    assert not (tmp_path / "whole/prompts.safetensors").exists()
+    with pytest.raises(Killed):
+        runs.run(config, tmp_path / "run", observer=KillAt("train found", 2))
+    again = runs.run(config, tmp_path / "run", resume=True, quiet=True)
+    assert without_seconds(again) == without_seconds(whole)
+    # What is there is not taken for what another method has learned.
+    (tmp_path / "run/result.json").unlink()
+    other = make_method(name, lengths={"text": [1]}, recipe="problem")
+    save_learned(replace(learned, method=other), tmp_path / "run/learned.safetensors")
+    with pytest.raises(CheckpointError, match="other lengths or settings"):
+        runs.run(config, tmp_path / "run", resume=True, quiet=True)
+    (tmp_path / "run/learned.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="remove it to train again"):
+        runs.run(config, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_given_lengths_of_a_method(run_config: RunConfig, tmp_path: Path) -> None:
+    config = run_config.model_copy(update={"method": MethodConfig(name="ivlp")})
+    result = runs.train(config, config.space.uniform(2), tmp_path / "run", quiet=True)
+    assert result.prompts == str(tmp_path / "run/learned.safetensors")
+    assert load_learned(result.prompts).parameters == 2 * (2 * 32 + 2 * 16)
+
+
+def test_several_devices_do_not_train_a_method(run_config: RunConfig, tmp_path: Path) -> None:
+    config = run_config.model_copy(update={"method": MethodConfig(name="ivlp"), "devices": 2})
+    with pytest.raises(ConfigError, match="use one device"):
+        runs.run(config, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,72 @@
+"""Designs beside the strategies of a comparison, which no search has found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from dpl_nas.config import MethodConfig, RunConfig
+
+if TYPE_CHECKING:
+    from dpl_nas.training.evaluation import Scorer
+    from dpl_nas.training.problem import Problem
+
+__all__ = ["Reference", "name_in", "references_beside"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Zero-shot CLIP, one length at all layers, or a method with its paper's lengths.
+
+    Attributes
+    ----------
+    name
+        Name in tables.
+    length
+        Length of the uniform design.
+    """
+
+    name: str
+    kind: Literal["zero-shot", "uniform", "published"]
+    length: int = 0
+
+    def scorer(self, problem: Problem) -> tuple[Scorer, Mapping[str, Sequence[int]]]:
+        """Train it on the problem, whose limits do not apply; return it and its lengths by tower.
+
+        Lengths are those of the searched layers, in their order; none for zero-shot CLIP.
+        """
+        from dpl_nas.engine.trials import trainings
+        from dpl_nas.training.evaluation import zero_shot
+
+        # References show what the limits cost.
+        problem = problem.having(space=problem.space.without_limits())
+        if self.kind == "zero-shot":
+            return zero_shot(problem.task, problem.backbone), {}
+        if self.kind == "published" and problem.method is not None:
+            return problem.method.as_published(problem)
+        design = problem.space.uniform(self.length)
+        scorer = trainings(problem, problem.shot_rows).scorer_of(design)
+        return scorer, {str(tower): each for tower, each in design.lengths.items()}
+
+
+def references_beside(method: MethodConfig | None, length: int) -> list[Reference]:
+    """Return the references of runs of a method; the first is the same for all methods."""
+    uniform = Reference(name_in(method, f"{length} everywhere"), "uniform", length)
+    found = [Reference("zero-shot", "zero-shot"), uniform]
+    if method is not None:
+        found.append(Reference(name_in(method, "as published"), "published"))
+    return found
+
+
+def name_in(of: MethodConfig | RunConfig | None, name: str | None = None) -> str:
+    """Return how a strategy or a design is called in tables: with its method, if there is one.
+
+    Parameters
+    ----------
+    of
+        A method; or a run, whose strategy is meant.
+    """
+    if isinstance(of, RunConfig):
+        return name_in(of.method, name or of.strategy.name)
+    return f"{of.name}: {name}" if of is not None else str(name)
