@@ -1,6 +1,6 @@
 # Everything needs only python3.11 (or python3 of a suitable version), git and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-experiments test-programs test-rest lint format docs nni remake clean
+.PHONY: help install demo bench test test-experiments test-programs test-rest lint format docs nni remake clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,10 @@ lint: $(STAMP)  ## Check style and types
 format: $(STAMP)  ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench: export OMP_NUM_THREADS ?= 1
+bench: $(STAMP)  ## Run all methods on the tasks of pictures, under three protocols (hours; goes on)
+	$(BIN)/python -m benchmarks.results --out runs/results --jobs 2
 
 docs: $(STAMP)  ## Build the documentation into site/, which needs no server and no network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -4,12 +4,16 @@
     python -m benchmarks.step --only 'vit_b16,search,100,6'  MODEL,PHASE,CLASSES,LENGTH
     python -m benchmarks.step --only 'mini_clip,*,10,*' --only '*,train,10,6' --json
     python -m benchmarks.step --paths                       our kernels' paths, mini CLIP
+    python -m benchmarks.step --methods all                 methods in the towers, ViT-B/16
 
 A search step is an alpha step on 16 images and a prompt step on 4, with the candidates 0 to
 LENGTH at every layer; a train step is one on 4 images, with LENGTH vectors at every layer; an
 evaluate step is a test batch of 100 images. Forward and backward, without the optimizer. In a
 test, our class text features serve 25 batches, so a 25th of their time counts; as published
 they are computed for every batch. Captions are "a photo of a NAME." with made-up names.
+
+With --methods, a train step of each method on 4 images (CoCoOp: 1) and 100 classes is held against
+its plain form, which the tests prove to compute the same (benchmarks/plain_towers.py).
 
 Both sides take turns, and the medians of their seconds are compared. Where the published step
 is too large, a slice of it is timed and scaled, as benchmarks/slices.py tells. The floor is the
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from benchmarks.measure import PathRow, Row
+    from benchmarks.method_steps import MethodRow
     from benchmarks.workload import Case
 
 __all__ = ["main", "number", "picked"]
@@ -122,6 +127,44 @@ def path_table(rows: Sequence[PathRow]) -> Table:
     return found
 
 
+def method_table(rows: Sequence[MethodRow]) -> Table:
+    """For people."""
+    from rich.table import Table
+
+    found = Table(title="A train step of methods, as published and ours")
+    for heading in ("method", "images", "classes", "published s", "ours s", "ratio"):
+        found.add_column(heading, justify="left" if heading == "method" else "right")
+    for row in rows:
+        found.add_row(
+            row.method,
+            str(row.images),
+            str(row.classes),
+            number(row.published_s),
+            number(row.ours_s),
+            number(row.ratio),
+        )
+    return found
+
+
+def print_methods(options: argparse.Namespace) -> None:
+    """Measure and print the rows of methods."""
+    from rich.console import Console
+
+    from benchmarks.method_steps import measure_methods
+    from benchmarks.plain_towers import PLAIN
+
+    names = list(PLAIN) if options.methods == ["all"] else options.methods
+
+    def tell(row: MethodRow) -> None:
+        sys.stderr.write(f"{json.dumps(asdict(row))}\n")
+
+    rows = measure_methods(names, options.model, options.classes, options.repeats, tell)
+    if options.json:
+        sys.stdout.write(json.dumps({"methods": [asdict(row) for row in rows]}) + "\n")
+    else:
+        Console(width=100).print(method_table(rows))
+
+
 def number(value: float | None, mark: str = "") -> str:
     """A cell with three digits and a mark; nothing if there is no value."""
     return "" if value is None else f"{value:.3g}{mark}"
@@ -135,6 +178,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only", action="append", default=[], metavar="ROW")
     parser.add_argument("--paths", action="store_true", help="compare the paths of our kernels")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="METHOD",
+        help="compare methods, or all, with their plain form",
+    )
+    parser.add_argument("--model", default="vit_b16", help="of --methods")
+    parser.add_argument("--classes", type=int, default=100, help="of --methods")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--repeats", type=int, default=5, help="turns of both sides")
     parser.add_argument("--threads", type=int, help="of torch")
@@ -142,6 +193,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.repeats < 1 or (options.threads is not None and options.threads < 1):
         parser.error("--repeats and --threads are at least 1")
+    if options.methods and options.methods != ["all"]:
+        from benchmarks.plain_towers import PLAIN
+
+        unknown = [each for each in options.methods if each not in PLAIN]
+        if unknown:
+            parser.error(f"--methods are all, or of {', '.join(PLAIN)}; found {unknown[0]}")
     try:
         options.cases = picked(options.only)
     except ValueError as error:
@@ -162,6 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    if options.methods:
+        print_methods(options)
+        return
     if options.paths:
         paths = measure_paths(options.repeats)
         found, shown = {"paths": [asdict(row) for row in paths]}, path_table(paths)

@@ -9,6 +9,7 @@ of the result answers for images.
 """
 
 from dpl_nas.methods.features import FeatureMethod, FittedMethod, LabelledFeatures
+from dpl_nas.methods.layered import LayeredMethod
 from dpl_nas.methods.method import Learned, Method, Scorer
 from dpl_nas.methods.registry import METHODS, make_method, method_class
 from dpl_nas.methods.saved import load_learned, save_learned
@@ -21,6 +22,7 @@ __all__ = [
     "FeatureMethod",
     "FittedMethod",
     "LabelledFeatures",
+    "LayeredMethod",
     "Learned",
     "Method",
     "Scorer",

@@ -4,7 +4,7 @@ import torch
 from dpl_nas.errors import ConfigError
 from dpl_nas.methods.depths import lengths_at, lengths_of
 from dpl_nas.space import Space
-from tests.methods.plain_towers import backbone_of, tower_method
+from tests.methods.tiny import backbone_of, tower_method
 
 
 def test_published_lengths_end_with_the_tower() -> None:

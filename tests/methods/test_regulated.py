@@ -4,17 +4,16 @@ import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks.plain_towers import by_layer, plain_image, plain_text
 from dpl_nas.methods.regulated import SelfRegulation
 from dpl_nas.tasks import Task
-from tests.methods.plain_towers import (
+from tests.methods.tiny import (
+    TOKENIZE,
     backbone_of,
-    by_layer,
+    captions_of,
     clip_of,
-    plain_image,
-    plain_text,
     spread,
     tower_method,
-    worded,
 )
 
 IMAGES = 3
@@ -41,12 +40,12 @@ def test_the_regularisers_are_those_of_promptsrc(task: Task) -> None:
         plain_image(clip, pixels, by_layer(leaves, "tokens.image.")), dim=-1
     )
     text = functional.normalize(
-        plain_text(clip, worded(task, 4), by_layer(leaves, "tokens.text.")), dim=-1
+        plain_text(clip, captions_of(task).after(4), by_layer(leaves, "tokens.text.")), dim=-1
     )
     frozen = functional.normalize(plain_image(clip, pixels, {}), dim=-1)
     templates = task.templates or (task.template,)
     each = [
-        functional.normalize(plain_text(clip, task.captions(template), {}), dim=-1)
+        functional.normalize(plain_text(clip, TOKENIZE(task.captions(template)), {}), dim=-1)
         for template in templates
     ]
     words = functional.normalize(torch.stack(each).mean(dim=0), dim=-1)

@@ -3,7 +3,7 @@ import torch
 
 from dpl_nas.errors import ConfigError, DplWarning
 from dpl_nas.tasks import Task
-from tests.methods.plain_towers import backbone_of, tower_method
+from tests.methods.tiny import backbone_of, tower_method
 
 
 def test_tokens_start_as_words_as_far_as_they_go() -> None:

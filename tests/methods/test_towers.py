@@ -1,32 +1,26 @@
 """Forward and gradients of methods in the towers, against their published form."""
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import open_clip
 import pytest
 import torch
-from torch import Tensor
 
-from dpl_nas.backbone import Backbone
-from dpl_nas.tasks import Task
-from tests.methods.plain_towers import (
-    Tensors,
-    backbone_of,
-    clip_of,
+from benchmarks.plain_towers import (
+    Definition,
     conditional_logits,
     context_logits,
     coupled_logits,
     low_rank_logits,
-    spread,
     token_logits,
-    tower_method,
 )
+from dpl_nas.backbone import Backbone
+from dpl_nas.tasks import Task
+from tests.methods.tiny import backbone_of, captions_of, clip_of, spread, tower_method
 
 IMAGES = 3
 
-Definition = Callable[[Any, Task, Tensor, Tensors], Tensor]
 #: Method, settings, definition.
 CASES: list[tuple[str, dict[str, Any], Definition]] = [
     ("coop", {"length": 5}, token_logits),
@@ -80,7 +74,7 @@ def test_forward_and_gradients_are_those_of_the_published_form(
     leaves = {
         key: value.detach().clone().requires_grad_() for key, value in model.named_parameters()
     }
-    expected = definition(clip_of(backbone), task, pixels, leaves)
+    expected = definition(clip_of(backbone), captions_of(task), pixels, leaves)
     (expected * pull).sum().backward()
     near = {"atol": 1e-10 if dtype == torch.float64 else 2e-5, "rtol": 0.0}
     if dtype == torch.float32:

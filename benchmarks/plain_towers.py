@@ -1,31 +1,63 @@
-"""Towers as the code of papers runs them, written with open_clip's own modules."""
+"""Towers as the code of papers runs them, written with open_clip's own modules.
+
+Tests hold ours against them, and ``benchmarks.step --methods`` times both.
+"""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import open_clip
 import torch
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
-from dpl_nas.backbone import Backbone
-from dpl_nas.methods import TowerMethod, make_method
-from dpl_nas.prompted import AdaptedCLIP
-from dpl_nas.tasks import Task
-from tests.prompted.conftest import tiny_clip
+__all__ = [
+    "PLAIN",
+    "Captions",
+    "Definition",
+    "Tensors",
+    "by_layer",
+    "conditional_logits",
+    "context_logits",
+    "coupled_logits",
+    "low_rank_logits",
+    "plain_image",
+    "plain_text",
+    "token_logits",
+]
 
 Tensors = Mapping[str, Tensor]
-TOKENIZE = open_clip.SimpleTokenizer(context_length=20)
 
 
-def clip_of(backbone: Backbone) -> Any:
-    return backbone.model
+@dataclass(frozen=True)
+class Captions:
+    """Names of classes, and the tokens of their captions at CLIP's full length."""
+
+    names: Sequence[str]
+    template: str
+    tokenize: Callable[[list[str]], Tensor]
+
+    def whole(self) -> Tensor:
+        """Tokens (classes, context_length) of the template's captions."""
+        return self.tokenize([self.template.replace("{}", name) for name in self.names])
+
+    def after(self, count: int) -> Tensor:
+        """The same of captions with room for so many learned tokens; none keep the template."""
+        if not count:
+            return self.whole()
+        return self.tokenize([" ".join(["X"] * count) + f" {name}." for name in self.names])
+
+
+#: Logits of a CLIP, captions, images, and what a method has learned by name.
+Definition = Callable[[Any, Captions, Tensor, Tensors], Tensor]
 
 
 def by_layer(tensors: Tensors, prefix: str) -> dict[int, Tensor]:
+    """Tensors by the layer that follows a prefix of their names."""
     return {
         int(name.removeprefix(prefix).split(".")[0]): value
         for name, value in tensors.items()
@@ -52,12 +84,12 @@ def plain_image(clip: Any, pixels: Tensor, tokens: Mapping[int, Tensor]) -> Tens
 
 
 def causal(tokens: int, like: Tensor) -> Tensor:
+    """The mask of a text tower."""
     return torch.full((tokens, tokens), -torch.inf, dtype=like.dtype).triu(1)
 
 
-def plain_text(clip: Any, captions: list[str], tokens: Mapping[int, Tensor]) -> Tensor:
+def plain_text(clip: Any, ids: Tensor, tokens: Mapping[int, Tensor]) -> Tensor:
     """As in the released code of CoOp and MaPLe; ``X`` stands where a learned token will."""
-    ids = TOKENIZE(captions)
     x = clip.token_embedding(ids)
     held = len(tokens[0]) if 0 in tokens else 0
     if held:
@@ -76,23 +108,20 @@ def plain_text(clip: Any, captions: list[str], tokens: Mapping[int, Tensor]) -> 
 
 
 def logits_of(clip: Any, image: Tensor, text: Tensor) -> Tensor:
+    """Scaled cosine similarities."""
     image, text = functional.normalize(image, dim=-1), functional.normalize(text, dim=-1)
     return clip.logit_scale.exp() * image @ text.T  # type: ignore[no-any-return]
 
 
-def worded(task: Task, length: int) -> list[str]:
-    if not length:
-        return task.captions()
-    return [" ".join(["X"] * length) + f" {name}." for name in task.class_names]
-
-
-def token_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> Tensor:
+def token_logits(clip: Any, captions: Captions, pixels: Tensor, tensors: Tensors) -> Tensor:
+    """Learned tokens of both towers."""
     image, text = by_layer(tensors, "tokens.image."), by_layer(tensors, "tokens.text.")
-    captions = worded(task, len(text[0]) if 0 in text else 0)
-    return logits_of(clip, plain_image(clip, pixels, image), plain_text(clip, captions, text))
+    ids = captions.after(len(text[0]) if 0 in text else 0)
+    return logits_of(clip, plain_image(clip, pixels, image), plain_text(clip, ids, text))
 
 
-def coupled_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> Tensor:
+def coupled_logits(clip: Any, captions: Captions, pixels: Tensor, tensors: Tensors) -> Tensor:
+    """Tokens of the text tower, and linear maps of them in the image tower."""
     text = by_layer(tensors, "tokens.text.")
     image = {
         layer: functional.linear(
@@ -100,11 +129,12 @@ def coupled_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> T
         )
         for layer, each in text.items()
     }
-    captions = worded(task, len(text[0]))
-    return logits_of(clip, plain_image(clip, pixels, image), plain_text(clip, captions, text))
+    ids = captions.after(len(text[0]))
+    return logits_of(clip, plain_image(clip, pixels, image), plain_text(clip, ids, text))
 
 
-def conditional_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> Tensor:
+def conditional_logits(clip: Any, captions: Captions, pixels: Tensor, tensors: Tensors) -> Tensor:
+    """Tokens of the text tower, shifted for each image."""
     tokens = tensors["tokens.text.0"]
     rows = []
     for image in plain_image(clip, pixels, {}):
@@ -112,12 +142,12 @@ def conditional_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) 
             image / image.norm(), tensors["net.0.weight"], tensors["net.0.bias"]
         )
         shift = functional.linear(hidden.relu(), tensors["net.2.weight"], tensors["net.2.bias"])
-        text = plain_text(clip, worded(task, len(tokens)), {0: tokens + shift})
+        text = plain_text(clip, captions.after(len(tokens)), {0: tokens + shift})
         rows.append(logits_of(clip, image[None], text)[0])
     return torch.stack(rows)
 
 
-def low_rank_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> Tensor:
+def low_rank_logits(clip: Any, captions: Captions, pixels: Tensor, tensors: Tensors) -> Tensor:
     """Updates merged into the weights."""
     changed = {}
     for tower, prefix in (("image", "visual.transformer"), ("text", "transformer")):
@@ -129,15 +159,14 @@ def low_rank_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> 
             name = f"{prefix}.resblocks.{layer}.attn.in_proj_weight"
             update = torch.cat([high @ low for high, low in zip(up, down, strict=True)])
             changed[name] = clip.get_parameter(name) + update / math.sqrt(down.shape[1])
-    image, text, _ = functional_call(
-        clip, changed, (pixels, TOKENIZE(task.captions())), strict=False
-    )
+    image, text, _ = functional_call(clip, changed, (pixels, captions.whole()), strict=False)
     return logits_of(clip, image, text)
 
 
 def context_features(
     blocks: Any, x: Tensor, contexts: Mapping[int, Tensor], mask: Tensor | None
 ) -> Tensor:
+    """Blocks whose attention has context vectors among its keys and values."""
     for layer, block in enumerate(blocks):
         if layer not in contexts:
             x = block(x, attn_mask=mask)
@@ -152,7 +181,8 @@ def context_features(
     return x
 
 
-def context_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> Tensor:
+def context_logits(clip: Any, captions: Captions, pixels: Tensor, tensors: Tensors) -> Tensor:
+    """Context vectors of both towers; those of the image tower may be maps of the others."""
     text = by_layer({k: v for k, v in tensors.items() if "vectors" in k}, "contexts.text.")
     image = by_layer({k: v for k, v in tensors.items() if "vectors" in k}, "contexts.image.")
     weights = by_layer({k: v for k, v in tensors.items() if "weight" in k}, "contexts.image.")
@@ -165,7 +195,7 @@ def context_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> T
     x = visual.ln_pre(x + visual.positional_embedding)
     x = context_features(visual.transformer.resblocks, x, image, None)
     pooled = visual.ln_post(x[:, 0]) @ visual.proj
-    ids = TOKENIZE(task.captions())
+    ids = captions.whole()
     words = clip.token_embedding(ids) + clip.positional_embedding
     mask = causal(words.shape[1], words)
     words = context_features(clip.transformer.resblocks, words, text, mask)
@@ -173,27 +203,15 @@ def context_logits(clip: Any, task: Task, pixels: Tensor, tensors: Tensors) -> T
     return logits_of(clip, pooled, ends @ clip.text_projection)
 
 
-@cache
-def backbone_of(dtype: torch.dtype) -> Backbone:
-    clip: Any = tiny_clip().to(dtype)
-    return Backbone.from_model(clip, name="tiny", tokenize=TOKENIZE)
-
-
-def tower_method(name: str, **settings: Any) -> TowerMethod:
-    method = make_method(name, **settings)
-    assert isinstance(method, TowerMethod)
-    return method
-
-
-def spread(model: AdaptedCLIP, dtype: torch.dtype) -> AdaptedCLIP:
-    """Draw parameters that are neither small nor zero."""
-    generator = torch.Generator().manual_seed(5)
-    model.to(dtype)
-    with torch.no_grad():
-        for each in model.parameters():
-            each.copy_(torch.empty(each.shape, dtype=dtype).normal_(0, 0.5, generator=generator))
-        for name, each in model.named_parameters():
-            if name == "net.0.bias":
-                # A hidden unit that is off has no gradient.
-                each.fill_(2.0)
-    return model
+#: The form of each method that learns in the towers.
+PLAIN: dict[str, Definition] = {
+    "coop": token_logits,
+    "cocoop": conditional_logits,
+    "vpt": token_logits,
+    "ivlp": token_logits,
+    "maple": coupled_logits,
+    "promptsrc": token_logits,
+    "clip-lora": low_rank_logits,
+    "dpl": context_logits,
+    "dpl+maple": context_logits,
+}
