@@ -24,6 +24,7 @@ class Stage(StrEnum):
     TEST = "test"
     PREDICT = "predict"
     COMPARE = "compare"
+    BENCH = "bench"
     CHECK = "check"
 
 

@@ -102,14 +102,14 @@ def _run_bench(plan: BenchPlan, folder: Path, jobs: int, observer: Observer) -> 
             if kept is not None:
                 found[index] = kept
         write_json(folder / _PLAN, plan.model_dump(mode="json"))
-        observer.begin(Stage.COMPARE, len(work), len(found))
+        observer.begin(Stage.BENCH, len(work), len(found))
 
         def keep(index: int, cell: BenchCell) -> None:
             found[index] = cell
-            observer.advance(Stage.COMPARE, len(found), {}, _status(work[index].job, cell))
+            observer.advance(Stage.BENCH, len(found), {}, _status(work[index].job, cell))
 
         _run([(i, each) for i, each in enumerate(work) if i not in found], jobs, keep)
-        observer.end(Stage.COMPARE)
+        observer.end(Stage.BENCH)
     return [found[index] for index in range(len(work))]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dpl_nas.bench.cell import BenchCell
 from dpl_nas.bench.published import PUBLISHED
-from dpl_nas.comparison.formats import NOTHING, accuracy, each, number, points, time
+from dpl_nas.comparison.formats import NOTHING, accuracy, counted, each, number, points, time
 from dpl_nas.comparison.statistics import Estimate, estimate
 from dpl_nas.comparison.tables import Grid
 from dpl_nas.io.reprs import short_repr
@@ -159,7 +159,7 @@ def _halves(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[
     note = "Percent, means over seeds. H is the harmonic mean of the two."
     shown = f"{shots} {'shot' if shots == 1 else 'shots'}"
     average = grid(
-        f"Base and new classes, {shown}, average of {len(tasks)} tasks",
+        f"Base and new classes, {shown}, average of {counted(len(tasks), 'task')}",
         tasks,
         _noted(note, published),
         told=published,
