@@ -9,13 +9,13 @@ from dpl_nas.errors import ExperimentError
 from dpl_nas.experiments.experiment import Experiment
 from dpl_nas.experiments.results import experiment_config, experiment_evaluations
 from dpl_nas.io.run_files import SEARCH
+from dpl_nas.methods import problem_of_run
 from dpl_nas.observer import Observer
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.pipeline import run
 from dpl_nas.runs.result import RunResult
 from dpl_nas.runs.search_files import record_search
 from dpl_nas.strategy.result import SearchResult
-from dpl_nas.training.problem import Problem
 
 __all__ = ["export"]
 
@@ -59,7 +59,7 @@ def export(
             f"no trial of experiment {experiment.id} has ended well: read the trials' stderr"
         )
     # Before the folder is touched: bad input leaves nothing behind.
-    problem = Problem.of_run(config)
+    problem = problem_of_run(config)
     problem.check(config.strategy.search)
     split = problem.split(config.strategy.search)
     with open_folder(folder, config, resume, overwrite=overwrite):
