@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from dpl_nas.bench.plan import Protocol
 from dpl_nas.io.validation import Frozen, Number
+from dpl_nas.space import Tower
 
 __all__ = ["BenchCell"]
 
@@ -22,10 +23,12 @@ class BenchCell(Frozen):
     accuracy, macro_f1
         Shares in 0..1 by the name of the test set. A set whose classes the method cannot tell
         apart is not there.
+    lengths
+        Lengths of the searched layers of each tower, if a strategy has searched them.
     parameters
         Learned numbers.
     seconds
-        Wall-clock seconds of the learning.
+        Wall-clock seconds of the learning, and of the search.
     peak_bytes
         Peak memory of its process.
     error
@@ -39,6 +42,7 @@ class BenchCell(Frozen):
     seed: int
     accuracy: dict[str, _Share] = Field(default_factory=dict)
     macro_f1: dict[str, _Share] = Field(default_factory=dict)
+    lengths: dict[Tower, tuple[int, ...]] = Field(default_factory=dict)
     parameters: int = Field(default=0, ge=0)
     seconds: Number = Field(default=0.0, ge=0)
     peak_bytes: int = Field(default=0, ge=0)

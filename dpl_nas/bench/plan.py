@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dpl_nas.config import Classes, TrainSettings
+from dpl_nas.config import Classes, StrategyConfig, TrainSettings, load_strategy
 from dpl_nas.errors import BenchError
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, PathText
 from dpl_nas.io.work_folder import folder_name
 from dpl_nas.methods import METHODS, Method, TowerMethod, make_method, method_class
+from dpl_nas.methods.searched import Searched, as_searched
+from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Space
 
 __all__ = ["BenchPlan", "Job", "Protocol", "TestSet"]
@@ -23,6 +25,10 @@ __all__ = ["BenchPlan", "Job", "Protocol", "TestSet"]
 #: test that half and the other. ``cross-dataset``: learn the first task, and test all.
 #: ``domain-generalization``: the same, with tasks that have classes of the first.
 Protocol = Literal["few-shot", "base-to-new", "cross-dataset", "domain-generalization"]
+
+
+#: Between a method and the strategy that searches its lengths.
+_BY = "@"
 
 
 class TestSet(Frozen):
@@ -73,16 +79,19 @@ class BenchPlan(Frozen):
     tasks
         Tasks; the first is the one that is learned from where others are only tested.
     methods
-        Names of methods: see :data:`dpl_nas.methods.METHODS`; or ``package.module:Class``.
+        Names of methods: see :data:`dpl_nas.methods.METHODS`; or ``package.module:Class``. Of
+        ``METHOD@STRATEGY``, a strategy searches the lengths in each cell, on its shots.
     settings
         Settings of methods by name, put over the paper's.
     recipe
         How methods that learn in the towers are trained: each as ``published``, or all alike with
         ``train`` (``problem``).
+    budget
+        Budget of each search, or its text such as ``10-trials``; by default that of its strategy.
     data
         Folder of the datasets, for ``coop/<dataset>``.
     space
-        Space whose backbone is adapted.
+        Space whose backbone is adapted, and in which lengths are searched.
     """
 
     error_class = BenchError
@@ -95,6 +104,7 @@ class BenchPlan(Frozen):
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     recipe: Literal["published", "problem"] = "published"
     train: TrainSettings = TrainSettings()
+    budget: SearchBudget | None = None
     data: PathText | None = None
     space: Space
     device: str = "cpu"
@@ -106,6 +116,11 @@ class BenchPlan(Frozen):
         if twice:
             raise ValueError(f"expected each once, found {twice[0]} twice")
         return values
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return SearchBudget.parse(value) if isinstance(value, str) else value
 
     @field_validator("shots")
     @classmethod
@@ -149,9 +164,31 @@ class BenchPlan(Frozen):
             If it is unknown, or a setting is not valid.
         """
         settings = dict(self.settings.get(name, {}))
-        if self.recipe == "problem" and issubclass(method_class(name), TowerMethod):
+        own = name.partition(_BY)[0]
+        if self.recipe == "problem" and issubclass(method_class(own), TowerMethod):
             settings.setdefault("recipe", "problem")
-        return make_method(name, **settings)
+        return make_method(own, **settings)
+
+    def strategy(self, name: str) -> StrategyConfig | None:
+        """Return the strategy that searches the lengths of a method; ``None`` if none does.
+
+        Raises
+        ------
+        StrategyError
+            If there is no such strategy.
+        """
+        _, by, strategy = name.partition(_BY)
+        return load_strategy(strategy) if by else None
+
+    def searched(self, name: str) -> Searched:
+        """Return a method whose lengths are searched, which is trained with its own recipe.
+
+        Raises
+        ------
+        ConfigError
+            If it has no lengths to search.
+        """
+        return as_searched(self.method(name), own_recipe=True)
 
     def jobs(self) -> list[Job]:
         """Return all cells; an interrupted bench has run all methods equally often."""
@@ -181,6 +218,7 @@ class BenchPlan(Frozen):
             "protocol": self.protocol,
             "method": job.method,
             "settings": self.method(job.method).model_dump(mode="json"),
+            **self._identity_of_search(job.method),
             "train": self.train.model_dump(mode="json"),
             "task": job.task,
             "data": self.data,
@@ -190,6 +228,16 @@ class BenchPlan(Frozen):
             "tests": [each.model_dump(mode="json") for each in job.tests],
             "backbone": self.space.backbone.model_dump(mode="json"),
             "device": self.device,
+        }
+
+    def _identity_of_search(self, name: str) -> Mapping[str, Any]:
+        strategy = self.strategy(name)
+        if strategy is None:
+            return {}
+        return {
+            "strategy": strategy.model_dump(mode="json", exclude={"train"}),
+            "budget": self.budget and str(self.budget),
+            "space": self.space.model_dump(mode="json"),
         }
 
 

@@ -20,17 +20,21 @@ from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import validate
 from dpl_nas.io.work_folder import claimed_folder
+from dpl_nas.methods import Method
+from dpl_nas.methods.depths import lengths_of
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
+from dpl_nas.space import Tower
 from dpl_nas.tasks import Task, load_task
 from dpl_nas.tasks.names import tell_names
+from dpl_nas.training.searched import check_supernet
 
 if TYPE_CHECKING:
     from dpl_nas.training.problem import Problem
 
 __all__ = ["run_bench"]
 
-_PLAN, _CELL, _STATE = "bench.json", "cell.json", "training.state"
+_PLAN, _CELL, _STATE, _SEARCH = "bench.json", "cell.json", "training.state", "search"
 _REMEDY = "remove it to run the cell again"
 
 
@@ -94,6 +98,11 @@ def _run_bench(plan: BenchPlan, folder: Path, jobs: int, observer: Observer) -> 
     # Errors that all cells of a task or of a method share are raised at once.
     for name in plan.methods:
         plan.method(name)
+        strategy = plan.strategy(name)
+        if strategy is not None:
+            searched = plan.searched(name)
+            searched.space_of(plan.space)
+            check_supernet(strategy.name, strategy.search, searched)
     work = _work(plan, folder)
     with claimed_folder(folder, "bench", _PLAN, _is_plan):
         found: dict[int, BenchCell] = {}
@@ -213,8 +222,8 @@ def _measured(work: _Work) -> BenchCell:
     make_folder(work.folder)
     learned_task = load_task(job.task, plan.data, job.classes)
     problem = _problem(plan, job, learned_task)
-    method = plan.method(job.method)
     began = time.perf_counter()
+    method, found = _lengths(work, problem)
     learned = method.adapt(problem, state=work.folder / _STATE, quiet=True)
     seconds = time.perf_counter() - began
     accuracy: dict[str, float] = {}
@@ -231,10 +240,34 @@ def _measured(work: _Work) -> BenchCell:
         **_head(work),
         accuracy=accuracy,
         macro_f1=macro_f1,
+        lengths=found,
         parameters=learned.parameters,
         seconds=seconds,
         peak_bytes=peak_bytes(),
     )
+
+
+def _lengths(work: _Work, problem: Problem) -> tuple[Method, Mapping[Tower, Sequence[int]]]:
+    """The method of a cell, with lengths that were searched for it if a strategy is given."""
+    plan, name = work.plan, work.job.method
+    strategy = plan.strategy(name)
+    if strategy is None:
+        return plan.method(name), {}
+    # NNI takes seconds to import.
+    from dpl_nas.strategy import make_strategy
+
+    searched = plan.searched(name)
+    recipe = searched.recipe(plan.train, problem.shots, len(problem.shot_rows))
+    space = searched.space_of(plan.space)
+    result = make_strategy(strategy).search(
+        problem.having(space=space, recipe=recipe, method=searched),
+        plan.budget or strategy.budget,
+        max_failed=strategy.max_failed,
+        folder=work.folder / _SEARCH,
+        quiet=True,
+    )
+    own = searched.method.model_copy(update={"lengths": lengths_of(result.architecture)})
+    return own, result.architecture.lengths
 
 
 def _head(work: _Work) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ import typer
 
 from dpl_nas.cli.named import by_owner, whole_numbers
 from dpl_nas.cli.options import (
+    BudgetOption,
     DataOption,
     DeviceOption,
     JsonOption,
@@ -31,7 +32,8 @@ def bench(
         typer.Argument(
             metavar="METHOD...",
             show_default=False,
-            help="Methods, such as zero-shot coop maple dpl. METHOD.KEY=VALUE is a setting of one, "
+            help="Methods, such as zero-shot coop maple dpl. METHOD@STRATEGY searches the "
+            "lengths in each cell. METHOD.KEY=VALUE is a setting of one, "
             "train.KEY=VALUE one of --recipe problem.",
         ),
     ],
@@ -54,6 +56,7 @@ def bench(
         Literal["published", "problem"],
         typer.Option(help="Each method's own recipe, or the same for all."),
     ] = "published",
+    budget: BudgetOption = None,
     published: Annotated[
         bool,
         typer.Option("--published", help="Add figures of papers, marked as not measured here."),
@@ -85,6 +88,7 @@ def bench(
             "settings": settings,
             "recipe": recipe,
             "train": train,
+            "budget": budget,
             "data": data,
             "space": load_space(space).model_dump(mode="json"),
             "device": device,

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from dpl_nas.config import MethodConfig, RunConfig, TrainSettings
 from dpl_nas.errors import ConfigError, SpaceError
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.validation import validate
 from dpl_nas.methods.depths import lengths_of
 from dpl_nas.methods.layered import LayeredMethod
+from dpl_nas.methods.method import Method
 from dpl_nas.methods.registry import make_method, name_of
+from dpl_nas.methods.towers import tower_images, train_tower
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.space import TOWERS, Architecture, Space
+from dpl_nas.space import Architecture, Space
 from dpl_nas.tasks import Task
 from dpl_nas.training.evaluation import Scorer
 from dpl_nas.training.problem import Problem
 
-__all__ = ["MethodTraining", "Searched", "problem_of_run", "searched_method", "with_towers_of"]
+__all__ = [
+    "MethodTraining",
+    "Searched",
+    "as_searched",
+    "problem_of_run",
+    "searched_method",
+    "with_towers_of",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,26 @@ class Searched:
                 f"and space {space.name} has {' and '.join(others)}, too: leave it out of "
                 "space.towers"
             )
+
+    def space_of(self, space: Space) -> Space:
+        """Return a space with only those towers that have lengths in the method.
+
+        Raises
+        ------
+        SpaceError
+            If no tower is left, or those that are cannot meet a limit.
+        """
+        own = [tower for tower in space.towers if tower in self.method.towers]
+        if not own:
+            raise SpaceError(
+                f"{self.title} has lengths in the {' and '.join(self.method.towers)} tower alone, "
+                f"which space {space.name} does not search: use another space"
+            )
+        if len(own) == len(space.towers):
+            return space
+        content = space.model_dump(mode="json")
+        content["towers"] = {tower: content["towers"][tower] for tower in own}
+        return validate(Space, content, f"space {space.name} of {self.title}", SpaceError)
 
     def recipe(self, recipe: TrainSettings, shots: int, images: int) -> TrainSettings:
         """Return the recipe that architectures are trained with: by default the strategy's."""
@@ -111,7 +142,7 @@ class MethodTraining:
     def __init__(self, searched: Searched, problem: Problem, rows: Sequence[int]) -> None:
         self._searched = searched
         self._problem = problem
-        self._images = searched.method.images(problem, rows, problem.recipe)
+        self._images = tower_images(problem, rows, problem.recipe)
         self._digest = problem.digest(rows)
 
     @property
@@ -145,13 +176,14 @@ class MethodTraining:
         problem = self._problem
         problem.space.check(architecture)
         method = self._searched.of(architecture)
-        model, text = method.trained(
+        model, text = train_tower(
+            method,
             problem,
             self._images,
             self._digest,
             problem.recipe,
             epochs=epochs,
-            state=state,
+            state=None if state is None else Path(state),
             observer=observer or Observer(),
             stage=stage,
         )
@@ -172,15 +204,32 @@ def searched_method(config: MethodConfig) -> Searched:
     ConfigError
         If it is unknown or has no lengths to search, or a setting is not valid.
     """
-    method = make_method(config.name, **config.settings)
+    return as_searched(
+        make_method(config.name, **config.settings), own_recipe="recipe" in config.settings
+    )
+
+
+def as_searched(method: Method, *, own_recipe: bool = False) -> Searched:
+    """Return a method as one to be searched.
+
+    Parameters
+    ----------
+    own_recipe
+        Whether it is trained with its own recipe, rather than with that of the strategy.
+
+    Raises
+    ------
+    ConfigError
+        If it has no lengths to search, or they are given.
+    """
     if not isinstance(method, LayeredMethod) or not method.searched:
         raise ConfigError(
             f"{method.title} has no lengths by layer, so there is nothing to search: give another "
             "method, such as dpl, maple, promptsrc, vpt or clip-lora"
         )
-    if config.settings.get("lengths") is not None:
-        raise ConfigError("method.lengths are what is searched: leave them out")
-    return Searched(method, "recipe" in config.settings)
+    if method.lengths is not None:
+        raise ConfigError("the lengths of the method are what is searched: leave them out")
+    return Searched(method, own_recipe)
 
 
 def problem_of_run(config: RunConfig, task: Task | None = None) -> Problem:
@@ -214,16 +263,5 @@ def with_towers_of(config: RunConfig) -> RunConfig:
     """
     if config.method is None:
         return config
-    towers = searched_method(config.method).method.towers
-    if all(tower in towers for tower in config.space.towers):
-        return config
-    own = [tower for tower in TOWERS if tower in towers and tower in config.space.towers]
-    if not own:
-        raise SpaceError(
-            f"method {config.method.name} has lengths in the {' and '.join(towers)} tower alone, "
-            f"which space {config.space.name} does not search: use another space"
-        )
-    content = config.space.model_dump(mode="json")
-    content["towers"] = {tower: content["towers"][tower] for tower in own}
-    space = Space.model_validate(content)
+    space = searched_method(config.method).space_of(config.space)
     return config.model_copy(update={"space": space})

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, TextInputs
 from dpl_nas.config import OptimizerSettings, TrainSettings
-from dpl_nas.io.paths import AnyPath
 from dpl_nas.methods.method import Method, Scorer
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import AdaptedCLIP
@@ -27,7 +26,7 @@ from dpl_nas.training.losses import Loss, recipe_loss
 from dpl_nas.training.model import class_captions
 from dpl_nas.training.problem import Problem
 
-__all__ = ["Recipe", "TowerMethod", "coop_recipe"]
+__all__ = ["Recipe", "TowerMethod", "coop_recipe", "tower_images", "train_tower"]
 
 #: The paper's, that of the problem, or settings of one's own.
 Recipe = Literal["published", "problem"] | TrainSettings
@@ -100,68 +99,11 @@ class TowerMethod(Method):
     ) -> Mapping[str, Tensor]:
         """Train the model; what remains is that of the last epoch, or a mean over all."""
         recipe = self.recipe_of(problem, len(rows))
-        images = self.images(problem, rows, recipe)
-        model, _ = self.trained(
-            problem, images, problem.digest(rows), recipe, state=state, observer=observer
+        images = tower_images(problem, rows, recipe)
+        model, _ = train_tower(
+            self, problem, images, problem.digest(rows), recipe, state=state, observer=observer
         )
         return model.state_dict()
-
-    def images(self, problem: Problem, rows: Sequence[int], recipe: TrainSettings) -> FewShotImages:
-        """Return images of the task's pool as they are trained on.
-
-        Raises
-        ------
-        TaskError
-            If they cannot be read.
-        """
-        augmentation = chosen_augmentation(problem.task, recipe.augmentation)
-        return FewShotImages(problem.task.pool, rows, problem.backbone, augmentation)
-
-    def trained(
-        self,
-        problem: Problem,
-        images: FewShotImages,
-        digest: str,
-        recipe: TrainSettings,
-        *,
-        epochs: int | None = None,
-        state: AnyPath | None = None,
-        observer: Observer,
-        stage: str = Stage.TRAIN,
-    ) -> tuple[AdaptedCLIP, TextInputs]:
-        """Train a model; return it and what stands for the classes. Errors are as :meth:`learn`.
-
-        Parameters
-        ----------
-        images, digest
-            Images that are trained on, and their digest.
-        epochs
-            Stop after so many; schedules go by the recipe's own number.
-        """
-        backbone, task = problem.backbone, problem.task
-        text = self.captions(backbone, task)
-        check_different(backbone, task, text)
-        model = self.model(backbone, problem.seed).to(backbone.device)
-        # With a length of 0 at all layers, there is nothing to learn.
-        if not any(True for _ in model.parameters()):
-            return model, text
-        loss = self.loss(recipe, task, backbone, images.labels)
-        constant = chosen_augmentation(task, recipe.augmentation) == "none"
-        loop = TrainingLoop(
-            model,
-            TrainingInputs(images, model, loss.teacher, constant=constant),
-            text,
-            loss,
-            recipe,
-            problem.seed,
-            observer,
-            stage,
-            ALONE,
-            self.averaging(recipe.epochs),
-        )
-        file = None if state is None else Path(state)
-        loop.run(recipe.epochs if epochs is None else epochs, file, digest)
-        return model, text
 
     def scorer(self, tensors: Mapping[str, Tensor], backbone: Backbone, task: Task) -> Scorer:
         """Return the model with what it has learned."""
@@ -179,3 +121,61 @@ class TowerMethod(Method):
     def parameters(self, tensors: Mapping[str, Tensor]) -> int:
         """All numbers."""
         return sum(each.numel() for each in tensors.values())
+
+
+def tower_images(problem: Problem, rows: Sequence[int], recipe: TrainSettings) -> FewShotImages:
+    """Return images of the task's pool as they are trained on.
+
+    Raises
+    ------
+    TaskError
+        If they cannot be read.
+    """
+    augmentation = chosen_augmentation(problem.task, recipe.augmentation)
+    return FewShotImages(problem.task.pool, rows, problem.backbone, augmentation)
+
+
+def train_tower(
+    method: TowerMethod,
+    problem: Problem,
+    images: FewShotImages,
+    digest: str,
+    recipe: TrainSettings,
+    *,
+    epochs: int | None = None,
+    state: Path | None = None,
+    observer: Observer,
+    stage: str = Stage.TRAIN,
+) -> tuple[AdaptedCLIP, TextInputs]:
+    """Train a model; return it and what stands for the classes. Errors are as :meth:`Method.learn`.
+
+    Parameters
+    ----------
+    images, digest
+        Images that are trained on, and their digest.
+    epochs
+        Stop after so many; schedules go by the recipe's own number.
+    """
+    backbone, task = problem.backbone, problem.task
+    text = method.captions(backbone, task)
+    check_different(backbone, task, text)
+    model = method.model(backbone, problem.seed).to(backbone.device)
+    # With a length of 0 at all layers, there is nothing to learn.
+    if not any(True for _ in model.parameters()):
+        return model, text
+    loss = method.loss(recipe, task, backbone, images.labels)
+    constant = chosen_augmentation(task, recipe.augmentation) == "none"
+    loop = TrainingLoop(
+        model,
+        TrainingInputs(images, model, loss.teacher, constant=constant),
+        text,
+        loss,
+        recipe,
+        problem.seed,
+        observer,
+        stage,
+        ALONE,
+        method.averaging(recipe.epochs),
+    )
+    loop.run(recipe.epochs if epochs is None else epochs, state, digest)
+    return model, text

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Unpack, overload
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.config import SearchSettings, SupernetSettings
+from dpl_nas.config import SearchSettings
 from dpl_nas.console import watched
 from dpl_nas.engine import (
     Evaluation,
@@ -44,6 +44,7 @@ from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
 from dpl_nas.training.distributed import Ranks, on_devices
 from dpl_nas.training.problem import Problem
+from dpl_nas.training.searched import check_supernet
 
 __all__ = ["Found", "Strategy"]
 
@@ -204,23 +205,12 @@ class Strategy(ABC):
         problem, budget, wanted = understand(*subject, **options)
         with watched(wanted.observer, quiet=wanted.quiet) as observer:
             wanted = replace(wanted, observer=observer)
-            self._check_method(problem)
+            check_supernet(self.name, self.settings, problem.method)
             problem.check(self.settings, observer=observer)
             budget = budget or self.default_budget
             if wanted.devices > 1:
                 return self._search_shared(problem, budget, wanted)
             return self._search_alone(problem, budget, wanted)
-
-    def _check_method(self, problem: Problem) -> None:
-        """Raise an error if a supernet of context vectors cannot stand for the method."""
-        if problem.method is None or problem.method.mixes:
-            return
-        if isinstance(self.settings, SupernetSettings):
-            raise StrategyError(
-                f"strategy {self.name} mixes context vectors in a supernet, and "
-                f"{problem.method.title} has none: use a strategy of trials, such as bayesian, "
-                "evolution or random"
-            )
 
     def _search_shared(
         self, problem: Problem, budget: SearchBudget | None, wanted: Wanted

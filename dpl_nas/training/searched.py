@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dpl_nas.config import TrainSettings
+from dpl_nas.config import SearchSettings, SupernetSettings, TrainSettings
+from dpl_nas.errors import StrategyError
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer
 from dpl_nas.space import Architecture, Space
@@ -14,7 +15,7 @@ from dpl_nas.training.evaluation import Scorer
 if TYPE_CHECKING:
     from dpl_nas.training.problem import Problem
 
-__all__ = ["ArchitectureTraining", "SearchedMethod"]
+__all__ = ["ArchitectureTraining", "SearchedMethod", "check_supernet"]
 
 
 class ArchitectureTraining(Protocol):
@@ -92,3 +93,19 @@ class SearchedMethod(Protocol):
 
     def identity(self) -> Mapping[str, Any]:
         """Return all that decides what it learns, as plain values."""
+
+
+def check_supernet(strategy: str, settings: SearchSettings, method: SearchedMethod | None) -> None:
+    """Raise an error if a strategy has a supernet of vectors, and the method has none.
+
+    Raises
+    ------
+    StrategyError
+        If that is so.
+    """
+    if method is None or method.mixes or not isinstance(settings, SupernetSettings):
+        return
+    raise StrategyError(
+        f"strategy {strategy} mixes context vectors in a supernet, and {method.title} has none: "
+        "use a strategy of trials, such as bayesian, evolution or random"
+    )

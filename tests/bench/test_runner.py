@@ -7,11 +7,18 @@ from typing import Any
 import pytest
 
 from dpl_nas.bench import BenchCell, BenchPlan, run_bench, runner, write_bench
-from dpl_nas.errors import BenchError, CheckpointError, ConfigError, OutputError, TaskError
+from dpl_nas.errors import (
+    BenchError,
+    CheckpointError,
+    ConfigError,
+    OutputError,
+    StrategyError,
+    TaskError,
+)
 from dpl_nas.methods import make_method
 from dpl_nas.process.scheduler import Here
 from dpl_nas.space import Space
-from dpl_nas.training.evaluation import zero_shot
+from dpl_nas.training.evaluation import score, zero_shot
 from dpl_nas.training.problem import Problem
 
 
@@ -179,3 +186,57 @@ def test_the_state_of_a_killed_training_is_used(
     make_method("ivlp", recipe="problem").adapt(problem, state=place / "training.state")
     (again,) = run_bench(plan, tmp_path / "out", quiet=True)
     assert again.accuracy == whole.accuracy
+
+
+def test_lengths_are_searched_in_each_cell(
+    small_space: Space, image_folder: Path, tmp_path: Path
+) -> None:
+    limited = small_space.model_copy(update={"max_context_vectors": 5})
+    plan = plan_of(
+        limited, image_folder, methods=("ivlp", "ivlp@random", "maple@random"), budget="2-trials"
+    )
+    given, searched, coupled = run_bench(plan, tmp_path / "out", quiet=True)
+    assert [cell.error for cell in (given, searched, coupled)] == [None] * 3
+    assert given.lengths == {}
+    assert set(searched.lengths) == {"image", "text"}
+    assert set(coupled.lengths) == {"text"}
+    assert sum(map(sum, searched.lengths.values())) <= 5
+    layers = {"image": (0, 2), "text": (0, 1)}
+    lengths = {
+        tower: [dict(zip(layers[tower], own, strict=True)).get(i, 0) for i in range(3)]
+        for tower, own in searched.lengths.items()
+    }
+    lengths["text"] = lengths["text"][:2]
+    problem = Problem.of(limited, str(image_folder), shots=2, seed=1, recipe=plan.train)
+    learned = make_method("ivlp", recipe="problem", lengths=lengths).adapt(problem, quiet=True)
+    metrics = score(
+        {"it": learned.scorer(problem.backbone, problem.task)}, problem.task.test, problem.backbone
+    )["it"]
+    assert searched.accuracy == {"all": pytest.approx(metrics.accuracy)}
+    # The ledger answers for what was tried.
+    place = tmp_path / "out" / plan.jobs()[1].place
+    (place / "cell.json").unlink()
+    ledger = (place / "search" / "ledger.jsonl").read_bytes()
+    assert run_bench(plan, tmp_path / "out", quiet=True)[1].lengths == searched.lengths
+    assert (place / "search" / "ledger.jsonl").read_bytes() == ledger
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "said"),
+    [
+        ("zero-shot@random", ConfigError, "has no lengths by layer"),
+        ("ivlp@randon", StrategyError, "randon"),
+        ("clip-lora@darts", StrategyError, "CLIP-LoRA has none: use a strategy of trials"),
+    ],
+)
+def test_searches_that_cannot_be(
+    method: str,
+    error: type[Exception],
+    said: str,
+    small_space: Space,
+    image_folder: Path,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(error, match=said):
+        run_bench(plan_of(small_space, image_folder, methods=(method,)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -185,6 +185,8 @@ def all_tables(of: Callable[[Path], AnyPath], files: Files) -> bool:
     return comparison.read_cells(files.out / "cells.json") == cells
 
 
+#: Of methods.
+KINDS = ("", "Feature", "Fitted", "Layered", "Tower")
 USES: dict[str, Use] = {
     "Architecture.save": lambda of, files: (
         files.prompts.architecture.save(of(files.out / "a.json")),
@@ -274,7 +276,7 @@ USES: dict[str, Use] = {
         files.prompts.save(of(files.out / "a.safetensors")),
         dpl_nas.load_prompts(files.out / "a.safetensors"),
     ),
-    **{f"{kind}Method.adapt": an_adaptation for kind in ("", "Feature", "Fitted", "Tower")},
+    **{f"{kind}Method.adapt": an_adaptation for kind in KINDS},
     "run_bench": a_bench,
     "write_bench": tables_of_a_bench,
     "save_learned": lambda of, files: (
@@ -390,7 +392,7 @@ def test_no_public_function_asks_for_a_path_object(public: dict[str, Callable[..
         if argument not in {"return", "tmp_path"} and "Path" in str(hint).split(" | ")
     }
     # Values that are made here, not by users.
-    made = {f"{kind}Method.learn: state" for kind in ("", "Feature", "Fitted", "Tower")}
+    made = {f"{kind}Method.learn: state" for kind in KINDS}
     assert found <= {"Search.__init__: folder", "Whole.__init__: folder", *made}
 
 
