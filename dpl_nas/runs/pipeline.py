@@ -267,6 +267,13 @@ def evaluate(
     DplError
         If the prompts or the task cannot be read, or do not belong together.
     """
+    learned = Path(prompts) / LEARNED
+    if learned.exists():
+        raise CheckpointError(
+            f"{prompts} is a run of a method, found {LEARNED}: its tests are in {RESULT}, and "
+            f"dpl_nas.methods.load_learned({str(learned)!r}).scorer(backbone, task) answers for "
+            "images"
+        )
     trained = load_prompts(prompts)
     name = own_task(trained.metadata, data) if task is None else str(task)
     own = trained.metadata.classes if task is None else "all"
