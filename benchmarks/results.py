@@ -1,4 +1,4 @@
-"""All methods on the tasks of pictures, under three protocols: what docs/results.md has.
+"""All methods on the tasks of pictures, under three protocols: what ``make bench`` runs.
 
     python -m benchmarks.results --out runs/results --jobs 2
 

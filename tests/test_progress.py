@@ -233,7 +233,7 @@ def test_what_takes_an_observer_can_be_quiet(public: dict[str, Callable[..., Any
     # What a search is made of: nothing is drawn unless an observer is given.
     loud -= {"FewShotTrials.run", "TrialEngine.__init__", "Search.__init__"}
     # What a method is made of: its users call adapt.
-    loud -= {f"{kind}Method.learn" for kind in ("", "Feature", "Fitted", "Tower")}
+    loud -= {f"{kind}Method.learn" for kind in ("", "Feature", "Fitted", "Layered", "Tower")}
     assert not loud
     assert {"train", "evaluate", "run", "measure_separation"} <= set(with_observer)
 

@@ -105,7 +105,7 @@ def test_ctrl_c_while_processes_start(tmp_path: Path, delay: float) -> None:
         # As the terminal does: to all of them.
         os.killpg(parent.pid, signal.SIGINT)
         try:
-            _, errors = parent.communicate(timeout=60)
+            _, errors = parent.communicate(timeout=200)
         except subprocess.TimeoutExpired:
             os.killpg(parent.pid, signal.SIGKILL)
             raise
