@@ -186,7 +186,7 @@ def all_tables(of: Callable[[Path], AnyPath], files: Files) -> bool:
 
 
 #: Of methods.
-KINDS = ("", "Feature", "Fitted", "Layered", "Tower")
+METHOD_KINDS = ("", "Feature", "Fitted", "Layered", "Tower")
 USES: dict[str, Use] = {
     "Architecture.save": lambda of, files: (
         files.prompts.architecture.save(of(files.out / "a.json")),
@@ -276,7 +276,7 @@ USES: dict[str, Use] = {
         files.prompts.save(of(files.out / "a.safetensors")),
         dpl_nas.load_prompts(files.out / "a.safetensors"),
     ),
-    **{f"{kind}Method.adapt": an_adaptation for kind in KINDS},
+    **{f"{kind}Method.adapt": an_adaptation for kind in METHOD_KINDS},
     "run_bench": a_bench,
     "write_bench": tables_of_a_bench,
     "save_learned": lambda of, files: (
@@ -392,7 +392,7 @@ def test_no_public_function_asks_for_a_path_object(public: dict[str, Callable[..
         if argument not in {"return", "tmp_path"} and "Path" in str(hint).split(" | ")
     }
     # Values that are made here, not by users.
-    made = {f"{kind}Method.learn: state" for kind in KINDS}
+    made = {f"{kind}Method.learn: state" for kind in METHOD_KINDS}
     assert found <= {"Search.__init__: folder", "Whole.__init__: folder", *made}
 
 
