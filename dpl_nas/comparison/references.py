@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dpl_nas.config import MethodConfig, RunConfig
+from dpl_nas.config import MethodConfig
 
 if TYPE_CHECKING:
     from dpl_nas.training.evaluation import Scorer
@@ -59,14 +59,6 @@ def references_beside(method: MethodConfig | None, length: int) -> list[Referenc
     return found
 
 
-def name_in(of: MethodConfig | RunConfig | None, name: str | None = None) -> str:
-    """Return how a strategy or a design is called in tables: with its method, if there is one.
-
-    Parameters
-    ----------
-    of
-        A method; or a run, whose strategy is meant.
-    """
-    if isinstance(of, RunConfig):
-        return name_in(of.method, name or of.strategy.name)
-    return f"{of.name}: {name}" if of is not None else str(name)
+def name_in(method: MethodConfig | None, name: str) -> str:
+    """Return how a strategy or a design is called in tables: with its method, if there is one."""
+    return name if method is None else f"{method.name}: {name}"

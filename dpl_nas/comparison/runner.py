@@ -68,7 +68,7 @@ class Plan:
         )
 
     def __post_init__(self) -> None:
-        strategies = unique(name_in(config) for config in self.configs)
+        strategies = unique(_name(config) for config in self.configs)
         taken = sorted(set(strategies) & set(self.references))
         if taken:
             raise ComparisonError(
@@ -102,7 +102,7 @@ class _Job:
 
     @property
     def name(self) -> str:
-        return self.reference.name if self.reference else name_in(self.config)
+        return self.reference.name if self.reference else _name(self.config)
 
     def describe(self) -> str:
         config = self.config
@@ -207,12 +207,17 @@ def _jobs(plan: Plan, folder: Path, images: Sequence[str]) -> list[_Job]:
     return [*jobs, *references.values()]
 
 
+def _name(config: RunConfig) -> str:
+    """The name of a run's strategy in tables."""
+    return name_in(config.method, config.strategy.name)
+
+
 def _place(config: RunConfig, name: str | None = None) -> Path:
     task = config.task.strip("/").replace("/", "_").replace("\\", "_")
     return (
         Path(folder_name(config.space.name))
         / f"{folder_name(task)}-{config.shots}-shots"
-        / folder_name(name or name_in(config))
+        / folder_name(name or _name(config))
         / f"seed-{config.seed}"
     )
 
@@ -250,7 +255,9 @@ def _identity(job: _Job) -> dict[str, Any]:
         config["strategy"] = {"train": config["strategy"]["train"]}
         config.pop("budget")
         if job.reference.kind == "zero-shot":
+            # It is the same for all methods, whose spaces may have other towers.
             config.pop("method", None)
+            config["space"] = {key: config["space"][key] for key in ("name", "backbone")}
     config.pop("jobs")
     return config
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpl_nas.comparison import Cell, Plan, run_cells
+from dpl_nas.comparison import Cell, Plan, run_cells, runner
 from dpl_nas.config import MethodConfig, RunConfig
 from dpl_nas.errors import CheckpointError, ComparisonError, OutputError, TaskError
 from dpl_nas.io.files import read_json, write_json
@@ -215,3 +215,17 @@ def test_a_cell_is_a_method_and_a_strategy(
     assert found["clip-lora: as published"].test_accuracy == expected.accuracy
     again = run_cells(plan, tmp_path / "out", quiet=True)
     assert [without_times(cell) for cell in again] == [without_times(cell) for cell in cells]
+
+
+def test_zero_shot_is_the_same_cell_whichever_method_is_first(
+    mini_weights: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    plain = config(mini_weights, image_folder, "random")
+    maple = with_towers_of(plain.model_copy(update={"method": MethodConfig(name="maple")}))
+
+    def zero_shot(*configs: RunConfig) -> tuple[Path, dict[str, object]]:
+        jobs = runner._jobs(Plan(configs), tmp_path, ["digest"] * len(configs))
+        (job,) = [job for job in jobs if job.name == "zero-shot"]
+        return job.folder, runner._identity(job)
+
+    assert zero_shot(plain, maple) == zero_shot(maple, plain) == zero_shot(maple)
