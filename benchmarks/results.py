@@ -21,9 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dpl_nas.bench import BenchCell, BenchPlan, Protocol, run_bench, write_bench
-from dpl_nas.bench.tables import BenchTables, bench_tables
 from dpl_nas.comparison.formats import time as shown_time
-from dpl_nas.comparison.tables import Grid, markdown
+from dpl_nas.comparison.tables import markdown
 from dpl_nas.io.files import read_json, write_json, write_text
 from dpl_nas.io.versions import software_versions
 from dpl_nas.methods import METHODS
@@ -124,14 +123,9 @@ def _page(found: dict[str, list[BenchCell]], folder: Path, command: str) -> str:
     )
     lines = [made, ""]
     for name, own in found.items():
-        write_bench(own, folder / name, command=command)
-        tables = bench_tables(own)
-        lines += [markdown(_shown(tables)), ""]
+        tables = write_bench(own, folder / name, command=command)
+        lines += [markdown(tables.summary), ""]
     return "\n".join(lines)
-
-
-def _shown(tables: BenchTables) -> list[Grid]:
-    return [grid for grid in (*tables.accuracies, tables.cost, tables.failures) if grid.rows]
 
 
 if __name__ == "__main__":

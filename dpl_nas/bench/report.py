@@ -11,7 +11,7 @@ from typing import Any
 from dpl_nas.bench.cell import BenchCell
 from dpl_nas.bench.tables import BenchTables, bench_tables, coop_half_width, latex, scores
 from dpl_nas.comparison.formats import counted
-from dpl_nas.comparison.tables import Grid, markdown
+from dpl_nas.comparison.tables import markdown
 from dpl_nas.errors import OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import write_json, write_text
@@ -28,7 +28,7 @@ _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "scikit-learn
 @checked(OutputError)
 def write_bench(
     cells: Sequence[BenchCell], folder: AnyPath, *, published: bool = False, command: str = ""
-) -> list[Grid]:
+) -> BenchTables:
     """Write all tables of a bench into ``folder``, and return them.
 
     ``results.md`` and ``results.tex`` hold the tables, ``results.csv`` a row for each cell and
@@ -49,10 +49,9 @@ def write_bench(
     """
     folder = Path(folder)
     tables = bench_tables(cells, published=published)
-    grids = [grid for grid in tables.all if grid.rows]
     versions = software_versions(*_PACKAGES)
-    write_text(folder / "results.md", markdown(grids))
-    write_text(folder / "results.tex", "\n".join(map(latex, grids)))
+    write_text(folder / "results.md", markdown(tables.all))
+    write_text(folder / "results.tex", "\n".join(map(latex, tables.all)))
     write_text(folder / "results.csv", _csv(cells))
     write_json(
         folder / "results.json",
@@ -78,7 +77,7 @@ def write_bench(
     write_text(
         folder / "report.html", _page(cells, tables, _pictures(cells, folder), command, versions)
     )
-    return grids
+    return tables
 
 
 def _pictures(cells: Sequence[BenchCell], folder: Path) -> list[PagePicture]:

@@ -89,8 +89,17 @@ class BenchTables:
 
     @property
     def all(self) -> tuple[Grid, ...]:
-        """All of them, in this order."""
-        return (*self.accuracies, self.details, self.cost, self.failures)
+        """All that have rows, in this order."""
+        return _filled(*self.accuracies, self.details, self.cost, self.failures)
+
+    @property
+    def summary(self) -> tuple[Grid, ...]:
+        """The same without the details."""
+        return _filled(*self.accuracies, self.cost, self.failures)
+
+
+def _filled(*grids: Grid) -> tuple[Grid, ...]:
+    return tuple(grid for grid in grids if grid.rows)
 
 
 def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> BenchTables:

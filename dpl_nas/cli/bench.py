@@ -96,15 +96,14 @@ def bench(
         plan = validate(BenchPlan, values, "bench", BenchError)
         cells = run_bench(plan, out, jobs=jobs, observer=observer)
         command = shlex.join(["dpl-nas", *sys.argv[1:]])
-        grids = write_bench(cells, out, published=published, command=command)
+        tables = write_bench(cells, out, published=published, command=command)
     if json:
         print_json({"folder": str(out), "cells": [cell.model_dump(mode="json") for cell in cells]})
         return
     from dpl_nas.cli.comparison_tables import as_table
 
-    for grid in grids:
-        if grid.title != "Every result":
-            console().print(as_table(grid))
+    for grid in tables.summary:
+        console().print(as_table(grid))
     console().print(f"report {out / 'report.html'}", highlight=False)
 
 

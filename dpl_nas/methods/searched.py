@@ -92,10 +92,7 @@ class Searched:
 
     def recipe(self, recipe: TrainSettings, shots: int, images: int) -> TrainSettings:
         """Return the recipe that architectures are trained with: by default the strategy's."""
-        if not self.own_recipe or self.method.recipe == "problem":
-            return recipe
-        own = self.method.recipe
-        return own if isinstance(own, TrainSettings) else self.method.published(shots, images)
+        return self.method.recipe_of(recipe, shots, images) if self.own_recipe else recipe
 
     def of(self, architecture: Architecture) -> LayeredMethod:
         """Return the method with the lengths of an architecture, and the recipe of its problem."""

@@ -86,19 +86,19 @@ class TowerMethod(Method):
         del epochs
         return None
 
-    def recipe_of(self, problem: Problem, images: int) -> TrainSettings:
-        """Return the recipe for a problem with so many training images."""
+    def recipe_of(self, recipe: TrainSettings, shots: int, images: int) -> TrainSettings:
+        """Return the recipe for a problem that has ``recipe``, shots and so many images."""
         if isinstance(self.recipe, TrainSettings):
             return self.recipe
         if self.recipe == "problem":
-            return problem.recipe
-        return self.published(problem.shots, images)
+            return recipe
+        return self.published(shots, images)
 
     def learn(
         self, problem: Problem, rows: Sequence[int], state: Path | None, observer: Observer
     ) -> Mapping[str, Tensor]:
         """Train the model; what remains is that of the last epoch, or a mean over all."""
-        recipe = self.recipe_of(problem, len(rows))
+        recipe = self.recipe_of(problem.recipe, problem.shots, len(rows))
         images = tower_images(problem, rows, recipe)
         model, _ = train_tower(
             self, problem, images, problem.digest(rows), recipe, state=state, observer=observer

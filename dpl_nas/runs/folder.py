@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dpl_nas.config import RunConfig
@@ -18,6 +17,7 @@ from dpl_nas.io.locks import claim
 from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.sealed_yaml import read_sealed_yaml, write_sealed_yaml
 from dpl_nas.io.validation import validate
+from dpl_nas.io.versions import software_versions
 from dpl_nas.process.threads import count_threads, tell_other_threads
 
 __all__ = ["open_folder"]
@@ -305,14 +305,9 @@ def _threads(config: RunConfig) -> dict[str, int]:
 
 
 def _versions(config: RunConfig) -> dict[str, str | int]:
-    found: dict[str, str | int] = {
-        "python": platform.python_version(),
+    return {
         "platform": platform.platform(),
         **_threads(config),
+        **dict.fromkeys(_PACKAGES, "not installed"),
+        **software_versions(*_PACKAGES),
     }
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

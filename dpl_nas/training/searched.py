@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dpl_nas.config import SearchSettings, SupernetSettings, TrainSettings
+from dpl_nas.config import SearchSettings, SupernetSettings
 from dpl_nas.errors import StrategyError
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.observer import Observer
-from dpl_nas.space import Architecture, Space
+from dpl_nas.space import Architecture
 from dpl_nas.training.evaluation import Scorer
 
 if TYPE_CHECKING:
@@ -64,20 +64,6 @@ class SearchedMethod(Protocol):
     @property
     def mixes(self) -> bool:
         """Whether lengths are of vectors that a layer attends to, which a supernet can mix."""
-
-    def check_space(self, space: Space) -> None:
-        """Raise a SpaceError if a tower of the space has no lengths in the method."""
-
-    def recipe(self, recipe: TrainSettings, shots: int, images: int) -> TrainSettings:
-        """Return the recipe that architectures are trained with.
-
-        Parameters
-        ----------
-        recipe
-            That of the strategy.
-        images
-            Number of training images.
-        """
 
     def training(self, problem: Problem, rows: Sequence[int]) -> ArchitectureTraining:
         """Return the trainings on these images of the task's pool."""

@@ -27,9 +27,9 @@ def test_the_page_has_tables_and_curves(tmp_path: Path) -> None:
     failed = BenchCell(
         protocol="few-shot", method="dpl", task="a<b>", shots=4, seed=1, error="it broke"
     )
-    grids = write_bench([*cells(1, 4), failed], tmp_path, command="dpl-nas bench coop dpl")
+    tables = write_bench([*cells(1, 4), failed], tmp_path, command="dpl-nas bench coop dpl")
     page = (tmp_path / "report.html").read_text()
-    for grid in grids:
+    for grid in tables.all:
         assert grid.title.replace("<", "&lt;") in page
     assert "it broke" in page
     assert "dpl-nas bench coop dpl" in page

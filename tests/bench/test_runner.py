@@ -111,7 +111,7 @@ def test_base_to_new(small_space: Space, image_folder: Path, tmp_path: Path) -> 
     assert cells["zero-shot"].accuracy["new"] == 1.0
     assert set(cells["linear-probe"].accuracy) == {"base"}
     written = write_bench(list(cells.values()), tmp_path / "out", command="dpl-nas bench")
-    assert written[0].title.startswith("Base and new classes")
+    assert written.all[0].title.startswith("Base and new classes")
     for name in ("results.md", "results.tex", "results.csv"):
         assert "ivlp" in (tmp_path / "out" / name).read_text()
     kept = json.loads((tmp_path / "out" / "results.json").read_text())
