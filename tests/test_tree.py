@@ -132,6 +132,7 @@ ELSEWHERE = {
     "training/loop": "training/test_few_shot.py",
     "training/model": "training/test_few_shot.py",
     "training/optimizers": "training/test_few_shot.py",
+    "training/origin": "training/test_prompts.py",
     "training/teacher": "training/test_losses.py",
     "validation_score": "engine/test_evaluation.py",
 }

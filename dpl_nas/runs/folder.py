@@ -20,7 +20,7 @@ from dpl_nas.io.validation import validate
 from dpl_nas.io.versions import software_versions
 from dpl_nas.process.threads import count_threads, tell_other_threads
 
-__all__ = ["open_folder"]
+__all__ = ["open_folder", "saved_config"]
 
 #: Files that are written when a folder is claimed; with these alone, nothing was done yet.
 _CLAIM = {run_files.CONFIG, run_files.DATA, run_files.VERSIONS}
@@ -120,7 +120,7 @@ def _check_unlocked(folder: Path, overwrite: bool) -> None:
     if overwrite:
         _check_own(folder)
     elif os.path.lexists(folder / run_files.CONFIG):
-        _saved(folder)
+        saved_config(folder)
     else:
         _check_empty(folder)
 
@@ -250,7 +250,14 @@ def _nothing_done(folder: Path) -> bool:
         return False
 
 
-def _saved(folder: Path) -> RunConfig:
+def saved_config(folder: Path) -> RunConfig:
+    """Return the configuration of the run in a folder.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing or damaged.
+    """
     file = folder / run_files.CONFIG
     remedy = "restore it, remove the run with --overwrite, or use another folder"
     saved = read_sealed_yaml(file, "configuration", ConfigError, remedy)
@@ -264,7 +271,7 @@ def _claim(folder: Path, config: RunConfig, resume: bool) -> None:
     # Nothing was done yet, for example since a setting was wrong: the run starts afresh.
     untouched = _held(folder) <= _CLAIM
     if file.exists() and (resume or untouched):
-        saved = _saved(folder)
+        saved = saved_config(folder)
         different = [
             name for name in RunConfig.model_fields if getattr(saved, name) != getattr(config, name)
         ]

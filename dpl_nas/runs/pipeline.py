@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpl_nas.backbone import check_layers
-from dpl_nas.config import Classes, MethodConfig, RunConfig
+from dpl_nas.config import MethodConfig, RunConfig
 from dpl_nas.console import watched
-from dpl_nas.errors import CheckpointError, ConfigError, DplWarning, OutputError, SpaceError
+from dpl_nas.errors import CheckpointError, ConfigError, OutputError, SpaceError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.run_files import (
@@ -29,11 +28,10 @@ from dpl_nas.methods.searched import searched_method
 from dpl_nas.observer import Observer, OneStage, Stage
 from dpl_nas.runs.clock import Clock
 from dpl_nas.runs.damage import check_files
-from dpl_nas.runs.data import RunData, own_task
+from dpl_nas.runs.data import RunData
 from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.notes import result_notes
 from dpl_nas.runs.result import (
-    EvaluationResult,
     RunResult,
     SearchRecord,
     SearchRunResult,
@@ -45,15 +43,14 @@ from dpl_nas.runs.result import (
 from dpl_nas.runs.search_files import list_evaluations, record_search
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture, Space, load_architecture
-from dpl_nas.tasks import configured_task, load_task
+from dpl_nas.tasks import configured_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
 from dpl_nas.training.evaluation import Scorer, build_classifier, score, zero_shot
-from dpl_nas.training.evaluation import evaluate as evaluate_prompts
 from dpl_nas.training.problem import Problem
 
-__all__ = ["evaluate", "run", "search", "train"]
+__all__ = ["run", "search", "train"]
 
 #: Length of the uniform design, if none is given.
 _LENGTH = 4
@@ -231,79 +228,6 @@ def train(
             return TrainRunResult(
                 **TrainRunResult.of(config, architecture), prompts=str(folder / file)
             )
-
-
-@checked()
-def evaluate(
-    prompts: AnyPath,
-    task: AnyPath | None = None,
-    *,
-    data: AnyPath | None = None,
-    classes: Classes | None = None,
-    other_classes: bool = False,
-    batch_size: int = 100,
-    device: str = "cpu",
-    observer: Observer | None = None,
-    quiet: bool = False,
-) -> EvaluationResult:
-    """Test trained prompts on the full test set of their task, or of another one.
-
-    Parameters
-    ----------
-    task, data, classes
-        As in :func:`~dpl_nas.tasks.load_task`; by default those of the training. Of another task,
-        all classes.
-    other_classes
-        Whether the task may have other classes than those of the training. A dataset of the
-        benchmark always may, and so may a task of which other ``classes`` are asked for than the
-        half, or all, of the training.
-    observer
-        Observer that is told of the progress instead of the terminal or notebook.
-    quiet
-        Whether to draw no progress.
-
-    Raises
-    ------
-    DplError
-        If the prompts or the task cannot be read, or do not belong together.
-    """
-    learned = Path(prompts) / LEARNED
-    if learned.exists():
-        raise CheckpointError(
-            f"{prompts} is a run of a method, found {LEARNED}: its tests are in {RESULT}, and "
-            f"dpl_nas.methods.load_learned({str(learned)!r}).scorer(backbone, task) answers for "
-            "images"
-        )
-    trained = load_prompts(prompts)
-    name = own_task(trained.metadata, data) if task is None else str(task)
-    own = trained.metadata.classes if task is None else "all"
-    tested = load_task(name, data or trained.metadata.data or None, classes or own)
-    if trained.metadata.template != tested.template:
-        warnings.warn(
-            f"the template of task {name} is {'' if task else 'now '}'{tested.template}', but the "
-            f"prompts were trained with '{trained.metadata.template}' and are tested with that",
-            DplWarning,
-            stacklevel=2,
-        )
-    metrics = evaluate_prompts(
-        trained,
-        tested,
-        other_classes=other_classes
-        or classes not in {None, trained.metadata.classes}
-        or bool(tested.data),
-        batch_size=batch_size,
-        device=device,
-        observer=observer,
-        quiet=quiet,
-    )
-    test = {"found": TestResult.of(metrics, trained.architecture.lengths)}
-    return EvaluationResult(
-        task=name,
-        classes=tested.classes,
-        class_count=len(tested.class_names),
-        prompts=str(prompts),
-        test=test,
-    )
 
 
 def _job(config: RunConfig, folder: Path, observer: Observer, *, searches: bool) -> _Job:

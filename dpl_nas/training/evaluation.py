@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -14,20 +13,18 @@ import torch
 from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
-from dpl_nas.config import Classes
 from dpl_nas.console import watched
-from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import AdaptedCLIP, ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
-from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.captions import check_different
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
+from dpl_nas.training.origin import check_classes
 from dpl_nas.training.prefetch import decode_ahead
-from dpl_nas.training.prompts import PromptsMetadata, TrainedPrompts, load_prompts
+from dpl_nas.training.prompts import TrainedPrompts, load_prompts
 
 __all__ = [
     "Classifier",
@@ -194,50 +191,6 @@ def metrics_of(labels: Sequence[int], predictions: Sequence[int]) -> Metrics:
     )
 
 
-def _count(names: Sequence[str], classes: Classes) -> str:
-    """The number of classes, and which half of their task's they are."""
-    return f"{len(names)} {'' if classes == 'all' else f'{classes} '}classes"
-
-
-def _check_classes(trained: PromptsMetadata, task: Task, other_classes: bool) -> None:
-    """Raise an error if a task has other classes than the prompts, or tell if that is meant."""
-    names, found = trained.class_names, task.class_names
-    if names == found:
-        return
-    if other_classes:
-        shared = len(set(names) & set(found))
-        warnings.warn(
-            f"the prompts were trained for the {_count(names, trained.classes)} of "
-            f"{trained.task}, and are tested on the {_count(found, task.classes)} of {task.name}, "
-            f"{shared} of them the same",
-            DplWarning,
-            stacklevel=3,
-        )
-        return
-    lacks, has = (
-        [each for each in a if each not in b] for a, b in ((names, found), (found, names))
-    )
-    if lacks or has:
-        reason = " and ".join(
-            f"{what} {tell_names(each)}" for what, each in (("lacks", lacks), ("adds", has)) if each
-        )
-    else:
-        reason = "has them in another order"
-    if trained.classes != "all" and not lacks:
-        remedy = f"take its {trained.classes} classes with --classes {trained.classes}"
-    elif task.folder:
-        remedy = "name its classes alike, such as with class_names in task.yml"
-    else:
-        # Nobody can rename the classes of an embedded one.
-        remedy = "test on a task with the same classes"
-    raise CheckpointError(
-        f"the prompts were trained for the {_count(names, trained.classes)} of {trained.task}, "
-        "and the task "
-        f"{task.name} {reason}: {remedy}, or if they are meant to differ, give --other-classes "
-        "(in Python, other_classes=True)"
-    )
-
-
 @checked()
 def evaluate(
     prompts: TrainedPrompts | AnyPath,
@@ -273,7 +226,7 @@ def evaluate(
     check_whole("batch_size", batch_size, 1)
     prompts = prompts if isinstance(prompts, TrainedPrompts) else load_prompts(prompts)
     task = load_task(task)
-    _check_classes(prompts.metadata, task, other_classes)
+    check_classes("prompts", prompts.metadata, task, other_classes=other_classes)
     other = None if prompts.metadata.class_names == task.class_names else task
     with watched(observer, quiet=quiet) as watching:
         check_images(task, observer=watching)
