@@ -27,6 +27,7 @@ from benchmarks.workload import Part, backbone_config, backbone_of, class_names
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.export import ExportFormat, export
 from dpl_nas.classifier.head import LinearHead
+from dpl_nas.classifier.learned import ByHead
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, ClassifierMetadata, Leader, SavedClassifier
 from dpl_nas.prompted import PromptedCLIP
 
@@ -99,6 +100,12 @@ def _saved(backbone: Backbone, model: str) -> SavedClassifier:
     draw = torch.Generator().manual_seed(0)
     width, layers = backbone.widths["image"], backbone.layers["image"]
     names = tuple(class_names(CLASSES))
+    weights = torch.randn(CLASSES, _features(backbone), generator=draw)
+    head = LinearHead(weights, torch.zeros(CLASSES))
+    vectors = {
+        f"image/{layer}": 0.02 * torch.randn(LENGTH, width, generator=draw)
+        for layer in range(layers)
+    }
     return SavedClassifier(
         ClassifierMetadata(
             labels=names,
@@ -116,11 +123,7 @@ def _saved(backbone: Backbone, model: str) -> SavedClassifier:
             seed=1,
             leaderboard=(Leader(name="random", accuracy=0.0, loss=1.0, vectors=0, seconds=0.0),),
         ),
-        LinearHead(torch.randn(CLASSES, _features(backbone), generator=draw), torch.zeros(CLASSES)),
-        {
-            f"image/{layer}": 0.02 * torch.randn(LENGTH, width, generator=draw)
-            for layer in range(layers)
-        },
+        ByHead(head, vectors),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a classifier may be: captions, linear probes, context vectors; how each is made."""
+"""What a classifier may be: captions, probes, context vectors, methods; how each is made."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.head import LinearHead, fit_head
+from dpl_nas.classifier.learned import ByHead, ByMethod
 from dpl_nas.classifier.model import ImageClassifier
+from dpl_nas.config import MethodConfig
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.methods import make_method
 from dpl_nas.prompted import AdaptedCLIP, PromptedCLIP
 from dpl_nas.space import Architecture
+from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import build_classifier, zero_shot
 from dpl_nas.training.few_shot import FewShotTraining
@@ -43,34 +47,43 @@ class Candidate:
     strength
         Strength of that beginning when the head is fitted to the pictures; ``None`` if it is not
         fitted.
+    method
+        Method that takes the place of all of these, with its settings.
     """
 
     name: str
     architecture: Architecture | None = None
     captions: bool = True
     strength: float | None = None
+    method: MethodConfig | None = field(default=None, hash=False)
 
     __repr__ = short_repr
 
     @property
-    def vectors(self) -> int:
-        """Number of context vectors."""
+    def vectors(self) -> int | None:
+        """Number of context vectors; ``None`` for a method, which learns other things."""
+        if self.method is not None:
+            return None
         return 0 if self.architecture is None else self.architecture.vectors
+
+    @property
+    def trains_towers(self) -> bool:
+        """Whether it takes a training in the towers, as far as one knows before."""
+        return self.architecture is not None or self.method is not None
 
 
 @dataclass(frozen=True)
 class Made:
-    """A candidate that was made of labelled images: its head, and its context vectors."""
+    """A candidate that was made of labelled images, and what it has learned."""
 
     candidate: Candidate
-    head: LinearHead
-    vectors: Mapping[str, Tensor] = field(default_factory=dict)
+    knowledge: ByHead | ByMethod
 
     __repr__ = short_repr
 
-    def classifier(self, backbone: Backbone, temperature: float = 1.0) -> ImageClassifier:
-        """Return the classifier."""
-        return ImageClassifier.of(backbone, self.vectors, self.head, temperature)
+    def classifier(self, backbone: Backbone, task: Task) -> ImageClassifier:
+        """Return the classifier of a task of the same classes, not calibrated."""
+        return ImageClassifier(backbone, self.knowledge.scorer(backbone, task))
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,19 @@ def make_candidates(
     TaskError
         If two classes have the same caption, and a candidate needs captions.
     """
+    made: dict[Candidate, Made] = {}
+    for each in candidates:
+        if each.method is not None:
+            method = make_method(each.method.name, **each.method.settings)
+            made[each] = Made(each, ByMethod(method.adapt(problem, rows, quiet=True)))
+    made |= _with_heads(problem, [each for each in candidates if each.method is None], rows)
+    return [made[each] for each in candidates]
+
+
+def _with_heads(
+    problem: Problem, candidates: Sequence[Candidate], rows: Sequence[int]
+) -> dict[Candidate, Made]:
+    """Make those that have a head of captions or of pictures."""
     groups: dict[Architecture | None, list[Candidate]] = {}
     for each in candidates:
         groups.setdefault(each.architecture, []).append(each)
@@ -113,8 +139,8 @@ def make_candidates(
             head = _start(problem, each, body, features)
             if each.strength is not None and features is not None and images is not None:
                 head = fit_head(features, images.labels, head, each.strength, weights)
-            made[each] = Made(each, head, body.vectors)
-    return [made[each] for each in candidates]
+            made[each] = Made(each, ByHead(head, body.vectors))
+    return made
 
 
 def _bodies(

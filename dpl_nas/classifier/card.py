@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpl_nas.classifier.saved import ClassifierMetadata
+from dpl_nas.classifier.saved import ClassifierMetadata, Leader
 
 __all__ = ["model_card"]
 
@@ -24,7 +24,7 @@ It tells {{ m.labels | length }} classes apart:
 
 - Backbone: {{ source }}; the fingerprint of its weights is `{{ m.fingerprint }}`.
 - Made of {{ m.images }} pictures, at most {{ m.shots }} a class, seed {{ m.seed }}; kind:
-  {{ m.chosen }}, {{ m.leaderboard[0].vectors }} context vectors.
+  {{ m.chosen }}{{ vectors(m.leaderboard[0].vectors) }}.
 - On pictures that it was not made of (cross-fitting), {{ percent(m.leaderboard[0].accuracy) }} are
   right. It was chosen by these, so it may do worse on others.
 - Transparent pictures are put on {{ m.background }}.
@@ -39,7 +39,7 @@ classifier.predict(["picture.png"])
 | candidate | accuracy | cross-entropy | vectors |
 | --- | --- | --- | --- |
 {% for each in m.leaderboard -%}
-| {{ each.name }} | {{ percent(each.accuracy) }} | {{ "%.3f" % each.loss }} | {{ each.vectors }} |
+| {{ row(each) }} |
 {% endfor %}"""
 
 
@@ -60,5 +60,12 @@ def model_card(metadata: ClassifierMetadata, licence: str = "unknown") -> str:
         licence=licence,
         listed=_LISTED,
         percent=lambda share: f"{share:.1%}",
+        row=_row,
+        vectors=lambda count: "" if count is None else f", {count} context vectors",
     )
     return text + "\n"
+
+
+def _row(leader: Leader) -> str:
+    count = "-" if leader.vectors is None else leader.vectors
+    return f"{leader.name} | {leader.accuracy:.1%} | {leader.loss:.3f} | {count}"

@@ -23,7 +23,7 @@ from dpl_nas.classifier.fitting import FitSettings, Preset, fit, parse_seconds, 
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.pictures import is_dataset, pictures_of
 from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier, as_labels
-from dpl_nas.config import Balance, TrainSettings, load_strategy
+from dpl_nas.config import Balance, MethodConfig, TrainSettings, load_strategy
 from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError, TaskError, join_lines, shorten
 from dpl_nas.io.arguments import check_whole
@@ -33,6 +33,8 @@ from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import LONGEST, in_a_line
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.methods import Method
+from dpl_nas.methods.registry import config_of
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Space
 from dpl_nas.tasks import Task
@@ -76,6 +78,9 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         Search space, whose backbone is used: a packaged name, a file, or an object.
     strategy
         Strategy of the search: a packaged name or a file.
+    methods
+        Methods to compare with these, such as ``tip-adapter-f`` or ``maple``: names of
+        :data:`dpl_nas.methods.METHODS`, which stand for their papers' settings, or methods.
     template
         Caption with one ``{}`` for the name of the class; ``None`` for that of the folder's
         ``task.yml``, or the usual one.
@@ -114,6 +119,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         seed: int = 1,
         space: Space | AnyPath = "mini_clip",
         strategy: AnyPath = "darts",
+        methods: Sequence[str | Method] = (),
         template: str | None = None,
         class_names: Mapping[Any, str] | Sequence[str] | None = None,
         balance: Balance = "none",
@@ -128,6 +134,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         self.seed = seed
         self.space = space
         self.strategy = strategy
+        self.methods = methods
         self.template = template
         self.class_names = class_names
         self.balance = balance
@@ -171,10 +178,15 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         task, labels = self._task(X, y)
         settings = validate(
             FitSettings,
-            {"preset": self.preset, "time_limit": parse_seconds(self.time_limit)},
+            {
+                "preset": self.preset,
+                "time_limit": parse_seconds(self.time_limit),
+                "methods": self._method_configs(),
+            },
             type(self).__name__,
             ConfigError,
         )
+        settings.make_methods()
         strategy = load_strategy(self.strategy)
         if self.balance != "none":
             changed = strategy.train.model_dump() | {"balance": self.balance}
@@ -239,7 +251,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         found = [np.zeros((0, len(self.classes_)))]
         started, shown, done = time.monotonic(), False, 0
         with watched(None, quiet=self.quiet) as watching:
-            for pixels, told in pictures.pixels(self._classifier.model.backbone, _BATCH):
+            for pixels, told in pictures.pixels(self._classifier.backbone, _BATCH):
                 for error in told:
                     if error is not None:
                         raise error
@@ -261,7 +273,8 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         Parameters
         ----------
         **options
-            ``device`` and ``quiet``, and those of huggingface_hub's ``from_pretrained``.
+            ``device`` and ``quiet``; ``method``, the class of a method that is not of this
+            package; and those of huggingface_hub's ``from_pretrained``.
 
         Raises
         ------
@@ -328,6 +341,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         local_files_only: bool = False,
         token: str | bool | None = None,
         device: str = "cpu",
+        method: type[Method] | None = None,
         quiet: bool = False,
     ) -> Self:
         folder = Path(model_id)
@@ -356,7 +370,7 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
                     f"({reason}): {advice}"
                 ) from error
             folder = Path(files[0]).parent
-        saved = SavedClassifier.load(folder)
+        saved = SavedClassifier.load(folder, method)
         meta = saved.metadata
         usual = tuple(spaced(str(label)) for label in meta.labels)
         names = dict(zip(meta.labels, meta.class_names, strict=True))
@@ -437,6 +451,14 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             changed["template"] = self.template
         task = replace(task, **changed)
         return task if self.background is None else on_background(task, self.background)
+
+    def _method_configs(self) -> tuple[MethodConfig, ...]:
+        given = self.methods
+        if isinstance(given, str) or not all(isinstance(each, (str, Method)) for each in given):
+            raise ConfigError(
+                f"methods: expected a list of names or methods, found {abbreviate(given)}"
+            )
+        return tuple(map(config_of, given))
 
     @property
     def _background(self) -> str:

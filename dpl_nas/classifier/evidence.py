@@ -114,7 +114,7 @@ def cross_fit(
         others = [row for row, place in zip(rows, places, strict=True) if place != fold]
         made = make_candidates(problem, candidates, others)
         images = FewShotImages(task.pool, [rows[at] for at in held], backbone, "none")
-        classifiers = [each.classifier(backbone) for each in made]
+        classifiers = [each.classifier(backbone, task) for each in made]
         for part in images.parts(_BATCH):
             pixels, _ = images.batch(part, 0)
             for number, classifier in enumerate(classifiers):
@@ -130,4 +130,4 @@ def cross_fit(
 
 def ranked(found: Iterable[Evidence]) -> list[Evidence]:
     """Return the best by score first; among equals those with fewer context vectors, in order."""
-    return sorted(found, key=lambda each: (-each.score, each.candidate.vectors))
+    return sorted(found, key=lambda each: (-each.score, each.candidate.vectors or 0))

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from dpl_nas.errors import ConfigError, DplWarning, OutputError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import atomic_path
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.kernels import KernelPath
+from dpl_nas.training.evaluation import Scorer
 
 __all__ = ["OPSET", "ExportFormat", "export"]
 
@@ -87,7 +89,7 @@ def export(
             f"--format onnx needs {', '.join(missing)}: install them with pip install "
             "'dpl_nas[onnx]', or use --format pt2"
         )
-    backbone = classifier.model.backbone
+    backbone = classifier.backbone
     told = _metadata(backbone, metadata, pictures, from_bytes=from_bytes)
     module = _Whole(classifier, from_bytes=from_bytes).eval()
     images = [_pixels(backbone, each, from_bytes=from_bytes) for each in pictures[: max(_BATCHES)]]
@@ -114,17 +116,14 @@ class _Whole(nn.Module):
     The frozen weights are outside its tree, so only those that are used become a part of the file.
     """
 
-    weights: Tensor
-    bias: Tensor
     mean: Tensor
     std: Tensor
 
     def __init__(self, classifier: ImageClassifier, *, from_bytes: bool) -> None:
         super().__init__()
-        self._model = classifier.model.with_path("reference")
-        backbone, head = classifier.model.backbone, classifier.head
-        self.register_buffer("weights", head.weights / classifier.temperature)
-        self.register_buffer("bias", head.bias / classifier.temperature)
+        backbone = classifier.backbone
+        self._scorer = _plain(classifier.scorer)
+        self._temperature = classifier.temperature
         for name, value in zip(("mean", "std"), _channels(backbone), strict=True):
             self.register_buffer(name, value.to(backbone.device))
         self._from_bytes = from_bytes
@@ -133,14 +132,30 @@ class _Whole(nn.Module):
         """Return probabilities (batch, classes)."""
         if self._from_bytes:
             images = (images.float() / 255 - self.mean) / self.std
-        features = self._model.encode_image(images).float()
-        unit = nn.functional.normalize(features, dim=-1)
-        return (unit @ self.weights.T + self.bias).softmax(dim=-1)
+        return (self._scorer.logits(images) / self._temperature).softmax(dim=-1)
+
+
+@runtime_checkable
+class _Plain(Protocol):
+    """What can answer in plain operations."""
+
+    def with_path(self, path: KernelPath) -> Scorer: ...
+
+
+def _plain(scorer: Scorer) -> Scorer:
+    """The same in operations that every exporter knows."""
+    if isinstance(scorer, _Plain):
+        return scorer.with_path("reference")
+    raise OutputError(
+        "the method of this classifier computes class features for each image, or is one of your "
+        "own without with_path, so it cannot be exported: fit without it, or use the classifier "
+        "in Python"
+    )
 
 
 def _compare(classifier: ImageClassifier, run: _Run, batch: Tensor, *, from_bytes: bool) -> float:
     """Return the largest difference of a probability, or refuse the file."""
-    backbone = classifier.model.backbone
+    backbone = classifier.backbone
     images = batch
     if from_bytes:
         mean, std = _channels(backbone)

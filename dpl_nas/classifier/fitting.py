@@ -10,16 +10,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dpl_nas.classifier.candidates import STRENGTHS, Candidate, Made, make_candidates
 from dpl_nas.classifier.evidence import Evidence, cross_fit, ranked
 from dpl_nas.classifier.kept import load_evidence, save_evidence
-from dpl_nas.config import StrategyConfig
+from dpl_nas.config import MethodConfig, StrategyConfig
 from dpl_nas.console import watched
 from dpl_nas.errors import ConfigError, DplWarning, TaskError
 from dpl_nas.io.arguments import checked
@@ -27,6 +26,7 @@ from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import Frozen, Number
 from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.methods import FeatureMethod, Method, make_method
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
@@ -93,10 +93,31 @@ class FitSettings(Frozen):
         search for lengths, too.
     time_limit
         Seconds after which nothing further is tried; the best so far is made of all images then.
+    methods
+        Methods to compare beside these, with settings that are put over their papers'.
     """
 
     preset: Preset = "balanced"
     time_limit: Number | None = Field(default=None, gt=0)
+    methods: tuple[MethodConfig, ...] = ()
+
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, methods: tuple[MethodConfig, ...]) -> tuple[MethodConfig, ...]:
+        names = [each.name for each in methods]
+        if twice := [each for index, each in enumerate(names) if each in names[:index]]:
+            raise ValueError(f"expected each once, found {twice[0]} twice")
+        return methods
+
+    def make_methods(self) -> dict[str, Method]:
+        """Return the methods by name.
+
+        Raises
+        ------
+        ConfigError
+            If one is unknown, or a setting of it is not valid.
+        """
+        return {each.name: make_method(each.name, **each.settings) for each in self.methods}
 
 
 @dataclass(frozen=True)
@@ -186,7 +207,7 @@ def _fit(
     problem.check_images(rows, observer=observer)
     tell_small_classes(problem.task, problem.shots)
     captions = _captions_differ(problem)
-    groups = list(_groups(problem, effort, captions=captions))
+    groups = list(_groups(problem, settings, captions=captions))
     searches = captions and effort.trials > 0 and _splits(problem)
     observer.begin(Stage.COMPARE, len(groups) + searches)
     found: list[Evidence] = []
@@ -233,21 +254,17 @@ class _Judge:
         if self.folder is None:
             return cross_fit(self.problem, group, self.rows, folds=folds)
         file = self.folder / f"{name}.safetensors"
+        identity = _identity(self.problem, group)
         if file.exists():
-            return load_evidence(file, group, self.identity)
+            return load_evidence(file, group, identity)
         evidence = cross_fit(self.problem, group, self.rows, folds=folds)
-        save_evidence(file, evidence, self.identity)
+        save_evidence(file, evidence, identity)
         return evidence
-
-    @cached_property
-    def identity(self) -> str:
-        """A digest of all that decides the evidence of a candidate."""
-        return _identity(self.problem)
 
 
 def _judged(judge: _Judge, chosen: Evidence, left: float) -> Evidence:
     """Judge what was chosen by more folds, if there are so many seconds left."""
-    folds = _FOLDS if chosen.candidate.architecture is None else _FOLDS_OF_CONTEXTS
+    folds = _FOLDS_OF_CONTEXTS if chosen.candidate.trains_towers else _FOLDS
     if left > folds * chosen.seconds:
         return judge("judged", [chosen.candidate], folds)[0]
     warnings.warn(
@@ -259,20 +276,21 @@ def _judged(judge: _Judge, chosen: Evidence, left: float) -> Evidence:
     return chosen
 
 
-def _identity(problem: Problem) -> str:
-    """A digest of all that decides the evidence of a candidate."""
+def _identity(problem: Problem, group: Sequence[Candidate]) -> str:
+    """A digest of all that decides the evidence of candidates beside their names."""
     parts = {
         "images": problem.digest(),
         "space": problem.space.model_dump(mode="json"),
         "recipe": problem.recipe.model_dump(mode="json"),
         "weights": problem.backbone.fingerprint,
         "seed": problem.seed,
+        "methods": [each.method.model_dump(mode="json") for each in group if each.method],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _groups(
-    problem: Problem, effort: Effort, *, captions: bool
+    problem: Problem, settings: FitSettings, *, captions: bool
 ) -> Iterator[tuple[str, list[Candidate]]]:
     """Yield the candidates that are made together, cheap ones first."""
     probes = [
@@ -280,12 +298,32 @@ def _groups(
     ]
     if not captions:
         yield "plain", probes
+        made = settings.make_methods()
+        yield from _of_methods(
+            [each for each in settings.methods if not _captioned(made[each.name])]
+        )
         return
     both = [Candidate(f"captions and pictures, {each:g}", strength=each) for each in STRENGTHS]
     yield "plain", [Candidate("zero-shot"), *probes, *both]
-    designs = list(portfolio(problem.space).items())[: effort.designs]
+    designs = list(portfolio(problem.space).items())[: PRESETS[settings.preset].designs]
     if designs:
         yield "designs", [each for name, design in designs for each in _prompted(name, design)]
+    yield from _of_methods(settings.methods)
+
+
+def _of_methods(methods: Sequence[MethodConfig]) -> Iterator[tuple[str, list[Candidate]]]:
+    for number, each in enumerate(methods, start=1):
+        yield f"method-{number}", [Candidate(f"method {each.name}", method=each)]
+
+
+def _captioned(method: Method) -> bool:
+    """Whether a method needs captions that differ; if so, a warning says that it is left out."""
+    if isinstance(method, FeatureMethod) and method.captions == "none":
+        return False
+    warnings.warn(
+        f"{method.title} needs captions that differ, so it is left out", DplWarning, stacklevel=3
+    )
+    return True
 
 
 def _prompted(name: str, design: Architecture) -> list[Candidate]:
@@ -323,6 +361,8 @@ def _splits(problem: Problem) -> bool:
 
 def _expected(found: Sequence[Evidence], group: Sequence[Candidate]) -> float:
     """Seconds that a group will take at least: as far as that is known."""
+    if any(each.method is not None for each in group):
+        return 0.0
     trained = [each.seconds for each in found if each.candidate.architecture is not None]
     return len(group) * min(trained, default=0.0)
 

@@ -73,6 +73,8 @@ class FitResult(Frozen):
     ----------
     classifier
         Folder of the classifier.
+    vectors
+        Number of its context vectors; ``None`` for a method.
     accuracy
         Accuracy of the ``chosen`` candidate by cross-fitting with the most folds.
     test
@@ -81,7 +83,7 @@ class FitResult(Frozen):
 
     classifier: str
     chosen: str
-    vectors: int
+    vectors: int | None
     accuracy: Number
     test: Tested | None
     seconds: Number
@@ -140,6 +142,7 @@ def _fit(
         raise OutputError(f"{folder} is a file, not a folder: use another path")
     if any(folder.resolve().is_relative_to(Path(each).resolve()) for each in task.folders):
         raise OutputError(f"{folder} lies among the pictures of {task.name}: use another folder")
+    settings.make_methods()
     problem = Problem.of(
         config.space,
         task,
@@ -243,7 +246,7 @@ def _page(metadata: ClassifierMetadata, held: Held, result: FitResult | None) ->
 
 
 def _tested(classifier: ImageClassifier, fit: Fit, observer: Observer) -> Tested | None:
-    images, backbone = fit.problem.task.test, classifier.model.backbone
+    images, backbone = fit.problem.task.test, classifier.backbone
     count = len(images.labels)
     if not count:
         return None

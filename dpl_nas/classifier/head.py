@@ -37,6 +37,10 @@ class LinearHead:
         weights = scale * functional.normalize(text_features.float(), dim=-1)
         return cls(weights, torch.zeros(len(weights), device=weights.device))
 
+    def to(self, device: torch.device | str) -> LinearHead:
+        """Return the head on a device."""
+        return LinearHead(self.weights.to(device), self.bias.to(device))
+
     def logits(self, features: Tensor) -> Tensor:
         """Return logits (batch, classes) of image features (batch, embed) of any length."""
         unit = functional.normalize(features.float(), dim=-1)

@@ -1,10 +1,8 @@
-"""A classifier in use: an image tower with context vectors, a linear head, a temperature."""
+"""A classifier in use: what answers for images, and a temperature."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,64 +10,64 @@ from torch import Tensor
 from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.head import LinearHead
 from dpl_nas.io.reprs import short_repr
-from dpl_nas.prompted import Context, ImageStates, PromptedCLIP
-from dpl_nas.training.model import load_context_vectors
+from dpl_nas.kernels import KernelPath
+from dpl_nas.prompted import AdaptedCLIP
+from dpl_nas.training.evaluation import Scorer
 
-__all__ = ["ImageClassifier"]
+__all__ = ["Headed", "ImageClassifier"]
 
 
 @dataclass(frozen=True)
-class ImageClassifier:
-    """Classifies images without the text tower, whose class features are in the head.
+class Headed:
+    """A linear head on the features of an image tower; the text tower is not needed.
 
     Attributes
     ----------
     model
-        CLIP whose image tower may have context vectors; they are folded.
-    head
-        Head on its image features.
+        CLIP whose image tower may be adapted; that is folded.
+    """
+
+    model: AdaptedCLIP
+    head: LinearHead
+
+    __repr__ = short_repr
+
+    def with_path(self, path: KernelPath) -> Headed:
+        """Return the same with another implementation of attention."""
+        return replace(self, model=self.model.with_path(path))
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
+        return self.head.logits(self.model.encode_image(images))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the class index (batch,) of the same."""
+        return self.logits(images).argmax(dim=-1)
+
+
+@dataclass(frozen=True)
+class ImageClassifier:
+    """Classifies images, and says how sure it is.
+
+    Attributes
+    ----------
+    scorer
+        Answers for images: a head on an image tower, or a method in use.
     temperature
         Number by which logits are divided, so that probabilities are calibrated.
     """
 
-    model: PromptedCLIP
-    head: LinearHead
+    backbone: Backbone
+    scorer: Scorer
     temperature: float = 1.0
 
     __repr__ = short_repr
 
-    @classmethod
-    def of(
-        cls,
-        backbone: Backbone,
-        vectors: Mapping[str, Tensor],
-        head: LinearHead,
-        temperature: float = 1.0,
-    ) -> Self:
-        """Build it of context vectors (length, width) by ``tower/layer``.
-
-        Those of the text tower are not used.
-
-        Raises
-        ------
-        ArchitectureError
-            If they do not fit the backbone.
-        """
-        own: dict[int, Context] = {}
-        for name, value in vectors.items():
-            tower, layer = name.split("/")
-            if tower == "image":
-                own[int(layer)] = Context(*value.shape)
-        model = PromptedCLIP(backbone, {"image": own} if own else {}).to(backbone.device)
-        load_context_vectors(model, vectors)
-        head = LinearHead(head.weights.to(backbone.device), head.bias.to(backbone.device))
-        return cls(model.fold(), head, temperature)
-
-    @torch.no_grad()
-    def logits(self, images: Tensor | ImageStates) -> Tensor:
+    def logits(self, images: Tensor) -> Tensor:
         """Return logits (batch, classes) of preprocessed images (batch, 3, S, S)."""
-        return self.head.logits(self.model.encode_image(images))
+        return self.scorer.logits(images)
 
-    def probabilities(self, images: Tensor | ImageStates) -> Tensor:
+    def probabilities(self, images: Tensor) -> Tensor:
         """Return calibrated probabilities (batch, classes) of the same."""
         return (self.logits(images) / self.temperature).softmax(dim=-1)

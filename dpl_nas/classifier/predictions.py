@@ -67,7 +67,7 @@ def predict_each(
         Probability below which a picture is unknown.
     """
     done = 0
-    for pixels, told in pictures.pixels(classifier.model.backbone, batch_size):
+    for pixels, told in pictures.pixels(classifier.backbone, batch_size):
         rows = iter(classifier.probabilities(pixels).tolist() if len(pixels) else [])
         for error in told:
             path = str(pictures[done])

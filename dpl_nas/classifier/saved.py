@@ -20,16 +20,28 @@ from dpl_nas.classifier.calibration import unknown_threshold
 from dpl_nas.classifier.evidence import Evidence
 from dpl_nas.classifier.fitting import Fit
 from dpl_nas.classifier.head import LinearHead
+from dpl_nas.classifier.learned import ByHead, ByMethod
 from dpl_nas.classifier.model import ImageClassifier
-from dpl_nas.errors import ArchitectureError, CheckpointError, OutputError, TaskError
+from dpl_nas.config import MethodConfig
+from dpl_nas.errors import (
+    ArchitectureError,
+    CheckpointError,
+    ConfigError,
+    OutputError,
+    TaskError,
+)
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_bytes, read_json, write_bytes, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.sealed_tensors import read_tensors
 from dpl_nas.io.validation import Frozen, Number, validate
+from dpl_nas.methods import Learned, Method
+from dpl_nas.methods.saved import known_method
 from dpl_nas.space import Space, Tower
+from dpl_nas.tasks import Task
 from dpl_nas.tasks.pictures import colour
+from dpl_nas.tasks.python_images import PythonImages
 from dpl_nas.tasks.templates import check_template
 
 __all__ = ["CONFIG", "WEIGHTS", "ClassifierMetadata", "Leader", "SavedClassifier", "as_labels"]
@@ -37,7 +49,7 @@ __all__ = ["CONFIG", "WEIGHTS", "ClassifierMetadata", "Leader", "SavedClassifier
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 _HEAD = ("head.weights", "head.bias")
-_PREFIX = "contexts."
+_PREFIX, _LEARNED = "contexts.", "learned."
 _REMEDY = "restore it, or fit again"
 #: The most bytes of the numbers.
 _LARGEST = 4_000_000_000
@@ -85,13 +97,13 @@ class Leader(Frozen):
         On images that it was not made of: a share in 0..1, and the mean cross-entropy of the
         calibrated probabilities in nats.
     vectors
-        Number of context vectors.
+        Number of context vectors; ``None`` for a method.
     """
 
     name: _Text
     accuracy: _Share
     loss: Number = Field(ge=0)
-    vectors: _Count
+    vectors: _Count | None
     seconds: Number = Field(ge=0)
 
     @classmethod
@@ -130,6 +142,8 @@ class ClassifierMetadata(Frozen):
         Images per class at most, in all, and the seed of all draws.
     leaderboard
         All candidates, the best first.
+    method, templates
+        The method that was chosen, if one was, and the templates of its ensemble of captions.
     space
         Search space that it was fitted in, on the same backbone.
     weights
@@ -155,6 +169,8 @@ class ClassifierMetadata(Frozen):
     images: int = Field(ge=1, lt=2**31, strict=True)
     seed: int = Field(ge=0, strict=True)
     leaderboard: tuple[Leader, ...] = Field(min_length=1)
+    method: MethodConfig | None = Field(default=None, exclude_if=lambda value: value is None)
+    templates: tuple[_Text, ...] = Field(default=(), exclude_if=lambda value: not value)
     space: Space | None = None
     weights: str = Field(default="", pattern="^([0-9a-f]{64})?$")
 
@@ -187,20 +203,32 @@ class ClassifierMetadata(Frozen):
             raise ValueError("expected a text with one {} for the name of a class") from error
         return template
 
+    @field_validator("templates")
+    @classmethod
+    def _are_templates(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(cls._is_template, templates))
+
+    @property
+    def task(self) -> Task:
+        """A task of the same classes and captions, without images."""
+        none = PythonImages([], [], "no pictures", self.background)
+        return Task(
+            name="own pictures",
+            class_names=self.class_names,
+            template=self.template,
+            templates=self.templates,
+            train=none,
+            test=none,
+            background=self.background,
+        )
+
 
 @dataclass(frozen=True)
 class SavedClassifier:
-    """A fitted classifier without its backbone: what is saved and shared.
-
-    Attributes
-    ----------
-    vectors
-        Context vectors (length, width) by ``tower/layer``.
-    """
+    """A fitted classifier without its backbone: what is saved and shared."""
 
     metadata: ClassifierMetadata
-    head: LinearHead
-    vectors: dict[str, Tensor]
+    knowledge: ByHead | ByMethod
 
     __repr__ = short_repr
 
@@ -217,7 +245,7 @@ class SavedClassifier:
         """
         problem, evidence = fit.problem, fit.judged
         probabilities = (evidence.logits / evidence.temperature).softmax(dim=1)
-        architecture = evidence.candidate.architecture
+        architecture, method = evidence.candidate.architecture, evidence.candidate.method
         return cls(
             ClassifierMetadata(
                 labels=tuple(labels),
@@ -234,10 +262,11 @@ class SavedClassifier:
                 images=len(fit.rows),
                 seed=problem.seed,
                 leaderboard=tuple(map(Leader.of, fit.evidence)),
+                method=method,
+                templates=() if method is None else problem.task.templates,
                 space=problem.space,
             ),
-            LinearHead(fit.made.head.weights.cpu(), fit.made.head.bias.cpu()),
-            {name: value.cpu() for name, value in fit.made.vectors.items()},
+            fit.made.knowledge.to("cpu"),
         )
 
     def threshold(self, unknown: float) -> float:
@@ -259,16 +288,17 @@ class SavedClassifier:
                 f"found {backbone.name} weights {backbone.fingerprint}: load the weights that it "
                 "was fitted on"
             )
+        wrong = f"the numbers of the classifier do not fit {backbone.name}: {_REMEDY}"
         size = backbone.image_size
         try:
-            built = ImageClassifier.of(backbone, self.vectors, self.head, meta.temperature)
+            scorer = self.knowledge.scorer(backbone, meta.task)
             # The first picture would show it, too, but not as an error of the file.
-            built.logits(torch.zeros(1, 3, size, size, device=backbone.device))
-        except (ArchitectureError, RuntimeError) as error:
-            raise CheckpointError(
-                f"the numbers of the classifier do not fit {backbone.name}: {_REMEDY}"
-            ) from error
-        return built
+            found = scorer.logits(torch.zeros(1, 3, size, size, device=backbone.device))
+        except (ArchitectureError, ConfigError, KeyError, RuntimeError) as error:
+            raise CheckpointError(wrong) from error
+        if found.shape != (1, len(meta.labels)):
+            raise CheckpointError(wrong)
+        return ImageClassifier(backbone, scorer, meta.temperature)
 
     def load_backbone(self, device: str = "cpu") -> Backbone:
         """Return the backbone that the metadata name."""
@@ -283,9 +313,7 @@ class SavedClassifier:
         from safetensors.torch import save
 
         folder = Path(folder)
-        tensors = dict(zip(_HEAD, (self.head.weights, self.head.bias), strict=True))
-        tensors |= {f"{_PREFIX}{name}": value for name, value in self.vectors.items()}
-        contiguous = {name: value.contiguous() for name, value in tensors.items()}
+        contiguous = {name: value.contiguous() for name, value in _tensors(self.knowledge).items()}
         folder.mkdir(parents=True, exist_ok=True)
         content = save(contiguous, metadata={"format": "pt"})
         write_bytes(folder / WEIGHTS, content)
@@ -295,8 +323,14 @@ class SavedClassifier:
 
     @classmethod
     @checked(CheckpointError)
-    def load(cls, folder: AnyPath) -> SavedClassifier:
+    def load(cls, folder: AnyPath, kind: type[Method] | None = None) -> SavedClassifier:
         """Read a folder.
+
+        Parameters
+        ----------
+        kind
+            Class of its method, if that is not among those of the package. The folder does not
+            choose it, as that would run code.
 
         Raises
         ------
@@ -323,7 +357,7 @@ class SavedClassifier:
                 f"{folder / CONFIG}: {_REMEDY}"
             )
         try:
-            return cls(metadata, *_numbers(metadata, read_tensors(content)[0]))
+            return cls(metadata, _knowledge(metadata, read_tensors(content)[0], kind, folder))
         except (ValueError, KeyError) as error:
             raise CheckpointError(f"{file} does not fit {folder / CONFIG}: {_REMEDY}") from error
 
@@ -332,10 +366,39 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _numbers(
-    metadata: ClassifierMetadata, tensors: Mapping[str, Tensor]
-) -> tuple[LinearHead, dict[str, Tensor]]:
-    """The head and the context vectors; a ValueError or a KeyError if the metadata say others."""
+def _tensors(knowledge: ByHead | ByMethod) -> dict[str, Tensor]:
+    if isinstance(knowledge, ByMethod):
+        return {f"{_LEARNED}{name}": value for name, value in knowledge.learned.tensors.items()}
+    head = knowledge.head
+    tensors = dict(zip(_HEAD, (head.weights, head.bias), strict=True))
+    return tensors | {f"{_PREFIX}{name}": value for name, value in knowledge.vectors.items()}
+
+
+def _knowledge(
+    metadata: ClassifierMetadata,
+    tensors: Mapping[str, Tensor],
+    kind: type[Method] | None,
+    folder: Path,
+) -> ByHead | ByMethod:
+    """What the numbers are; a ValueError or a KeyError if the metadata say others."""
+    for name, value in tensors.items():
+        # Written so that NaN fails.
+        known = value.dtype == torch.float32 or (
+            metadata.method is not None and value.dtype == torch.int64
+        )
+        if not known or not bool((value.abs() <= _LARGEST_WEIGHT).all()):
+            raise ValueError(f"it has numbers that no fit has written, in {name}")
+    if metadata.method is None:
+        return _headed(metadata, tensors)
+    if not all(name.startswith(_LEARNED) for name in tensors):
+        raise ValueError("it has numbers of no method")
+    method = known_method(metadata.method.name, metadata.method.settings, kind, str(folder))
+    own = {name.removeprefix(_LEARNED): value for name, value in tensors.items()}
+    return ByMethod(Learned(method, own, metadata.fingerprint, metadata.class_names))
+
+
+def _headed(metadata: ClassifierMetadata, tensors: Mapping[str, Tensor]) -> ByHead:
+    """The head and the context vectors; errors are as above."""
     head = LinearHead(*(tensors[name] for name in _HEAD))
     vectors = {
         name.removeprefix(_PREFIX): value for name, value in tensors.items() if name not in _HEAD
@@ -353,8 +416,4 @@ def _numbers(
     lengths = {tower: [own[layer] for layer in sorted(own)] for tower, own in found.items()}
     if lengths != {tower: own for tower, own in asked.items() if own}:
         raise ValueError("it has other lengths of context vectors")
-    for value in tensors.values():
-        # Written so that NaN fails.
-        if value.dtype != torch.float32 or not bool((value.abs() <= _LARGEST_WEIGHT).all()):
-            raise ValueError("it has numbers that no fit has written")
-    return head, vectors
+    return ByHead(head, vectors)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from dpl_nas.cli.configuration import configure
+from dpl_nas.cli.named import by_owner
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -32,7 +33,7 @@ _UNUSED = {
     "shots": "use --shots",
     "seed": "use --seed",
     "device": "use --device",
-    "method": "a fit learns context vectors",
+    "method": "use --method",
     "budget": "use --preset or --time-limit",
     "evaluate": "it is tested on all test pictures",
     "jobs": "leave it out",
@@ -55,6 +56,26 @@ def _refuse_unused(overrides: Sequence[str]) -> None:
     for key in parse_overrides(overrides):
         if instead := _UNUSED.get(key.partition(".")[0]):
             raise ConfigError(f"a fit has no setting {key}: {instead}")
+
+
+def _methods(
+    names: Sequence[str], overrides: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The methods with their settings, and the settings of everything else."""
+    from dpl_nas.config.overrides import parse_overrides, put_all
+
+    if own := [each for each in names if ":" in each]:
+        raise ConfigError(
+            f"{own[0]} is no method of this package, so predict could not load it: give it to "
+            "PromptClassifier(methods=...) in Python"
+        )
+    of = by_owner(overrides, names)
+    found: list[dict[str, Any]] = []
+    for name in names:
+        settings: dict[str, Any] = {}
+        put_all(settings, parse_overrides(of[name]), {})
+        found.append({"name": name, "settings": settings})
+    return found, of[""]
 
 
 def fit(
@@ -94,6 +115,16 @@ def fit(
     seed: SeedOption = 1,
     space: SpaceOption = "mini_clip",
     strategy: StrategyOption = "darts",
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            show_default=False,
+            help="Method to compare, too, such as tip-adapter-f or maple; METHOD.KEY=VALUE is a "
+            "setting of it. Give the option once for each.",
+        ),
+    ] = None,
     device: DeviceOption = "cpu",
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -108,17 +139,20 @@ def fit(
     from dpl_nas.tasks import configured_task
 
     limit = parse_seconds(time_limit)
+    named, overrides = _methods(methods or (), overrides or ())
+    _refuse_unused(overrides)
     config = configure(data, space, strategy, overrides, seed=seed, device=device)
-    _refuse_unused(overrides or ())
     with job(quiet=quiet, goes_on="give the same command to go on") as observer:
         from dpl_nas.classifier.fitting import FitSettings
         from dpl_nas.classifier.folder import fit_folder
+        from dpl_nas.io.validation import validate
 
+        settings = {"preset": preset, "time_limit": limit, "methods": named}
         task = configured_task(config, test_share=test_share)
         result = fit_folder(
             config,
             task,
-            FitSettings(preset=preset, time_limit=limit),
+            validate(FitSettings, settings, "fit", ConfigError),
             out,
             shots="all" if shots == "all" else int(shots),
             overwrite=overwrite,

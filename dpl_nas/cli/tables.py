@@ -90,7 +90,7 @@ def show_classifier(
     )
     for each in metadata.leaderboard:
         accuracy, loss = f"{each.accuracy:.1%}", f"{each.loss:.3f}"
-        shown.add_row(each.name, accuracy, loss, str(each.vectors), f"{each.seconds:.1f}")
+        shown.add_row(each.name, accuracy, loss, _count(each.vectors), f"{each.seconds:.1f}")
     console.print(shown)
     console.print(f"chosen {metadata.chosen}", highlight=False)
     if result is not None and result.test is not None:
@@ -139,3 +139,8 @@ def show_metrics(console: Console, result: EvaluationResult) -> None:
         str(found.images),
     )
     console.print(shown)
+
+
+def _count(number: int | None) -> str:
+    """A number, or a dash where there is none to tell."""
+    return "-" if number is None else str(number)

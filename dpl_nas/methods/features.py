@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.kernels import KernelPath
 from dpl_nas.methods.method import Method, Scorer
 from dpl_nas.observer import Observer
 from dpl_nas.prompted import PromptedCLIP
@@ -139,6 +140,11 @@ class _FeatureScorer:
         self._method, self._tensors = method, tensors
         self._model, self._captions = model, captions
         self._scale = float(model.backbone.logit_scale.exp())
+
+    def with_path(self, path: KernelPath) -> Scorer:
+        """Return the same with another implementation of attention."""
+        model = self._model.with_path(path)
+        return _FeatureScorer(self._method, self._tensors, model, self._captions)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from dpl_nas.config import MethodConfig
 from dpl_nas.errors import ConfigError
 from dpl_nas.io.classes import import_class
 from dpl_nas.io.validation import validate
 from dpl_nas.methods.method import Method
 
-__all__ = ["METHODS", "make_method", "method_class", "name_of"]
+__all__ = ["METHODS", "config_of", "make_method", "method_class", "name_of"]
 
 #: Module in this room, class, and settings that the name stands for.
 METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -65,6 +66,13 @@ def name_of(kind: type[Method]) -> str:
         if (kind.__module__, kind.__qualname__) == (f"dpl_nas.methods.{module}", found):
             return name
     return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def config_of(method: str | Method) -> MethodConfig:
+    """Return the name of a method with settings, as a configuration has it."""
+    if isinstance(method, str):
+        return MethodConfig(name=method)
+    return MethodConfig(name=name_of(type(method)), settings=method.model_dump(mode="json"))
 
 
 def make_method(name: str, **settings: Any) -> Method:

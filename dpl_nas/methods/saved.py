@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.sealed_tensors import load_sealed, save_sealed
 from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.methods.method import Learned, Method
-from dpl_nas.methods.registry import METHODS, make_method, name_of
+from dpl_nas.methods.registry import METHODS, config_of, make_method, name_of
 
-__all__ = ["load_learned", "save_learned"]
+__all__ = ["known_method", "load_learned", "save_learned"]
 
 _FORMAT = "dpl_nas method 1"
 _REMEDY = "learn again"
@@ -40,9 +41,10 @@ def save_learned(learned: Learned, file: AnyPath) -> None:
     OutputError
         If it cannot be written.
     """
+    config = config_of(learned.method)
     header = _Header(
-        method=name_of(type(learned.method)),
-        settings=learned.method.model_dump(mode="json"),
+        method=config.name,
+        settings=config.settings,
         fingerprint=learned.fingerprint,
         class_names=learned.class_names,
     )
@@ -68,13 +70,35 @@ def load_learned(file: AnyPath, kind: type[Method] | None = None) -> Learned:
     """
     tensors, values = load_sealed(Path(file), None, _REMEDY)
     header = validate(_Header, values, str(file), CheckpointError)
-    if kind is not None and header.method == name_of(kind):
-        method: Method = validate(kind, header.settings, str(file), CheckpointError)
-    elif header.method in METHODS:
-        method = make_method(header.method, **header.settings)
-    else:
-        raise CheckpointError(
-            f"{file} was learned by {header.method!r:.100}, which is no method of this package: "
-            "load it with load_learned(file, kind), kind being that class"
-        )
+    method = known_method(header.method, header.settings, kind, str(file))
     return Learned(method, tensors, header.fingerprint, header.class_names)
+
+
+def known_method(
+    name: str, settings: Mapping[str, Any], kind: type[Method] | None, source: str
+) -> Method:
+    """Return the method that a file names, without importing what the file says.
+
+    Parameters
+    ----------
+    kind
+        Class of a method that is not among those of the package.
+    source
+        What names it, for errors.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither of the package nor of this class.
+    ConfigError
+        If a setting is unknown or not valid.
+    """
+    if kind is not None and name == name_of(kind):
+        return validate(kind, dict(settings), source, CheckpointError)
+    if name in METHODS:
+        return make_method(name, **settings)
+    raise CheckpointError(
+        f"{source} was learned by {name!r:.100}, which is no method of this package: load it in "
+        "Python, and give its class (load_learned(file, kind), or "
+        "PromptClassifier.from_pretrained(folder, method=kind))"
+    )

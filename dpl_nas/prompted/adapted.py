@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -109,6 +110,13 @@ class AdaptedCLIP(nn.Module, ABC):
 
         Hidden states before it are constants of the backbone.
         """
+
+    def with_path(self, path: KernelPath) -> Self:
+        """Return a model of the same parameters and backbone with another path; none is folded."""
+        other = copy.copy(self)
+        other.path = path
+        other._prepared = other._constant = other._folded = None  # noqa: SLF001 - of this class
+        return other
 
     @property
     def draws(self) -> bool:

@@ -74,11 +74,6 @@ class PromptedCLIP(AdaptedCLIP):
         mixtures = {layer: module() for layer, module in self._modules_of(tower).items()}
         return {layer: mixture for layer, mixture in mixtures.items() if not mixture.empty}
 
-    def with_path(self, path: KernelPath) -> PromptedCLIP:
-        """Return a model of the same contexts and backbone with another path; nothing is folded."""
-        contexts = {tower: self._modules_of(tower) for tower in TOWERS if tower in self.contexts}
-        return PromptedCLIP(self.backbone, contexts, path)
-
     def __repr__(self) -> str:
         layers = ", ".join(
             f"{tower}: contexts at {len(list(part.children()))} layers"

@@ -52,7 +52,7 @@ def test_every_image_is_judged_by_the_other_fold(problem: Problem) -> None:
     images = FewShotImages(problem.task.pool, [rows[at] for at in held], problem.backbone, "none")
     pixels, _ = images.batch(range(len(held)), 0)
     for made, evidence in zip(make_candidates(problem, candidates(), others), found, strict=True):
-        expected = made.classifier(problem.backbone).logits(pixels)
+        expected = made.classifier(problem.backbone, problem.task).logits(pixels)
         torch.testing.assert_close(evidence.logits[held], expected, atol=1e-4, rtol=1e-4)
         assert evidence.labels.tolist() == labels
     # Pictures say more of digits than chance.

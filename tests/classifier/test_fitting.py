@@ -64,7 +64,7 @@ def test_what_was_compared_is_not_compared_again(
     again = fit(problem, settings, run_config.strategy, tmp_path)
     assert kept[0].stat().st_mtime_ns == stamps[0]
     assert again.made.candidate == first.made.candidate
-    torch.testing.assert_close(again.made.head.weights, first.made.head.weights)
+    torch.testing.assert_close(again.made.knowledge.head.weights, first.made.knowledge.head.weights)
     with pytest.raises(CheckpointError, match="is of other pictures or settings: use another"):
         fit(problem.having(seed=9), settings, run_config.strategy, tmp_path)
     kept[0].write_bytes(b"\0" * 8)

@@ -304,6 +304,22 @@ def test_export(call: Any, fitted: Path, tmp_path: Path) -> None:
     assert "exists: give --overwrite, or another file" in again.err
 
 
+def test_methods_are_compared_too(
+    call: Any, options: list[str], tmp_path: Path, image_folder: Path
+) -> None:
+    out = tmp_path / "classifier"
+    methods = ("--method", "tip-adapter", "--method", "ivlp", "--quiet", "--json")
+    settings = ("tip-adapter.views=1", "ivlp.recipe=problem", "ivlp.lengths={image: [0, 2]}")
+    assert call(*options, *methods, *settings, "--out", out).code == 0
+    board = call("show", out, "--json").json["leaderboard"]
+    names = {each["name"]: each["vectors"] for each in board}
+    assert names["method tip-adapter"] is None
+    assert names["method ivlp"] is None
+    assert "method tip-adapter" in call("show", out).out
+    picture = next((image_folder / "test").rglob("*.png"))
+    assert call("predict", out, picture).code == 0
+
+
 def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) -> None:
     for arguments, told in (
         (["predict", tmp_path / "none", "a.png"], "there is no classifier in"),
@@ -315,6 +331,13 @@ def test_bad_input(call: Any, fitted: Path, options: list[str], tmp_path: Path) 
         ([*options, "--out", fitted / "config.json"], "is a file, not a folder: use another path"),
         ([*options, "--out", tmp_path / "x", "shots=3"], "has no setting shots: use --shots"),
         ([*options, "--out", tmp_path / "x", "evaluate.batch_size=3"], "evaluate.batch_size: it"),
+        ([*options, "--out", tmp_path / "x", "method.name=maple"], "method.name: use --method"),
+        ([*options, "--out", tmp_path / "x", "--method", "maples"], "unknown method 'maples'"),
+        ([*options, "--out", tmp_path / "x", "--method", "a:B"], "PromptClassifier(methods=...)"),
+        (
+            [*options, "--out", tmp_path / "x", "--method", "vpt", "vpt.dept=2"],
+            "unknown key dept: did you mean depth",
+        ),
     ):
         found = call(*arguments)
         assert found.code == 2

@@ -51,9 +51,7 @@ def test_a_method_is_tested_on_other_classes_if_that_is_meant(
     assert (new.classes, new.class_count, new.test["found"].images) == ("new", 2, 4)
 
 
-def test_other_classes_that_are_not_meant_are_refused(
-    of_method: RunConfig, tmp_path: Path
-) -> None:
+def test_other_classes_that_are_not_meant_are_refused(of_method: RunConfig, tmp_path: Path) -> None:
     folder = train(of_method, tmp_path / "run")
     with pytest.raises(CheckpointError, match="the weights of IVLP were trained for the 3 classes"):
         runs.evaluate(folder, "mini/squeezed", quiet=True)
