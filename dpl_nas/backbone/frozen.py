@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from open_clip import CLIP, CustomTextCLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL.Image import Image
 from PIL.Image import new as new_image
 from torch import Tensor, nn
 
-from dpl_nas.backbone.open_clip_towers import OpenClip
+from dpl_nas.backbone.encoders import OpenClip
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import DualEncoder
 from dpl_nas.errors import BackboneError
 from dpl_nas.io.reprs import in_a_line
 from dpl_nas.space import Precision, Tower
 
-__all__ = ["Backbone"]
+__all__ = ["Backbone", "Tokenize"]
 
 #: One number per channel.
 RGB = tuple[float, float, float]
@@ -57,6 +56,8 @@ class Backbone:
         Values that normalise the channels of an image.
     layers, widths
         Number of layers and width of each tower.
+    plain
+        Why a tower has no layers that can be searched, if one has none.
     seen
         The tokens of all captions that the model was trained on, if they are known.
     """
@@ -93,6 +94,7 @@ class Backbone:
             "text": len(self.text.blocks),
         }
         self.widths: dict[Tower, int] = {"image": self.image.width, "text": self.text.width}
+        self.plain: Mapping[Tower, str] = encoder.plain
         self.seen = seen
         self._tokenize = tokenize
         self._fingerprint: str | None = None
@@ -100,7 +102,7 @@ class Backbone:
     @classmethod
     def from_model(
         cls,
-        model: CLIP | CustomTextCLIP,
+        model: nn.Module,
         *,
         name: str = "custom",
         precision: Precision = "fp32",
@@ -114,7 +116,7 @@ class Backbone:
         Parameters
         ----------
         model
-            A CLIP of open_clip with transformer towers.
+            A model of open_clip: a CLIP, also with towers of timm, or a CoCa.
         name
             Name of the model, for messages.
         precision
@@ -133,7 +135,7 @@ class Backbone:
         Raises
         ------
         BackboneError
-            If a tower is of an unsupported kind.
+            If the model is no such model, or no tower can carry context vectors.
         """
         encoder = OpenClip(model, name)
         chosen = transform or PreprocessCfg()
@@ -158,6 +160,11 @@ class Backbone:
     def logit_scale(self) -> Tensor:
         """The logarithm of the factor on cosine similarities."""
         return self._encoder.logit_scale
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """What sigmoid models add to all logits; ``None`` if there is nothing."""
+        return self._encoder.logit_bias
 
     @property
     def device(self) -> torch.device:

@@ -46,6 +46,12 @@ def check_layers(
     """
     depth = backbone.layers[tower]
     missing = missing_layers(depth, layers)
+    if missing and tower in backbone.plain:
+        raise error(
+            f"{asks} {tower}/{missing[-1]}, but the {tower} tower of {backbone.name} has no layers "
+            f"that can be searched, since {backbone.plain[tower]}"
+            f"{f': {remedy}' if remedy else ': search its other tower'}"
+        )
     if missing:
         raise error(
             f"{asks} {tower}/{missing[-1]}, but the {tower} tower of {backbone.name} has {depth} "

@@ -10,7 +10,7 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip import CLIP, CustomTextCLIP
+from open_clip import CLIP, CoCa, CustomTextCLIP
 from open_clip.pretrained import (
     download_pretrained,
     get_pretrained_cfg,
@@ -20,9 +20,9 @@ from open_clip.transform import PreprocessCfg
 
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
-from dpl_nas.backbone.frozen import Backbone
+from dpl_nas.backbone.frozen import Backbone, Tokenize
 from dpl_nas.backbone.supported import model_config
-from dpl_nas.errors import BackboneError, DplWarning, shorten
+from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
 from dpl_nas.space import BackboneConfig
@@ -58,8 +58,25 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
         name=name,
         precision=config.precision,
         transform=transform,
-        tokenize=open_clip.get_tokenizer(name),
+        tokenize=_tokenizer(name),
     ).to(device)
+
+
+def _tokenizer(name: str) -> Tokenize:
+    """The tokenizer that open_clip makes."""
+    try:
+        made: Tokenize = open_clip.get_tokenizer(name)
+    except ImportError as error:
+        raise BackboneError(
+            f"the tokenizer of {name} is one of Hugging Face's, which needs transformers: install "
+            "it with pip install 'dpl_nas[hf]'"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BackboneError(
+            f"the tokenizer of {name} cannot be loaded ({shorten(join_lines(str(error)))}): load "
+            "it once on a machine with a network, or copy Hugging Face's cache from there"
+        ) from error
+    return made
 
 
 def _usable(device: str | torch.device) -> torch.device:
@@ -100,7 +117,9 @@ def _file(pretrained: str) -> Path:
         ) from None
 
 
-def _open_clip(name: str, config: BackboneConfig) -> tuple[CLIP | CustomTextCLIP, PreprocessCfg]:
+def _open_clip(
+    name: str, config: BackboneConfig
+) -> tuple[CLIP | CustomTextCLIP | CoCa, PreprocessCfg]:
     architecture = model_config(config.model)
     tags = list_pretrained_tags_by_model(name)
     a_tag = f"one of its tags ({', '.join(tags)}), " if tags else ""
@@ -155,9 +174,10 @@ def _quick_gelu(
 
 def _build(
     architecture: Mapping[str, Any], quick_gelu: bool | None = None
-) -> CLIP | CustomTextCLIP:
+) -> CLIP | CustomTextCLIP | CoCa:
     settings = dict(architecture)
-    kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
+    custom = settings.pop("custom_text", False)
+    kind = CoCa if "multimodal_cfg" in settings else CustomTextCLIP if custom else CLIP
     if quick_gelu is not None:
         settings["quick_gelu"] = quick_gelu
     return kind(**settings)

@@ -3,57 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from open_clip import CLIP, CustomTextCLIP
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dpl_nas.backbone.supported import objection
-from dpl_nas.backbone.text import TextInputs, mean_inputs
+from dpl_nas.backbone.text import TextInputs, ends_of_text, mean_inputs
 from dpl_nas.backbone.towers import Projection
-from dpl_nas.errors import BackboneError
 from dpl_nas.kernels import Activation, frozen_linear, frozen_mlp
 
-__all__ = ["OpenClip", "OpenClipBlock", "OpenClipImage", "OpenClipText"]
+__all__ = ["OpenClipBlock", "OpenClipImage", "OpenClipText"]
 
 #: QuickGELU's constant.
 _QUICK = 1.702
-
-
-class OpenClip:
-    """A CLIP of open_clip, or one built from its modules, such as the embedded one.
-
-    Parameters
-    ----------
-    model
-        The model.
-    name
-        Name of the model, for messages.
-
-    Raises
-    ------
-    BackboneError
-        If a tower is of another kind than open_clip's own plain transformers.
-    """
-
-    def __init__(self, model: CLIP | CustomTextCLIP, name: str) -> None:
-        reason = objection(model)
-        if reason is not None:
-            raise BackboneError(f"{name} cannot carry context vectors: {reason}")
-        self._model = model
-        self.module: nn.Module = model
-        self.image = OpenClipImage(model.visual)
-        # Two layouts: the text tower's parts belong to the model, or to a submodule.
-        self.text = OpenClipText(getattr(model, "text", model))
-
-    @property
-    def logit_scale(self) -> Tensor:
-        """The logarithm of the factor on cosine similarities."""
-        scale: Tensor = self._model.logit_scale
-        return scale
 
 
 class OpenClipImage:
@@ -69,7 +34,7 @@ class OpenClipImage:
     @property
     def pools_first(self) -> bool:
         """Whether the tower pools its class token."""
-        return bool(self._visual.pool_type == "tok")
+        return bool(self._visual.pool_type == "tok" and self._visual.attn_pool is None)
 
     def embed(self, images: Tensor) -> Tensor:
         """Tokens ``(batch, 1 + patches, width)`` of images ``(batch, 3, size, size)``."""
@@ -90,6 +55,8 @@ class OpenClipImage:
         visual = self._visual
         if self.pools_first:
             x = visual.ln_post(x[:, 0])
+        elif visual.attn_pool is not None:
+            x = visual._pool(x)[0]  # noqa: SLF001 - it has no other name
         elif visual.final_ln_after_pool:
             x = visual.ln_post(x[:, 1:].mean(dim=1))
         else:
@@ -105,6 +72,8 @@ class OpenClipText:
         self._tower = tower
         self.width = int(tower.transformer.width)
         self.blocks = tuple(OpenClipBlock(block) for block in tower.transformer.resblocks)
+        self._pool = str(tower.pool_type if hasattr(tower, "pool_type") else tower.text_pool_type)
+        self._causal = tower.attn_mask is not None
 
     @property
     def token_table(self) -> Tensor:
@@ -119,12 +88,37 @@ class OpenClipText:
         return table
 
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
-        """Return the mean over templates; a caption's feature is read at its end of text."""
-        tower = self._tower
-        return mean_inputs(tokens, tower.token_embedding.weight, self.positions)
+        """Return the mean over templates; a caption's feature is read where the model reads it."""
+        tower, table = self._tower, self.token_table
+        if getattr(tower, "cls_emb", None) is None:
+            found = mean_inputs(tokens, table, self.positions, self._read, causal=self._causal)
+            if not getattr(tower, "use_pad_mask", False):
+                return found
+            return replace(found, seen=_seen(tokens, tower.pad_id))
+        # A learned token follows each caption, and is what is read.
+        extended = [functional.pad(batch, (0, 1), value=len(table)) for batch in tokens]
+        table = torch.cat([table, tower.cls_emb[None].to(table.dtype)])
+        found = mean_inputs(extended, table, self.positions, _last, causal=self._causal)
+        seen = _seen(tokens, tower.pad_id)
+        # CoCa's published weights were trained with the class token's place at the wrong end.
+        at = (0, 1) if tower.correct_cls_mask else (1, 0)
+        return replace(found, seen=functional.pad(seen, at, value=True))
 
-    def mask(self, tokens: int, like: Tensor) -> Tensor:
-        """No token sees a later one."""
+    def _read(self, tokens: Tensor) -> Tensor:
+        """The position (classes,) of the token that is pooled."""
+        if self._pool == "last":
+            return _last(tokens)
+        if self._pool == "first":
+            return torch.zeros_like(tokens[:, 0])
+        if self._pool == "eos":
+            ends: Tensor = (tokens == self._tower.eos_id).int().argmax(dim=-1)
+            return ends
+        return ends_of_text(tokens)
+
+    def mask(self, tokens: int, like: Tensor) -> Tensor | None:
+        """No token of a causal tower sees a later one."""
+        if not self._causal:
+            return None
         mask = torch.full((tokens, tokens), -torch.inf, dtype=like.dtype, device=like.device)
         return mask.triu(1)
 
@@ -151,13 +145,14 @@ class OpenClipBlock:
         self._block = block
         self.heads = int(block.attn.num_heads)
 
-    def project(self, x: Tensor, part: Projection = "qkv") -> Tensor:
+    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
         """Project with the one matrix that holds the rows of all three."""
         attention = self._block.attn
         rows = _rows(part, attention.embed_dim)
-        return frozen_linear(
+        projected = frozen_linear(
             _norm(self._block.ln_1, x), attention.in_proj_weight[rows], attention.in_proj_bias[rows]
         )
+        return projected if added is None else projected + added
 
     def project_context(self, vectors: Tensor) -> Tensor:
         """Keys and values ``(vectors, 2 * width)``."""
@@ -185,6 +180,7 @@ class OpenClipBlock:
     def attention(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         """Run torch's attention, including the output projection."""
         attention = self._block.attn
+        mask = self._each_head(mask, len(queries), queries.shape[1])
         if not attention.batch_first:
             queries, keys = queries.transpose(0, 1), keys.transpose(0, 1)
         result: Tensor = attention(queries, keys, keys, attn_mask=mask, need_weights=False)[0]
@@ -199,11 +195,28 @@ class OpenClipBlock:
 
     def run(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Run the whole block."""
+        mask = self._each_head(mask, *x.shape[:2])
         if self._block.attn.batch_first:
             result: Tensor = self._block(x, attn_mask=mask)
         else:
             result = self._block(x.transpose(0, 1), attn_mask=mask).transpose(0, 1)
         return result
+
+    def _each_head(self, mask: Tensor | None, batch: int, queries: int) -> Tensor | None:
+        """A mask as torch's attention takes it: one of all, or one of each head of each row."""
+        if mask is None or mask.dim() == 2:
+            return mask
+        return mask.expand(batch, self.heads, queries, -1).flatten(0, 1)
+
+
+def _last(tokens: Tensor) -> Tensor:
+    """The last position, for each of the captions (classes, context_length)."""
+    return torch.full_like(tokens[:, 0], tokens.shape[1] - 1)
+
+
+def _seen(tokens: Sequence[Tensor], pad: int) -> Tensor:
+    """Which positions (classes, context_length) are no padding, in any of the templates."""
+    return torch.stack([batch != pad for batch in tokens]).any(dim=0)
 
 
 def _rows(part: Projection, width: int) -> slice:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-__all__ = ["PackedClasses", "TextPlan", "plan_text"]
+__all__ = ["PackedClasses", "TextPlan", "plan_text", "seen_mask", "whole_plan"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class PackedClasses:
         The cells of these tokens on the flattened grid.
     pooling
         ``(classes, reads)`` weights, or ``None`` if there is one token per class, in order.
+    seen
+        ``(classes, tokens)``: which tokens others may see; ``None`` for all.
     """
 
     classes: int
@@ -44,11 +46,16 @@ class PackedClasses:
     read: Tensor
     read_places: Tensor
     pooling: Tensor | None
+    seen: Tensor | None = None
+
+    def mask_of(self, mask: Tensor | None, like: Tensor) -> Tensor | None:
+        """Return a mask among the tokens together with what is :attr:`seen`."""
+        return mask if self.seen is None else seen_mask(self.seen, mask, like)
 
 
 @dataclass(frozen=True)
 class TextPlan:
-    """The plan by which a causal tower computes captions exactly, each token once.
+    """The plan by which a tower computes captions exactly, each token once.
 
     Attributes
     ----------
@@ -121,6 +128,42 @@ def plan_text(
         for part in rows.split(sizes)
     ]
     return TextPlan(embeddings[0, :prefix], tuple(chunks), order, kept_tokens)
+
+
+def seen_mask(seen: Tensor, mask: Tensor | None, like: Tensor) -> Tensor:
+    """Return the additive mask ``(classes, 1, 1 or tokens, tokens)`` of the type of ``like``.
+
+    Parameters
+    ----------
+    seen
+        ``(classes, tokens)``: which tokens others may see.
+    mask
+        Another mask ``(tokens, tokens)`` that holds, too.
+    """
+    hidden = torch.zeros(seen.shape, dtype=like.dtype, device=like.device)
+    hidden = hidden.masked_fill(~seen, -torch.inf)[:, None, None]
+    return hidden if mask is None else hidden + mask
+
+
+@torch.no_grad()
+def whole_plan(
+    embeddings: Tensor, pooling: Tensor, kept_tokens: int, seen: Tensor | None
+) -> TextPlan:
+    """Return the plan of a tower in which tokens see later ones: nothing is shared or left out.
+
+    Parameters are those of :func:`plan_text` and :class:`PackedClasses`.
+    """
+    classes, tokens = pooling.shape
+    own = torch.full((classes,), tokens)
+    sizes = _chunk_sizes(own.tolist(), min(kept_tokens, _CHUNK_TOKENS))
+    parts = torch.arange(classes).split(sizes)
+    pooling_at = pooling.cpu()
+    chunks = []
+    for part in parts:
+        rows = part.to(embeddings.device)
+        packed = _pack(embeddings[rows], pooling_at[part], own[part])
+        chunks.append(packed if seen is None else replace(packed, seen=seen[rows]))
+    return TextPlan(embeddings[0, :0], tuple(chunks), None, kept_tokens)
 
 
 def _chunk_sizes(own: list[int], limit: int) -> list[int]:

@@ -1,65 +1,131 @@
-"""The models of open_clip that can carry context vectors."""
+"""The models of open_clip: what each can carry, without its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import open_clip
-from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
+import torch
+from open_clip.model import _build_text_tower, _build_vision_tower
 
+from dpl_nas.backbone.encoders import image_tower, objection_to_image, objection_to_text, text_tower
 from dpl_nas.errors import BackboneError
+from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower
 
 __all__ = [
+    "ModelFacts",
+    "TowerFacts",
+    "list_models",
     "model_config",
-    "objection",
-    "objection_to_config",
-    "supported_models",
+    "model_facts",
+    "model_names",
     "tower_depths",
 ]
 
-#: Settings of a tower under which its blocks are no longer plain pre-norm blocks.
-_OTHER_ATTENTION = (
-    "qk_norm",
-    "scaled_cosine_attn",
-    "scale_heads",
-    "scale_attn_inner",
-    "scale_attn",
-    "scale_fc",
-)
-_OTHER_BLOCKS = "its attention blocks are not plain pre-norm blocks"
+_EMBEDDED = "mini-clip"
 
 
-def supported_models() -> list[str]:
-    """The names of open_clip's models whose two towers can carry context vectors.
+@dataclass(frozen=True)
+class TowerFacts:
+    """What a tower of a model is.
 
-    The configurations decide; no model is built.
+    Attributes
+    ----------
+    layers, width
+        Number of layers that can be searched, and width of context vectors; 0 if there are none.
+    reason
+        Why there are none; empty if there are some.
     """
-    return [
-        name
-        for name in open_clip.list_models()
-        if objection_to_config(open_clip.get_model_config(name)) is None
-    ]
+
+    layers: int
+    width: int
+    reason: str = ""
 
 
-def model_config(model: str) -> dict[str, Any]:
-    """open_clip's configuration of a supported model.
+@dataclass(frozen=True)
+class ModelFacts:
+    """What both towers of a model are.
+
+    Attributes
+    ----------
+    name
+        Name of the model in open_clip.
+    """
+
+    name: str
+    towers: Mapping[Tower, TowerFacts]
+
+    __repr__ = short_repr
+
+    @property
+    def searchable(self) -> tuple[Tower, ...]:
+        """Towers that can carry context vectors."""
+        return tuple(tower for tower, facts in self.towers.items() if not facts.reason)
+
+    @property
+    def objection(self) -> str:
+        """Why neither tower can; empty if one can."""
+        return "" if self.searchable else " and ".join(each.reason for each in self.towers.values())
+
+
+def model_names() -> list[str]:
+    """Return the names of the embedded model and of all of open_clip's."""
+    return [_EMBEDDED, *open_clip.list_models()]
+
+
+def list_models() -> Iterator[ModelFacts]:
+    """Yield what each of these is; building their towers takes half a minute in all."""
+    yield from map(model_facts, model_names())
+
+
+def model_facts(model: str) -> ModelFacts:
+    """Return what a model is, without loading its weights.
 
     Raises
     ------
     BackboneError
-        If the model is unknown or of an unsupported kind; the message lists supported models.
+        If open_clip does not know the model.
     """
+    if model == _EMBEDDED:
+        from dpl_nas.mini.model import MINI_CONFIG
+
+        facts = TowerFacts(MINI_CONFIG.layers, MINI_CONFIG.width)
+        return ModelFacts(model, dict.fromkeys(TOWERS, facts))
     # OpenAI writes ViT-B/16; a colon would make open_clip look elsewhere.
-    config = open_clip.get_model_config(model.replace("/", "-")) if ":" not in model else None
-    reason = "open_clip does not know it" if config is None else objection_to_config(config)
-    if config is None or reason is not None:
+    name = model.replace("/", "-")
+    config = open_clip.get_model_config(name) if ":" not in model else None
+    if config is None:
+        close = difflib.get_close_matches(name, open_clip.list_models(), n=1)
         raise BackboneError(
-            f"{model} cannot be the backbone, since {reason}; take one of mini-clip, "
-            f"{', '.join(supported_models())}"
+            f"{model} cannot be the backbone, since open_clip does not know it"
+            f"{f' (did you mean {close[0]}?)' if close else ''}: dpl-nas backbones lists those "
+            "that can"
         )
-    return dict(config)
+    return _facts(name, config)
+
+
+def model_config(model: str) -> dict[str, Any]:
+    """Return open_clip's configuration of a model that can be the backbone.
+
+    Raises
+    ------
+    BackboneError
+        If the model is unknown, or neither of its towers can carry context vectors.
+    """
+    facts = model_facts(model)
+    if facts.objection:
+        raise BackboneError(
+            f"{model} cannot be the backbone, since {facts.objection}: dpl-nas backbones lists "
+            "those that can"
+        )
+    config: dict[str, Any] = open_clip.get_model_config(facts.name)
+    return config
 
 
 def tower_depths(model: str) -> dict[Tower, int]:
@@ -68,75 +134,41 @@ def tower_depths(model: str) -> dict[Tower, int]:
     Raises
     ------
     BackboneError
-        If the model is unknown or of an unsupported kind.
+        If the model is unknown, or neither of its towers can carry context vectors.
     """
-    if model == "mini-clip":
-        from dpl_nas.mini.model import MINI_CONFIG
-
-        return dict.fromkeys(TOWERS, MINI_CONFIG.layers)
-    config = model_config(model)
-    # open_clip's own default depth.
-    return {
-        "image": int(config["vision_cfg"].get("layers", 12)),
-        "text": int(config["text_cfg"].get("layers", 12)),
-    }
+    if model != _EMBEDDED:
+        model_config(model)
+    return {tower: facts.layers for tower, facts in model_facts(model).towers.items()}
 
 
-def objection_to_config(config: Mapping[str, Any]) -> str | None:
-    """The reason why this configuration of open_clip is not supported, or ``None``."""
-    if "multimodal_cfg" in config:
-        return "it is a CoCa"
-    image, text = config["vision_cfg"], config["text_cfg"]
-    for tower in (image, text):
-        if tower.get("block_type") == "custom" or any(tower.get(key) for key in _OTHER_ATTENTION):
-            return _OTHER_BLOCKS
-    return _objection_to_image(image) or _objection_to_text(text)
+def _facts(name: str, config: Mapping[str, Any]) -> ModelFacts:
+    embed = int(config["embed_dim"])
+    return ModelFacts(
+        name,
+        {
+            "image": _tower("image", embed, json.dumps(config["vision_cfg"], sort_keys=True)),
+            "text": _tower("text", embed, json.dumps(config["text_cfg"], sort_keys=True)),
+        },
+    )
 
 
-def _objection_to_image(image: Mapping[str, Any]) -> str | None:
-    if image.get("timm_model_name"):
-        return f"its image tower is the timm model {image['timm_model_name']}"
-    if not isinstance(image.get("layers", 12), int):
-        return "its image tower is a ResNet"
-    if image.get("attentional_pool"):
-        return "its image tower has an attentional pooler"
-    if image.get("pool_type", "tok") not in ("tok", "avg"):
-        return f"its image tower pools by {image['pool_type']}, not by tok or avg"
-    return None
+@lru_cache(maxsize=512)
+def _tower(tower: Tower, embed: int, text: str) -> TowerFacts:
+    """Build a tower without memory for its weights, and look."""
+    config = json.loads(text)
+    if config.get("hf_model_name"):
+        return TowerFacts(
+            0, 0, f"its text tower is the Hugging Face model {config['hf_model_name']}"
+        )
+    with torch.device("meta"):
+        if tower == "image":
+            visual = _build_vision_tower(embed, config)
+            reason = objection_to_image(visual)
+            return TowerFacts(0, 0, reason) if reason else _of(image_tower(visual))
+        built = _build_text_tower(embed, config)
+        reason = objection_to_text(built)
+        return TowerFacts(0, 0, reason) if reason else _of(text_tower(built))
 
 
-def _objection_to_text(text: Mapping[str, Any]) -> str | None:
-    if text.get("hf_model_name"):
-        return f"its text tower is the Hugging Face model {text['hf_model_name']}"
-    if text.get("no_causal_mask") or text.get("embed_cls"):
-        return "its text tower is not causal"
-    if text.get("pool_type", "argmax") != "argmax":
-        return f"its text tower pools by {text['pool_type']}, not at the end-of-text token"
-    if text.get("hf_tokenizer_name"):
-        return f"its tokenizer is the Hugging Face tokenizer {text['hf_tokenizer_name']}"
-    return None
-
-
-def objection(model: Any) -> str | None:
-    """The reason why this model in memory is not supported, or ``None``."""
-    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
-    kind = type(model).__name__
-    if not isinstance(model, (open_clip.CLIP, open_clip.CustomTextCLIP)):
-        return f"it is a {kind}, not a CLIP of open_clip"
-    if not isinstance(visual, VisionTransformer):
-        return f"its image tower is a {type(visual).__name__}"
-    if visual.attn_pool is not None:
-        return "its image tower has an attentional pooler"
-    if visual.pool_type not in ("tok", "avg"):
-        return f"its image tower pools by {visual.pool_type}, not by tok or avg"
-    if text is not model and not isinstance(text, TextTransformer):
-        return f"its text tower is a {type(text).__name__}"
-    if text.attn_mask is None or getattr(text, "cls_emb", None) is not None:
-        return "its text tower is not causal"
-    pool = text.text_pool_type if text is model else text.pool_type
-    if pool != "argmax":
-        return f"its text tower pools by {pool}, not at the end-of-text token"
-    blocks = [*visual.transformer.resblocks, *text.transformer.resblocks]
-    if not all(type(block) is ResidualAttentionBlock for block in blocks):
-        return _OTHER_BLOCKS
-    return None
+def _of(tower: Any) -> TowerFacts:
+    return TowerFacts(len(tower.blocks), tower.width)

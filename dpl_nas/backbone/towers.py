@@ -3,20 +3,22 @@
 All other packages use towers through these protocols only. An adapter of another library
 is a module beside :mod:`dpl_nas.backbone.open_clip_towers` with the same methods.
 
-Blocks are pre-norm. Context vectors are additional keys and values of a block: they go through the
-block's own norm and its projections of keys and values, without positional embedding.
+Context vectors are additional keys and values of a block: they go through the norm that precedes
+its attention, if there is one, and its projections of keys and values, without positional
+embedding. Norms of keys apply to them; positions, rotary or relative, do not.
 What the context-aware attention itself does is no part of an adapter
 (:mod:`dpl_nas.kernels`); it needs keys that queries are compared with by ``q k / sqrt(head_dim)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
 from dpl_nas.backbone.text import TextInputs
+from dpl_nas.space import Tower
 
 __all__ = ["Block", "DualEncoder", "ImageTower", "Projection", "TextTower", "TowerBlocks"]
 
@@ -25,7 +27,7 @@ Projection = Literal["qkv", "q", "kv"]
 
 
 class Block(Protocol):
-    """A frozen block: ``h = x + attention(norm(x))``, then ``h + mlp(norm2(h))``.
+    """A frozen block, such as ``h = x + attention(norm(x))``, then ``h + mlp(norm2(h))``.
 
     It offers its parts twice. :meth:`project`, :meth:`project_context` and :meth:`finish` are
     used in training: they are fast and give gradients of their inputs only. :meth:`norm`,
@@ -37,7 +39,7 @@ class Block(Protocol):
     def heads(self) -> int:
         """Number of attention heads."""
 
-    def project(self, x: Tensor, part: Projection = "qkv") -> Tensor:
+    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
         """Return queries, keys and values of ``norm(x)``, side by side.
 
         They include rotary embeddings and norms within heads, if the model has them.
@@ -48,6 +50,9 @@ class Block(Protocol):
             ``(..., width)``.
         part
             The needed ones of the three.
+        added
+            What is added to the projections ``(..., n * width)``, before positions and norms
+            within heads.
 
         Returns
         -------
@@ -70,7 +75,7 @@ class Block(Protocol):
         """
 
     def norm(self, x: Tensor) -> Tensor:
-        """The norm before attention."""
+        """The norm before attention; what it is given, if there is none."""
 
     def attention(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         """Run the model's own attention, including the output projection.
@@ -82,7 +87,8 @@ class Block(Protocol):
         keys
             ``(batch, tokens + vectors, width)``, after :meth:`norm`; the source of keys and values.
         mask
-            Additive mask, ``(tokens, tokens + vectors)``; ``None`` for full attention.
+            Additive mask, ``(tokens, tokens + vectors)`` or anything that broadcasts to
+            ``(batch, heads, tokens, tokens + vectors)``; ``None`` for full attention.
         """
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
@@ -140,8 +146,8 @@ class ImageTower(TowerBlocks, Protocol):
 class TextTower(TowerBlocks, Protocol):
     """A tower from captions to features.
 
-    Captions are cut, packed and share their prefix (:mod:`dpl_nas.backbone.packing`), which
-    is exact where no token sees a later one.
+    Captions are cut, packed and share their prefix (:mod:`dpl_nas.backbone.packing`) where no
+    token sees a later one, as that is exact.
     """
 
     @property
@@ -161,8 +167,11 @@ class TextTower(TowerBlocks, Protocol):
             ``(classes, context_length)`` for each template. Embeddings are means over templates.
         """
 
-    def mask(self, tokens: int, like: Tensor) -> Tensor:
-        """Return the additive attention mask ``(tokens, tokens)``, of the type of ``like``."""
+    def mask(self, tokens: int, like: Tensor) -> Tensor | None:
+        """Return the additive attention mask ``(tokens, tokens)``, of the type of ``like``.
+
+        ``None`` if every token sees every other.
+        """
 
     def norm(self, x: Tensor) -> Tensor:
         """The final norm of hidden tokens ``(..., width)``, before they are pooled."""
@@ -173,6 +182,10 @@ class TextTower(TowerBlocks, Protocol):
 
 class DualEncoder(Protocol):
     """Both towers of a frozen CLIP."""
+
+    @property
+    def plain(self) -> Mapping[Tower, str]:
+        """Why a tower has no layers that can be searched, if one has none."""
 
     @property
     def module(self) -> nn.Module:
@@ -188,7 +201,8 @@ class DualEncoder(Protocol):
 
     @property
     def logit_scale(self) -> Tensor:
-        """The logarithm of the factor on cosine similarities.
+        """The logarithm of the factor on cosine similarities."""
 
-        A bias that is the same for all logits changes no probability and is left out.
-        """
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """What sigmoid models add to all logits; it changes no probability of a soft-max."""

@@ -10,6 +10,7 @@ import typer
 
 from dpl_nas import __version__
 from dpl_nas.cli import (
+    backbones,
     bench,
     compare,
     diagnose,
@@ -96,6 +97,7 @@ app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("show")(show.show)
+app.command("backbones")(backbones.backbones)
 app.add_typer(space.app, name="space")
 app.add_typer(diagnose.app, name="diagnose")
 app.add_typer(tasks.app, name="tasks")

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ def console() -> Console:
     return Console(width=width, soft_wrap=True, markup=False, emoji=False)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on stdout."""
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print an object, or a list of them, as JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
     sys.stdout.flush()
 

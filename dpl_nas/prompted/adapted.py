@@ -211,14 +211,15 @@ class AdaptedCLIP(nn.Module, ABC):
             return self._encode_text(text)
 
     def _encode_text(self, text: TextInputs) -> Tensor:
-        if self.path != "reference" and self._folded is not None:
-            return self._text_of(text, self._folded["text"])
-        return self.encode_text_with(text, self.entries("text"))
+        folded = None if self._folded is None else self._folded["text"]
+        if self.path == "reference" or folded is None or _by_definition(text, folded):
+            return self.encode_text_with(text, self.entries("text"))
+        return self._text_of(text, folded)
 
     def encode_text_with(self, text: TextInputs, entries: Mapping[int, Entry]) -> Tensor:
         """Return :meth:`encode_text` with other entries, at the layers of the model's own."""
         with precision_of(self.backbone):
-            if self.path == "reference":
+            if self.path == "reference" or _by_definition(text, entries):
                 return self.backbone.text.project(self._plain_text(text, entries))
             return self._text_of(text, _ready(self.backbone.text, entries))
 
@@ -265,7 +266,11 @@ class AdaptedCLIP(nn.Module, ABC):
     def _plain_text(self, text: TextInputs, entries: Mapping[int, Entry]) -> Tensor:
         tower, x = self.backbone.text, text.embeddings
         held = _placeholders(entries)
-        hidden = tower.norm(run_blocks(tower.blocks, x, entries, tower.mask, place=1, held=held))
+
+        def mask(x: Tensor) -> Tensor | None:
+            return text.mask_of(tower.mask(x.shape[1], x), x)
+
+        hidden = tower.norm(run_blocks(tower.blocks, x, entries, mask, place=1, held=held))
         pooling = torch.cat([text.pooling[:, :1], text.pooling[:, 1 + held :]], dim=1)
         pooled = torch.einsum("nt,ntw->nw", pooling, hidden.to(pooling.dtype))
         return pooled.to(hidden.dtype)
@@ -307,7 +312,7 @@ def precision_of(backbone: Backbone) -> AbstractContextManager[object]:
 
 
 def similarities(backbone: Backbone, image_features: Tensor, text_features: Tensor) -> Tensor:
-    """Return ``exp(logit_scale) * cos``, ``(..., batch, classes)``, at least in float32.
+    """Return ``exp(logit_scale) * cos + bias``, ``(..., batch, classes)``, at least in float32.
 
     Parameters
     ----------
@@ -317,7 +322,8 @@ def similarities(backbone: Backbone, image_features: Tensor, text_features: Tens
     wide = torch.promote_types(image_features.dtype, torch.float32)
     image = functional.normalize(image_features.to(wide), dim=-1)
     text = functional.normalize(text_features.to(wide), dim=-1)
-    return backbone.logit_scale.exp() * image @ text.transpose(-2, -1)
+    scaled = backbone.logit_scale.exp() * image @ text.transpose(-2, -1)
+    return scaled if backbone.logit_bias is None else scaled + backbone.logit_bias
 
 
 def _ready(tower: TowerBlocks, entries: Mapping[int, Entry]) -> ReadyEntries:
@@ -327,6 +333,11 @@ def _ready(tower: TowerBlocks, entries: Mapping[int, Entry]) -> ReadyEntries:
         else entry
         for layer, entry in entries.items()
     }
+
+
+def _by_definition(text: TextInputs, entries: Mapping[int, Entry] | ReadyEntries) -> bool:
+    """Whether learned tokens are among captions whose prefix cannot be computed on its own."""
+    return not text.packs and any(isinstance(each, LayerTokens) for each in entries.values())
 
 
 def _placeholders(entries: Mapping[int, Entry] | ReadyEntries) -> int:

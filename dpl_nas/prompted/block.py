@@ -54,10 +54,9 @@ def layer_context(block: Block, mixture: ContextMixture) -> LayerContext:
 
 def project(block: Block, x: Tensor, entry: ReadyEntry | None, part: Projection = "qkv") -> Tensor:
     """Return :meth:`Block.project` with the low-rank update, if the layer has one."""
-    projected = block.project(x, part)
     if not isinstance(entry, LowRankUpdate):
-        return projected
-    return projected + entry.of(block.norm(x), _PARTS[part])
+        return block.project(x, part)
+    return block.project(x, part, entry.of(block.norm(x), _PARTS[part]))
 
 
 def split_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:

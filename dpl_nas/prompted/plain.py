@@ -20,7 +20,7 @@ def run_blocks(
     blocks: Sequence[Block],
     x: Tensor,
     entries: Mapping[int, Entry],
-    mask: Callable[[int, Tensor], Tensor] | None,
+    mask: Callable[[Tensor], Tensor | None] | None,
     *,
     place: int,
     held: int = 0,
@@ -36,8 +36,8 @@ def run_blocks(
     entries
         Entries of the layers that have any.
     mask
-        Additive mask ``(tokens, tokens)`` among so many tokens, of the type of a tensor; ``None``
-        for full attention.
+        Additive mask of hidden tokens, which broadcasts to ``(batch, heads, tokens, tokens)``;
+        ``None`` for full attention.
     place, held
         Where learned tokens stand, and in place of how many that they find there.
 
@@ -51,7 +51,7 @@ def run_blocks(
         if isinstance(entry, LayerTokens):
             x = put(x, entry.vectors, place, held)
             held = len(entry.vectors)
-        seen = None if mask is None else mask(x.shape[1], x)
+        seen = None if mask is None else mask(x)
         if isinstance(entry, LowRankUpdate):
             q, k, v = split_heads(project(block, x, entry), 3, block.heads)
             x = block.finish(x, attend(q, k, v, entry, seen, "reference"))

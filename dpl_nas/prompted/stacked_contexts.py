@@ -157,7 +157,8 @@ def attend_stacked(
     q, k, v
         ``(models * batch, heads, tokens, head_dim)``.
     mask
-        Additive mask ``(queries, tokens)``; ``None`` for full attention.
+        Additive mask ``(queries, tokens)``, or ``(models * batch, 1, 1 or queries, tokens)``;
+        ``None`` for full attention.
     """
     if context is not None:
         models, _, longest, _ = context.keys.shape
@@ -168,8 +169,12 @@ def attend_stacked(
             queries, tokens = q.shape[2], k.shape[2] - longest
             padding = context.padding.to(q.dtype).expand(-1, -1, queries, -1)
             plain = q.new_zeros(queries, tokens) if mask is None else mask.to(q.dtype)
-            mask = torch.cat([padding, plain.expand(models, 1, -1, -1)], dim=3)
-            mask = mask.repeat_interleave(batch, dim=0)
+            if plain.dim() > 2:
+                padding = padding.repeat_interleave(batch, dim=0)
+                mask = torch.cat([padding, plain.expand(-1, -1, queries, -1)], dim=3)
+            else:
+                mask = torch.cat([padding, plain.expand(models, 1, -1, -1)], dim=3)
+                mask = mask.repeat_interleave(batch, dim=0)
         elif mask is not None:
             mask = functional.pad(mask, (longest, 0)).to(q.dtype)
     mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)

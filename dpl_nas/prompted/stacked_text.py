@@ -105,7 +105,7 @@ def run_text(tower: TextTower, stack: TowerStack, text: StackedText) -> Tensor:
         for chunk, packed in enumerate(text.plan.classes):
             x = given(own[chunk])
             indices = text.indices(chunk, stack.active(layer))
-            mask = functional.pad(tower.mask(packed.tokens, x), (keys.shape[2], 0))
+            mask = _mask(tower, packed, x, stack.active(layer), keys.shape[2])
             shared = keys, values
             own[chunk] = _run_own(block, x, packed, indices, shared, context, mask, last=last)
     parts = []
@@ -123,6 +123,17 @@ def run_text(tower: TextTower, stack: TowerStack, text: StackedText) -> Tensor:
     if text.pooled is not None:
         found.append(text.pooled.expand(stack.joins[layers], -1, -1))
     return torch.cat(found)
+
+
+def _mask(
+    tower: TextTower, packed: PackedClasses, x: Tensor, models: int, shared: int
+) -> Tensor | None:
+    """The mask of a chunk's own tokens, which see the whole prefix of ``shared`` tokens."""
+    mask = packed.mask_of(tower.mask(packed.tokens, x), x)
+    if mask is None:
+        return None
+    mask = functional.pad(mask, (shared, 0))
+    return mask if mask.dim() == 2 else mask.repeat(models, 1, 1, 1)
 
 
 def _run_prefix(
@@ -145,7 +156,7 @@ def _run_own(
     indices: _Indices,
     shared: tuple[Tensor, Tensor],
     context: StackedContext | None,
-    mask: Tensor,
+    mask: Tensor | None,
     *,
     last: bool,
 ) -> Tensor:

@@ -51,7 +51,7 @@ def run_to(tower: TextTower, states: TextStates, layer: int, path: KernelPath) -
     prefix, shared = _run_prefix(tower, states, {}, range(states.layer, layer), path)
     own = list(states.own)
     for chunk, packed in enumerate(states.plan.classes):
-        mask = tower.mask(packed.tokens, prefix)
+        mask = packed.mask_of(tower.mask(packed.tokens, prefix), prefix)
         passed = tower.blocks[states.layer : layer]
         for block, (keys, values) in zip(passed, shared, strict=True):
             own[chunk] = _own_layer(
@@ -84,7 +84,7 @@ def class_features(
     left = sum(len(x) for x in states.own)
     features = []
     for x, packed in zip(states.own, states.plan.classes, strict=True):
-        mask = tower.mask(packed.tokens, states.prefix)
+        mask = packed.mask_of(tower.mask(packed.tokens, states.prefix), states.prefix)
         arguments = (tower, x, packed, shared, entries, mask, layers, path)
         if left > states.plan.kept_tokens and left > len(x) and torch.is_grad_enabled():
             features.append(checkpoint(_run_own, *arguments, use_reentrant=False))
@@ -117,7 +117,7 @@ def _run_prefix(
         if isinstance(entry, LayerTokens):
             x = put(x, entry.vectors, 1, held)
             held = len(entry.vectors)
-            if len(mask) != x.shape[1]:
+            if mask is not None and len(mask) != x.shape[1]:
                 mask = tower.mask(x.shape[1], x)
         q, k, v = split_heads(project(block, x, entry), 3, block.heads)
         shared.append((k, v))
@@ -133,7 +133,7 @@ def _run_own(
     packed: PackedClasses,
     shared: list[tuple[Tensor, Tensor]],
     entries: ReadyEntries,
-    mask: Tensor,
+    mask: Tensor | None,
     layers: range,
     path: KernelPath,
 ) -> Tensor:
@@ -156,7 +156,7 @@ def _own_layer(
     keys: Tensor,
     values: Tensor,
     entry: ReadyEntry | None,
-    mask: Tensor,
+    mask: Tensor | None,
     path: KernelPath,
     *,
     last: bool,
@@ -173,7 +173,7 @@ def _own_layer(
         everyone = (packed.classes, -1, -1, -1)
         k = torch.cat([keys.expand(everyone), k], dim=2)
         v = torch.cat([values.expand(everyone), v], dim=2)
-        mask = functional.pad(mask, (keys.shape[2], 0))
+        mask = None if mask is None else functional.pad(mask, (keys.shape[2], 0))
     attended = attend(q, k, v, entry, mask, path).flatten(0, 1)
     # index_select, whose backward pass is several times faster than that of [].
     if last:

@@ -1,7 +1,7 @@
 """A tower of another library, behind the same protocols: what an adapter has to bring."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import open_clip
@@ -28,8 +28,9 @@ class TimmBlock:
         self._block = block
         self.heads = block.attn.num_heads
 
-    def project(self, x: Tensor, part: Projection = "qkv") -> Tensor:
-        return self._projected(self.norm(x), part)
+    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
+        projected = self._projected(self.norm(x), part)
+        return projected if added is None else projected + added
 
     def project_context(self, vectors: Tensor) -> Tensor:
         return self._projected(self.norm(vectors), "kv")
@@ -92,6 +93,8 @@ class Mixed:
     image: ImageTower
     text: TextTower
     logit_scale: Tensor
+    logit_bias: Tensor | None = None
+    plain: Mapping[Tower, str] = field(default_factory=dict)
 
 
 @pytest.fixture(params=["token", "map", "avg"])

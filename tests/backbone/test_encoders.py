@@ -1,0 +1,308 @@
+"""Towers of every family: as their libraries run them, and with contexts as defined.
+
+The definition is written with the libraries' own forward passes: keys and values of the contexts
+are put into torch's attention, while the block that calls it runs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import open_clip
+import pytest
+import timm
+import torch
+from open_clip.timm_model import TimmModel
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dpl_nas.backbone import Backbone
+from dpl_nas.kernels import KernelPath
+from dpl_nas.prompted import Context, PromptedCLIP
+from dpl_nas.space import Tower
+
+VISION = {"width": 32, "layers": 3, "head_width": 8, "patch_size": 8, "image_size": 24}
+TEXT = {"width": 16, "layers": 2, "heads": 2, "context_length": 12, "vocab_size": 100}
+#: The embedding size that all share.
+EMBED = 12
+#: timm's models by what is special about them, and the settings that make them small.
+TRUNKS: dict[str, dict[str, Any]] = {
+    # Attentional pooling; SigLIP and SigLIP 2.
+    "vit_base_patch16_siglip_224": {"patch_size": 8},
+    # The same with another GELU.
+    "vit_so400m_patch14_siglip_224": {"patch_size": 8},
+    # EVA: no bias of keys; rotary positions and norms inside attention and MLP; norms after.
+    "eva_giant_patch14_224": {"patch_size": 8},
+    "eva02_base_patch16_clip_224": {"patch_size": 8},
+    "eva02_enormous_patch14_clip_224": {"patch_size": 8},
+    # Rotary positions, attentional pooling, with and without a class token.
+    "vit_pe_core_base_patch16_224": {"patch_size": 8},
+    "vit_pe_core_tiny_patch16_384": {"patch_size": 8},
+    # Rotary positions that differ by layer.
+    "vit_small_patch16_rope_mixed_224": {"patch_size": 8},
+    # Register tokens, and rotary positions of DINOv3.
+    "vit_small_patch14_reg4_dinov2": {"patch_size": 8},
+    "vit_small_patch16_dinov3": {"patch_size": 8},
+    # A mean over patches; norms of queries and keys.
+    "vit_medium_patch16_gap_256": {"patch_size": 8, "qk_norm": True},
+    # Convolutions before attention, whose widths are their own.
+    "vit_base_mci_224": {"embed_dim": 768, "num_heads": 12, "depth": 2},
+    "vitamin_small_224": {"embed_dim": 384, "num_heads": 6, "depth": 2, "img_size": 64},
+}
+#: Text towers of open_clip.
+TEXTS: dict[str, dict[str, Any]] = {
+    "causal": {},
+    "end of text by its number": {"pool_type": "eos", "eos_id": 2},
+    "not causal": {"no_causal_mask": True},
+    "last": {"no_causal_mask": True, "pool_type": "last", "proj_bias": True},
+    "coca": {"embed_cls": True, "output_tokens": True},
+}
+#: What their configurations do not reach.
+ATTRIBUTES: dict[str, tuple[str, str]] = {
+    "padding is not seen": ("not causal", "use_pad_mask"),
+    "coca with its mask at the right end": ("coca", "correct_cls_mask"),
+}
+IMAGES: dict[str, dict[str, Any]] = {
+    "class token": {},
+    "mean": {"pool_type": "avg", "final_ln_after_pool": True},
+    "attentional pooler": {"attentional_pool": True, "attn_pooler_heads": 2},
+}
+
+
+def seeded(build: Callable[[], nn.Module]) -> nn.Module:
+    """A model of random weights, none of which has its initial value."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build().double().eval()
+        for parameter in model.parameters():
+            parameter.data.add_(torch.randn_like(parameter) * 0.05)
+    return model
+
+
+def trunk(name: str) -> Callable[[], nn.Module]:
+    """A CLIP with a small image tower of timm."""
+
+    def build() -> nn.Module:
+        settings: dict[str, Any] = {"embed_dim": 64, "depth": 3, "num_heads": 4, "img_size": 32}
+        settings |= TRUNKS[name]
+        model: nn.Module = open_clip.CustomTextCLIP(
+            embed_dim=EMBED, vision_cfg=VISION, text_cfg=TEXT
+        )
+        visual = TimmModel("test_vit", EMBED, image_size=settings["img_size"], pool="")
+        visual.trunk = timm.create_model(name, num_classes=0, **settings)
+        visual.head = nn.Linear(visual.trunk.num_features, EMBED, bias=False)
+        model.visual = visual
+        return model
+
+    return build
+
+
+def towers(
+    kind: Any = open_clip.CustomTextCLIP,
+    vision: dict[str, Any] | None = None,
+    text: dict[str, Any] | None = None,
+    **more: Any,
+) -> Callable[[], nn.Module]:
+    """A model of open_clip's own towers."""
+
+    def build() -> nn.Module:
+        own = VISION | (vision or {}), TEXT | (text or {})
+        model: nn.Module = kind(embed_dim=EMBED, vision_cfg=own[0], text_cfg=own[1], **more)
+        return model
+
+    return build
+
+
+def of_text(text: dict[str, Any], attribute: str | None = None) -> Callable[[], nn.Module]:
+    """A model by its text tower, an attribute of which is on."""
+    decoder = {"context_length": 12, "vocab_size": 100, "width": 16, "heads": 2, "layers": 1}
+    plain = towers(text=text)
+    pooled = IMAGES["attentional pooler"] | {"output_tokens": True}
+    coca = towers(open_clip.CoCa, pooled, text, multimodal_cfg=decoder)
+
+    def build() -> nn.Module:
+        model: Any = coca() if "embed_cls" in text else plain()
+        if attribute is not None:
+            setattr(model.text, attribute, True)
+        return model
+
+    return build
+
+
+def families() -> Iterator[tuple[str, Tower, Callable[[], nn.Module]]]:
+    """Name, the tower that is special, and the model."""
+    for name in TRUNKS:
+        yield name, "image", trunk(name)
+    for name, vision in IMAGES.items():
+        yield name, "image", towers(vision=vision)
+    for name, text in TEXTS.items():
+        yield name, "text", of_text(text)
+    for name, (base, attribute) in ATTRIBUTES.items():
+        yield name, "text", of_text(TEXTS[base], attribute)
+    yield (
+        "a ResNet beside it",
+        "text",
+        towers(
+            open_clip.CLIP,
+            {"layers": (1, 1, 1, 1), "width": 8, "image_size": 32, "patch_size": None},
+        ),
+    )
+
+
+CASES = {name: (tower, build) for name, tower, build in families()}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> tuple[Tower, Any, Backbone]:
+    tower, build = CASES[request.param]
+    model = seeded(build)
+    return tower, model, Backbone.from_model(model)
+
+
+def pictures(backbone: Backbone) -> Tensor:
+    size = backbone.image_size
+    return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(3)).double()
+
+
+def captions() -> Tensor:
+    """Captions of unequal length; 1 begins, 2 ends the text for one tower, 99 for the others."""
+    tokens = torch.randint(3, 98, (4, 12), generator=torch.Generator().manual_seed(4))
+    tokens[:, 0] = 1
+    for row, end in enumerate((4, 7, 7, 11)):
+        tokens[row, end - 1], tokens[row, end] = 2, 99
+        tokens[row, end + 1 :] = 0
+    return tokens
+
+
+def features(model: Any, tower: Tower, backbone: Backbone) -> Tensor:
+    """Features as the model has them, not normalised."""
+    inputs = pictures(backbone) if tower == "image" else captions()
+    if isinstance(model, open_clip.CoCa):
+        encode = model._encode_image if tower == "image" else model._encode_text
+        found: Tensor = encode(inputs, normalize=False)[0]
+    else:
+        found = model.encode_image(inputs) if tower == "image" else model.encode_text(inputs)
+    return found
+
+
+def own_features(model: PromptedCLIP, tower: Tower, text: Any) -> Tensor:
+    backbone = model.backbone
+    return model.encode_image(pictures(backbone)) if tower == "image" else model.encode_text(text)
+
+
+def blocks_of(model: Any, tower: Tower) -> list[Any]:
+    if tower == "text":
+        return list(getattr(model, "text", model).transformer.resblocks)
+    visual = model.visual
+    return list(
+        visual.trunk.blocks if isinstance(visual, TimmModel) else visual.transformer.resblocks
+    )
+
+
+def context_keys(block: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values (heads, vectors, head_dim) of contexts, by the block's own weights."""
+    if hasattr(block, "ln_1"):
+        attention, normed = block.attn, block.ln_1(vectors)
+        heads = attention.num_heads
+        weight, bias = attention.in_proj_weight, attention.in_proj_bias
+        _, keys, values = functional.linear(normed, weight, bias).chunk(3, dim=-1)
+        norm: Any = nn.Identity()
+    else:
+        attention = block.attn
+        heads = attention.num_heads
+        # Where the norms come after the branches, nothing precedes attention.
+        normed = vectors if "PostNorm" in type(block).__name__ else block.norm1(vectors)
+        if attention.qkv is None:
+            keys, values = attention.k_proj(normed), attention.v_proj(normed)
+        else:
+            _, keys, values = attention.qkv(normed).chunk(3, dim=-1)
+            if getattr(attention, "q_bias", None) is not None:
+                values = values + attention.v_bias
+        norm = attention.k_norm
+    split = [each.unflatten(-1, (heads, -1)).transpose(0, 1) for each in (keys, values)]
+    return norm(split[0]), split[1]
+
+
+@contextmanager
+def injected(
+    blocks: list[Any], contexts: dict[int, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Put contexts into the attention of these blocks while they run."""
+    running: list[int] = []
+    handles = []
+    for layer, block in enumerate(blocks):
+        handles.append(
+            block.register_forward_pre_hook(lambda *_, layer=layer: running.append(layer))
+        )
+        handles.append(block.register_forward_hook(lambda *_: running.clear()))
+    plain = functional.scaled_dot_product_attention
+
+    def attend(
+        q: Tensor, k: Tensor, v: Tensor, attn_mask: Any = None, *args: Any, **more: Any
+    ) -> Any:
+        if running and running[-1] in contexts:
+            keys, values = context_keys(blocks[running[-1]], contexts[running[-1]])
+            k = torch.cat([k, keys.expand(len(k), -1, -1, -1)], dim=2)
+            v = torch.cat([v, values.expand(len(v), -1, -1, -1)], dim=2)
+            if attn_mask is not None:
+                attn_mask = functional.pad(attn_mask, (0, keys.shape[1]))
+        return plain(q, k, v, attn_mask, *args, **more)
+
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with monkeypatch.context() as patch:
+        patch.setattr(functional, "scaled_dot_product_attention", attend)
+        # torch's fused attention, which it takes where nothing needs a gradient, asks for nothing.
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+    torch.backends.mha.set_fastpath_enabled(fused)
+    for handle in handles:
+        handle.remove()
+
+
+def test_without_contexts_it_is_the_model(case: tuple[Tower, Any, Backbone]) -> None:
+    tower, model, backbone = case
+    text = backbone.text_inputs_of(captions())
+    paths: tuple[KernelPath, ...] = ("fast", "portable", "reference")
+    for path in paths:
+        plain = PromptedCLIP(backbone, {}, path)
+        for each in ("image", "text"):
+            expected = features(model, each, backbone)
+            found = own_features(plain, each, text)
+            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    assert backbone.layers[tower] > 1
+
+
+def test_sigmoid_models_keep_their_bias() -> None:
+    model: Any = seeded(towers(text=TEXTS["last"], init_logit_bias=-3.0))
+    backbone = Backbone.from_model(model)
+    images, words, scale, bias = model(pictures(backbone), captions())
+    found = PromptedCLIP(backbone, {})(pictures(backbone), backbone.text_inputs_of(captions()))
+    torch.testing.assert_close(found, scale * images @ words.T + bias, rtol=1e-10, atol=1e-10)
+    assert float(bias) < -2
+
+
+@pytest.mark.parametrize("path", ["fast", "portable", "reference"])
+def test_contexts_are_as_defined(
+    case: tuple[Tower, Any, Backbone], path: KernelPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower, model, backbone = case
+    depth = backbone.layers[tower]
+    lengths = {layer: length for layer, length in enumerate((2, 0, 3)[-depth:]) if length}
+    contexts = {
+        layer: Context(length, backbone.widths[tower]).double() for layer, length in lengths.items()
+    }
+    draw = torch.Generator().manual_seed(5)
+    for context in contexts.values():
+        context.vectors.data = torch.randn(context.vectors.shape, generator=draw).double()
+    vectors = {layer: context.vectors for layer, context in contexts.items()}
+    weights = torch.randn(EMBED, generator=draw).double()
+    with injected(blocks_of(model, tower), vectors, monkeypatch):
+        expected = features(model, tower, backbone)
+    wanted = torch.autograd.grad((expected @ weights).sum(), list(vectors.values()))
+    prompted = PromptedCLIP(backbone, {tower: contexts}, path)
+    found = own_features(prompted, tower, backbone.text_inputs_of(captions()))
+    gradients = torch.autograd.grad((found @ weights).sum(), list(vectors.values()))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    for one, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+        assert float(other.abs().max()) > 1e-6
