@@ -281,7 +281,7 @@ class AdaptedCLIP(nn.Module, ABC):
             last = self.backbone.layers["text"] - 1
             plan = text.plan(self.backbone.layers["text"], share=learned_tokens)
             states = text_tower.first_states(plan)
-            first = min(self.first_layer("text"), last)
+            first = max(0, min(self.first_layer("text"), last))
             self._prepared = (text, text_tower.run_to(self.backbone.text, states, first, self.path))
         return self._prepared[1]
 

@@ -82,7 +82,8 @@ def prepare_text(tower: TextTower, stack: TowerStack, text: TextInputs) -> Stack
     pooled = None
     if layers in stack.joins:
         # The last layer leaves out what is not read, so it is no state.
-        states = text_tower.run_to(tower, states, min(states.layer, layers - 1), "fast")
+        before_last = max(0, min(states.layer, layers - 1))
+        states = text_tower.run_to(tower, states, before_last, "fast")
         pooled = text_tower.class_features(tower, states, {}, "fast")
     return StackedText(plan, found, pooled)
 

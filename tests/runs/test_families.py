@@ -1,0 +1,117 @@
+"""Whole runs on small random models of every family of towers."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+from open_clip import factory
+from timm.models import register_model
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+
+from dpl_nas import runs
+from dpl_nas.config import RunConfig
+from dpl_nas.errors import SpaceError
+
+VISION = {"layers": 3, "width": 32, "head_width": 8, "patch_size": 8, "image_size": 24}
+TEXT = {"layers": 2, "width": 16, "heads": 2, "context_length": 20, "vocab_size": 49408}
+SIGLIP_TEXT = TEXT | {"no_causal_mask": True, "pool_type": "last", "proj_bias": True}
+SMALL = {"img_size": 24, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4}
+
+
+@register_model
+def dpl_test_siglip(pretrained: bool = False, **settings: Any) -> VisionTransformer:
+    """As SigLIP 2: no class token, attentional pooling."""
+    del pretrained
+    own = {"class_token": False, "global_pool": "map"}
+    return _configured(VisionTransformer(**(SMALL | own | _known(settings))))
+
+
+@register_model
+def dpl_test_eva(pretrained: bool = False, **settings: Any) -> Eva:
+    """As EVA-02: rotary positions, norms inside attention and MLP."""
+    del pretrained
+    own = {"use_rot_pos_emb": True, "scale_mlp": True, "swiglu_mlp": True, "qkv_fused": False}
+    return _configured(Eva(**(SMALL | own | {"scale_attn_inner": True} | _known(settings))))
+
+
+@register_model
+def dpl_test_pe(pretrained: bool = False, **settings: Any) -> Eva:
+    """As PE-Core: rotary positions, a norm before the first block, attentional pooling."""
+    del pretrained
+    own = {"use_rot_pos_emb": True, "attn_type": "rope", "use_pre_transformer_norm": True}
+    own |= {"class_token": True, "global_pool": "map", "use_fc_norm": False}
+    return _configured(Eva(**(SMALL | own | _known(settings))))
+
+
+def _configured(model: Any) -> Any:
+    """As timm's own builder does: open_clip asks for it."""
+    model.default_cfg = {"pool_size": None}
+    return model
+
+
+def _known(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("num_classes", "global_pool") if key in settings}
+
+
+def _timm(name: str) -> dict[str, Any]:
+    return {"timm_model_name": name, "timm_pool": "", "timm_proj": "linear", "image_size": 24}
+
+
+#: Models, and the towers that are searched. Of a name with SigLIP, open_clip takes a tokenizer of
+#: Hugging Face's.
+MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
+    "sigmoid": (_timm("dpl_test_siglip"), SIGLIP_TEXT, ("image", "text")),
+    "eva": (_timm("dpl_test_eva"), TEXT, ("image", "text")),
+    "pe": (_timm("dpl_test_pe"), TEXT | {"pool_type": "argmax"}, ("image", "text")),
+    "clipa": (
+        VISION | {"pool_type": "avg", "final_ln_after_pool": True},
+        TEXT | {"no_causal_mask": True},
+        ("image", "text"),
+    ),
+    "resnet": (
+        {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32, "patch_size": None},
+        TEXT,
+        ("text",),
+    ),
+}
+
+
+@pytest.fixture(params=MODELS)
+def config(
+    request: pytest.FixtureRequest, run_config: RunConfig, tmp_path: Path
+) -> Iterator[RunConfig]:
+    vision, text, towers = MODELS[request.param]
+    name = f"test-{request.param}"
+    file = tmp_path / f"{name}.json"
+    model = {"embed_dim": 12, "vision_cfg": vision, "text_cfg": text}
+    file.write_text(json.dumps(model | {"custom_text": "timm_model_name" in vision}))
+    open_clip.add_model_config(file)
+    content = run_config.model_dump(mode="json")
+    content["space"]["backbone"] = {"model": name, "pretrained": "random"}
+    own = content["space"]["towers"]
+    content["space"]["towers"] = {tower: own[tower] for tower in towers}
+    yield RunConfig.model_validate(content)
+    factory._MODEL_CONFIG_PATHS.remove(file)
+    del factory._MODEL_CONFIGS[name]
+
+
+def test_a_run_searches_trains_and_tests(config: RunConfig, tmp_path: Path) -> None:
+    result = runs.run(config, tmp_path / "run", quiet=True)
+    assert set(result.lengths) == set(config.space.towers)
+    assert {"found", "zero_shot"} <= set(result.test)
+    again = runs.evaluate(tmp_path / "run", quiet=True)
+    assert again.test["found"] == result.test["found"]
+
+
+@pytest.mark.parametrize("config", ["resnet"], indirect=True)
+def test_a_tower_without_layers_is_refused_with_the_reason(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    content = config.model_dump(mode="json")
+    content["space"]["towers"]["image"] = content["space"]["towers"]["text"]
+    with pytest.raises(SpaceError, match=r"image/1, .* since its image tower is a ModifiedResNet"):
+        runs.run(RunConfig.model_validate(content), tmp_path / "run", quiet=True)
