@@ -148,15 +148,20 @@ def _problems(file: str) -> list[str]:
 def _misfits(space: Space) -> list[str]:
     """Layers that the backbone does not have; the check needs no weights."""
     with job(quiet=True):
-        from dpl_nas.backbone import missing_layers, tower_depths
+        from dpl_nas.backbone import missing_layers, model_facts, tower_depths
 
-        depths = tower_depths(space.backbone.model)
-    return [
-        f"towers.{tower}.layers: expected layers 0 to {depths[tower] - 1}, as many as "
-        f"{space.backbone.model} has (found {_ranges(beyond)})"
-        for tower, part in space.towers.items()
-        if (beyond := missing_layers(depths[tower], part.layers))
-    ]
+        model = space.backbone.model
+        depths, facts = tower_depths(model), model_facts(model).towers
+    problems = []
+    for tower, part in space.towers.items():
+        beyond = missing_layers(depths[tower], part.layers)
+        if not beyond:
+            continue
+        expected = f"layers 0 to {depths[tower] - 1}, as many as {model} has"
+        if facts[tower].reason:
+            expected = f"no {tower} tower for {model}, since {facts[tower].reason}"
+        problems.append(f"towers.{tower}.layers: expected {expected} (found {_ranges(beyond)})")
+    return problems
 
 
 def _limit_line(space: Space) -> str:

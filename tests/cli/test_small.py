@@ -226,9 +226,12 @@ def test_other_problems_do_not_hide_layers_or_the_backbone(call, tmp_path: Path)
     assert "backbone.model: mini-clipp cannot be the backbone" in found[1]
 
 
-def test_a_backbone_that_does_not_work(call, tmp_path: Path) -> None:
+def test_a_tower_that_cannot_be_searched(call, tmp_path: Path) -> None:
     file = tmp_path / "resnet.yml"
     file.write_text("backbone: {model: RN50}\ntowers: {text: {layers: [0], lengths: [0, 1]}}\n")
+    assert call("space", "validate", file).code == 0
+    file.write_text("backbone: {model: RN50}\ntowers: {image: {layers: [0], lengths: [0, 1]}}\n")
     outcome = call("space", "validate", file)
     assert outcome.code == 2
-    assert "RN50 cannot be the backbone, since its image tower is a ResNet" in outcome.err
+    told = "expected no image tower for RN50, since its image tower is a ModifiedResNet"
+    assert told in outcome.err
