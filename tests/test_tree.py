@@ -12,6 +12,7 @@ ELSEWHERE = {
     "__main__": "test_package.py",
     "backbone/checkpoint": "backbone/test_loading.py",
     "backbone/frozen": "backbone/test_loading.py",
+    "backbone/hugging_face_towers": "backbone/test_encoders.py",
     "backbone/parts": "backbone/test_encoders.py",
     "backbone/plain_towers": "backbone/test_encoders.py",
     "backbone/timm_towers": "backbone/test_encoders.py",

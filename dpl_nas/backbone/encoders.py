@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from open_clip import CLIP, CoCa, CustomTextCLIP
+from open_clip.hf_model import HFTextEncoder
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 from torch import Tensor, nn
 
+from dpl_nas.backbone.hugging_face_towers import HuggingFaceText, objection_to_encoder
 from dpl_nas.backbone.open_clip_towers import OpenClipImage, OpenClipText
 from dpl_nas.backbone.plain_towers import PlainImage, PlainText
 from dpl_nas.backbone.timm_towers import TimmImage, objection_to_trunk
@@ -94,6 +96,8 @@ def objection_to_image(visual: nn.Module) -> str | None:
 
 def objection_to_text(text: nn.Module) -> str | None:
     """Return why a text tower cannot carry context vectors, or ``None``."""
+    if isinstance(text, HFTextEncoder):
+        return objection_to_encoder(text)
     if not isinstance(text, (CLIP, TextTransformer)):
         return f"its text tower is a {type(text).__name__}"
     return _objection_to_blocks("text", text.transformer.resblocks)
@@ -111,7 +115,7 @@ def text_tower(text: Any) -> TextTower:
 
     Its parts belong to a submodule, or in the older of two layouts to the model itself.
     """
-    return OpenClipText(text)
+    return HuggingFaceText(text) if isinstance(text, HFTextEncoder) else OpenClipText(text)
 
 
 def _objection_to_blocks(tower: Tower, blocks: nn.ModuleList) -> str | None:

@@ -145,7 +145,8 @@ class PartsBlock:
     mlp
         The MLP, without norm and residual.
     whole
-        The block as its library runs it, without contexts: from tokens and mask.
+        The block as its library runs it, without contexts: from tokens and mask; by default it is
+        computed from the parts.
     order
         Where the norms are.
     scale1, scale2
@@ -158,8 +159,8 @@ class PartsBlock:
         *,
         norm1: nn.Module,
         norm2: nn.Module,
-        mlp: nn.Module,
-        whole: Callable[[Tensor, Tensor | None], Tensor],
+        mlp: _ACT,
+        whole: Callable[[Tensor, Tensor | None], Tensor] | None = None,
         order: Order = "pre",
         scale1: _ACT | None = None,
         scale2: _ACT | None = None,
@@ -229,7 +230,10 @@ class PartsBlock:
 
     def run(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Run the whole block as its library does."""
-        return self._whole(x, mask)
+        if self._whole is not None:
+            return self._whole(x, mask)
+        normed = self.norm(x)
+        return self.add(x, self.attention(normed, normed, mask))
 
     def _out(self, attended: Tensor, x: Tensor) -> Tensor:
         inner = self._attention.inner
@@ -255,7 +259,7 @@ def _dtype(norm: nn.Module, x: Tensor) -> torch.dtype:
     return x.dtype if weight is None else weight.dtype
 
 
-def _with_mlp(mlp: nn.Module, norm: nn.Module, scale: _ACT | None, h: Tensor) -> Tensor:
+def _with_mlp(mlp: _ACT, norm: nn.Module, scale: _ACT | None, h: Tensor) -> Tensor:
     """Return ``h + scale(mlp(norm(h)))``; two linear maps with GELU between are fused."""
     first, last, act = (getattr(mlp, name, None) for name in ("fc1", "fc2", "act"))
     normed: Tensor = norm(h)

@@ -14,7 +14,7 @@ import torch
 from open_clip.model import _build_text_tower, _build_vision_tower
 
 from dpl_nas.backbone.encoders import image_tower, objection_to_image, objection_to_text, text_tower
-from dpl_nas.errors import BackboneError
+from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower
 
@@ -29,6 +29,17 @@ __all__ = [
 ]
 
 _EMBEDDED = "mini-clip"
+#: Layers and width of the encoders that open_clip's configurations name: what they are is on the
+#: Hub, and needs transformers.
+_HUGGING_FACE = {
+    "roberta-base": (12, 768),
+    "xlm-roberta-base": (12, 768),
+    "xlm-roberta-large": (24, 1024),
+    "google/mt5-base": (12, 768),
+    "google/mt5-xl": (24, 2048),
+    "facebook/nllb-200-distilled-600M": (12, 1024),
+    "facebook/nllb-200-distilled-1.3B": (24, 1024),
+}
 
 
 @dataclass(frozen=True)
@@ -156,16 +167,20 @@ def _facts(name: str, config: Mapping[str, Any]) -> ModelFacts:
 def _tower(tower: Tower, embed: int, text: str) -> TowerFacts:
     """Build a tower without memory for its weights, and look."""
     config = json.loads(text)
-    if config.get("hf_model_name"):
-        return TowerFacts(
-            0, 0, f"its text tower is the Hugging Face model {config['hf_model_name']}"
-        )
+    named = config.get("hf_model_name")
+    if named in _HUGGING_FACE:
+        return TowerFacts(*_HUGGING_FACE[named])
     with torch.device("meta"):
         if tower == "image":
             visual = _build_vision_tower(embed, config)
             reason = objection_to_image(visual)
             return TowerFacts(0, 0, reason) if reason else _of(image_tower(visual))
-        built = _build_text_tower(embed, config)
+        try:
+            built = _build_text_tower(embed, config | {"hf_model_pretrained": False})
+        except (RuntimeError, OSError, ValueError) as error:
+            # transformers is missing, or nothing is known of the name here.
+            told = shorten(join_lines(str(error)))
+            return TowerFacts(0, 0, f"its text tower is Hugging Face's {named}: {told}")
         reason = objection_to_text(built)
         return TowerFacts(0, 0, reason) if reason else _of(text_tower(built))
 

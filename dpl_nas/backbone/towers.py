@@ -170,7 +170,8 @@ class TextTower(TowerBlocks, Protocol):
     def mask(self, tokens: int, like: Tensor) -> Tensor | None:
         """Return the additive attention mask ``(tokens, tokens)``, of the type of ``like``.
 
-        ``None`` if every token sees every other.
+        It may have relative positions ``(1, heads, tokens, tokens)``. ``None`` if every token sees
+        every other and there are none.
         """
 
     def norm(self, x: Tensor) -> Tensor:

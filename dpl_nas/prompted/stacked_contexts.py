@@ -157,7 +157,8 @@ def attend_stacked(
     q, k, v
         ``(models * batch, heads, tokens, head_dim)``.
     mask
-        Additive mask ``(queries, tokens)``, or ``(models * batch, 1, 1 or queries, tokens)``;
+        Additive mask ``(queries, tokens)``, or one that broadcasts to ``(models * batch, heads,
+        queries, tokens)``, of which the first is not 1;
         ``None`` for full attention.
     """
     if context is not None:
@@ -170,7 +171,7 @@ def attend_stacked(
             padding = context.padding.to(q.dtype).expand(-1, -1, queries, -1)
             plain = q.new_zeros(queries, tokens) if mask is None else mask.to(q.dtype)
             if plain.dim() > 2:
-                padding = padding.repeat_interleave(batch, dim=0)
+                padding = padding.repeat_interleave(batch, dim=0).expand(-1, plain.shape[1], -1, -1)
                 mask = torch.cat([padding, plain.expand(-1, -1, queries, -1)], dim=3)
             else:
                 mask = torch.cat([padding, plain.expand(models, 1, -1, -1)], dim=3)

@@ -134,7 +134,9 @@ def _mask(
     if mask is None:
         return None
     mask = functional.pad(mask, (shared, 0))
-    return mask if mask.dim() == 2 else mask.repeat(models, 1, 1, 1)
+    return (
+        mask if mask.dim() == 2 else mask.expand(packed.classes, -1, -1, -1).repeat(models, 1, 1, 1)
+    )
 
 
 def _run_prefix(

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs
@@ -112,12 +113,20 @@ def _cut(backbone: Backbone, task: Task, kind: TextTemplate, inputs: TextInputs)
     for template in ensemble or (task.template,):
         captions = [caption.strip() for caption in task.captions(template)]
         tokens = backbone.tokenize(captions)
-        full = (tokens.argmax(dim=-1) == room - 1).nonzero().flatten().tolist()
+        full = _full(backbone, tokens).nonzero().flatten().tolist()
+        if not full:
+            continue
         # What fits exactly is another caption without its last character.
         shorter = backbone.tokenize([captions[row][:-1] for row in full])
         alike = (tokens[full] == shorter).all(dim=-1).tolist()
         names |= {task.class_names[row]: None for row, cut in zip(full, alike, strict=True) if cut}
     return list(names)
+
+
+def _full(backbone: Backbone, tokens: Tensor) -> Tensor:
+    """Which captions (captions,) have a token in the last place, where others have padding."""
+    padding = backbone.tokenize(["a"])[0, -1]
+    return tokens[:, -1] != padding
 
 
 def _same(inputs: TextInputs, names: Sequence[str]) -> tuple[int, ...]:
@@ -144,7 +153,7 @@ def _sentence(backbone: Backbone, task: Task, same: Sequence[int]) -> str:
     names = [task.class_names[each] for each in same]
     tokens = backbone.tokenize([task.captions()[each] for each in same])
     alike = bool((tokens == tokens[0]).all())
-    if not alike or int(tokens.argmax(dim=-1).max()) == tokens.shape[1] - 1:
+    if not alike or bool(_full(backbone, tokens).any()):
         reason = f"it cuts captions after {tokens.shape[1]} tokens"
     else:
         reason = "it ignores capitals, extra blanks and forms of characters"

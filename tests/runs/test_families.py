@@ -80,15 +80,39 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(params=MODELS)
+def encoder(folder: Path) -> dict[str, Any]:
+    """A small encoder of transformers with its tokenizer in a folder, as the Hub has them."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import AutoConfig, PreTrainedTokenizerFast
+
+    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    words = [*special.values(), "a", "photo", "of", "thing", "dark", "square", "grey", "white", "."]
+    places = {word: at for at, word in enumerate(words)}
+    made = Tokenizer(WordLevel(places, special["unk_token"]))
+    made.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=made, **special).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"intermediate_size": 32, "vocab_size": len(words), "pad_token_id": 1}
+    AutoConfig.for_model("xlm-roberta", max_position_embeddings=30, **sizes).save_pretrained(folder)
+    named = {"hf_model_name": str(folder), "hf_tokenizer_name": str(folder)}
+    return named | {"hf_model_pretrained": False, "hf_proj_type": "mlp", "context_length": 20}
+
+
+@pytest.fixture(params=[*MODELS, "xlm-r"])
 def config(
     request: pytest.FixtureRequest, run_config: RunConfig, tmp_path: Path
 ) -> Iterator[RunConfig]:
-    vision, text, towers = MODELS[request.param]
+    if request.param == "xlm-r":
+        vision, text, towers = VISION, encoder(tmp_path / "encoder"), ("image", "text")
+    else:
+        vision, text, towers = MODELS[request.param]
     name = f"test-{request.param}"
     file = tmp_path / f"{name}.json"
     model = {"embed_dim": 12, "vision_cfg": vision, "text_cfg": text}
-    file.write_text(json.dumps(model | {"custom_text": "timm_model_name" in vision}))
+    custom = "timm_model_name" in vision or "hf_model_name" in text
+    file.write_text(json.dumps(model | {"custom_text": custom}))
     open_clip.add_model_config(file)
     content = run_config.model_dump(mode="json")
     content["space"]["backbone"] = {"model": name, "pretrained": "random"}
