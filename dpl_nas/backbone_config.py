@@ -22,12 +22,14 @@ class BackboneConfig(Frozen):
     Attributes
     ----------
     model
-        ``mini-clip``, which comes with dpl_nas, or a model of open_clip with transformer
-        towers, such as ``ViT-B-16``.
+        ``mini-clip``, which comes with dpl_nas; a model of open_clip, such as ``ViT-B-16``;
+        ``local-dir:FOLDER`` with an ``open_clip_config.json``; or ``hf-hub:OWNER/NAME``, also with
+        ``@REVISION``.
     pretrained
         Source of the weights. For ``mini-clip``: ``None`` (its own weights) or the path
         of another file. For others: a tag of open_clip such as ``openai``, the path of a
-        ``.safetensors`` or ``.pt`` file, or ``random``; never silently random.
+        ``.safetensors`` or ``.pt`` file, or ``random``; never silently random. ``None`` takes the
+        weights of a folder or of the Hub.
     precision
         Precision of matrix products and their frozen weights. With ``bf16``, hidden states between
         products, layer norms, soft-max and context vectors stay in float32 (autocast); its

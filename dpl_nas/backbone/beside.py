@@ -16,9 +16,9 @@ from dpl_nas.io.files import read_json
 from dpl_nas.io.validation import validate
 from dpl_nas.io.yaml_values import abbreviate
 
-__all__ = ["Beside", "read_beside"]
+__all__ = ["NAME", "Beside", "read_beside", "read_model"]
 
-_NAME = "open_clip_config.json"
+NAME = "open_clip_config.json"
 #: Keys about the origin of weights and tokens, or about training only.
 _OF_NO_ACCOUNT = {"patch_dropout", "output_tokens", "hf_model_pretrained", "timm_model_pretrained"}
 
@@ -59,6 +59,20 @@ class _File(BaseModel):
     preprocess_cfg: _Preprocessing = _Preprocessing()
 
 
+def read_model(file: Path) -> dict[str, Any]:
+    """Return the configuration of the model that a file describes.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, or describes no model.
+    """
+    content = read_json(file)
+    validate(_File, content, str(file), CheckpointError)
+    model: dict[str, Any] = content["model_cfg"]
+    return model
+
+
 def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Beside | None:
     """Read the file beside ``weights``; return ``None`` if there is none.
 
@@ -74,7 +88,7 @@ def read_beside(weights: Path, name: str, architecture: Mapping[str, Any]) -> Be
     BackboneError
         If the file belongs to another model.
     """
-    file = weights.with_name(_NAME)
+    file = weights.with_name(NAME)
     if not os.path.lexists(file):
         return None
     found = validate(_File, read_json(file), str(file), CheckpointError)

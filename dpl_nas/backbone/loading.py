@@ -21,7 +21,8 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone, Tokenize
-from dpl_nas.backbone.supported import model_config
+from dpl_nas.backbone.models import EMBEDDED, Model
+from dpl_nas.backbone.supported import usable_model
 from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
@@ -48,24 +49,24 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
         If a file of weights is truncated, foreign, or of another model.
     """
     device = _usable(device)
-    if config.model == "mini-clip":
+    if config.model == EMBEDDED:
         return _mini_clip(config).to(device)
-    # OpenAI writes ViT-B/16.
-    name = config.model.replace("/", "-")
-    model, transform = _open_clip(name, config)
+    found = usable_model(config.model)
+    model, transform = _open_clip(found, config)
     return Backbone.from_model(
         model,
-        name=name,
+        name=found.name,
         precision=config.precision,
         transform=transform,
-        tokenize=_tokenizer(name),
+        tokenize=_tokenizer(found),
     ).to(device)
 
 
-def _tokenizer(name: str) -> Tokenize:
+def _tokenizer(model: Model) -> Tokenize:
     """The tokenizer that open_clip makes."""
+    name = model.name
     try:
-        made: Tokenize = open_clip.get_tokenizer(name)
+        made: Tokenize = open_clip.get_tokenizer(model.tokenizer)
     except ImportError as error:
         raise BackboneError(
             f"the tokenizer of {name} is one of Hugging Face's, which needs transformers: install "
@@ -118,28 +119,15 @@ def _file(pretrained: str) -> Path:
 
 
 def _open_clip(
-    name: str, config: BackboneConfig
+    found: Model, config: BackboneConfig
 ) -> tuple[CLIP | CustomTextCLIP | CoCa, PreprocessCfg]:
-    architecture = model_config(config.model)
-    tags = list_pretrained_tags_by_model(name)
-    a_tag = f"one of its tags ({', '.join(tags)}), " if tags else ""
-    remedy = f"set space.backbone.pretrained to {a_tag}the path of a file, or random"
-    if config.pretrained is None:
-        raise BackboneError(f"{name} needs weights: {remedy}")
-
+    name, architecture = found.name, found.config
     if config.pretrained == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             return _build(architecture, config.quick_gelu), _transform({}, config)
 
-    tag = get_pretrained_cfg(name, config.pretrained)
-    path = _download(tag, name, config.pretrained) if tag else _file(config.pretrained)
-    if not tag and path.is_dir():
-        raise BackboneError(f"{path} is a folder, not a file of weights: {remedy}")
-    if not tag and not path.exists():
-        raise BackboneError(
-            f"{shorten(config.pretrained)} is neither a tag of {name} nor a file: {remedy}"
-        )
+    tag, path = _source(found, config.pretrained)
     weights = read_weights(path)
     beside = None if tag else read_beside(path, name, architecture)
     activation = config.quick_gelu
@@ -155,6 +143,29 @@ def _open_clip(
             stacklevel=3,
         )
     return model, _transform(tag or (beside.preprocessing if beside else {}), config)
+
+
+def _source(found: Model, pretrained: str | None) -> tuple[Mapping[str, Any], Path]:
+    """Return what open_clip knows of a tag (empty for a file), and the file of weights."""
+    name, own = found.name, found.weights
+    tags = list_pretrained_tags_by_model(name)
+    a_tag = f"one of its tags ({', '.join(tags)}), " if tags else ""
+    remedy = f"set space.backbone.pretrained to {a_tag}the path of a file, or random"
+    if pretrained is None:
+        if own is None:
+            raise BackboneError(f"{name} needs weights: {remedy}")
+        return {}, own
+    tag = get_pretrained_cfg(name, pretrained)
+    if tag:
+        return tag, _download(tag, name, pretrained)
+    path = _file(pretrained)
+    if path.is_dir():
+        raise BackboneError(f"{path} is a folder, not a file of weights: {remedy}")
+    if not path.exists():
+        raise BackboneError(
+            f"{shorten(pretrained)} is neither a tag of {name} nor a file: {remedy}"
+        )
+    return {}, path
 
 
 def _quick_gelu(
@@ -176,6 +187,9 @@ def _build(
     architecture: Mapping[str, Any], quick_gelu: bool | None = None
 ) -> CLIP | CustomTextCLIP | CoCa:
     settings = dict(architecture)
+    # All weights are of one file: parts of them would only be downloaded for nothing.
+    for part, key in (("vision_cfg", "timm_model_pretrained"), ("text_cfg", "hf_model_pretrained")):
+        settings[part] = settings[part] | {key: False}
     custom = settings.pop("custom_text", False)
     kind = CoCa if "multimodal_cfg" in settings else CustomTextCLIP if custom else CLIP
     if quick_gelu is not None:

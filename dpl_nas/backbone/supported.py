@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from open_clip.model import _build_text_tower, _build_vision_tower
 
 from dpl_nas.backbone.encoders import image_tower, objection_to_image, objection_to_text, text_tower
+from dpl_nas.backbone.models import EMBEDDED, Model, find_model
 from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower
@@ -22,13 +22,12 @@ __all__ = [
     "ModelFacts",
     "TowerFacts",
     "list_models",
-    "model_config",
     "model_facts",
     "model_names",
     "tower_depths",
+    "usable_model",
 ]
 
-_EMBEDDED = "mini-clip"
 #: Layers and width of the encoders that open_clip's configurations name: what they are is on the
 #: Hub, and needs transformers.
 _HUGGING_FACE = {
@@ -87,7 +86,7 @@ class ModelFacts:
 
 def model_names() -> list[str]:
     """Return the names of the embedded model and of all of open_clip's."""
-    return [_EMBEDDED, *open_clip.list_models()]
+    return [EMBEDDED, *open_clip.list_models()]
 
 
 def list_models() -> Iterator[ModelFacts]:
@@ -103,40 +102,30 @@ def model_facts(model: str) -> ModelFacts:
     BackboneError
         If open_clip does not know the model.
     """
-    if model == _EMBEDDED:
+    if model == EMBEDDED:
         from dpl_nas.mini.model import MINI_CONFIG
 
         facts = TowerFacts(MINI_CONFIG.layers, MINI_CONFIG.width)
         return ModelFacts(model, dict.fromkeys(TOWERS, facts))
-    # OpenAI writes ViT-B/16; a colon would make open_clip look elsewhere.
-    name = model.replace("/", "-")
-    config = open_clip.get_model_config(name) if ":" not in model else None
-    if config is None:
-        close = difflib.get_close_matches(name, open_clip.list_models(), n=1)
-        raise BackboneError(
-            f"{model} cannot be the backbone, since open_clip does not know it"
-            f"{f' (did you mean {close[0]}?)' if close else ''}: dpl-nas backbones lists those "
-            "that can"
-        )
-    return _facts(name, config)
+    return _facts(find_model(model))
 
 
-def model_config(model: str) -> dict[str, Any]:
-    """Return open_clip's configuration of a model that can be the backbone.
+def usable_model(model: str) -> Model:
+    """Return a model that can be the backbone.
 
     Raises
     ------
     BackboneError
         If the model is unknown, or neither of its towers can carry context vectors.
     """
-    facts = model_facts(model)
-    if facts.objection:
+    found = find_model(model)
+    objection = _facts(found).objection
+    if objection:
         raise BackboneError(
-            f"{model} cannot be the backbone, since {facts.objection}: dpl-nas backbones lists "
-            "those that can"
+            f"{model} cannot be the backbone, since {objection}: dpl-nas backbones lists those "
+            "that can"
         )
-    config: dict[str, Any] = open_clip.get_model_config(facts.name)
-    return config
+    return found
 
 
 def tower_depths(model: str) -> dict[Tower, int]:
@@ -147,15 +136,16 @@ def tower_depths(model: str) -> dict[Tower, int]:
     BackboneError
         If the model is unknown, or neither of its towers can carry context vectors.
     """
-    if model != _EMBEDDED:
-        model_config(model)
+    if model != EMBEDDED:
+        usable_model(model)
     return {tower: facts.layers for tower, facts in model_facts(model).towers.items()}
 
 
-def _facts(name: str, config: Mapping[str, Any]) -> ModelFacts:
+def _facts(model: Model) -> ModelFacts:
+    config = model.config
     embed = int(config["embed_dim"])
     return ModelFacts(
-        name,
+        model.name,
         {
             "image": _tower("image", embed, json.dumps(config["vision_cfg"], sort_keys=True)),
             "text": _tower("text", embed, json.dumps(config["text_cfg"], sort_keys=True)),
@@ -172,7 +162,7 @@ def _tower(tower: Tower, embed: int, text: str) -> TowerFacts:
         return TowerFacts(*_HUGGING_FACE[named])
     with torch.device("meta"):
         if tower == "image":
-            visual = _build_vision_tower(embed, config)
+            visual = _build_vision_tower(embed, config | {"timm_model_pretrained": False})
             reason = objection_to_image(visual)
             return TowerFacts(0, 0, reason) if reason else _of(image_tower(visual))
         try:

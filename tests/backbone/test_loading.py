@@ -295,7 +295,7 @@ def test_an_unknown_tag_is_answered_with_the_known_ones() -> None:
     [
         ("ViT-Z-99", "open_clip does not know it"),
         ("ViT-B-17", "open_clip does not know it (did you mean ViT-B-16?)"),
-        ("hf-hub:someone/something", "open_clip does not know it"),
+        ("other:ViT-B-16", "open_clip does not know it"),
     ],
 )
 def test_unsupported_models_are_refused_by_name(model: str, reason: str) -> None:
