@@ -71,8 +71,8 @@ def measure(
     fitted = saved.classifier(problem.backbone)
     logits = {
         "fit": _logits(fitted, images),
-        "linear probe": _logits(probe.classifier(problem.backbone), images),
-        "4 everywhere": _logits(four.classifier(problem.backbone), images),
+        "linear probe": _logits(probe.classifier(problem.backbone, task), images),
+        "4 everywhere": _logits(four.classifier(problem.backbone, task), images),
     }
     calibrated = (logits["fit"] / fitted.temperature).softmax(dim=1)
     confidence = calibrated.max(dim=1).values

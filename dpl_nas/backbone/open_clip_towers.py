@@ -180,7 +180,7 @@ class OpenClipBlock:
     def attention(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         """Run torch's attention, including the output projection."""
         attention = self._block.attn
-        mask = self._each_head(mask, len(queries), queries.shape[1])
+        mask = self._each_head(mask, *queries.shape[:2])
         if not attention.batch_first:
             queries, keys = queries.transpose(0, 1), keys.transpose(0, 1)
         result: Tensor = attention(queries, keys, keys, attn_mask=mask, need_weights=False)[0]
