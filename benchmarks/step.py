@@ -5,6 +5,7 @@
     python -m benchmarks.step --only 'mini_clip,*,10,*' --only '*,train,10,6' --json
     python -m benchmarks.step --paths                       our kernels' paths, mini CLIP
     python -m benchmarks.step --methods all                 methods in the towers, ViT-B/16
+    python -m benchmarks.step --families all                towers of other families
 
 A search step is an alpha step on 16 images and a prompt step on 4, with the candidates 0 to
 LENGTH at every layer; a train step is one on 4 images, with LENGTH vectors at every layer; an
@@ -13,7 +14,8 @@ test, our class text features serve 25 batches, so a 25th of their time counts; 
 they are computed for every batch. Captions are "a photo of a NAME." with made-up names.
 
 With --methods, a train step of each method on 4 images (CoCoOp: 1) and 100 classes is held against
-its plain form, which the tests prove to compute the same (benchmarks/plain_towers.py).
+its plain form, which the tests prove to compute the same (benchmarks/plain_towers.py). With
+--families, a search and a train step on 4 images are held against the plain definition.
 
 Both sides take turns, and the medians of their seconds are compared. Where the published step
 is too large, a slice of it is timed and scaled, as benchmarks/slices.py tells. The floor is the
@@ -36,6 +38,7 @@ from dpl_nas.process.threads import share_cores
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from benchmarks.family_steps import FamilyRow
     from benchmarks.measure import PathRow, Row
     from benchmarks.method_steps import MethodRow
     from benchmarks.workload import Case
@@ -165,6 +168,45 @@ def print_methods(options: argparse.Namespace) -> None:
         Console(width=100).print(method_table(rows))
 
 
+def family_table(rows: Sequence[FamilyRow]) -> Table:
+    """For people."""
+    from rich.table import Table
+
+    found = Table(title="A step on other towers, by the plain definition and ours")
+    for heading in ("family", "model", "phase", "classes", "length", "plain s", "ours s", "ratio"):
+        found.add_column(heading, justify="left" if heading in ("family", "model") else "right")
+    for row in rows:
+        found.add_row(
+            row.family,
+            row.model,
+            row.phase,
+            str(row.classes),
+            str(row.length),
+            number(row.plain_s),
+            number(row.ours_s),
+            number(row.ratio),
+        )
+    return found
+
+
+def print_families(options: argparse.Namespace) -> None:
+    """Measure and print the rows of families."""
+    from rich.console import Console
+
+    from benchmarks.family_steps import FAMILIES, measure_families
+
+    names = list(FAMILIES) if options.families == ["all"] else options.families
+
+    def tell(row: FamilyRow) -> None:
+        sys.stderr.write(f"{json.dumps(asdict(row))}\n")
+
+    rows = measure_families(names, options.classes, options.length, options.repeats, tell)
+    if options.json:
+        sys.stdout.write(json.dumps({"families": [asdict(row) for row in rows]}) + "\n")
+    else:
+        Console(width=110).print(family_table(rows))
+
+
 def number(value: float | None, mark: str = "") -> str:
     """A cell with three digits and a mark; nothing if there is no value."""
     return "" if value is None else f"{value:.3g}{mark}"
@@ -185,7 +227,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="compare methods, or all, with their plain form",
     )
     parser.add_argument("--model", default="vit_b16", help="of --methods")
-    parser.add_argument("--classes", type=int, default=100, help="of --methods")
+    parser.add_argument("--classes", type=int, default=100, help="of --methods and --families")
+    parser.add_argument(
+        "--families", nargs="+", metavar="FAMILY", help="towers of other families, or all"
+    )
+    parser.add_argument("--length", type=int, default=6, help="of --families")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--repeats", type=int, default=5, help="turns of both sides")
     parser.add_argument("--threads", type=int, help="of torch")
@@ -199,6 +245,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         unknown = [each for each in options.methods if each not in PLAIN]
         if unknown:
             parser.error(f"--methods are all, or of {', '.join(PLAIN)}; found {unknown[0]}")
+    if options.families and options.families != ["all"]:
+        from benchmarks.family_steps import FAMILIES
+
+        strange = [each for each in options.families if each not in FAMILIES]
+        if strange:
+            parser.error(f"--families are all, or of {', '.join(FAMILIES)}; found {strange[0]}")
     try:
         options.cases = picked(options.only)
     except ValueError as error:
@@ -221,6 +273,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(options.threads)
     if options.methods:
         print_methods(options)
+        return
+    if options.families:
+        print_families(options)
         return
     if options.paths:
         paths = measure_paths(options.repeats)
