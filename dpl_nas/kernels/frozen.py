@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -25,6 +26,13 @@ _SMALL = 1 << 22
 _ROWS = 1024
 
 
+#: Whether torch.export traces: it knows plain operations alone. Older versions of torch only tell
+#: whether anything is compiled.
+_exporting: Callable[[], bool] = getattr(
+    torch.compiler, "is_exporting", torch.compiler.is_compiling
+)
+
+
 def frozen_linear(
     x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None = None
 ) -> Tensor:
@@ -44,7 +52,7 @@ def frozen_linear(
     Tensor
         ``(..., out_features)``.
     """
-    if not _by_onednn(x, weight):
+    if _exporting() or not _by_onednn(x, weight):
         plain = functional.linear(x, weight, bias)
         return plain if residual is None else residual + plain
     result: Tensor = _Linear.apply(x, weight, bias, residual)
@@ -85,6 +93,11 @@ def frozen_mlp(
     Tensor
         ``(..., width)``.
     """
+    if _exporting():
+        units = functional.linear(x, weight_in, bias_in)
+        active = functional.silu(units) if activation == "silu" else functional.gelu(units)
+        plain = functional.linear(active, weight_out) / scale + bias_out
+        return plain if residual is None else residual + plain
     result: Tensor = _Mlp.apply(
         x, weight_in, bias_in, weight_out, bias_out, activation, scale, residual
     )

@@ -83,5 +83,6 @@ Entry = ContextMixture | LayerTokens | LowRankUpdate
 
 def put(x: Tensor, vectors: Tensor, start: int, count: int) -> Tensor:
     """Put learned tokens at ``start`` in place of ``count`` tokens of x (batch, tokens, width)."""
-    new = vectors.to(x.dtype).expand(len(x), -1, -1)
+    # Not len(), which is a constant to torch.export.
+    new = vectors.to(x.dtype).expand(x.shape[0], -1, -1)
     return torch.cat([x[:, :start], new, x[:, start + count :]], dim=1)

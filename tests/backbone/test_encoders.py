@@ -4,6 +4,7 @@ The definition is written with the libraries' own forward passes: keys and value
 are put into torch's attention, while the block that calls it runs.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from torch.nn import functional
 from dpl_nas.backbone import Backbone
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import Context, PromptedCLIP
-from dpl_nas.space import Tower
+from dpl_nas.space import Precision, Tower
 
 VISION = {"width": 32, "layers": 3, "head_width": 8, "patch_size": 8, "image_size": 24}
 TEXT = {"width": 16, "layers": 2, "heads": 2, "context_length": 12, "vocab_size": 100}
@@ -362,30 +363,68 @@ def test_sigmoid_models_keep_their_bias() -> None:
     assert float(bias) < -2
 
 
+def drawn_contexts(backbone: Backbone, tower: Tower) -> dict[int, Context]:
+    """Contexts in float64 at layers of a tower, one of which has none if there are three."""
+    depth = backbone.layers[tower]
+    lengths = {layer: length for layer, length in enumerate((2, 0, 3)[-depth:]) if length}
+    draw = torch.Generator().manual_seed(5)
+    contexts = {}
+    for layer, length in lengths.items():
+        contexts[layer] = Context(length, backbone.widths[tower]).double()
+        vectors = contexts[layer].vectors
+        vectors.data = torch.randn(vectors.shape, generator=draw).double()
+    return contexts
+
+
+#: What gradients are of: a sum of the features with these weights.
+WEIGHTS = torch.randn(EMBED, generator=torch.Generator().manual_seed(6)).double()
+
+
+def gradients(features: Tensor, contexts: dict[int, Context]) -> tuple[Tensor, ...]:
+    vectors = [each.vectors for each in contexts.values()]
+    return torch.autograd.grad((features.double() @ WEIGHTS).sum(), vectors)
+
+
 @pytest.mark.parametrize("path", ["fast", "portable", "reference"])
 def test_contexts_are_as_defined(
     case: tuple[Tower, Any, Backbone], path: KernelPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tower, model, backbone = case
-    depth = backbone.layers[tower]
-    lengths = {layer: length for layer, length in enumerate((2, 0, 3)[-depth:]) if length}
-    contexts = {
-        layer: Context(length, backbone.widths[tower]).double() for layer, length in lengths.items()
-    }
-    draw = torch.Generator().manual_seed(5)
-    for context in contexts.values():
-        context.vectors.data = torch.randn(context.vectors.shape, generator=draw).double()
+    contexts = drawn_contexts(backbone, tower)
     vectors = {layer: context.vectors for layer, context in contexts.items()}
-    weights = torch.randn(EMBED, generator=draw).double()
     with injected(blocks_of(model, tower), vectors, monkeypatch):
         expected = features(model, tower, backbone)
-    wanted = torch.autograd.grad((expected @ weights).sum(), list(vectors.values()))
+    wanted = gradients(expected, contexts)
     prompted = PromptedCLIP(backbone, {tower: contexts}, path)
     found = own_features(prompted, tower, backbone.text_inputs_of(captions()))
-    gradients = torch.autograd.grad((found @ weights).sum(), list(vectors.values()))
     # T5's norms compute in float32, whatever they are given.
     near = 1e-6 if hasattr(blocks_of(model, tower)[0], "layer") else 1e-10
     torch.testing.assert_close(found, expected, rtol=near, atol=near)
-    for one, other in zip(gradients, wanted, strict=True):
+    for one, other in zip(gradients(found, contexts), wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=near, atol=near)
         assert float(other.abs().max()) > 1e-6
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_they_are_so_in_lower_precision(
+    case: tuple[Tower, Any, Backbone], precision: Precision
+) -> None:
+    tower, model, backbone = case
+    wide = drawn_contexts(backbone, tower)
+    text = backbone.text_inputs_of(captions())
+    expected = own_features(PromptedCLIP(backbone, {tower: wide}), tower, text)
+    narrow = Backbone.from_model(copy.deepcopy(model).float(), precision=precision)
+    contexts = {layer: copy.deepcopy(each).float() for layer, each in wide.items()}
+    prompted = PromptedCLIP(narrow, {tower: contexts})
+    own = narrow.text_inputs_of(captions())
+    images = pictures(narrow).float()
+    found = prompted.encode_image(images) if tower == "image" else prompted.encode_text(own)
+    near = 2e-5 if precision == "fp32" else 0.1
+
+    def close(one: Tensor, other: Tensor) -> bool:
+        one, other = one.detach().double(), other.detach()
+        return float((one - other).norm() / other.norm()) < near
+
+    assert close(found, expected)
+    for one, other in zip(gradients(found, contexts), gradients(expected, wide), strict=True):
+        assert close(one, other)

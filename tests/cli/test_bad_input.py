@@ -93,7 +93,7 @@ OK = ("--task", "mini/digits")
         ((*RUN, *OK, "space.towers.image.layers=0-99999999999"), "a range such as 0-11"),
         ((*RUN, *OK, "space.towers.image.lengths=[0, 1000000]"), "whole numbers up to 1000"),
         ((*RUN, *OK, "space.backbone.model=ViT-Z"), "ViT-Z cannot be the backbone"),
-        ((*RUN, *OK, "space.backbone.model=RN50"), "its image tower is a ResNet"),
+        ((*RUN, *OK, "space.backbone.model=RN50"), "RN50 needs weights: set space"),
         ((*RUN, *OK, "space.backbone.pretrained=no.safetensors"), "no.safetensors"),
         ((*RUN, *OK, "--device", "abacus"), "device abacus cannot be used"),
         (("run", *OK), "Missing option '--out'"),
