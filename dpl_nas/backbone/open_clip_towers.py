@@ -101,7 +101,7 @@ class OpenClipText:
         found = mean_inputs(extended, table, self.positions, _last, causal=self._causal)
         seen = _seen(tokens, tower.pad_id)
         # CoCa's published weights were trained with the class token's place at the wrong end.
-        at = (0, 1) if tower.correct_cls_mask else (1, 0)
+        at = (0, 1) if getattr(tower, "correct_cls_mask", False) else (1, 0)
         return replace(found, seen=functional.pad(seen, at, value=True))
 
     def _read(self, tokens: Tensor) -> Tensor:
