@@ -11,6 +11,7 @@ PACKAGE = TESTS.parent / "dpl_nas"
 ELSEWHERE = {
     "__main__": "test_package.py",
     "backbone/checkpoint": "backbone/test_loading.py",
+    "backbone/fastvit_tower": "backbone/test_encoders.py",
     "backbone/frozen": "backbone/test_loading.py",
     "backbone/hugging_face_towers": "backbone/test_encoders.py",
     "backbone/parts": "backbone/test_encoders.py",

@@ -8,8 +8,10 @@ from open_clip import CLIP, CoCa, CustomTextCLIP
 from open_clip.hf_model import HFTextEncoder
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
+from timm.models.fastvit import FastVit
 from torch import Tensor, nn
 
+from dpl_nas.backbone.fastvit_tower import FastVitImage, objection_to_stages
 from dpl_nas.backbone.hugging_face_towers import HuggingFaceText, objection_to_encoder
 from dpl_nas.backbone.open_clip_towers import OpenClipImage, OpenClipText
 from dpl_nas.backbone.plain_towers import PlainImage, PlainText
@@ -86,7 +88,8 @@ class OpenClip:
 def objection_to_image(visual: nn.Module) -> str | None:
     """Return why an image tower cannot carry context vectors, or ``None``."""
     if isinstance(visual, TimmModel):
-        return objection_to_trunk(visual.trunk)
+        fast = isinstance(visual.trunk, FastVit)
+        return objection_to_stages(visual.trunk) if fast else objection_to_trunk(visual.trunk)
     if not isinstance(visual, VisionTransformer):
         return f"its image tower is a {type(visual).__name__}, without layers of attention"
     if visual.pool_type not in ("tok", "avg") and visual.attn_pool is None:
@@ -105,6 +108,8 @@ def objection_to_text(text: nn.Module) -> str | None:
 
 def image_tower(visual: Any) -> ImageTower:
     """Return the adapter of an image tower to which there is no objection."""
+    if isinstance(visual, TimmModel) and isinstance(visual.trunk, FastVit):
+        return FastVitImage(visual.trunk, _size(visual), visual.head)
     if isinstance(visual, TimmModel):
         return TimmImage(visual.trunk, _size(visual), visual.head)
     return OpenClipImage(visual)

@@ -157,8 +157,8 @@ class PartsBlock:
         self,
         attention: Attention,
         *,
-        norm1: nn.Module,
-        norm2: nn.Module,
+        norm1: _ACT,
+        norm2: _ACT,
         mlp: _ACT,
         whole: Callable[[Tensor, Tensor | None], Tensor] | None = None,
         order: Order = "pre",
@@ -253,13 +253,13 @@ _NAMES: dict[Projection, tuple[Literal["q", "k", "v"], ...]] = {
 }
 
 
-def _dtype(norm: nn.Module, x: Tensor) -> torch.dtype:
+def _dtype(norm: _ACT, x: Tensor) -> torch.dtype:
     """The type that a norm takes: contexts are wider than weights of low precision."""
     weight = getattr(norm, "weight", None)
     return x.dtype if weight is None else weight.dtype
 
 
-def _with_mlp(mlp: _ACT, norm: nn.Module, scale: _ACT | None, h: Tensor) -> Tensor:
+def _with_mlp(mlp: _ACT, norm: _ACT, scale: _ACT | None, h: Tensor) -> Tensor:
     """Return ``h + scale(mlp(norm(h)))``; two linear maps with GELU between are fused."""
     first, last, act = (getattr(mlp, name, None) for name in ("fc1", "fc2", "act"))
     normed: Tensor = norm(h)

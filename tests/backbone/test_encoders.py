@@ -49,6 +49,8 @@ TRUNKS: dict[str, dict[str, Any]] = {
     "vit_medium_patch16_gap_256": {"patch_size": 8, "qk_norm": True},
     # Convolutions before attention, whose widths are their own.
     "vit_base_mci_224": {"embed_dim": 768, "num_heads": 12, "depth": 2},
+    # Convolutions, also in the blocks' MLPs, around attention.
+    "fastvit_mci0": {"layers": (1, 1, 1, 2), "embed_dims": (16, 32, 32, 64)},
     "vitamin_small_224": {"embed_dim": 384, "num_heads": 6, "depth": 2, "img_size": 64},
 }
 #: Text towers of open_clip.
@@ -110,10 +112,13 @@ def trunk(name: str) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         settings: dict[str, Any] = {"embed_dim": 64, "depth": 3, "num_heads": 4, "img_size": 32}
         settings |= TRUNKS[name]
+        if "layers" in settings:
+            settings = {key: settings[key] for key in ("layers", "embed_dims")}
         model: nn.Module = open_clip.CustomTextCLIP(
             embed_dim=EMBED, vision_cfg=VISION, text_cfg=TEXT
         )
-        visual = TimmModel("test_vit", EMBED, image_size=settings["img_size"], pool="")
+        size = settings.get("img_size", 128)
+        visual = TimmModel("test_vit", EMBED, image_size=size, pool="")
         visual.trunk = timm.create_model(name, num_classes=0, **settings)
         visual.head = nn.Linear(visual.trunk.num_features, EMBED, bias=False)
         model.visual = visual
@@ -257,13 +262,16 @@ def blocks_of(model: Any, tower: Tower) -> list[Any]:
                 return list(getattr(transformer, place))
         return list(transformer.encoder.layer)
     visual = model.visual
-    return list(
-        visual.trunk.blocks if isinstance(visual, TimmModel) else visual.transformer.resblocks
-    )
+    if not isinstance(visual, TimmModel):
+        return list(visual.transformer.resblocks)
+    trunk: Any = visual.trunk
+    return list(trunk.stages[-1].blocks if hasattr(trunk, "stages") else trunk.blocks)
 
 
 def context_keys(block: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values (heads, vectors, head_dim) of contexts, by the block's own weights."""
+    if hasattr(block, "token_mixer"):
+        return _fastvit_keys(block, vectors)
     if not hasattr(block, "attn"):
         return _hugging_face_keys(block, vectors)
     if hasattr(block, "ln_1"):
@@ -286,6 +294,13 @@ def context_keys(block: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
         norm = attention.k_norm
     split = [each.unflatten(-1, (heads, -1)).transpose(0, 1) for each in (keys, values)]
     return norm(split[0]), split[1]
+
+
+def _fastvit_keys(block: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    own = block.token_mixer
+    normed = block.norm(vectors[:, :, None, None])[:, :, 0, 0]
+    _, keys, values = own.qkv(normed).unflatten(-1, (3, own.num_heads, -1)).unbind(1)
+    return keys.transpose(0, 1), values.transpose(0, 1)
 
 
 def _hugging_face_keys(block: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
