@@ -132,21 +132,21 @@ def path_table(rows: Sequence[PathRow]) -> Table:
 
 def method_table(rows: Sequence[MethodRow]) -> Table:
     """For people."""
-    from rich.table import Table
-
-    found = Table(title="A train step of methods, as published and ours")
-    for heading in ("method", "images", "classes", "published s", "ours s", "ratio"):
-        found.add_column(heading, justify="left" if heading == "method" else "right")
-    for row in rows:
-        found.add_row(
-            row.method,
-            str(row.images),
-            str(row.classes),
-            number(row.published_s),
-            number(row.ours_s),
-            number(row.ratio),
-        )
-    return found
+    return _grid(
+        "A train step of methods, as published and ours",
+        ("method", "images", "classes", "published s", "ours s", "ratio"),
+        [
+            (
+                row.method,
+                str(row.images),
+                str(row.classes),
+                number(row.published_s),
+                number(row.ours_s),
+                number(row.ratio),
+            )
+            for row in rows
+        ],
+    )
 
 
 def print_methods(options: argparse.Namespace) -> None:
@@ -170,22 +170,35 @@ def print_methods(options: argparse.Namespace) -> None:
 
 def family_table(rows: Sequence[FamilyRow]) -> Table:
     """For people."""
+    return _grid(
+        "A step on other towers, by the plain definition and ours",
+        ("family", "model", "phase", "classes", "length", "plain s", "ours s", "ratio"),
+        [
+            (
+                row.family,
+                row.model,
+                row.phase,
+                str(row.classes),
+                str(row.length),
+                number(row.plain_s),
+                number(row.ours_s),
+                number(row.ratio),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _grid(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table whose names are on the left and numbers on the right."""
     from rich.table import Table
 
-    found = Table(title="A step on other towers, by the plain definition and ours")
-    for heading in ("family", "model", "phase", "classes", "length", "plain s", "ours s", "ratio"):
-        found.add_column(heading, justify="left" if heading in ("family", "model") else "right")
+    found = Table(title=title)
+    for heading in headings:
+        named = heading in ("method", "family", "model")
+        found.add_column(heading, justify="left" if named else "right")
     for row in rows:
-        found.add_row(
-            row.family,
-            row.model,
-            row.phase,
-            str(row.classes),
-            str(row.length),
-            number(row.plain_s),
-            number(row.ours_s),
-            number(row.ratio),
-        )
+        found.add_row(*row)
     return found
 
 

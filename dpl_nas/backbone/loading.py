@@ -21,8 +21,7 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone, Tokenize
-from dpl_nas.backbone.models import EMBEDDED, Model
-from dpl_nas.backbone.supported import usable_model
+from dpl_nas.backbone.models import EMBEDDED, Model, find_model
 from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
@@ -51,7 +50,7 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
     device = _usable(device)
     if config.model == EMBEDDED:
         return _mini_clip(config).to(device)
-    found = usable_model(config.model)
+    found = find_model(config.model)
     model, transform = _open_clip(found, config)
     return Backbone.from_model(
         model,

@@ -25,7 +25,6 @@ __all__ = [
     "model_facts",
     "model_names",
     "tower_depths",
-    "usable_model",
 ]
 
 #: Layers and width of the encoders that open_clip's configurations name: what they are is on the
@@ -79,6 +78,11 @@ class ModelFacts:
         return tuple(tower for tower, facts in self.towers.items() if not facts.reason)
 
     @property
+    def depths(self) -> dict[Tower, int]:
+        """Number of layers of each tower that can be searched."""
+        return {tower: facts.layers for tower, facts in self.towers.items()}
+
+    @property
     def objection(self) -> str:
         """Why neither tower can; empty if one can."""
         return "" if self.searchable else " and ".join(each.reason for each in self.towers.values())
@@ -110,24 +114,6 @@ def model_facts(model: str) -> ModelFacts:
     return _facts(find_model(model))
 
 
-def usable_model(model: str) -> Model:
-    """Return a model that can be the backbone.
-
-    Raises
-    ------
-    BackboneError
-        If the model is unknown, or neither of its towers can carry context vectors.
-    """
-    found = find_model(model)
-    objection = _facts(found).objection
-    if objection:
-        raise BackboneError(
-            f"{model} cannot be the backbone, since {objection}: dpl-nas backbones lists those "
-            "that can"
-        )
-    return found
-
-
 def tower_depths(model: str) -> dict[Tower, int]:
     """Return the number of layers of each tower of a model, without loading its weights.
 
@@ -136,9 +122,13 @@ def tower_depths(model: str) -> dict[Tower, int]:
     BackboneError
         If the model is unknown, or neither of its towers can carry context vectors.
     """
-    if model != EMBEDDED:
-        usable_model(model)
-    return {tower: facts.layers for tower, facts in model_facts(model).towers.items()}
+    facts = model_facts(model)
+    if facts.objection:
+        raise BackboneError(
+            f"{model} cannot be the backbone, since {facts.objection}: dpl-nas backbones lists "
+            "those that can"
+        )
+    return facts.depths
 
 
 def _facts(model: Model) -> ModelFacts:

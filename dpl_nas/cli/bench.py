@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dpl_nas.cli.named import by_owner, whole_numbers
+from dpl_nas.cli.named import by_owner, read_settings, whole_numbers
 from dpl_nas.cli.options import (
     BudgetOption,
     DataOption,
@@ -111,8 +111,6 @@ def _sorted_out(
     arguments: Sequence[str],
 ) -> tuple[list[str], dict[str, dict[str, Any]], dict[str, Any]]:
     """Sort names of methods, their settings, and those of the recipe."""
-    from dpl_nas.config.overrides import parse_overrides, put_all
-
     names = [each for each in arguments if "=" not in each]
     if not names:
         raise BenchError("give at least one method, such as zero-shot coop dpl")
@@ -122,9 +120,5 @@ def _sorted_out(
             f"expected METHOD.KEY=VALUE of a method that is given, or train.KEY=VALUE, found "
             f"{of[''][0]!r:.100}"
         )
-    settings: dict[str, dict[str, Any]] = {}
-    for name, own in of.items():
-        if own:
-            settings[name] = {}
-            put_all(settings[name], parse_overrides(own), {})
+    settings = {name: read_settings(own) for name, own in of.items() if own}
     return names, settings, settings.pop("train", {})

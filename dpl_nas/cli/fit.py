@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dpl_nas.cli.configuration import configure
-from dpl_nas.cli.named import by_owner
+from dpl_nas.cli.named import by_owner, read_settings
 from dpl_nas.cli.options import (
     DeviceOption,
     JsonOption,
@@ -62,19 +62,13 @@ def _methods(
     names: Sequence[str], overrides: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The methods with their settings, and the settings of everything else."""
-    from dpl_nas.config.overrides import parse_overrides, put_all
-
     if own := [each for each in names if ":" in each]:
         raise ConfigError(
             f"{own[0]} is no method of this package, so predict could not load it: give it to "
             "PromptClassifier(methods=...) in Python"
         )
     of = by_owner(overrides, names)
-    found: list[dict[str, Any]] = []
-    for name in names:
-        settings: dict[str, Any] = {}
-        put_all(settings, parse_overrides(of[name]), {})
-        found.append({"name": name, "settings": settings})
+    found = [{"name": name, "settings": read_settings(of[name])} for name in names]
     return found, of[""]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from dpl_nas.errors import ConfigError
 
-__all__ = ["by_owner", "whole_numbers"]
+__all__ = ["by_owner", "read_settings", "whole_numbers"]
 
 
 def by_owner(settings: Iterable[str], owners: Iterable[str]) -> dict[str, list[str]]:
@@ -20,6 +21,15 @@ def by_owner(settings: Iterable[str], owners: Iterable[str]) -> dict[str, list[s
         owner = max((name for name in found if key.startswith(f"{name}.")), key=len, default="")
         found[owner].append(each.removeprefix(f"{owner}.") if owner else each)
     return found
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Read texts ``KEY=VALUE``, of which keys may have dots, as nested settings."""
+    from dpl_nas.config.overrides import parse_overrides, put_all
+
+    settings: dict[str, Any] = {}
+    put_all(settings, parse_overrides(texts), {})
+    return settings
 
 
 def whole_numbers(words: str | Sequence[str], option: str) -> list[int]:

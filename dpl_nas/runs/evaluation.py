@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpl_nas.backbone import load_backbone
-from dpl_nas.config import Classes, RunConfig
+from dpl_nas.config import Classes
 from dpl_nas.console import watched
 from dpl_nas.errors import CheckpointError, DplWarning
 from dpl_nas.io.arguments import check_whole, checked
@@ -161,7 +161,18 @@ class _Method:
                 f"{folder} is a run without a method, and holds {LEARNED}: remove it"
             )
         learned = load_learned(folder / LEARNED, method_class(config.method.name))
-        origin = _RunOrigin(config, RunData.load(folder), learned.class_names)
+        run = RunData.load(folder)
+        origin = _RunOrigin(
+            task=config.task,
+            classes=config.classes,
+            class_names=learned.class_names,
+            folder=run.folder,
+            data=run.data,
+            images=run.images,
+            space=config.space,
+            shots=config.shots,
+            seed=config.seed,
+        )
         return cls(learned, origin, load_architecture(folder / ARCHITECTURE))
 
     @property
@@ -192,38 +203,12 @@ class _Method:
 class _RunOrigin:
     """What the files of a run say of its training."""
 
-    config: RunConfig
-    run: RunData
+    task: str
+    classes: Classes
     class_names: tuple[str, ...]
-
-    @property
-    def task(self) -> str:
-        return self.config.task
-
-    @property
-    def classes(self) -> Classes:
-        return self.config.classes
-
-    @property
-    def folder(self) -> str:
-        return self.run.folder
-
-    @property
-    def data(self) -> str:
-        return self.run.data
-
-    @property
-    def images(self) -> str:
-        return self.run.images
-
-    @property
-    def space(self) -> Space:
-        return self.config.space
-
-    @property
-    def shots(self) -> int:
-        return self.config.shots
-
-    @property
-    def seed(self) -> int:
-        return self.config.seed
+    folder: str
+    data: str
+    images: str
+    space: Space
+    shots: int
+    seed: int
