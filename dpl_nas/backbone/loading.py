@@ -193,7 +193,16 @@ def _build(
     kind = CoCa if "multimodal_cfg" in settings else CustomTextCLIP if custom else CLIP
     if quick_gelu is not None:
         settings["quick_gelu"] = quick_gelu
-    return kind(**settings)
+    named = settings["text_cfg"].get("hf_model_name")
+    try:
+        return kind(**settings)
+    except (RuntimeError, OSError) as error:
+        if named is None:
+            raise
+        raise BackboneError(
+            f"the text tower {named} cannot be built ({shorten(join_lines(str(error)))}): install "
+            "transformers with pip install 'dpl_nas[hf]', and load the tower once with a network"
+        ) from error
 
 
 def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:

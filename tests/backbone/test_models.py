@@ -8,6 +8,7 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from open_clip import hf_model
 from safetensors.torch import save_file
 
 from dpl_nas.backbone import load_backbone, tower_depths
@@ -112,6 +113,17 @@ def test_without_a_network_the_hub_says_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "snapshot_download", fail)
     with pytest.raises(BackboneError, match=r"\(no route to host\): download it .* local-dir:"):
         find_model("hf-hub:someone/some-clip")
+
+
+def test_an_encoder_that_is_not_there_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"hf_model_name": "nobody/nothing", "context_length": 20}
+    described = {"model_cfg": CONFIG | {"text_cfg": text, "custom_text": True}}
+    (folder / "open_clip_config.json").write_text(json.dumps(described))
+    monkeypatch.setattr(hf_model, "transformers", None)
+    with pytest.raises(BackboneError, match=r"text tower nobody/nothing .* 'dpl_nas\[hf\]'"):
+        load_backbone(BackboneConfig(model=f"local-dir:{folder}", pretrained="random"))
 
 
 def test_a_damaged_description_is_told(folder: Path) -> None:
