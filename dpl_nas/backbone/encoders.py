@@ -43,19 +43,15 @@ class OpenClip:
     Raises
     ------
     BackboneError
-        If it is no such model, or neither tower can carry context vectors.
+        If neither tower can carry context vectors.
     """
 
-    def __init__(self, model: nn.Module, name: str) -> None:
-        if not isinstance(model, (CLIP, CustomTextCLIP, CoCa)):
-            raise BackboneError(
-                f"{name} cannot carry context vectors: it is a {type(model).__name__}, not a CLIP "
-                "of open_clip"
-            )
+    def __init__(self, model: CLIP | CustomTextCLIP | CoCa, name: str) -> None:
         text = getattr(model, "text", model)
         no_image, no_text = objection_to_image(model.visual), objection_to_text(text)
         if no_image and no_text:
             raise BackboneError(f"{name} cannot carry context vectors: {no_image} and {no_text}")
+        self.has_text = True
         self.plain: dict[Tower, str] = {}
         if no_image:
             self.plain["image"] = no_image

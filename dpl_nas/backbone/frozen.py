@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from open_clip import CLIP, CoCa, CustomTextCLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL.Image import Image
 from PIL.Image import new as new_image
 from torch import Tensor, nn
 
 from dpl_nas.backbone.encoders import OpenClip
+from dpl_nas.backbone.plain_towers import class_rows
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import DualEncoder
+from dpl_nas.backbone.vision import VisionOnly
 from dpl_nas.errors import BackboneError
 from dpl_nas.io.reprs import in_a_line
 from dpl_nas.space import Precision, Tower
@@ -28,7 +31,7 @@ Tokenize = Callable[[list[str]], Tensor]
 
 
 class Backbone:
-    """A frozen CLIP in evaluation mode.
+    """A frozen CLIP, or a frozen model of images alone, in evaluation mode.
 
     It is not a module, so a module that holds one neither lists nor saves its weights.
     A deep copy is the same backbone.
@@ -56,6 +59,9 @@ class Backbone:
         Values that normalise the channels of an image.
     layers, widths
         Number of layers and width of each tower.
+    has_text
+        Whether captions can stand for classes. A model of images alone is given their features
+        (:meth:`class_inputs`).
     plain
         Why a tower has no layers that can be searched, if one has none.
     seen
@@ -94,6 +100,7 @@ class Backbone:
             "text": len(self.text.blocks),
         }
         self.widths: dict[Tower, int] = {"image": self.image.width, "text": self.text.width}
+        self.has_text = encoder.has_text
         self.plain: Mapping[Tower, str] = encoder.plain
         self.seen = seen
         self._tokenize = tokenize
@@ -116,7 +123,8 @@ class Backbone:
         Parameters
         ----------
         model
-            A model of open_clip: a CLIP, also with towers of timm, or a CoCa.
+            A model of open_clip: a CLIP, also with towers of timm, or a CoCa. Or a model of images
+            alone: a vision transformer of timm, or the image tower of such a CLIP.
         name
             Name of the model, for messages.
         precision
@@ -137,7 +145,11 @@ class Backbone:
         BackboneError
             If the model is no such model, or no tower can carry context vectors.
         """
-        encoder = OpenClip(model, name)
+        encoder: DualEncoder
+        if isinstance(model, (CLIP, CustomTextCLIP, CoCa)):
+            encoder = OpenClip(model, name)
+        else:
+            encoder = VisionOnly(model, name)
         chosen = transform or PreprocessCfg()
         if preprocess is None:
             settings = {**vars(chosen), "size": encoder.image.image_size}
@@ -194,8 +206,14 @@ class Backbone:
         Raises
         ------
         BackboneError
-            If the model was given without a tokenizer.
+            If the model was given without a tokenizer, or has no text tower.
         """
+        if not self.has_text:
+            raise BackboneError(
+                f"captions cannot stand for classes, since {self.name} has no text tower: use "
+                "what learns classes from images, such as dpl, linear-probe or class-means, or "
+                "another backbone"
+            )
         if self._tokenize is None:
             raise BackboneError(f"{self.name} has no tokenizer: give token ids instead of captions")
         return self._tokenize(list(captions)).long()
@@ -207,6 +225,12 @@ class Backbone:
     def text_inputs_of(self, tokens: Tensor) -> TextInputs:
         """Return the text inputs of tokens ``(classes, context_length)``."""
         return self._mean_inputs([tokens])
+
+    def class_inputs(self, features: Tensor) -> TextInputs:
+        """Return the inputs of a model of images alone: class features (classes, embed)."""
+        if self.has_text:
+            raise BackboneError(f"{self.name} has a text tower: give captions")
+        return class_rows(features.to(self.device))
 
     def mean_text_inputs(self, templates: Sequence[str], class_names: Sequence[str]) -> TextInputs:
         """Return, for each class, the mean token embeddings of its captions over all templates.

@@ -21,7 +21,8 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone, Tokenize
-from dpl_nas.backbone.models import EMBEDDED, Model, find_model
+from dpl_nas.backbone.models import EMBEDDED, EMBEDDED_VISION, Model, find_model
+from dpl_nas.backbone.timm_models import TIMM, build_timm, load_timm, timm_transform
 from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
@@ -48,8 +49,10 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
         If a file of weights is truncated, foreign, or of another model.
     """
     device = _usable(device)
-    if config.model == EMBEDDED:
+    if config.model in (EMBEDDED, EMBEDDED_VISION):
         return _mini_clip(config).to(device)
+    if config.model.startswith(TIMM):
+        return _timm(config).to(device)
     found = find_model(config.model)
     model, transform = _open_clip(found, config)
     return Backbone.from_model(
@@ -96,16 +99,56 @@ def _mini_clip(config: BackboneConfig) -> Backbone:
     from dpl_nas.mini.model import load_mini_clip, mini_preprocess, mini_tokenizer, seen_tokens
 
     if (config.quick_gelu, config.mean, config.std) != (None, None, None):
-        raise BackboneError("mini-clip brings its own quick_gelu, mean and std: leave them out")
+        raise BackboneError(
+            f"{config.model} brings its own quick_gelu, mean and std: leave them out"
+        )
     path = None if config.pretrained is None else _file(config.pretrained)
+    clip = load_mini_clip(path)
+    if config.model == EMBEDDED_VISION:
+        return Backbone.from_model(
+            clip.visual,
+            name=config.model,
+            precision=config.precision,
+            preprocess=mini_preprocess(),
+        )
     return Backbone.from_model(
-        load_mini_clip(path),
-        name="mini-clip",
+        clip,
+        name=config.model,
         precision=config.precision,
         preprocess=mini_preprocess(),
         tokenize=mini_tokenizer(),
         seen=seen_tokens(path),
     )
+
+
+def _timm(config: BackboneConfig) -> Backbone:
+    if config.quick_gelu is not None:
+        raise BackboneError(f"{config.model} brings its own activation: leave quick_gelu out")
+    if config.pretrained == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = build_timm(config.model)
+    else:
+        model = load_timm(config.model, _existing(config.pretrained))
+    return Backbone.from_model(
+        model,
+        name=config.model,
+        precision=config.precision,
+        preprocess=timm_transform(model, config.mean, config.std),
+    )
+
+
+def _existing(pretrained: str | None) -> Path | None:
+    """The path of a file of weights that is there."""
+    if pretrained is None:
+        return None
+    path = _file(pretrained)
+    if not path.is_file():
+        raise BackboneError(
+            f"{shorten(pretrained)} is no file of weights: set space.backbone.pretrained to the "
+            "path of one, or random, or leave it out for those of timm"
+        )
+    return path
 
 
 def _file(pretrained: str) -> Path:

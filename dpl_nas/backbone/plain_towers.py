@@ -1,4 +1,4 @@
-"""Towers in which nothing can be learned: they have no layers to search."""
+"""Towers without layers that can be searched, and the place of one that is not there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import Block
 from dpl_nas.errors import BackboneError
 
-__all__ = ["PlainImage", "PlainText"]
+__all__ = ["ClassRows", "PlainImage", "PlainText", "class_rows"]
 
 
 class PlainImage:
@@ -51,19 +51,24 @@ class PlainImage:
         return x[:, 0]
 
 
-class PlainText:
-    """A text tower as a whole.
+def class_rows(features: Tensor) -> TextInputs:
+    """Return class features (classes, embed) as the inputs of a tower that passes them on."""
+    ones = torch.promote_types(features.dtype, torch.float32)
+    return TextInputs(
+        features[:, None], torch.ones(len(features), 1, dtype=ones, device=features.device)
+    )
+
+
+class ClassRows:
+    """The place of a text tower in a model of images alone: class features pass through it.
 
     Parameters
     ----------
-    text
-        From tokens (classes, context_length) to features (classes, embed).
     width
         Size of the features.
     """
 
-    def __init__(self, text: nn.Module, width: int) -> None:
-        self._text = text
+    def __init__(self, width: int) -> None:
         self.width = width
         self.blocks: Sequence[Block] = ()
 
@@ -77,14 +82,10 @@ class PlainText:
         """It has none that are known."""
         raise BackboneError("the text tower has no layers, so no tokens can enter it")
 
-    @torch.no_grad()
     def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
-        """Return the mean features over templates, as one token of each class."""
-        features = torch.stack([self._text(batch) for batch in tokens]).mean(dim=0)
-        ones = torch.promote_types(features.dtype, torch.float32)
-        return TextInputs(
-            features[:, None], torch.ones(len(features), 1, dtype=ones, device=features.device)
-        )
+        """It reads no captions."""
+        del tokens
+        raise BackboneError("the model reads no captions, since it is a model of images alone")
 
     def mask(self, tokens: int, like: Tensor) -> Tensor | None:
         """There is nothing to hide."""
@@ -98,3 +99,22 @@ class PlainText:
     def project(self, pooled: Tensor) -> Tensor:
         """Return the features."""
         return pooled
+
+
+class PlainText(ClassRows):
+    """A text tower as a whole.
+
+    Parameters
+    ----------
+    text
+        From tokens (classes, context_length) to features (classes, embed).
+    """
+
+    def __init__(self, text: nn.Module, width: int) -> None:
+        super().__init__(width)
+        self._text = text
+
+    @torch.no_grad()
+    def embed(self, tokens: Sequence[Tensor]) -> TextInputs:
+        """Return the mean features over templates, as one token of each class."""
+        return class_rows(torch.stack([self._text(batch) for batch in tokens]).mean(dim=0))

@@ -1,4 +1,4 @@
-"""The models of open_clip: what each can carry, without its weights."""
+"""What models can carry, without their weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import torch
 from open_clip.model import _build_text_tower, _build_vision_tower
 
 from dpl_nas.backbone.encoders import image_tower, objection_to_image, objection_to_text, text_tower
-from dpl_nas.backbone.models import EMBEDDED, Model, find_model
+from dpl_nas.backbone.models import EMBEDDED, EMBEDDED_VISION, Model, find_model
+from dpl_nas.backbone.timm_models import TIMM, build_timm
+from dpl_nas.backbone.vision import NO_TEXT, vision_tower
 from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower
@@ -89,8 +91,8 @@ class ModelFacts:
 
 
 def model_names() -> list[str]:
-    """Return the names of the embedded model and of all of open_clip's."""
-    return [EMBEDDED, *open_clip.list_models()]
+    """Return the names of the embedded models and of all of open_clip's."""
+    return [EMBEDDED, EMBEDDED_VISION, *open_clip.list_models()]
 
 
 def list_models() -> Iterator[ModelFacts]:
@@ -104,14 +106,27 @@ def model_facts(model: str) -> ModelFacts:
     Raises
     ------
     BackboneError
-        If open_clip does not know the model.
+        If open_clip or timm does not know the model.
     """
     if model == EMBEDDED:
-        from dpl_nas.mini.model import MINI_CONFIG
-
-        facts = TowerFacts(MINI_CONFIG.layers, MINI_CONFIG.width)
-        return ModelFacts(model, dict.fromkeys(TOWERS, facts))
+        return ModelFacts(model, dict.fromkeys(TOWERS, _embedded()))
+    if model == EMBEDDED_VISION:
+        return _vision_facts(model, _embedded())
+    if model.startswith(TIMM):
+        with torch.device("meta"):
+            tower = vision_tower(build_timm(model))
+        return _vision_facts(model, _of(tower))
     return _facts(find_model(model))
+
+
+def _embedded() -> TowerFacts:
+    from dpl_nas.mini.model import MINI_CONFIG
+
+    return TowerFacts(MINI_CONFIG.layers, MINI_CONFIG.width)
+
+
+def _vision_facts(model: str, image: TowerFacts) -> ModelFacts:
+    return ModelFacts(model, {"image": image, "text": TowerFacts(0, 0, NO_TEXT)})
 
 
 def tower_depths(model: str) -> dict[Tower, int]:

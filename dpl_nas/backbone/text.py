@@ -59,7 +59,9 @@ class TextInputs:
         With ``share`` their common prefix is always apart, as learned tokens enter it.
         """
         kept = kept_bytes(self.embeddings.device)
-        token = KEPT * self.embeddings.shape[-1] * self.embeddings.element_size() * layers
+        size = self.embeddings.shape[-1] * self.embeddings.element_size()
+        # A tower without layers passes on what it is given.
+        token = KEPT * size * max(1, layers)
         limit = max(1, kept // token)
         if not self.packs:
             return whole_plan(self.embeddings, self.pooling, limit, self.seen)

@@ -41,12 +41,20 @@ class TimmImage:
         Height and width, in pixels.
     head
         What turns the trunk's features into those of the tower; ``None`` for nothing.
+    classifies
+        Whether the trunk may end with a classifier of its own, which is left out.
     """
 
     def __init__(
-        self, trunk: Any, image_size: tuple[int, int], head: nn.Module | None = None
+        self,
+        trunk: Any,
+        image_size: tuple[int, int],
+        head: nn.Module | None = None,
+        *,
+        classifies: bool = False,
     ) -> None:
         self._trunk, self._head = trunk, head
+        self._classifies = classifies
         self.width = int(trunk.embed_dim)
         self.image_size = image_size
         self.blocks = tuple(_block(trunk, layer) for layer in range(len(trunk.blocks)))
@@ -72,7 +80,9 @@ class TimmImage:
 
     def pool(self, x: Tensor) -> Tensor:
         """Return features ``(batch, embed)``; the norm acts on each token separately."""
-        features: Tensor = self._trunk.forward_head(self._trunk.norm(x))
+        features: Tensor = self._trunk.forward_head(
+            self._trunk.norm(x), pre_logits=self._classifies
+        )
         return features if self._head is None else self._head(features)
 
 

@@ -182,7 +182,11 @@ class TextTower(TowerBlocks, Protocol):
 
 
 class DualEncoder(Protocol):
-    """Both towers of a frozen CLIP."""
+    """Both towers of a frozen CLIP, or an image tower alone."""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether captions can stand for classes; if not, their features are its inputs."""
 
     @property
     def plain(self) -> Mapping[Tower, str]:
