@@ -8,7 +8,12 @@ from pydantic import Field
 
 from dpl_nas.io.validation import Frozen, Number, PathText, Truth
 
-__all__ = ["BackboneConfig", "Precision"]
+__all__ = ["EMBEDDED", "EMBEDDED_VISION", "TIMM", "BackboneConfig", "Precision"]
+
+#: The embedded CLIP, and its image tower alone.
+EMBEDDED, EMBEDDED_VISION = "mini-clip", "mini-vit"
+#: What the names of timm's models begin with.
+TIMM = "timm:"
 
 Precision = Literal["fp32", "bf16"]
 
@@ -17,17 +22,19 @@ _Deviation = Annotated[Number, Field(gt=0, le=10)]
 
 
 class BackboneConfig(Frozen):
-    """The choice of a frozen CLIP.
+    """The choice of a frozen CLIP, or of a frozen model of images alone.
 
     Attributes
     ----------
     model
         ``mini-clip``, which comes with dpl_nas; a model of open_clip, such as ``ViT-B-16``;
         ``local-dir:FOLDER`` with an ``open_clip_config.json``; or ``hf-hub:OWNER/NAME``, also with
-        ``@REVISION``.
+        ``@REVISION``. Of images alone: ``mini-vit``, the image tower of ``mini-clip``; or
+        ``timm:MODEL``, a vision transformer of timm, also with ``.TAG`` of its weights.
     pretrained
-        Source of the weights. For ``mini-clip``: ``None`` (its own weights) or the path
-        of another file. For others: a tag of open_clip such as ``openai``, the path of a
+        Source of the weights. For ``mini-clip`` and ``mini-vit``: ``None`` (its own weights) or the
+        path of another file. For models of timm: ``None`` (those of the tag), the path of a file,
+        or ``random``. For others: a tag of open_clip such as ``openai``, the path of a
         ``.safetensors`` or ``.pt`` file, or ``random``; never silently random. ``None`` takes the
         weights of a folder or of the Hub.
     precision
@@ -44,10 +51,15 @@ class BackboneConfig(Frozen):
         OpenAI's.
     """
 
-    model: str = Field(default="mini-clip", min_length=1)
+    model: str = Field(default=EMBEDDED, min_length=1)
     pretrained: PathText | None = None
     precision: Precision = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     quick_gelu: Truth | None = None
     mean: tuple[_Mean, _Mean, _Mean] | None = None
     std: tuple[_Deviation, _Deviation, _Deviation] | None = None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the model has a text tower, so that captions can stand for classes."""
+        return self.model != EMBEDDED_VISION and not self.model.startswith(TIMM)

@@ -21,8 +21,9 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone, Tokenize
-from dpl_nas.backbone.models import EMBEDDED, EMBEDDED_VISION, Model, find_model
-from dpl_nas.backbone.timm_models import TIMM, build_timm, load_timm, timm_transform
+from dpl_nas.backbone.models import Model, find_model
+from dpl_nas.backbone.timm_models import build_timm, load_timm, timm_transform
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, TIMM
 from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home

@@ -17,10 +17,8 @@ from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.home import expand_home
 from dpl_nas.io.reprs import short_repr
 
-__all__ = ["EMBEDDED", "EMBEDDED_VISION", "Model", "find_model"]
+__all__ = ["Model", "find_model"]
 
-#: The embedded CLIP, and its image tower alone.
-EMBEDDED, EMBEDDED_VISION = "mini-clip", "mini-vit"
 _FOLDER, _HUB = "local-dir:", "hf-hub:"
 #: Weights beside a description, the first that is there; none of them can run code.
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")

@@ -13,9 +13,10 @@ import torch
 from open_clip.model import _build_text_tower, _build_vision_tower
 
 from dpl_nas.backbone.encoders import image_tower, objection_to_image, objection_to_text, text_tower
-from dpl_nas.backbone.models import EMBEDDED, EMBEDDED_VISION, Model, find_model
-from dpl_nas.backbone.timm_models import TIMM, build_timm
+from dpl_nas.backbone.models import Model, find_model
+from dpl_nas.backbone.timm_models import build_timm
 from dpl_nas.backbone.vision import NO_TEXT, vision_tower
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, TIMM
 from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from timm.data import create_transform, resolve_data_config
-from timm.models import get_pretrained_cfg, is_model, list_pretrained
-from torch import nn
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
+from timm.models import is_model, list_pretrained
+from torch import Tensor, nn
 
-from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
+from dpl_nas.backbone.checkpoint import fill, read_weights
 from dpl_nas.backbone.vision import objection_to_vision
+from dpl_nas.backbone_config import TIMM
 from dpl_nas.errors import BackboneError, join_lines, shorten
 
-__all__ = ["TIMM", "build_timm", "load_timm", "timm_transform"]
+__all__ = ["build_timm", "load_timm", "timm_transform"]
 
 #: One number per channel.
 RGB = tuple[float, float, float]
-#: What the names of these models begin with.
-TIMM = "timm:"
 
 
 def build_timm(name: str) -> nn.Module:
@@ -34,12 +36,7 @@ def build_timm(name: str) -> nn.Module:
     BackboneError
         If timm does not know it, or it cannot carry context vectors.
     """
-    architecture, tag = _parts(name)
-    config = get_pretrained_cfg(
-        f"{architecture}.{tag}" if tag else architecture, allow_unregistered=True
-    )
-    overlay = {} if config is None else {"pretrained_cfg": config}
-    model: nn.Module = timm.create_model(architecture, num_classes=0, **overlay)
+    model: nn.Module = timm.create_model(_known(name), num_classes=0)
     objection = objection_to_vision(model)
     if objection:
         raise BackboneError(f"{name} cannot be the backbone, since {objection}")
@@ -61,43 +58,45 @@ def load_timm(name: str, pretrained: Path | None) -> nn.Module:
     if pretrained is None:
         return _published(name)
     weights = read_weights(pretrained)
-    fill(model, Weights(_without_head(weights.tensors, model)), str(pretrained), name)
+    fill(
+        model,
+        replace(weights, tensors=_without_head(weights.tensors, model)),
+        str(pretrained),
+        name,
+    )
     return model
 
 
 def timm_transform(model: nn.Module, mean: RGB | None = None, std: RGB | None = None) -> Any:
     """Return the test-time transform that timm has for a model, or with others' normalisation."""
     asked = {"mean": mean, "std": std}
-    known = resolve_data_config({}, model=model)
+    known: dict[str, Any] = resolve_data_config({}, model=model)  # type: ignore[no-untyped-call]
     return create_transform(**known | {key: value for key, value in asked.items() if value})
 
 
 def _published(name: str) -> nn.Module:
-    architecture, tag = _parts(name)
-    tags = [each.partition(".")[2] for each in list_pretrained(architecture)]
+    known = _known(name)
     remedy = "set space.backbone.pretrained to the path of a file, or random"
-    if not tags:
+    if not list_pretrained(known.partition(".")[0]):
         raise BackboneError(f"{name} needs weights, and timm has none of it: {remedy}")
     try:
-        model: nn.Module = timm.create_model(
-            f"{architecture}.{tag}" if tag else architecture, pretrained=True, num_classes=0
-        )
+        model: nn.Module = timm.create_model(known, pretrained=True, num_classes=0)
     except Exception as error:
         # Each transport raises its own errors.
         raise BackboneError(
             f"the weights of {name} could not be downloaded "
             f"({shorten(join_lines(str(error)))}): download them on a machine with a network, and "
-            "set space.backbone.pretrained to the path of the file"
+            f"{remedy}"
         ) from error
     return model
 
 
-def _parts(name: str) -> tuple[str, str]:
-    """Return the architecture and the tag, which may be empty, of a name."""
-    plain = name.removeprefix(TIMM)
-    architecture, _, tag = plain.partition(".")
+def _known(name: str) -> str:
+    """Return timm's own name of a model, also with a tag of its weights, if timm knows both."""
+    known = name.removeprefix(TIMM)
+    architecture, _, tag = known.partition(".")
     # A colon would make timm look elsewhere.
-    if ":" in plain or not is_model(architecture):
+    if ":" in known or not is_model(architecture):
         close = difflib.get_close_matches(architecture, timm.list_models(), n=1)
         raise BackboneError(
             f"{shorten(name)} cannot be the backbone, since timm does not know it"
@@ -108,10 +107,10 @@ def _parts(name: str) -> tuple[str, str]:
     if tag and tag not in tags:
         told = f"it has {', '.join(tags)}" if tags else "it has none"
         raise BackboneError(f"{architecture} of timm has no weights {tag}: {told}")
-    return architecture, tag
+    return known
 
 
-def _without_head(tensors: Any, model: nn.Module) -> dict[str, torch.Tensor]:
+def _without_head(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Leave out a classifier, and what only pre-training needs."""
     known = model.state_dict()
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from open_clip.transformer import VisionTransformer as OpenClipTransformer
@@ -87,7 +88,7 @@ def vision_tower(model: nn.Module) -> ImageTower:
     return image_tower(model)
 
 
-def _embed(model: nn.Module) -> int:
+def _embed(model: Any) -> int:
     """The size of the features."""
     if isinstance(model, (VisionTransformer, Eva)):
         return int(model.head_hidden_size)

@@ -36,6 +36,8 @@ _DESIGNS = {
     "manual": "manual design",
     "uniform": "uniform",
     "zero_shot": "zero-shot",
+    "class_means": "class means",
+    "linear_probe": "linear probe",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dpl_nas.config import MethodConfig
+from dpl_nas.config import MethodConfig, RunConfig
 
 if TYPE_CHECKING:
     from dpl_nas.training.evaluation import Scorer
@@ -17,7 +17,7 @@ __all__ = ["Reference", "name_in", "references_beside"]
 
 @dataclass(frozen=True)
 class Reference:
-    """Zero-shot CLIP, one length at all layers, or a method with its paper's lengths.
+    """The plain backbone, one length at all layers, or a method with its paper's lengths.
 
     Attributes
     ----------
@@ -28,21 +28,22 @@ class Reference:
     """
 
     name: str
-    kind: Literal["zero-shot", "uniform", "published"]
+    kind: Literal["plain", "uniform", "published"]
     length: int = 0
 
     def scorer(self, problem: Problem) -> tuple[Scorer, Mapping[str, Sequence[int]]]:
         """Train it on the problem, whose limits do not apply; return it and its lengths by tower.
 
-        Lengths are those of the searched layers, in their order; none for zero-shot CLIP.
+        Lengths are those of the searched layers, in their order; none for the plain backbone.
         """
         from dpl_nas.engine.trials import trainings
-        from dpl_nas.training.evaluation import zero_shot
+        from dpl_nas.methods.plain import PLAIN, plain_scorers
 
         # References show what the limits cost.
         problem = problem.having(space=problem.space.without_limits())
-        if self.kind == "zero-shot":
-            return zero_shot(problem.task, problem.backbone), {}
+        if self.kind == "plain":
+            scorers = {PLAIN[name]: each for name, each in plain_scorers(problem).items()}
+            return scorers[self.name], {}
         if self.kind == "published" and problem.method is not None:
             return problem.method.as_published(problem)
         design = problem.space.uniform(self.length)
@@ -50,10 +51,13 @@ class Reference:
         return scorer, {str(tower): each for tower, each in design.lengths.items()}
 
 
-def references_beside(method: MethodConfig | None, length: int) -> list[Reference]:
-    """Return the references of runs of a method; the first is the same for all methods."""
+def references_beside(config: RunConfig, length: int) -> list[Reference]:
+    """Return the references of a run; those of the plain backbone are the same for all methods."""
+    method = config.method
+    has_text = config.space.backbone.has_text
+    plain = ("zero-shot",) if has_text else ("class means", "linear probe")
     uniform = Reference(name_in(method, f"{length} everywhere"), "uniform", length)
-    found = [Reference("zero-shot", "zero-shot"), uniform]
+    found = [*(Reference(name, "plain") for name in plain), uniform]
     if method is not None:
         found.append(Reference(name_in(method, "as published"), "published"))
     return found

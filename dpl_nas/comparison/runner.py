@@ -64,7 +64,7 @@ class Plan:
         return unique(
             each.name
             for config in self.configs
-            for each in references_beside(config.method, self.uniform_length)
+            for each in references_beside(config, self.uniform_length)
         )
 
     def __post_init__(self) -> None:
@@ -201,7 +201,7 @@ def _jobs(plan: Plan, folder: Path, images: Sequence[str]) -> list[_Job]:
     references: dict[Path, _Job] = {}
     for job in jobs:
         config = job.config
-        for each in references_beside(config.method, plan.uniform_length):
+        for each in references_beside(config, plan.uniform_length):
             place = folder / "references" / _place(config, each.name)
             references.setdefault(place, _Job(config, place, job.images, each))
     return [*jobs, *references.values()]
@@ -254,7 +254,7 @@ def _identity(job: _Job) -> dict[str, Any]:
         # References do not depend on the search settings of strategies.
         config["strategy"] = {"train": config["strategy"]["train"]}
         config.pop("budget")
-        if job.reference.kind == "zero-shot":
+        if job.reference.kind == "plain":
             # It is the same for all methods, whose spaces may have other towers.
             config.pop("method", None)
             config["space"] = {key: config["space"][key] for key in ("name", "backbone")}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from dpl_nas.config.values import (
     Augmentation,
     Balance,
@@ -68,6 +70,10 @@ class TrainSettings(Frozen):
     balance
         How classes with unequal numbers of images count the same: ``loss`` weights each image by
         the reciprocal of its class's number, ``batches`` draws every class equally often.
+    class_features
+        Whether the features of classes are learned with the context vectors, as offsets from those
+        of captions or class means. ``None``: ``learned`` for a backbone without a text tower,
+        which makes a linear classifier of it, else ``fixed``.
     """
 
     epochs: Positive = 40
@@ -78,3 +84,6 @@ class TrainSettings(Frozen):
     augmentation: Augmentation | Literal["task"] = "task"
     distillation: Distillation = Distillation()
     balance: Balance = "none"
+    class_features: Literal["fixed", "learned"] | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )

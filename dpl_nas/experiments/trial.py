@@ -57,8 +57,7 @@ def final_result(result: RunResult, parameters: Mapping[str, Any]) -> dict[str, 
     return {
         "default": test["found"].accuracy,
         "macro_f1": test["found"].macro_f1,
-        "manual": test["manual"].accuracy,
-        "zero_shot": test["zero_shot"].accuracy,
+        **{name: each.accuracy for name, each in test.items() if name != "found"},
         "lengths": " | ".join(
             f"{tower} {' '.join(map(str, lengths))}" for tower, lengths in result.lengths.items()
         ),

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from torch import Tensor
-from torch.nn import functional
 
 from dpl_nas.methods.features import FittedMethod, LabelledFeatures
+from dpl_nas.training.model import means_of
 from dpl_nas.training.problem import Problem
 
 __all__ = ["ClassMeans"]
@@ -29,8 +29,7 @@ class ClassMeans(FittedMethod):
     ) -> Mapping[str, Tensor]:
         """Return the mean of each class, of length 1; zeros for a class without images."""
         del problem, rows
-        member = functional.one_hot(features.labels, features.classes).to(features.images.dtype)
-        return {_MEANS: functional.normalize(member.T @ features.images, dim=-1)}
+        return {_MEANS: means_of(features.images, features.labels, features.classes)}
 
     def score(
         self, tensors: Mapping[str, Tensor], images: Tensor, captions: Tensor, scale: float

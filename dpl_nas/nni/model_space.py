@@ -177,6 +177,8 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
         Frozen CLIP; shared, never copied.
     init, seed
         Initialisation of the context vectors.
+    offsets
+        Offsets of class features, if they are learned.
 
     Raises
     ------
@@ -185,7 +187,12 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
     """
 
     def __init__(
-        self, space: Space, backbone: Backbone, init: PromptInit | None = None, seed: int = 1
+        self,
+        space: Space,
+        backbone: Backbone,
+        init: PromptInit | None = None,
+        seed: int = 1,
+        offsets: nn.Parameter | None = None,
     ) -> None:
         super().__init__()
         asks = f"space {space.name} searches"
@@ -199,7 +206,7 @@ class PromptSpace(ModelSpace):  # type: ignore[misc]
             contexts[tower][layer] = ContextChoice(
                 candidates, label=label_parts([tower, str(layer)]), space=space
             )
-        self.clip = PromptedCLIP(backbone, contexts)
+        self.clip = PromptedCLIP(backbone, contexts, offsets=offsets)
         initialise_contexts(self.clip, init or PromptInit(), seed)
         self._told = repr(space)
 

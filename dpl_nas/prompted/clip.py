@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dpl_nas.backbone.frozen import Backbone
 from dpl_nas.backbone.layers import check_layers
+from dpl_nas.backbone.text import TextInputs
 from dpl_nas.errors import ArchitectureError
 from dpl_nas.io.reprs import in_a_line
 from dpl_nas.kernels import KernelPath
@@ -39,6 +40,9 @@ class PromptedCLIP(AdaptedCLIP):
     path
         Implementation of attention. ``reference`` also runs both towers as published: all tokens
         of every class and image, through every layer.
+    offsets
+        What is added to class features, ``(classes, embed)``, if they are learned: starting from
+        those of captions it is TaskRes (Yu et al. 2023), from class means a linear classifier.
 
     Raises
     ------
@@ -52,8 +56,10 @@ class PromptedCLIP(AdaptedCLIP):
         backbone: Backbone,
         contexts: Mapping[Tower, Mapping[int, nn.Module]],
         path: KernelPath = "fast",
+        offsets: nn.Parameter | None = None,
     ) -> None:
         super().__init__(backbone, path)
+        self.offsets = offsets
         _check(backbone, contexts)
         self.contexts = nn.ModuleDict(
             {
@@ -64,6 +70,11 @@ class PromptedCLIP(AdaptedCLIP):
                 if tower in contexts
             }
         )
+
+    def encode_text(self, text: TextInputs) -> Tensor:
+        """Return class features ``(classes, embed)`` before normalisation, offsets included."""
+        features = super().encode_text(text)
+        return features if self.offsets is None else features + self.offsets
 
     def first_layer(self, tower: Tower) -> int:
         """Return the first layer with contexts, or the number of layers if there is none."""

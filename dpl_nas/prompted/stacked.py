@@ -58,8 +58,9 @@ class StackedCLIP(nn.Module):
     Parameters
     ----------
     models
-        Models of one backbone with a :class:`~dpl_nas.prompted.contexts.Context` at layers. Their
-        vectors are copied; :meth:`unstack` copies them back.
+        Models of one backbone with a :class:`~dpl_nas.prompted.contexts.Context` at layers, all
+        with offsets of class features or none. What they learn is copied; :meth:`unstack` copies it
+        back.
     """
 
     def __init__(self, models: Sequence[PromptedCLIP]) -> None:
@@ -72,6 +73,8 @@ class StackedCLIP(nn.Module):
             TowerStack([_contexts(model, tower) for model in models], self.backbone.layers[tower])
             for tower in TOWERS
         )
+        learned: list[Tensor] = [model.offsets for model in models if model.offsets is not None]
+        self.offsets = nn.Parameter(torch.stack(learned).detach()) if learned else None
         self._text: tuple[TextInputs, StackedText] | None = None
 
     @property
@@ -83,9 +86,14 @@ class StackedCLIP(nn.Module):
         return f"StackedCLIP({len(self._models)} models of {self.backbone.name})"
 
     def unstack(self) -> tuple[PromptedCLIP, ...]:
-        """Copy the vectors back into the models; return these."""
+        """Copy what was learned back into the models; return these."""
         self.image.write_back()
         self.text.write_back()
+        if self.offsets is not None:
+            with torch.no_grad():
+                for model, offsets in zip(self._models, self.offsets, strict=True):
+                    if model.offsets is not None:
+                        model.offsets.copy_(offsets)
         return self._models
 
     @torch.no_grad()
@@ -122,7 +130,8 @@ class StackedCLIP(nn.Module):
             if self._text is None or self._text[0] is not text:
                 self._text = text, prepare_text(tower, stack, text)
             pooled = run_text(tower, stack, self._text[1])
-            return tower.project(pooled)[stack.places]
+            features = tower.project(pooled)[stack.places]
+        return features if self.offsets is None else features + self.offsets
 
     def each_outputs(self, images: Tensor | StackedStates, text: TextInputs) -> list[Outputs]:
         """Return the outputs of each model for the same images."""

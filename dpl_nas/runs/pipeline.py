@@ -24,6 +24,7 @@ from dpl_nas.io.run_files import (
     UNIFORM,
 )
 from dpl_nas.methods import Learned, load_learned, problem_of_run, save_learned
+from dpl_nas.methods.plain import plain_scorers
 from dpl_nas.methods.searched import searched_method
 from dpl_nas.observer import Observer, OneStage, Stage
 from dpl_nas.runs.clock import Clock
@@ -47,7 +48,7 @@ from dpl_nas.tasks import configured_task
 from dpl_nas.training import TrainedPrompts, load_prompts
 from dpl_nas.training import train as train_prompts
 from dpl_nas.training.distributed import check_devices
-from dpl_nas.training.evaluation import Scorer, build_classifier, score, zero_shot
+from dpl_nas.training.evaluation import Scorer, build_classifier, score
 from dpl_nas.training.problem import Problem
 
 __all__ = ["run", "search", "train"]
@@ -85,7 +86,8 @@ def run(
     """Search, train and test; returns the content of ``result.json``.
 
     The found lengths and the manual design are trained with the same recipe. Both, and zero-shot
-    CLIP, are tested on the full test set. The manual design has the same length everywhere. If
+    CLIP, are tested on the full test set; of a model of images alone, class means and the linear
+    probe. The manual design has the same length everywhere. If
     the space has limits, it is the best of :func:`dpl_nas.space.fitting.portfolio` by
     validation, and its search may spend as much as the search has spent; with
     ``evaluate.uniform_length``, the uniform design is beside both, whatever its vectors.
@@ -152,7 +154,7 @@ def _run(
             uniform = _Job(config, free, folder / UNIFORM, job.observer)
             add("uniform", uniform, _uniform(free.space, config), Stage.TRAIN_UNIFORM)
         with clock.stage(Stage.EVALUATE):
-            test = _test(job, designs, with_zero_shot=baselines)
+            test = _test(job, designs, with_plain=baselines)
         result = RunResult(
             **RunResult.of(config, found),
             test=test,
@@ -375,15 +377,16 @@ def _train(job: _Job, architecture: Architecture, stage: Stage) -> TrainedPrompt
 
 
 def _test(
-    job: _Job, designs: dict[str, tuple[Architecture, Scorer]], *, with_zero_shot: bool
+    job: _Job, designs: dict[str, tuple[Architecture, Scorer]], *, with_plain: bool
 ) -> dict[str, TestResult]:
-    """Test all designs and zero-shot CLIP on the full test set."""
+    """Test all designs, and the plain backbone, on the full test set."""
     task, backbone = job.problem.task, job.problem.backbone
     scorers = {name: scorer for name, (_, scorer) in designs.items()}
     lengths = {name: architecture.lengths for name, (architecture, _) in designs.items()}
-    if with_zero_shot:
-        scorers["zero_shot"] = zero_shot(task, backbone)
-        lengths["zero_shot"] = {}
+    if with_plain:
+        plain = plain_scorers(job.problem)
+        scorers |= plain
+        lengths |= {name: {} for name in plain}
     metrics = score(
         scorers,
         task.test,

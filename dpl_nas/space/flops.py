@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION
 from dpl_nas.errors import BackboneError
 from dpl_nas.io.validation import Frozen
 
@@ -67,7 +68,7 @@ def image_tower_size(model: str) -> TowerSize:
     BackboneError
         If open_clip does not know the model, or its image tower is not a vision transformer.
     """
-    if model == "mini-clip":
+    if model in (EMBEDDED, EMBEDDED_VISION):
         return _MINI_CLIP
     # Only this needs open_clip, which imports torch.
     import open_clip

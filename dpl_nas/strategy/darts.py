@@ -127,7 +127,11 @@ class DARTS(Strategy, NniDarts):  # type: ignore[misc]
     ) -> SearchProgress:
         with quiet():
             model = PromptSpace(
-                search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
+                search.space,
+                search.backbone,
+                settings.init,
+                derive_seed(search.seed, "supernet"),
+                supernet.offsets,
             )
             progress = SearchProgress(
                 search.space,

@@ -113,7 +113,11 @@ class _OneShot(Strategy):
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(search.seed, "foreign"))
             model = PromptSpace(
-                search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
+                search.space,
+                search.backbone,
+                settings.init,
+                derive_seed(search.seed, "supernet"),
+                supernet.offsets,
             )
             trainer = supernet_trainer(search.backbone, epochs)
             train, validation = (

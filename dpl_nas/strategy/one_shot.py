@@ -93,7 +93,11 @@ def train_supernet(search: Search, supernet: Supernet, settings: OneShotSettings
     """Train the supernet and return it."""
     with quiet(), torch.random.fork_rng(devices=[]):
         model = PromptSpace(
-            search.space, search.backbone, settings.init, derive_seed(search.seed, "supernet")
+            search.space,
+            search.backbone,
+            settings.init,
+            derive_seed(search.seed, "supernet"),
+            supernet.offsets,
         )
         progress = _Progress(search, supernet, settings)
         # With 0 nothing would be left to do, and Lightning would warn about it.
@@ -283,7 +287,7 @@ def measure_shared(
     }
     for tower, layer, length in architecture.items():
         contexts.setdefault(tower, {})[layer] = layers[label_of(tower, layer)][str(length)]
-    model = PromptedCLIP(clip.backbone, contexts)
+    model = PromptedCLIP(clip.backbone, contexts, offsets=clip.offsets)
     with torch.no_grad():
         classifier = Classifier(model, model.encode_text(supernet.text))
     return search.engine.validate(classifier)

@@ -28,6 +28,8 @@ _ROWS = 1024
 def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:
     """Raise an error for classes that are identical to the text tower.
 
+    A backbone without a text tower needs no captions, and nothing is checked.
+
     Warn of captions that are cut, of classes whose features are nearly the same, and of words in
     their names that the tower was not trained on.
 
@@ -42,6 +44,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         If two classes have the same tokens within the context length, or tokens of the same
         embeddings.
     """
+    if not backbone.has_text:
+        return
     known: tuple[TextTemplate, ...] = ("task",)
     for kind in dict.fromkeys((*known, *kinds)):
         inputs = class_captions(backbone, task.class_names, task.template, task.templates, kind)
@@ -92,6 +96,8 @@ def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
     TaskError
         If two of them are the same.
     """
+    if not backbone.has_text:
+        return
     same = _same(inputs, task.class_names if task.same_names else ())
     if same:
         raise TaskError(_sentence(backbone, task, same))

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from dpl_nas.backbone import Backbone, load_backbone
 from dpl_nas.console import watched
+from dpl_nas.errors import CheckpointError
 from dpl_nas.io.arguments import check_whole, checked
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.prompted import AdaptedCLIP, ImageStates, PromptedCLIP
 from dpl_nas.tasks import ImageSet, Task, check_images, load_task
+from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.captions import check_different
 from dpl_nas.training.model import class_captions, fixed_model, load_context_vectors
 from dpl_nas.training.origin import check_classes
@@ -96,7 +98,8 @@ def build_classifier(
     Raises
     ------
     CheckpointError
-        If the prompts were trained on other weights, or do not fit the backbone.
+        If the prompts were trained on other weights, do not fit the backbone, or have learned the
+        features of their own classes.
     TaskError
         If two classes of ``task`` have the same caption.
     """
@@ -104,6 +107,13 @@ def build_classifier(
     meta = prompts.metadata
     model = fixed_model(backbone, prompts.architecture)
     load_context_vectors(model, prompts.vectors)
+    if prompts.class_features is not None:
+        if task is not None:
+            raise CheckpointError(
+                f"the prompts learned features of {tell_names(meta.class_names)}, and {task.name} "
+                f"has {tell_names(task.class_names)}: train again"
+            )
+        return Classifier(model.fold(), prompts.class_features.to(backbone.device))
     names = meta.class_names if task is None else task.class_names
     text = class_captions(backbone, names, meta.template, meta.templates, meta.text_template)
     if task is not None:

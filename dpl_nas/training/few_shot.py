@@ -8,6 +8,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TypedDict, Unpack, overload
 
+import torch
+from torch import Tensor
+
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import TrainSettings
 from dpl_nas.console import watched
@@ -26,7 +29,8 @@ from dpl_nas.training.inputs import TrainingInputs
 from dpl_nas.training.loop import TrainingLoop
 from dpl_nas.training.losses import Loss, recipe_loss
 from dpl_nas.training.model import (
-    class_captions,
+    class_inputs,
+    class_offsets,
     context_vectors,
     fixed_model,
     initialise_contexts,
@@ -86,9 +90,7 @@ class FewShotTraining:
         augmentation = chosen_augmentation(task, recipe.augmentation)
         self._constant = augmentation == "none"
         self._images = FewShotImages(task.pool, self._rows, backbone, augmentation)
-        self._text = class_captions(
-            backbone, task.class_names, task.template, task.templates, recipe.template
-        )
+        self._text = class_inputs(backbone, task, self._rows, recipe.template)
         check_different(backbone, task, self._text)
         self._loss = loss or recipe_loss(recipe, task, backbone, self._images.labels)
 
@@ -144,7 +146,7 @@ class FewShotTraining:
             If ``state`` is damaged or of another training.
         """
         model = self._fresh(architecture)
-        if architecture.vectors:
+        if any(True for _ in model.parameters()):
             file = None if state is None else Path(state)
             self._learn(model, epochs, file, observer, stage)
         return self._prompts(architecture, model)
@@ -191,7 +193,7 @@ class FewShotTraining:
             As :meth:`train`, if it is so of any.
         """
         models = [self._fresh(each) for each in architectures]
-        learning = [each for each, of in zip(models, architectures, strict=True) if of.vectors]
+        learning = [each for each in models if any(True for _ in each.parameters())]
         if learning:
             stack = StackedCLIP(learning).to(self._problem.backbone.device)
             self._learn(stack, epochs, None, observer, stage)
@@ -201,7 +203,8 @@ class FewShotTraining:
     def _fresh(self, architecture: Architecture) -> PromptedCLIP:
         problem = self._problem
         problem.space.check(architecture)
-        model = fixed_model(problem.backbone, architecture)
+        offsets = class_offsets(problem.backbone, problem.recipe, self._text)
+        model = fixed_model(problem.backbone, architecture, offsets)
         initialise_contexts(model, problem.recipe.init, problem.seed)
         return model
 
@@ -248,7 +251,15 @@ class FewShotTraining:
                 classes=task.classes,
             ),
             context_vectors(model),
+            self._class_features(model),
         )
+
+    @torch.no_grad()
+    def _class_features(self, model: PromptedCLIP) -> Tensor | None:
+        """Those that no caption tells, in the host's memory."""
+        if self._problem.backbone.has_text and model.offsets is None:
+            return None
+        return model.encode_text(self._text).float().cpu()
 
 
 @overload

@@ -1,29 +1,45 @@
-"""A prompted CLIP with one length a layer, and the captions that stand for its classes."""
+"""A prompted CLIP with one length a layer, and what stands for its classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs, check_layers
-from dpl_nas.config import PromptInit, TextTemplate
+from dpl_nas.config import PromptInit, TextTemplate, TrainSettings
 from dpl_nas.prompted import Context, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Tower
+from dpl_nas.tasks import Task
+from dpl_nas.training.batches import FewShotImages
 
 __all__ = [
     "class_captions",
+    "class_inputs",
+    "class_means",
+    "class_offsets",
     "context_vectors",
     "fixed_model",
     "initialise_contexts",
     "load_context_vectors",
+    "means_of",
 ]
 
+_BATCH = 100
 
-def fixed_model(backbone: Backbone, architecture: Architecture) -> PromptedCLIP:
+
+def fixed_model(
+    backbone: Backbone, architecture: Architecture, offsets: nn.Parameter | None = None
+) -> PromptedCLIP:
     """``backbone`` with the context lengths of ``architecture``; the vectors are zeros.
+
+    Parameters
+    ----------
+    offsets
+        Offsets of class features, if they are learned.
 
     Raises
     ------
@@ -35,7 +51,7 @@ def fixed_model(backbone: Backbone, architecture: Architecture) -> PromptedCLIP:
         check_layers(backbone, tower, [layer], asks="the architecture has")
         if length:
             contexts.setdefault(tower, {})[layer] = Context(length, backbone.widths[tower])
-    return PromptedCLIP(backbone, contexts).to(backbone.device)
+    return PromptedCLIP(backbone, contexts, offsets=offsets).to(backbone.device)
 
 
 def initialise_contexts(model: PromptedCLIP, init: PromptInit, seed: int) -> None:
@@ -64,6 +80,64 @@ def load_context_vectors(model: PromptedCLIP, vectors: Mapping[str, Tensor]) -> 
 
 def _children(layers: nn.Module) -> dict[str, Context]:
     return {name: child for name, child in layers.named_children() if isinstance(child, Context)}
+
+
+def class_inputs(
+    backbone: Backbone, task: Task, rows: Sequence[int], kind: TextTemplate
+) -> TextInputs:
+    """What stands for the classes: captions, or without a text tower class means of ``rows``.
+
+    Parameters
+    ----------
+    rows
+        Indices into the task's pool.
+
+    Raises
+    ------
+    TaskError
+        If an image cannot be read.
+    """
+    if backbone.has_text:
+        return class_captions(backbone, task.class_names, task.template, task.templates, kind)
+    return backbone.class_inputs(class_means(backbone, task, rows))
+
+
+@torch.no_grad()
+def class_means(backbone: Backbone, task: Task, rows: Sequence[int]) -> Tensor:
+    """Return, for each class, the mean of its images' features of length 1, of length 1 again.
+
+    ``(classes, embed)``, of the plain image tower (Snell et al. 2017, with cosines); zeros for a
+    class without images.
+    """
+    images = FewShotImages(task.pool, rows, backbone, "none")
+    model = PromptedCLIP(backbone, {})
+    parts = [model.encode_image(images.batch(part, 0)[0]).float() for part in images.parts(_BATCH)]
+    features = functional.normalize(torch.cat(parts), dim=-1)
+    return means_of(features, images.labels, len(task.class_names))
+
+
+def means_of(features: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Return the mean of each class's features (images, embed), of length 1: (classes, embed)."""
+    member = functional.one_hot(labels.to(features.device), classes).to(features.dtype)
+    return functional.normalize(member.T @ features, dim=-1)
+
+
+def class_offsets(
+    backbone: Backbone, settings: TrainSettings, text: TextInputs
+) -> nn.Parameter | None:
+    """Return offsets of class features that are learned, zeros at first, or ``None``.
+
+    Parameters
+    ----------
+    text
+        What stands for the classes.
+    """
+    chosen = settings.class_features
+    if chosen == "fixed" or (chosen is None and backbone.has_text):
+        return None
+    with torch.no_grad():
+        features = PromptedCLIP(backbone, {}).encode_text(text)
+    return nn.Parameter(torch.zeros_like(features, dtype=torch.float32))
 
 
 def class_captions(

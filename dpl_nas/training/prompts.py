@@ -30,6 +30,8 @@ _FORMAT = "dpl_nas prompts 2"
 #: The only key of the metadata: safetensors writes several keys in a random order.
 _HEADER = "dpl_nas"
 _DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+#: Name of the features of classes; those of contexts have a slash.
+_CLASSES = "classes"
 _REMEDY = "give the file that a run wrote"
 
 
@@ -63,10 +65,16 @@ class TrainedPrompts:
     """Context vectors by ``tower/layer`` (length, width), and what they fit.
 
     Layers of length 0 have no entry.
+
+    Attributes
+    ----------
+    class_features
+        Features of the classes ``(classes, embed)``, if they are not those of captions.
     """
 
     metadata: PromptsMetadata
     vectors: dict[str, Tensor]
+    class_features: Tensor | None = None
 
     def __repr__(self) -> str:
         return in_a_line(f"TrainedPrompts({self.metadata.task!r}, {self.architecture.describe()})")
@@ -90,6 +98,12 @@ class TrainedPrompts:
                 f"{self.metadata.fingerprint}, found {backbone.name} weights "
                 f"{backbone.fingerprint}: load the weights that they were trained on"
             )
+        if self.class_features is not None:
+            self._check_class_features(backbone)
+        elif not backbone.has_text:
+            raise CheckpointError(
+                f"the prompts have no features of classes, which {backbone.name} needs: {_REMEDY}"
+            )
         for tower, layer, length in self.architecture.items():
             check_layers(
                 backbone,
@@ -109,6 +123,17 @@ class TrainedPrompts:
                     f"found {found}: {_REMEDY}"
                 )
 
+    def _check_class_features(self, backbone: Backbone) -> None:
+        if backbone.has_text or self.class_features is None:
+            return
+        expected = (len(self.metadata.class_names), backbone.widths["text"])
+        found = tuple(self.class_features.shape)
+        if found != expected:
+            raise CheckpointError(
+                f"the features of classes should be {expected} for {backbone.name}, found {found}: "
+                f"{_REMEDY}"
+            )
+
     @checked(OutputError)
     def save(self, path: AnyPath) -> None:
         """Write a safetensors file atomically; its metadata holds :class:`PromptsMetadata`.
@@ -123,8 +148,11 @@ class TrainedPrompts:
         file = Path(path)
         if file.suffix not in {"", Path(PROMPTS).suffix}:
             raise OutputError(f"prompts are saved as FILE{Path(PROMPTS).suffix}, found {file}")
-        vectors = {name: value.detach().cpu().contiguous() for name, value in self.vectors.items()}
-        write_bytes(file, _encode(vectors, self.metadata.model_dump(mode="json")))
+        tensors = dict(self.vectors)
+        if self.class_features is not None:
+            tensors[_CLASSES] = self.class_features
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        write_bytes(file, _encode(tensors, self.metadata.model_dump(mode="json")))
 
 
 @checked(CheckpointError)
@@ -170,8 +198,16 @@ def load_prompts(path: AnyPath) -> TrainedPrompts:
         raise CheckpointError(
             f"{file} has an architecture that does not fit its space: {error}"
         ) from error
+    classes = vectors.pop(_CLASSES, None)
     _check_vectors(vectors, metadata.architecture, file)
-    return TrainedPrompts(metadata, vectors)
+    if classes is not None:
+        if classes.dim() != 2 or len(classes) != len(metadata.class_names):
+            raise CheckpointError(
+                f"{file} should hold features of {len(metadata.class_names)} classes, found "
+                f"{tuple(classes.shape)}: {_REMEDY}"
+            )
+        _check_numbers(_CLASSES, classes, file)
+    return TrainedPrompts(metadata, vectors, classes)
 
 
 def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file: Path) -> None:
@@ -189,17 +225,21 @@ def _check_vectors(vectors: dict[str, Tensor], architecture: Architecture, file:
                 f"{file} does not hold the vectors of its architecture: {name} should be "
                 f"({expected[name]}, width), found {tuple(value.shape)}; {_REMEDY}"
             )
-        if value.dtype not in _DTYPES:
-            kind = str(value.dtype).removeprefix("torch.")
-            raise CheckpointError(
-                f"{file} should hold vectors of floating-point numbers, found {kind} at {name}: "
-                f"{_REMEDY}"
-            )
-        # The model holds float32, to which a large float64 is infinite.
-        if not bool(torch.isfinite(value.float()).all()):
-            raise CheckpointError(
-                f"{file} is damaged ({name} holds values that are not finite): train again"
-            )
+        _check_numbers(name, value, file)
+
+
+def _check_numbers(name: str, value: Tensor, file: Path) -> None:
+    if value.dtype not in _DTYPES:
+        kind = str(value.dtype).removeprefix("torch.")
+        raise CheckpointError(
+            f"{file} should hold vectors of floating-point numbers, found {kind} at {name}: "
+            f"{_REMEDY}"
+        )
+    # The model holds float32, to which a large float64 is infinite.
+    if not bool(torch.isfinite(value.float()).all()):
+        raise CheckpointError(
+            f"{file} is damaged ({name} holds values that are not finite): train again"
+        )
 
 
 def _encode(vectors: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from dpl_nas.errors import StrategyError
 from dpl_nas.strategy.search import Search
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.losses import CrossEntropy, Loss, balancing_weights
-from dpl_nas.training.model import class_captions
+from dpl_nas.training.model import class_inputs, class_offsets
 
 __all__ = ["Supernet"]
 
@@ -25,7 +25,9 @@ class Supernet:
         The two parts of the images that the search sees; validation images get the test
         transform, as published.
     text
-        Captions of all classes.
+        What stands for the classes.
+    offsets
+        Offsets of class features that it learns, if it does.
     loss
         Loss that its training minimises.
     """
@@ -36,9 +38,8 @@ class Supernet:
         augmentation = chosen_augmentation(task, settings.augmentation)
         self.training = FewShotImages(task.pool, split.train, backbone, augmentation)
         self.validation = FewShotImages(task.pool, split.validation, backbone, "none")
-        self.text = class_captions(
-            backbone, task.class_names, task.template, task.templates, settings.template
-        )
+        self.text = class_inputs(backbone, task, split.train, settings.template)
+        self.offsets = class_offsets(backbone, search.problem.recipe, self.text)
         # Batches of a supernet have every image once, so the loss alone balances classes.
         weights = balancing_weights(
             search.problem.recipe, self.training.labels.to(backbone.device), len(task.class_names)

@@ -250,4 +250,4 @@ def _discretise(clip: PromptedCLIP, choice: Mapping[str, int]) -> PromptedCLIP:
     for label, layer in supermodules(clip).items():
         tower, _, index = label.partition("/")
         contexts.setdefault(tower, {})[int(index)] = layer[str(choice[label])]
-    return PromptedCLIP(clip.backbone, contexts)
+    return PromptedCLIP(clip.backbone, contexts, offsets=clip.offsets)

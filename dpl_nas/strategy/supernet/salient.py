@@ -132,7 +132,9 @@ class SalientSupernet:
             longest = search.space.towers[tower].lengths[-1]
             self.contexts[label] = SalientContext(longest, search.backbone.widths[tower])
             by_tower.setdefault(tower, {})[layer] = self.contexts[label]
-        self.clip = PromptedCLIP(search.backbone, by_tower).to(search.backbone.device)
+        self.clip = PromptedCLIP(search.backbone, by_tower, offsets=supernet.offsets).to(
+            search.backbone.device
+        )
         initialise_contexts(self.clip, settings.init, derive_seed(search.seed, "supernet"))
         self._optimizer = build_optimizer(self.clip.parameters(), settings.prompts)
         images = search.engine.settings.images

@@ -1,0 +1,27 @@
+"""What the plain backbone answers, beside which designs are tested."""
+
+from __future__ import annotations
+
+from dpl_nas.methods.class_means import ClassMeans
+from dpl_nas.methods.linear_probe import LinearProbe
+from dpl_nas.training.evaluation import Scorer, zero_shot
+from dpl_nas.training.problem import Problem
+
+__all__ = ["PLAIN", "plain_scorers"]
+
+#: Their names in results, and as people write them.
+PLAIN = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
+
+
+def plain_scorers(problem: Problem) -> dict[str, Scorer]:
+    """Return them by name: zero-shot, or without a text tower class means and the linear probe.
+
+    The latter are made of the problem's shots.
+    """
+    task, backbone = problem.task, problem.backbone
+    if backbone.has_text:
+        return {"zero_shot": zero_shot(task, backbone)}
+    return {
+        "class_means": ClassMeans().adapt(problem, quiet=True).scorer(backbone, task),
+        "linear_probe": LinearProbe().adapt(problem, quiet=True).scorer(backbone, task),
+    }
