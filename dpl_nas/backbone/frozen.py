@@ -211,8 +211,7 @@ class Backbone:
         if not self.has_text:
             raise BackboneError(
                 f"captions cannot stand for classes, since {self.name} has no text tower: use "
-                "what learns classes from images, such as dpl, linear-probe or class-means, or "
-                "another backbone"
+                "context vectors alone, linear-probe or class-means, or another backbone"
             )
         if self._tokenize is None:
             raise BackboneError(f"{self.name} has no tokenizer: give token ids instead of captions")

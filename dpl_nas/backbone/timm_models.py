@@ -71,6 +71,9 @@ def timm_transform(model: nn.Module, mean: RGB | None = None, std: RGB | None = 
     """Return the test-time transform that timm has for a model, or with others' normalisation."""
     asked = {"mean": mean, "std": std}
     known: dict[str, Any] = resolve_data_config({}, model=model)  # type: ignore[no-untyped-call]
+    # A model may be built for another size than its weights are published for.
+    size: Any = model.patch_embed.img_size  # type: ignore[union-attr]
+    known["input_size"] = (3, *size)
     return create_transform(**known | {key: value for key, value in asked.items() if value})
 
 

@@ -105,5 +105,7 @@ class _Scaled(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        device = next(model.parameters()).device
-        self.register_buffer("logit_scale", torch.tensor(math.log(SCALE), device=device))
+        like = next(model.parameters())
+        wide = torch.promote_types(like.dtype, torch.float32)
+        scale = torch.tensor(math.log(SCALE), dtype=wide, device=like.device)
+        self.register_buffer("logit_scale", scale)

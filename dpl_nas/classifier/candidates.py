@@ -19,9 +19,10 @@ from dpl_nas.prompted import AdaptedCLIP, PromptedCLIP
 from dpl_nas.space import Architecture
 from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages
-from dpl_nas.training.evaluation import build_classifier, zero_shot
+from dpl_nas.training.evaluation import Classifier, build_classifier, zero_shot
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.losses import balancing_weights
+from dpl_nas.training.model import class_means
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 
@@ -43,7 +44,8 @@ class Candidate:
     architecture
         Lengths of the context vectors that are trained; ``None`` for the plain backbone.
     captions
-        Whether the head begins with the class features of the captions; else with zeros.
+        Whether the head begins with the class features of the captions, or without a text tower
+        with class means; else with zeros.
     strength
         Strength of that beginning when the head is fitted to the pictures; ``None`` if it is not
         fitted.
@@ -152,7 +154,7 @@ def _bodies(
     plain = [each for each in candidates if each.architecture is None]
     if plain:
         if any(each.captions for each in plain):
-            built = zero_shot(problem.task, backbone)
+            built = _plain(problem, rows)
             found[None] = _Body(built.model, {}, _caption_head(backbone, built.text_features))
         else:
             # The text tower may be unable to tell the classes apart.
@@ -166,6 +168,14 @@ def _bodies(
                 head = _caption_head(backbone, built.text_features)
                 found[prompts.architecture] = _Body(built.model, prompts.vectors, head)
     return found
+
+
+def _plain(problem: Problem, rows: Sequence[int]) -> Classifier:
+    """The plain backbone with captions, or without a text tower with class means."""
+    task, backbone = problem.task, problem.backbone
+    if backbone.has_text:
+        return zero_shot(task, backbone)
+    return Classifier(PromptedCLIP(backbone, {}), class_means(backbone, task, rows))
 
 
 def _start(

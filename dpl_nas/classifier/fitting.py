@@ -298,22 +298,27 @@ def _groups(
     ]
     if not captions:
         yield "plain", probes
-        made = settings.make_methods()
-        yield from _of_methods(
-            [each for each in settings.methods if not _captioned(made[each.name])]
-        )
+        yield from _of_methods(_without_captions(settings))
         return
-    both = [Candidate(f"captions and pictures, {each:g}", strength=each) for each in STRENGTHS]
-    yield "plain", [Candidate("zero-shot"), *probes, *both]
+    has_text = problem.backbone.has_text
+    plain, start = ("zero-shot", "captions") if has_text else ("class means", "class means")
+    both = [Candidate(f"{start} and pictures, {each:g}", strength=each) for each in STRENGTHS]
+    yield "plain", [Candidate(plain), *probes, *both]
     designs = list(portfolio(problem.space).items())[: PRESETS[settings.preset].designs]
     if designs:
         yield "designs", [each for name, design in designs for each in _prompted(name, design)]
-    yield from _of_methods(settings.methods)
+    yield from _of_methods(settings.methods if has_text else _without_captions(settings))
 
 
 def _of_methods(methods: Sequence[MethodConfig]) -> Iterator[tuple[str, list[Candidate]]]:
     for number, each in enumerate(methods, start=1):
         yield f"method-{number}", [Candidate(f"method {each.name}", method=each)]
+
+
+def _without_captions(settings: FitSettings) -> list[MethodConfig]:
+    """The methods that need no captions; a warning names each of the others."""
+    made = settings.make_methods()
+    return [each for each in settings.methods if not _captioned(made[each.name])]
 
 
 def _captioned(method: Method) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
+from dpl_nas.errors import BackboneError
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import Context, PromptedCLIP
 from dpl_nas.space import Precision, Tower
@@ -106,14 +107,20 @@ def seeded(build: Callable[[], nn.Module]) -> nn.Module:
     return model
 
 
+def settings_of(name: str) -> dict[str, Any]:
+    """Settings that make a model of timm small."""
+    settings: dict[str, Any] = {"embed_dim": 64, "depth": 3, "num_heads": 4, "img_size": 32}
+    settings |= TRUNKS[name]
+    if "layers" in settings:
+        settings = {key: settings[key] for key in ("layers", "embed_dims")}
+    return settings
+
+
 def trunk(name: str) -> Callable[[], nn.Module]:
     """A CLIP with a small image tower of timm."""
 
     def build() -> nn.Module:
-        settings: dict[str, Any] = {"embed_dim": 64, "depth": 3, "num_heads": 4, "img_size": 32}
-        settings |= TRUNKS[name]
-        if "layers" in settings:
-            settings = {key: settings[key] for key in ("layers", "embed_dims")}
+        settings = settings_of(name)
         model: nn.Module = open_clip.CustomTextCLIP(
             embed_dim=EMBED, vision_cfg=VISION, text_cfg=TEXT
         )
@@ -443,3 +450,58 @@ def test_they_are_so_in_lower_precision(
     assert close(found, expected)
     for one, other in zip(gradients(found, contexts), gradients(expected, wide), strict=True):
         assert close(one, other)
+
+
+#: Models that are the backbone on their own, with the classifier that they end with.
+ALONE = [name for name in TRUNKS if not name.startswith(("fastvit", "vitamin"))]
+
+
+def image_features(model: Any, images: Tensor) -> Tensor:
+    """What a model of timm gives its classifier."""
+    found: Tensor = model.forward_head(model.forward_features(images), pre_logits=True)
+    return found
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_model_of_images_alone_is_as_defined(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Any = seeded(lambda: timm.create_model(name, num_classes=5, **settings_of(name)))
+    backbone = Backbone.from_model(model)
+    assert (backbone.has_text, backbone.layers) == (False, {"image": len(model.blocks), "text": 0})
+    images = pictures(backbone)
+    plain = PromptedCLIP(backbone, {})
+    expected = image_features(model, images)
+    torch.testing.assert_close(plain.encode_image(images), expected, rtol=1e-10, atol=1e-10)
+
+    contexts = drawn_contexts(backbone, "image")
+    vectors = {layer: context.vectors for layer, context in contexts.items()}
+    draw = torch.Generator().manual_seed(7)
+    classes = torch.randn(4, expected.shape[1], generator=draw).double()
+    offsets = nn.Parameter(torch.randn(classes.shape, generator=draw).double())
+
+    def logits(features: Tensor) -> Tensor:
+        unit = functional.normalize(features, dim=-1)
+        return 30 * unit @ functional.normalize(classes + offsets, dim=-1).T
+
+    learned = [*vectors.values(), offsets]
+    with injected(list(model.blocks), vectors, monkeypatch):
+        expected = logits(image_features(model, images))
+        wanted = torch.autograd.grad(expected.square().sum(), learned)
+    for path in ("fast", "portable", "reference"):
+        prompted = PromptedCLIP(backbone, {"image": contexts}, path, offsets)
+        found = prompted(images, backbone.class_inputs(classes))
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+        given = torch.autograd.grad(found.square().sum(), learned)
+        for one, other in zip(given, wanted, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
+
+
+def test_the_image_tower_of_a_clip_is_a_model_on_its_own() -> None:
+    model: Any = seeded(towers())
+    both, alone = Backbone.from_model(model), Backbone.from_model(model.visual)
+    images = pictures(both)
+    expected = PromptedCLIP(both, {}).encode_image(images)
+    assert torch.equal(PromptedCLIP(alone, {}).encode_image(images), expected)
+    with pytest.raises(BackboneError, match="captions cannot stand for classes, since custom has"):
+        alone.text_inputs(["a dog"])
+    with pytest.raises(BackboneError, match="custom has a text tower: give captions"):
+        both.class_inputs(torch.zeros(2, EMBED))

@@ -320,7 +320,9 @@ def test_models_in_memory_are_judged_too() -> None:
     )
     for model, reason in {
         neither: "its image tower has blocks of .*Custom.* and its text tower has blocks of",
-        torch.nn.Linear(1, 1): "it is a Linear, neither a CLIP of open_clip nor a vision transformer of timm",
+        torch.nn.Linear(
+            1, 1
+        ): "it is a Linear, neither a CLIP of open_clip nor a vision transformer of timm",
         build(image_size=(24, 32)): "square images, found .* with 24 x 32",
     }.items():
         with pytest.raises(BackboneError, match=reason):

@@ -163,3 +163,23 @@ def test_what_is_no_stack_is_refused(
     supernet = PromptedCLIP(backbone, {"image": {0: candidates}})
     with pytest.raises(TypeError, match="one length a layer, found ContextCandidates"):
         StackedCLIP([supernet])
+
+
+def test_offsets_of_class_features_are_each_models_own(small_backbone: Backbone) -> None:
+    draw = torch.Generator().manual_seed(1)
+    text = small_backbone.text_inputs(list(TEXTS))
+
+    def made() -> list[PromptedCLIP]:
+        models = models_of(small_backbone, MIXED[:3], torch.float32)
+        draw.manual_seed(2)
+        for model in models:
+            model.offsets = nn.Parameter(torch.randn(len(TEXTS), 12, generator=draw))
+        return models
+
+    pictures = images(dtype=torch.float32)
+    expected = gradients_alone(made(), pictures, text)
+    found = gradients_stacked(made(), pictures, text)
+    for alone, stacked in zip(expected, found, strict=True):
+        assert "offsets" in alone
+        for name, value in alone.items():
+            torch.testing.assert_close(stacked[name], value, rtol=1e-4, atol=1e-4)

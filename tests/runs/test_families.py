@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from timm.models.vision_transformer import VisionTransformer
 
 from dpl_nas import runs
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import SpaceError
+from dpl_nas.errors import CheckpointError, DplWarning, SpaceError
+from dpl_nas.tasks import load_task
+from dpl_nas.training import evaluate
 
 VISION = {"layers": 3, "width": 32, "head_width": 8, "patch_size": 8, "image_size": 24}
 TEXT = {"layers": 2, "width": 16, "heads": 2, "context_length": 20, "vocab_size": 49408}
@@ -100,12 +103,18 @@ def encoder(folder: Path) -> dict[str, Any]:
     return named | {"hf_model_pretrained": False, "hf_proj_type": "mlp", "context_length": 20}
 
 
-@pytest.fixture(params=[*MODELS, "xlm-r"])
+@pytest.fixture(params=[*MODELS, "xlm-r", "images alone"])
 def config(
     request: pytest.FixtureRequest, run_config: RunConfig, tmp_path: Path
 ) -> Iterator[RunConfig]:
     if request.param == "xlm-r":
         vision, text, towers = VISION, encoder(tmp_path / "encoder"), ("image", "text")
+    elif request.param == "images alone":
+        content = run_config.model_dump(mode="json")
+        content["space"]["backbone"] = {"model": "timm:dpl_test_siglip", "pretrained": "random"}
+        del content["space"]["towers"]["text"]
+        yield RunConfig.model_validate(content)
+        return
     else:
         vision, text, towers = MODELS[request.param]
     name = f"test-{request.param}"
@@ -126,7 +135,8 @@ def config(
 def test_a_run_searches_trains_and_tests(config: RunConfig, tmp_path: Path) -> None:
     result = runs.run(config, tmp_path / "run", quiet=True)
     assert set(result.lengths) == set(config.space.towers)
-    assert {"found", "zero_shot"} <= set(result.test)
+    beside = {"zero_shot"} if config.space.backbone.has_text else {"class_means", "linear_probe"}
+    assert set(result.test) >= {"found", *beside}
     again = runs.evaluate(tmp_path / "run", quiet=True)
     assert again.test["found"] == result.test["found"]
 
@@ -139,3 +149,13 @@ def test_a_tower_without_layers_is_refused_with_the_reason(
     content["space"]["towers"]["image"] = content["space"]["towers"]["text"]
     with pytest.raises(SpaceError, match=r"image/1, .* since its image tower is a ModifiedResNet"):
         runs.run(RunConfig.model_validate(content), tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("config", ["images alone"], indirect=True)
+def test_without_captions_there_are_no_other_classes(config: RunConfig, tmp_path: Path) -> None:
+    runs.run(config, tmp_path / "run", baselines=False, quiet=True)
+    task = replace(load_task(config.task), class_names=("one", "two", "three"))
+    words = r"learned features of 'dark square', .* train again"
+    told = pytest.warns(DplWarning, match="0 of them the same")
+    with told, pytest.raises(CheckpointError, match=words):
+        evaluate(tmp_path / "run", task, other_classes=True, quiet=True)

@@ -240,3 +240,34 @@ def test_a_file_of_an_earlier_version(prompts: TrainedPrompts, tmp_path: Path) -
     save_file(prompts.vectors, tmp_path / "prompts.safetensors")
     with pytest.raises(CheckpointError, match="holds no dpl_nas prompts"):
         load_prompts(tmp_path)
+
+
+def test_class_features_are_kept(prompts: TrainedPrompts, tmp_path: Path) -> None:
+    features = torch.randn(3, 12, generator=torch.Generator().manual_seed(1))
+    saved = replace(prompts, class_features=features)
+    saved.save(tmp_path / "prompts.safetensors")
+    found = load_prompts(tmp_path)
+    assert found.class_features is not None
+    assert torch.equal(found.class_features, features)
+    assert found.vectors.keys() == prompts.vectors.keys()
+    # They answer, not the captions.
+    told = [evaluate(tmp_path).test["found"].accuracy]
+    replace(prompts, class_features=features.flip(0)).save(tmp_path / "prompts.safetensors")
+    assert evaluate(tmp_path).test["found"].accuracy != told[0]
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (torch.zeros(2, 12), r"should hold features of 3 classes, found \(2, 12\)"),
+        (torch.zeros(3), r"should hold features of 3 classes, found \(3,\)"),
+        (torch.full((3, 12), torch.nan), "is damaged .classes holds values that are not finite"),
+        (torch.zeros(3, 12).long(), "numbers, found int64 at classes"),
+    ],
+)
+def test_class_features_that_do_not_fit_are_refused(
+    prompts: TrainedPrompts, tmp_path: Path, features: Tensor, words: str
+) -> None:
+    replace(prompts, class_features=features).save(tmp_path / "prompts.safetensors")
+    with pytest.raises(CheckpointError, match=words):
+        load_prompts(tmp_path)
