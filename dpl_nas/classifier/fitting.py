@@ -326,7 +326,7 @@ def _captioned(method: Method) -> bool:
     if isinstance(method, FeatureMethod) and method.captions == "none":
         return False
     warnings.warn(
-        f"{method.title} needs captions that differ, so it is left out", DplWarning, stacklevel=3
+        f"{method.title} needs captions that tell classes apart, so it is left out", DplWarning, stacklevel=3
     )
     return True
 
