@@ -165,7 +165,7 @@ def test_without_captions_some_methods_are_left_out(
     task: Task = replace(load_task(image_folder), class_names=("square", "Square", "white"))
     problem = Problem.of(small_space, task, shots=4, recipe=run_config.strategy.train)
     methods = tuple(MethodConfig(name=name) for name in ("class-means", "tip-adapter"))
-    with pytest.warns(DplWarning, match="Tip-Adapter needs captions that differ"):
+    with pytest.warns(DplWarning, match="Tip-Adapter needs captions that tell"):
         found = fit(problem, FitSettings(methods=methods), run_config.strategy, quiet=True)
     names = {each.candidate.name for each in found.evidence}
     assert "method class-means" in names
