@@ -60,6 +60,7 @@ class BackboneConfig(Frozen):
     std: tuple[_Deviation, _Deviation, _Deviation] | None = None
 
     @property
-    def has_text(self) -> bool:
-        """Whether the model has a text tower, so that captions can stand for classes."""
-        return self.model != EMBEDDED_VISION and not self.model.startswith(TIMM)
+    def classes_by(self) -> Literal["captions", "means"]:
+        """What stands for classes: captions, or in a model of images alone means of features."""
+        alone = self.model == EMBEDDED_VISION or self.model.startswith(TIMM)
+        return "means" if alone else "captions"

@@ -16,7 +16,7 @@ from dpl_nas.backbone.hugging_face_towers import HuggingFaceText, objection_to_e
 from dpl_nas.backbone.open_clip_towers import OpenClipImage, OpenClipText
 from dpl_nas.backbone.plain_towers import PlainImage, PlainText
 from dpl_nas.backbone.timm_towers import TimmImage, objection_to_trunk
-from dpl_nas.backbone.towers import ImageTower, TextTower
+from dpl_nas.backbone.towers import ClassesBy, ImageTower, TextTower
 from dpl_nas.errors import BackboneError
 from dpl_nas.space import Tower
 
@@ -51,7 +51,7 @@ class OpenClip:
         no_image, no_text = objection_to_image(model.visual), objection_to_text(text)
         if no_image and no_text:
             raise BackboneError(f"{name} cannot carry context vectors: {no_image} and {no_text}")
-        self.has_text = True
+        self.classes_by: ClassesBy = "captions"
         self.plain: dict[Tower, str] = {}
         if no_image:
             self.plain["image"] = no_image

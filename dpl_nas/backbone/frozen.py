@@ -14,6 +14,7 @@ from PIL.Image import new as new_image
 from torch import Tensor, nn
 
 from dpl_nas.backbone.encoders import OpenClip
+from dpl_nas.backbone.language import LanguageModel, is_language_model
 from dpl_nas.backbone.plain_towers import class_rows
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import DualEncoder
@@ -59,9 +60,10 @@ class Backbone:
         Values that normalise the channels of an image.
     layers, widths
         Number of layers and width of each tower.
-    has_text
-        Whether captions can stand for classes. A model of images alone is given their features
-        (:meth:`class_inputs`).
+    classes_by
+        What stands for classes: ``captions``; for a model of images alone, ``means`` of their
+        images' features; for a language model, ``words``. The latter two are given by
+        :meth:`class_inputs`.
     plain
         Why a tower has no layers that can be searched, if one has none.
     seen
@@ -100,7 +102,7 @@ class Backbone:
             "text": len(self.text.blocks),
         }
         self.widths: dict[Tower, int] = {"image": self.image.width, "text": self.text.width}
-        self.has_text = encoder.has_text
+        self.classes_by = encoder.classes_by
         self.plain: Mapping[Tower, str] = encoder.plain
         self.seen = seen
         self._tokenize = tokenize
@@ -124,7 +126,8 @@ class Backbone:
         ----------
         model
             A model of open_clip: a CLIP, also with towers of timm, or a CoCa. Or a model of images
-            alone: a vision transformer of timm, or the image tower of such a CLIP.
+            alone: a vision transformer of timm, or the image tower of such a CLIP. Or a language
+            model: a decoder of transformers with its output layer.
         name
             Name of the model, for messages.
         precision
@@ -148,6 +151,8 @@ class Backbone:
         encoder: DualEncoder
         if isinstance(model, (CLIP, CustomTextCLIP, CoCa)):
             encoder = OpenClip(model, name)
+        elif is_language_model(model):
+            encoder = LanguageModel(model, name)
         else:
             encoder = VisionOnly(model, name)
         chosen = transform or PreprocessCfg()
@@ -208,7 +213,7 @@ class Backbone:
         BackboneError
             If the model was given without a tokenizer, or has no text tower.
         """
-        if not self.has_text:
+        if self.classes_by != "captions":
             raise BackboneError(
                 f"captions cannot stand for classes, since {self.name} has no text tower: use "
                 "context vectors alone, linear-probe or class-means, or another backbone"
@@ -226,8 +231,14 @@ class Backbone:
         return self._mean_inputs([tokens])
 
     def class_inputs(self, features: Tensor) -> TextInputs:
-        """Return the inputs of a model of images alone: class features (classes, embed)."""
-        if self.has_text:
+        """Return class features (classes, embed) as what stands for classes.
+
+        Raises
+        ------
+        BackboneError
+            If captions stand for them.
+        """
+        if self.classes_by == "captions":
             raise BackboneError(f"{self.name} has a text tower: give captions")
         return class_rows(features.to(self.device))
 

@@ -145,8 +145,15 @@ class OpenClipBlock:
         self._block = block
         self.heads = int(block.attn.num_heads)
 
-    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
+    def project(
+        self,
+        x: Tensor,
+        part: Projection = "qkv",
+        added: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> Tensor:
         """Project with the one matrix that holds the rows of all three."""
+        del places
         attention = self._block.attn
         rows = _rows(part, attention.embed_dim)
         projected = frozen_linear(

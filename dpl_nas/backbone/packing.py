@@ -34,6 +34,8 @@ class PackedClasses:
         The cells of these tokens on the flattened grid.
     pooling
         ``(classes, reads)`` weights, or ``None`` if there is one token per class, in order.
+    at
+        ``(kept,)``: the place of each kept token in its caption, the prefix counted.
     seen
         ``(classes, tokens)``: which tokens others may see; ``None`` for all.
     """
@@ -46,6 +48,7 @@ class PackedClasses:
     read: Tensor
     read_places: Tensor
     pooling: Tensor | None
+    at: Tensor
     seen: Tensor | None = None
 
     def mask_of(self, mask: Tensor | None, like: Tensor) -> Tensor | None:
@@ -124,7 +127,12 @@ def plan_text(
         rows = own.argsort(stable=True)
     order = None if len(sizes) == 1 else rows.argsort().to(embeddings.device)
     chunks = [
-        _pack(embeddings[part.to(embeddings.device), prefix:], pooling_at[part, prefix:], own[part])
+        _pack(
+            embeddings[part.to(embeddings.device), prefix:],
+            pooling_at[part, prefix:],
+            own[part],
+            prefix,
+        )
         for part in rows.split(sizes)
     ]
     return TextPlan(embeddings[0, :prefix], tuple(chunks), order, kept_tokens)
@@ -181,7 +189,7 @@ def _chunk_sizes(own: list[int], limit: int) -> list[int]:
     return [*sizes, size]
 
 
-def _pack(embeddings: Tensor, pooling: Tensor, own: Tensor) -> PackedClasses:
+def _pack(embeddings: Tensor, pooling: Tensor, own: Tensor, prefix: int = 0) -> PackedClasses:
     device = embeddings.device
     tokens = int(own.max())
     kept = torch.arange(tokens) < own[:, None]  # [classes, tokens]
@@ -206,4 +214,5 @@ def _pack(embeddings: Tensor, pooling: Tensor, own: Tensor) -> PackedClasses:
         read=number[read_places].to(device),
         read_places=read_places.to(device),
         pooling=weights,
+        at=(places % tokens + prefix).to(device),
     )

@@ -21,6 +21,8 @@ __all__ = ["Attention", "Linear", "Order", "PartsBlock"]
 Order = Literal["pre", "branch", "post"]
 
 _ACT = Callable[[Tensor], Tensor]
+#: From heads (..., heads, tokens, head_dim), and the places of the tokens in their text.
+Rotate = Callable[[Tensor, "Tensor | None"], Tensor]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Attention:
     query_norm, key_norm
         Norms within heads.
     rotate
-        What positions do to queries or keys ``(batch, heads, tokens, head_dim)``.
+        What positions do to queries or keys ``(..., heads, tokens, head_dim)``, from the place
+        ``(tokens,)`` of each; ``None`` for the order in which they are.
     scale
         Factor of scores, where it is not ``1 / sqrt(head_dim)``.
     inner
@@ -78,7 +81,7 @@ class Attention:
     out: Linear
     query_norm: _ACT | None = None
     key_norm: _ACT | None = None
-    rotate: _ACT | None = None
+    rotate: Rotate | None = None
     scale: float | None = None
     groups: int = 1
     inner: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -100,13 +103,22 @@ class Attention:
         found: tuple[Tensor, ...] = raw.split([unit * share for share in shares], dim=-1)
         return found
 
-    def split(self, raw: Tensor, name: Literal["q", "k", "v"], *, placed: bool) -> Tensor:
+    def split(
+        self,
+        raw: Tensor,
+        name: Literal["q", "k", "v"],
+        *,
+        placed: bool,
+        places: Tensor | None = None,
+    ) -> Tensor:
         """Return heads ``(batch, heads, tokens, head_dim)`` as scores compare them.
 
         Parameters
         ----------
         placed
             Whether the tokens have positions; contexts have none.
+        places
+            Place of each token, if they are not in order.
         """
         heads = self.heads if name == "q" else self.heads // self.groups
         x: Tensor = raw.unflatten(-1, (heads, -1)).transpose(-2, -3)
@@ -114,7 +126,7 @@ class Attention:
         if norm is not None:
             x = norm(x)
         if placed and self.rotate is not None and name != "v":
-            x = self.rotate(x)
+            x = self.rotate(x, places)
         if name == "q" and self.scale is not None:
             x = x * (self.scale * x.shape[-1] ** 0.5)
         if name == "q" or self.groups == 1:
@@ -171,20 +183,29 @@ class PartsBlock:
         self._scale1, self._scale2 = scale1, scale2
         self.heads = attention.heads
 
-    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
+    def project(
+        self,
+        x: Tensor,
+        part: Projection = "qkv",
+        added: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> Tensor:
         """Project the tokens; norms within heads, positions and groups included."""
         raw = self._attention.raw(self.norm(x), part)
         if added is not None:
             raw = raw + added
-        return raw if self._attention.plain else self._joined(raw, part, placed=True)
+        plain = self._attention.plain
+        return raw if plain else self._joined(raw, part, placed=True, places=places)
 
     def project_context(self, vectors: Tensor) -> Tensor:
         """Keys and values ``(vectors, 2 * heads * head_dim)``, without positions."""
         return self._joined(self._attention.raw(self.norm(vectors), "kv"), "kv", placed=False)
 
-    def _joined(self, raw: Tensor, part: Projection, *, placed: bool) -> Tensor:
+    def _joined(
+        self, raw: Tensor, part: Projection, *, placed: bool, places: Tensor | None = None
+    ) -> Tensor:
         heads = [
-            self._attention.split(one, name, placed=placed)
+            self._attention.split(one, name, placed=placed, places=places)
             for one, name in zip(self._attention.parts(raw, part), _NAMES[part], strict=True)
         ]
         return torch.cat([each.transpose(-2, -3).flatten(-2) for each in heads], dim=-1)

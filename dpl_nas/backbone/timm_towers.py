@@ -184,8 +184,9 @@ class _Rope:
         )
         return table[self._layer] if getattr(self._trunk, "rope_mixed", False) else table
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, places: Tensor | None = None) -> Tensor:
         """Rotate ``(batch, heads, tokens, head_dim)``; tokens after the patches have no place."""
+        del places
         table = self.table()
         start, end = self._before, self._before + table.shape[-2]
         if x.shape[-2] <= start:

@@ -20,8 +20,19 @@ from torch import Tensor, nn
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.space import Tower
 
-__all__ = ["Block", "DualEncoder", "ImageTower", "Projection", "TextTower", "TowerBlocks"]
+__all__ = [
+    "Block",
+    "ClassesBy",
+    "DualEncoder",
+    "ImageTower",
+    "Projection",
+    "TextTower",
+    "TowerBlocks",
+]
 
+#: What stands for classes: captions of theirs; means of their images' features; words that a
+#: language model may go on with.
+ClassesBy = Literal["captions", "means", "words"]
 #: Queries, keys and values; queries alone; keys and values.
 Projection = Literal["qkv", "q", "kv"]
 
@@ -39,7 +50,13 @@ class Block(Protocol):
     def heads(self) -> int:
         """Number of attention heads."""
 
-    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
+    def project(
+        self,
+        x: Tensor,
+        part: Projection = "qkv",
+        added: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> Tensor:
         """Return queries, keys and values of ``norm(x)``, side by side.
 
         They include rotary embeddings and norms within heads, if the model has them.
@@ -53,6 +70,9 @@ class Block(Protocol):
         added
             What is added to the projections ``(..., n * width)``, before positions and norms
             within heads.
+        places
+            Place ``(tokens,)`` of each token in its text, for rotary positions; by default they
+            are in order.
 
         Returns
         -------
@@ -182,11 +202,11 @@ class TextTower(TowerBlocks, Protocol):
 
 
 class DualEncoder(Protocol):
-    """Both towers of a frozen CLIP, or an image tower alone."""
+    """Both towers of a frozen CLIP; an image tower alone; or a language model."""
 
     @property
-    def has_text(self) -> bool:
-        """Whether captions can stand for classes; if not, their features are its inputs."""
+    def classes_by(self) -> ClassesBy:
+        """What stands for classes."""
 
     @property
     def plain(self) -> Mapping[Tower, str]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dpl_nas.backbone.encoders import image_tower, objection_to_image
 from dpl_nas.backbone.plain_towers import ClassRows
 from dpl_nas.backbone.timm_towers import TimmImage, objection_to_trunk
-from dpl_nas.backbone.towers import ImageTower, TextTower
+from dpl_nas.backbone.towers import ClassesBy, ImageTower, TextTower
 from dpl_nas.errors import BackboneError
 from dpl_nas.space import Tower
 
@@ -49,7 +49,7 @@ class VisionOnly:
         if objection:
             raise BackboneError(f"{name} cannot carry context vectors: {objection}")
         self._scaled = _Scaled(model)
-        self.has_text = False
+        self.classes_by: ClassesBy = "means"
         self.module: nn.Module = self._scaled
         self.plain: Mapping[Tower, str] = {"text": NO_TEXT}
         self.image: ImageTower = vision_tower(model)

@@ -300,7 +300,7 @@ def _groups(
         yield "plain", probes
         yield from _of_methods(_without_captions(settings))
         return
-    has_text = problem.backbone.has_text
+    has_text = problem.backbone.classes_by == "captions"
     plain, start = ("zero-shot", "captions") if has_text else ("class means", "class means")
     both = [Candidate(f"{start} and pictures, {each:g}", strength=each) for each in STRENGTHS]
     yield "plain", [Candidate(plain), *probes, *both]
@@ -326,7 +326,9 @@ def _captioned(method: Method) -> bool:
     if isinstance(method, FeatureMethod) and method.captions == "none":
         return False
     warnings.warn(
-        f"{method.title} needs captions that tell classes apart, so it is left out", DplWarning, stacklevel=3
+        f"{method.title} needs captions that tell classes apart, so it is left out",
+        DplWarning,
+        stacklevel=3,
     )
     return True
 

@@ -166,7 +166,8 @@ class AdaptedCLIP(nn.Module, ABC):
         Parameters
         ----------
         images
-            ``(batch, 3, size, size)``, preprocessed, or their hidden tokens.
+            ``(batch, 3, size, size)``, preprocessed, or their hidden tokens; of a language model,
+            the tokens of texts (batch, length).
 
         Returns
         -------
@@ -182,6 +183,8 @@ class AdaptedCLIP(nn.Module, ABC):
             start, x = images.layer, images.hidden
         else:
             start, x = 0, tower.embed(images)
+        if self.backbone.classes_by == "words":
+            return self._text_features(self.backbone.text.embed([x]))
         if self.path == "reference" and start == 0:
             x = run_blocks(tower.blocks, x, self.entries("image"), None, place=x.shape[1])
         else:
@@ -211,6 +214,11 @@ class AdaptedCLIP(nn.Module, ABC):
             return self._encode_text(text)
 
     def _encode_text(self, text: TextInputs) -> Tensor:
+        if self.backbone.classes_by == "words":
+            return text.embeddings[:, 0]
+        return self._text_features(text)
+
+    def _text_features(self, text: TextInputs) -> Tensor:
         folded = None if self._folded is None else self._folded["text"]
         if self.path == "reference" or folded is None or _by_definition(text, folded):
             return self.encode_text_with(text, self.entries("text"))
@@ -314,12 +322,16 @@ def precision_of(backbone: Backbone) -> AbstractContextManager[object]:
 def similarities(backbone: Backbone, image_features: Tensor, text_features: Tensor) -> Tensor:
     """Return ``exp(logit_scale) * cos + bias``, ``(..., batch, classes)``, at least in float32.
 
+    Of a language model, the products are plain, as those of its output layer.
+
     Parameters
     ----------
     image_features, text_features
         ``(..., batch, embed)`` and ``(..., classes, embed)``, before normalisation.
     """
     wide = torch.promote_types(image_features.dtype, torch.float32)
+    if backbone.classes_by == "words":
+        return image_features.to(wide) @ text_features.to(wide).transpose(-2, -1)
     image = functional.normalize(image_features.to(wide), dim=-1)
     text = functional.normalize(text_features.to(wide), dim=-1)
     scaled = backbone.logit_scale.exp() * image @ text.transpose(-2, -1)

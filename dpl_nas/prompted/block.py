@@ -52,11 +52,17 @@ def layer_context(block: Block, mixture: ContextMixture) -> LayerContext:
     return LayerContext(keys, values, mixture.layout, mixture.weights)
 
 
-def project(block: Block, x: Tensor, entry: ReadyEntry | None, part: Projection = "qkv") -> Tensor:
+def project(
+    block: Block,
+    x: Tensor,
+    entry: ReadyEntry | None,
+    part: Projection = "qkv",
+    places: Tensor | None = None,
+) -> Tensor:
     """Return :meth:`Block.project` with the low-rank update, if the layer has one."""
     if not isinstance(entry, LowRankUpdate):
-        return block.project(x, part)
-    return block.project(x, part, entry.of(block.norm(x), _PARTS[part]))
+        return block.project(x, part, places=places)
+    return block.project(x, part, entry.of(block.norm(x), _PARTS[part]), places)
 
 
 def split_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:

@@ -110,7 +110,10 @@ class StackedCLIP(nn.Module):
     def encode_image(self, states: StackedStates) -> Tensor:
         """Return image features ``(models, batch, embed)`` before normalisation."""
         tower, stack = self.backbone.image, self.image
-        batch = len(next(iter(states.hidden.values())))
+        hidden = next(iter(states.hidden.values()))
+        if self.backbone.classes_by == "words":
+            return self._text_features(self.backbone.text.embed([hidden]))
+        batch = len(hidden)
         last = len(tower.blocks) - 1
         with precision_of(self.backbone):
             x: Tensor | None = None
@@ -125,13 +128,19 @@ class StackedCLIP(nn.Module):
 
     def encode_text(self, text: TextInputs) -> Tensor:
         """Return text features ``(models, classes, embed)`` before normalisation."""
+        if self.backbone.classes_by == "words":
+            features = text.embeddings[:, 0].expand(len(self._models), -1, -1)
+        else:
+            features = self._text_features(text)
+        return features if self.offsets is None else features + self.offsets
+
+    def _text_features(self, text: TextInputs) -> Tensor:
         tower, stack = self.backbone.text, self.text
         with precision_of(self.backbone):
             if self._text is None or self._text[0] is not text:
                 self._text = text, prepare_text(tower, stack, text)
             pooled = run_text(tower, stack, self._text[1])
-            features = tower.project(pooled)[stack.places]
-        return features if self.offsets is None else features + self.offsets
+            return tower.project(pooled)[stack.places]
 
     def each_outputs(self, images: Tensor | StackedStates, text: TextInputs) -> list[Outputs]:
         """Return the outputs of each model for the same images."""

@@ -54,6 +54,7 @@ class _Indices:
     places: Tensor | None
     read: Tensor
     read_places: Tensor
+    at: Tensor
 
     @classmethod
     def of(cls, packed: PackedClasses, models: int) -> _Indices:
@@ -67,6 +68,7 @@ class _Indices:
             places=None if packed.places is None else repeated(packed.places, cells),
             read=repeated(packed.read, kept),
             read_places=repeated(packed.read_places, cells),
+            at=packed.at.repeat(models),
         )
 
 
@@ -164,7 +166,7 @@ def _run_own(
     last: bool,
 ) -> Tensor:
     """Run a layer on the kept tokens ``(models * kept, width)``."""
-    projected = block.project(x)
+    projected = block.project(x, places=indices.at)
     on_grid = projected if indices.grid is None else projected.index_select(0, indices.grid)
     on_grid = on_grid.view(-1, packed.tokens, on_grid.shape[-1])
     q, k, v = split_heads(on_grid, 3, block.heads)

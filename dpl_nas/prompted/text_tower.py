@@ -165,7 +165,7 @@ def _own_layer(
 
     ``mask`` is that among the tokens of a class, each of which sees the whole prefix.
     """
-    projected = project(block, x, entry)
+    projected = project(block, x, entry, places=packed.at)
     on_grid = projected if packed.grid is None else projected.index_select(0, packed.grid)
     on_grid = on_grid.view(packed.classes, packed.tokens, -1)
     q, k, v = split_heads(on_grid, 3, block.heads)

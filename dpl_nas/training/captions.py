@@ -44,7 +44,7 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         If two classes have the same tokens within the context length, or tokens of the same
         embeddings.
     """
-    if not backbone.has_text:
+    if backbone.classes_by != "captions":
         return
     known: tuple[TextTemplate, ...] = ("task",)
     for kind in dict.fromkeys((*known, *kinds)):
@@ -96,7 +96,7 @@ def check_different(backbone: Backbone, task: Task, inputs: TextInputs) -> None:
     TaskError
         If two of them are the same.
     """
-    if not backbone.has_text:
+    if backbone.classes_by != "captions":
         return
     same = _same(inputs, task.class_names if task.same_names else ())
     if same:

@@ -97,7 +97,7 @@ def class_inputs(
     TaskError
         If an image cannot be read.
     """
-    if backbone.has_text:
+    if backbone.classes_by == "captions":
         return class_captions(backbone, task.class_names, task.template, task.templates, kind)
     return backbone.class_inputs(class_means(backbone, task, rows))
 
@@ -133,7 +133,7 @@ def class_offsets(
         What stands for the classes.
     """
     chosen = settings.class_features
-    if chosen == "fixed" or (chosen is None and backbone.has_text):
+    if chosen == "fixed" or (chosen is None and backbone.classes_by != "means"):
         return None
     with torch.no_grad():
         features = PromptedCLIP(backbone, {}).encode_text(text)

@@ -100,7 +100,7 @@ class TrainedPrompts:
             )
         if self.class_features is not None:
             self._check_class_features(backbone)
-        elif not backbone.has_text:
+        elif backbone.classes_by != "captions":
             raise CheckpointError(
                 f"the prompts have no features of classes, which {backbone.name} needs: {_REMEDY}"
             )
@@ -124,7 +124,7 @@ class TrainedPrompts:
                 )
 
     def _check_class_features(self, backbone: Backbone) -> None:
-        if backbone.has_text or self.class_features is None:
+        if backbone.classes_by == "captions" or self.class_features is None:
             return
         expected = (len(self.metadata.class_names), backbone.widths["text"])
         found = tuple(self.class_features.shape)

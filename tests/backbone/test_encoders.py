@@ -466,7 +466,10 @@ def image_features(model: Any, images: Tensor) -> Tensor:
 def test_a_model_of_images_alone_is_as_defined(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = seeded(lambda: timm.create_model(name, num_classes=5, **settings_of(name)))
     backbone = Backbone.from_model(model)
-    assert (backbone.has_text, backbone.layers) == (False, {"image": len(model.blocks), "text": 0})
+    assert (backbone.classes_by == "captions", backbone.layers) == (
+        False,
+        {"image": len(model.blocks), "text": 0},
+    )
     images = pictures(backbone)
     plain = PromptedCLIP(backbone, {})
     expected = image_features(model, images)

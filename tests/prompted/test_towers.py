@@ -28,7 +28,14 @@ class TimmBlock:
         self._block = block
         self.heads = block.attn.num_heads
 
-    def project(self, x: Tensor, part: Projection = "qkv", added: Tensor | None = None) -> Tensor:
+    def project(
+        self,
+        x: Tensor,
+        part: Projection = "qkv",
+        added: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> Tensor:
+        del places
         projected = self._projected(self.norm(x), part)
         return projected if added is None else projected + added
 

@@ -135,7 +135,11 @@ def config(
 def test_a_run_searches_trains_and_tests(config: RunConfig, tmp_path: Path) -> None:
     result = runs.run(config, tmp_path / "run", quiet=True)
     assert set(result.lengths) == set(config.space.towers)
-    beside = {"zero_shot"} if config.space.backbone.has_text else {"class_means", "linear_probe"}
+    beside = (
+        {"zero_shot"}
+        if config.space.backbone.classes_by == "captions"
+        else {"class_means", "linear_probe"}
+    )
     assert set(result.test) >= {"found", *beside}
     again = runs.evaluate(tmp_path / "run", quiet=True)
     assert again.test["found"] == result.test["found"]
