@@ -8,12 +8,21 @@ from pydantic import Field
 
 from dpl_nas.io.validation import Frozen, Number, PathText, Truth
 
-__all__ = ["EMBEDDED", "EMBEDDED_VISION", "TIMM", "BackboneConfig", "Precision"]
+__all__ = [
+    "EMBEDDED",
+    "EMBEDDED_LANGUAGE",
+    "EMBEDDED_VISION",
+    "HUGGING_FACE",
+    "TIMM",
+    "BackboneConfig",
+    "Precision",
+]
 
-#: The embedded CLIP, and its image tower alone.
+#: The embedded CLIP, its image tower alone, and the embedded language model.
 EMBEDDED, EMBEDDED_VISION = "mini-clip", "mini-vit"
-#: What the names of timm's models begin with.
-TIMM = "timm:"
+EMBEDDED_LANGUAGE = "mini-lm"
+#: What the names of timm's models, and of transformers' language models, begin with.
+TIMM, HUGGING_FACE = "timm:", "hf:"
 
 Precision = Literal["fp32", "bf16"]
 
@@ -30,7 +39,9 @@ class BackboneConfig(Frozen):
         ``mini-clip``, which comes with dpl_nas; a model of open_clip, such as ``ViT-B-16``;
         ``local-dir:FOLDER`` with an ``open_clip_config.json``; or ``hf-hub:OWNER/NAME``, also with
         ``@REVISION``. Of images alone: ``mini-vit``, the image tower of ``mini-clip``; or
-        ``timm:MODEL``, a vision transformer of timm, also with ``.TAG`` of its weights.
+        ``timm:MODEL``, a vision transformer of timm, also with ``.TAG`` of its weights. Of
+        texts: ``hf:FOLDER`` or ``hf:OWNER/NAME``, a decoder of transformers, also with
+        ``@REVISION``.
     pretrained
         Source of the weights. For ``mini-clip`` and ``mini-vit``: ``None`` (its own weights) or the
         path of another file. For models of timm: ``None`` (those of the tag), the path of a file,
@@ -60,7 +71,9 @@ class BackboneConfig(Frozen):
     std: tuple[_Deviation, _Deviation, _Deviation] | None = None
 
     @property
-    def classes_by(self) -> Literal["captions", "means"]:
-        """What stands for classes: captions, or in a model of images alone means of features."""
+    def classes_by(self) -> Literal["captions", "means", "words"]:
+        """What stands for classes: captions, means of images' features, or words to go on with."""
+        if self.model == EMBEDDED_LANGUAGE or self.model.startswith(HUGGING_FACE):
+            return "words"
         alone = self.model == EMBEDDED_VISION or self.model.startswith(TIMM)
         return "means" if alone else "captions"

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from open_clip import CLIP, CoCa, CustomTextCLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL.Image import Image
 from PIL.Image import new as new_image
 from torch import Tensor, nn
 
+from dpl_nas.backbone.decoders import Decoder
 from dpl_nas.backbone.encoders import OpenClip
 from dpl_nas.backbone.language import LanguageModel, is_language_model
 from dpl_nas.backbone.plain_towers import class_rows
@@ -27,7 +27,9 @@ __all__ = ["Backbone", "Tokenize"]
 
 #: One number per channel.
 RGB = tuple[float, float, float]
-Preprocess = Callable[[Image], Tensor]
+#: From an image to pixels; of a language model, from a prompt to tokens.
+Preprocess = Callable[[Any], Tensor]
+Words = Callable[[Sequence[str]], list[int]]
 Tokenize = Callable[[list[str]], Tensor]
 
 
@@ -53,7 +55,8 @@ class Backbone:
     precision
         Numeric precision of the weights and activations.
     preprocess
-        The test-time transform of an image: ``(3, image_size, image_size)``.
+        The test-time transform of an image: ``(3, image_size, image_size)``; of a language model,
+        from a prompt to tokens (length,).
     image_size
         Height and width in pixels.
     mean, std
@@ -81,6 +84,7 @@ class Backbone:
         mean: RGB,
         std: RGB,
         seen: frozenset[int] | None = None,
+        words: Words | None = None,
     ) -> None:
         height, width = encoder.image.image_size
         if height != width:
@@ -106,6 +110,7 @@ class Backbone:
         self.plain: Mapping[Tower, str] = encoder.plain
         self.seen = seen
         self._tokenize = tokenize
+        self._words = words
         self._fingerprint: str | None = None
 
     @classmethod
@@ -119,6 +124,7 @@ class Backbone:
         preprocess: Preprocess | None = None,
         tokenize: Tokenize | None = None,
         seen: frozenset[int] | None = None,
+        words: Words | None = None,
     ) -> Backbone:
         """Make a backbone from a model in memory, which is frozen in place.
 
@@ -142,6 +148,8 @@ class Backbone:
             refused.
         seen
             The tokens of all captions that the model was trained on, if they are known.
+        words
+            Function from words to the token of each, of a language model.
 
         Raises
         ------
@@ -156,7 +164,10 @@ class Backbone:
         else:
             encoder = VisionOnly(model, name)
         chosen = transform or PreprocessCfg()
-        if preprocess is None:
+        if encoder.classes_by == "words":
+            # There are no pixels.
+            preprocess, mean, std = preprocess or _no_reader, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        elif preprocess is None:
             settings = {**vars(chosen), "size": encoder.image.image_size}
             preprocess = image_transform_v2(PreprocessCfg(**settings), is_train=False)
             mean, std = _three(chosen.mean), _three(chosen.std)
@@ -171,6 +182,7 @@ class Backbone:
             mean=mean,
             std=std,
             seen=seen,
+            words=words,
         )
 
     @property
@@ -229,6 +241,22 @@ class Backbone:
     def text_inputs_of(self, tokens: Tensor) -> TextInputs:
         """Return the text inputs of tokens ``(classes, context_length)``."""
         return self._mean_inputs([tokens])
+
+    def word_features(self, words: Sequence[str]) -> Tensor:
+        """Return what the output layer of a language model has for words ``(words, width)``.
+
+        It is that of the first token of each, as it follows another word.
+
+        Raises
+        ------
+        BackboneError
+            If it is no language model, or was given without a tokenizer.
+        """
+        if not isinstance(self.text, Decoder) or self._words is None:
+            raise BackboneError(
+                f"{self.name} cannot tell words: it is no language model, or has no tokenizer"
+            )
+        return self.text.rows(torch.tensor(self._words(words), device=self.device))
 
     def class_inputs(self, features: Tensor) -> TextInputs:
         """Return class features (classes, embed) as what stands for classes.
@@ -297,6 +325,11 @@ def _normalisation(preprocess: Preprocess) -> tuple[RGB, RGB]:
     # Six digits are all that float32 pixels tell.
     mean = [round(value, 6) for value in (-black * std).tolist()]
     return _three(mean), _three([round(value, 6) for value in std.tolist()])
+
+
+def _no_reader(prompt: Any) -> Tensor:
+    del prompt
+    raise BackboneError("the language model has no tokenizer: give tokens instead of texts")
 
 
 def _three(values: Sequence[float]) -> RGB:

@@ -14,7 +14,7 @@ from dpl_nas.backbone.towers import Block, ClassesBy, ImageTower, TextTower
 from dpl_nas.errors import BackboneError
 from dpl_nas.space import Tower
 
-__all__ = ["LanguageModel", "is_language_model"]
+__all__ = ["NO_IMAGES", "LanguageModel", "is_language_model"]
 
 #: Why the image tower has no layers.
 NO_IMAGES = "it is a language model"

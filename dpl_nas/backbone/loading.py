@@ -21,9 +21,10 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone, Tokenize
+from dpl_nas.backbone.language_models import load_decoder
 from dpl_nas.backbone.models import Model, find_model
 from dpl_nas.backbone.timm_models import build_timm, load_timm, timm_transform
-from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, TIMM
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, HUGGING_FACE, TIMM
 from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
@@ -52,6 +53,8 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
     device = _usable(device)
     if config.model in (EMBEDDED, EMBEDDED_VISION):
         return _mini_clip(config).to(device)
+    if config.model.startswith(HUGGING_FACE):
+        return _language(config).to(device)
     if config.model.startswith(TIMM):
         return _timm(config).to(device)
     found = find_model(config.model)
@@ -136,6 +139,25 @@ def _timm(config: BackboneConfig) -> Backbone:
         name=config.model,
         precision=config.precision,
         preprocess=timm_transform(model, config.mean, config.std),
+    )
+
+
+def _language(config: BackboneConfig) -> Backbone:
+    given = (config.quick_gelu, config.mean, config.std)
+    if given != (None, None, None) or config.pretrained not in (None, "random"):
+        raise BackboneError(
+            f"{config.model} brings all of its settings: leave out quick_gelu, mean and std, and "
+            "pretrained unless it is random"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model, reader = load_decoder(config.model, random=config.pretrained == "random")
+    return Backbone.from_model(
+        model,
+        name=config.model,
+        precision=config.precision,
+        preprocess=reader,
+        words=reader.words,
     )
 
 

@@ -12,11 +12,14 @@ import open_clip
 import torch
 from open_clip.model import _build_text_tower, _build_vision_tower
 
+from dpl_nas.backbone.decoders import Decoder
 from dpl_nas.backbone.encoders import image_tower, objection_to_image, objection_to_text, text_tower
+from dpl_nas.backbone.language import NO_IMAGES
+from dpl_nas.backbone.language_models import build_decoder
 from dpl_nas.backbone.models import Model, find_model
 from dpl_nas.backbone.timm_models import build_timm
 from dpl_nas.backbone.vision import NO_TEXT, vision_tower
-from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, TIMM
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, HUGGING_FACE, TIMM
 from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower
@@ -117,6 +120,10 @@ def model_facts(model: str) -> ModelFacts:
         with torch.device("meta"):
             tower = vision_tower(build_timm(model))
         return _vision_facts(model, _of(tower))
+    if model.startswith(HUGGING_FACE):
+        with torch.device("meta"):
+            decoder = Decoder(build_decoder(model))
+        return ModelFacts(model, {"image": TowerFacts(0, 0, NO_IMAGES), "text": _of(decoder)})
     return _facts(find_model(model))
 
 

@@ -173,7 +173,7 @@ def _bodies(
 def _plain(problem: Problem, rows: Sequence[int]) -> Classifier:
     """The plain backbone with captions, or without a text tower with class means."""
     task, backbone = problem.task, problem.backbone
-    if backbone.classes_by == "captions":
+    if backbone.classes_by != "means":
         return zero_shot(task, backbone)
     return Classifier(PromptedCLIP(backbone, {}), class_means(backbone, task, rows))
 

@@ -32,7 +32,7 @@ from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 from dpl_nas.space.fitting import portfolio
 from dpl_nas.tasks import Task, tell_small_classes
-from dpl_nas.training.captions import check_captions
+from dpl_nas.training.captions import check_captions, check_inputs
 from dpl_nas.training.problem import Problem
 
 __all__ = [
@@ -203,6 +203,12 @@ def _fit(
     started = time.monotonic()
     effort = PRESETS[settings.preset]
     problem.backbone  # noqa: B018 - loaded first, so that the time limit is of the work
+    check_inputs(problem.backbone, problem.task)
+    if problem.backbone.classes_by == "words":
+        raise ConfigError(
+            f"{problem.backbone.name} reads texts, and a fit is of images: use dpl-nas run, search "
+            "or train"
+        )
     rows = problem.shot_rows
     problem.check_images(rows, observer=observer)
     tell_small_classes(problem.task, problem.shots)

@@ -54,8 +54,8 @@ class Reference:
 def references_beside(config: RunConfig, length: int) -> list[Reference]:
     """Return the references of a run; those of the plain backbone are the same for all methods."""
     method = config.method
-    has_text = config.space.backbone.classes_by == "captions"
-    plain = ("zero-shot",) if has_text else ("class means", "linear probe")
+    means = config.space.backbone.classes_by == "means"
+    plain = ("class means", "linear probe") if means else ("zero-shot",)
     uniform = Reference(name_in(method, f"{length} everywhere"), "uniform", length)
     found = [*(Reference(name, "plain") for name in plain), uniform]
     if method is not None:

@@ -19,7 +19,7 @@ def plain_scorers(problem: Problem) -> dict[str, Scorer]:
     The latter are made of the problem's shots.
     """
     task, backbone = problem.task, problem.backbone
-    if backbone.classes_by == "captions":
+    if backbone.classes_by != "means":
         return {"zero_shot": zero_shot(task, backbone)}
     return {
         "class_means": ClassMeans().adapt(problem, quiet=True).scorer(backbone, task),

@@ -17,6 +17,12 @@ from dpl_nas.tasks.parts import find_parts
 from dpl_nas.tasks.rows import TEST_SHARE
 from dpl_nas.tasks.tables import SUFFIXES
 from dpl_nas.tasks.task import ImageSet, Task
+from dpl_nas.tasks.text_sources import (
+    is_text_folder,
+    is_text_table,
+    load_text_folder,
+    load_text_table,
+)
 
 __all__ = ["load_own", "on_background"]
 
@@ -37,6 +43,8 @@ def load_own(path: Path, test_share: float = TEST_SHARE) -> Task:
     """
     if not path.is_dir():
         if path.suffix.lower() in SUFFIXES:
+            if is_text_table(path):
+                return load_text_table(path, test_share)
             return load_manifest(path, test_share)
         raise TaskError(
             f"expected a folder of images, or a list that ends with {', '.join(SUFFIXES)}, found "
@@ -47,6 +55,8 @@ def load_own(path: Path, test_share: float = TEST_SHARE) -> Task:
         return load_hub_dataset(path, test_share)
     if find_metadata(path):
         return load_hub_folder(path, test_share)
+    if is_text_folder(path):
+        return load_text_folder(path, test_share)
     if "train" in parts or "test" in parts:
         return load_folder(path)
     return load_one_folder(path, test_share)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from dpl_nas.config import Augmentation, Classes
 from dpl_nas.io.reprs import in_a_line
@@ -100,6 +100,8 @@ class Task:
         names.
     background
         Colour on which transparent pictures are put.
+    inputs
+        What is classified: images, or texts (:class:`~dpl_nas.tasks.texts.TextSet`).
     """
 
     name: str
@@ -119,6 +121,7 @@ class Task:
     same_names: bool = False
     own_labels: tuple[str, ...] = ()
     background: str = "white"
+    inputs: Literal["images", "texts"] = "images"
 
     @property
     def class_labels(self) -> tuple[str, ...]:
@@ -140,7 +143,7 @@ class Task:
     def __repr__(self) -> str:
         return in_a_line(
             f"Task({self.name!r}, {len(self.class_names)} classes, {len(self.train.labels)} "
-            f"training images, {len(self.test.labels)} test images)"
+            f"training {self.inputs}, {len(self.test.labels)} test {self.inputs})"
         )
 
     def captions(self, template: str | None = None) -> list[str]:

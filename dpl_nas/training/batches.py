@@ -133,8 +133,11 @@ class FewShotImages:
         return images, labels.to(device, non_blocking=True)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
-        """Float32 of pixels (..., 3, S, S): uint8 are normalised, others are so already."""
-        if pixels.is_floating_point():
+        """Float32 of pixels (..., 3, S, S): uint8 are normalised, others are so already.
+
+        Tokens of texts stay as they are.
+        """
+        if pixels.dtype != torch.uint8:
             return pixels
         white, mean, std = self._constants(pixels.device)
         return pixels.float().div_(white).sub_(mean).div_(std)
@@ -154,6 +157,9 @@ class FewShotImages:
     def _decoded(self, row: int) -> Tensor:
         """(3, S, S) after the test transform; or the whole image (height, width, 3), uint8."""
         image = self._images.image(self._indices[row])
+        if self._backbone.classes_by == "words":
+            # Tokens of a text.
+            return self._backbone.preprocess(image)
         if self._augmentation != "none":
             pixels = torch.from_numpy(np.array(image))
             return bound(pixels, _DETAIL * self._backbone.image_size)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone.language_models import Reader
 from dpl_nas.config import TextTemplate
 from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.text import make_printable
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.tasks import Task
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.training.model import class_captions
 
-__all__ = ["check_captions", "check_different"]
+__all__ = ["check_captions", "check_different", "check_inputs"]
 
 #: Largest cosine of the features of two classes that a text tower tells apart.
 _NEAR = 0.999
@@ -28,7 +31,8 @@ _ROWS = 1024
 def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None:
     """Raise an error for classes that are identical to the text tower.
 
-    A backbone without a text tower needs no captions, and nothing is checked.
+    A backbone without a text tower needs no captions, and nothing is checked. Of a language model,
+    the words of the classes must begin with different tokens; warn of texts that are cut.
 
     Warn of captions that are cut, of classes whose features are nearly the same, and of words in
     their names that the tower was not trained on.
@@ -44,6 +48,8 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
         If two classes have the same tokens within the context length, or tokens of the same
         embeddings.
     """
+    if backbone.classes_by == "words":
+        _check_words(backbone, task)
     if backbone.classes_by != "captions":
         return
     known: tuple[TextTemplate, ...] = ("task",)
@@ -78,6 +84,52 @@ def check_captions(backbone: Backbone, task: Task, *kinds: TextTemplate) -> None
             "names with an image, so it knows them from texts at best",
             DplWarning,
             stacklevel=2,
+        )
+
+
+def check_inputs(backbone: Backbone, task: Task) -> None:
+    """Raise an error unless a backbone reads what a task has: images or texts.
+
+    Raises
+    ------
+    TaskError
+        If it does not.
+    """
+    reads = "texts" if backbone.classes_by == "words" else "images"
+    if task.inputs == reads:
+        return
+    use = "mini_clip" if task.inputs == "images" else "mini_lm"
+    raise TaskError(
+        f"task {make_printable(task.name)} has {task.inputs}, and {backbone.name} reads {reads}: "
+        f"use a backbone that reads {task.inputs}, such as that of space {use}"
+    )
+
+
+def _check_words(backbone: Backbone, task: Task) -> None:
+    """Raise an error for words that begin alike; warn of texts that are cut."""
+    features = backbone.word_features(task.class_names)
+    seen: dict[bytes, int] = {}
+    for label, row in enumerate(features.float().cpu()):
+        other = seen.setdefault(row.numpy().tobytes(), label)
+        if other != label:
+            names = [task.class_names[other], task.class_names[label]]
+            raise TaskError(
+                f"{task.name}: to {backbone.name} the words {tell_names(names)} begin with the "
+                "same token, so it cannot tell the classes apart: give them words that begin "
+                "differently with class_names"
+            )
+    if not isinstance(backbone.preprocess, Reader):
+        return
+    texts: list[Any] = [
+        part.image(row) for part in (task.pool, task.test) for row in range(len(part.labels))
+    ]
+    cut = sum(backbone.preprocess.cuts(each) for each in texts)
+    if cut:
+        warnings.warn(
+            f"{task.name}: {backbone.name} has room for {backbone.preprocess.length} tokens, so "
+            f"the ends of {cut} of {len(texts)} texts are left out",
+            DplWarning,
+            stacklevel=4,
         )
 
 

@@ -257,7 +257,7 @@ class FewShotTraining:
     @torch.no_grad()
     def _class_features(self, model: PromptedCLIP) -> Tensor | None:
         """Those that no caption tells, in the host's memory."""
-        if self._problem.backbone.classes_by == "captions" and model.offsets is None:
+        if self._problem.backbone.classes_by != "means" and model.offsets is None:
             return None
         return model.encode_text(self._text).float().cpu()
 

@@ -85,7 +85,7 @@ def _children(layers: nn.Module) -> dict[str, Context]:
 def class_inputs(
     backbone: Backbone, task: Task, rows: Sequence[int], kind: TextTemplate
 ) -> TextInputs:
-    """What stands for the classes: captions, or without a text tower class means of ``rows``.
+    """What stands for the classes: captions or words, or else class means of ``rows``.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def class_inputs(
     TaskError
         If an image cannot be read.
     """
-    if backbone.classes_by == "captions":
+    if backbone.classes_by != "means":
         return class_captions(backbone, task.class_names, task.template, task.templates, kind)
     return backbone.class_inputs(class_means(backbone, task, rows))
 
@@ -147,7 +147,9 @@ def class_captions(
     templates: tuple[str, ...],
     kind: TextTemplate,
 ) -> TextInputs:
-    """The text tower's input for every class, on the backbone's device."""
+    """What stands for every class, on the backbone's device: its caption, or its name's word."""
+    if backbone.classes_by == "words":
+        return backbone.class_inputs(backbone.word_features(class_names))
     if kind == "mean_embedding":
         inputs = backbone.mean_text_inputs(templates or (template,), class_names)
     else:

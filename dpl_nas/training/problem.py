@@ -26,7 +26,7 @@ from dpl_nas.tasks import (
     task_digest,
     tell_small_classes,
 )
-from dpl_nas.training.captions import check_captions
+from dpl_nas.training.captions import check_captions, check_inputs
 from dpl_nas.training.searched import SearchedMethod
 
 __all__ = ["Problem"]
@@ -208,8 +208,10 @@ class Problem:
         Raises
         ------
         TaskError
-            If a class has too few images, classes have the same caption, or images cannot be read.
+            If a class has too few images, classes have the same caption, images cannot be read, or
+            the backbone reads texts and the task has images, or the other way round.
         """
+        check_inputs(self.backbone, self.task)
         split = self.split(search)
         rows = {*split.shots, *split.validation}
         kinds: set[TextTemplate] = {self.recipe.template}

@@ -100,7 +100,7 @@ class TrainedPrompts:
             )
         if self.class_features is not None:
             self._check_class_features(backbone)
-        elif backbone.classes_by != "captions":
+        elif backbone.classes_by == "means":
             raise CheckpointError(
                 f"the prompts have no features of classes, which {backbone.name} needs: {_REMEDY}"
             )

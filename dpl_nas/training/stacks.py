@@ -15,6 +15,8 @@ __all__ = ["split_evenly", "stack_size"]
 
 #: More models than this gain nothing: operations are no longer short.
 _MOST = 16
+#: Texts are taken to have so many tokens; what is kept for the backward pass has its own limit.
+_TEXT_TOKENS = 128
 
 Item = TypeVar("Item")
 
@@ -29,11 +31,14 @@ def stack_size(backbone: Backbone, text: TextInputs, batch_size: int) -> int:
     batch_size
         Images in a batch.
     """
-    with torch.no_grad():
-        size = backbone.image_size
-        image = torch.zeros(1, 3, size, size, device=backbone.device)
-        tokens = batch_size * backbone.image.embed(image).shape[1]
-    words = text.embeddings.shape[0] * text.embeddings.shape[1]
+    tokens, words = 0, text.embeddings.shape[0] * text.embeddings.shape[1]
+    if backbone.classes_by == "words":
+        words = batch_size * _TEXT_TOKENS
+    else:
+        with torch.no_grad():
+            size = backbone.image_size
+            image = torch.zeros(1, 3, size, size, device=backbone.device)
+            tokens = batch_size * backbone.image.embed(image).shape[1]
     units = (
         tokens * backbone.widths["image"] * backbone.layers["image"]
         + words * backbone.widths["text"] * backbone.layers["text"]

@@ -118,8 +118,8 @@ def test_weights_are_never_silently_random(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_weights_of_another_model_are_refused(weights: Path) -> None:
+    config = BackboneConfig(model="timm:vit_tiny_patch16_224", pretrained=str(weights))
     with pytest.raises(CheckpointError, match=r"does not hold a timm:vit_tiny_patch16_224: "):
-        config = BackboneConfig(model="timm:vit_tiny_patch16_224", pretrained=str(weights))
         load_backbone(config)
 
 
