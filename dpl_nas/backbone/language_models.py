@@ -202,7 +202,7 @@ def _source(name: str) -> tuple[Any, str, str | None]:
         folder = Path(expand_home(plain))
     except ValueError as error:
         raise BackboneError(f"{HUGGING_FACE}{shorten(plain)}: {error}") from None
-    if folder.is_dir():
+    if plain and folder.is_dir():
         return transformers, str(folder), None
     found = re.fullmatch(r"((?:[\w.-]+/)?[\w.-]+)(?:@([\w./-]+))?", plain)
     if found is None:

@@ -13,7 +13,7 @@ from dpl_nas.io.text import make_printable
 __all__ = ["TEXT_TEMPLATE", "Prompt", "TextSet", "check_text_template"]
 
 #: Where a task names none.
-TEXT_TEMPLATE = "{text}\nTopic: {}"
+TEXT_TEMPLATE = "{text} Topic: {}"
 _TEXT = "{text}"
 
 

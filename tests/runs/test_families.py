@@ -15,9 +15,10 @@ from timm.models.vision_transformer import VisionTransformer
 
 from dpl_nas import runs
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import CheckpointError, DplWarning, SpaceError
+from dpl_nas.errors import CheckpointError, DplWarning, SpaceError, TaskError
 from dpl_nas.tasks import load_task
 from dpl_nas.training import evaluate
+from tests.backbone.decoder_folder import save_decoder
 
 VISION = {"layers": 3, "width": 32, "head_width": 8, "patch_size": 8, "image_size": 24}
 TEXT = {"layers": 2, "width": 16, "heads": 2, "context_length": 20, "vocab_size": 49408}
@@ -103,12 +104,34 @@ def encoder(folder: Path) -> dict[str, Any]:
     return named | {"hf_model_pretrained": False, "hf_proj_type": "mlp", "context_length": 20}
 
 
-@pytest.fixture(params=[*MODELS, "xlm-r", "images alone"])
+def of_texts(run_config: RunConfig, folder: Path, kind: str) -> RunConfig:
+    """A run of a decoder on reviews whose words tell their class."""
+    save_decoder(folder / "decoder", kind)
+    words = {"good": ("fine", "great"), "bad": ("awful", "dull")}
+    lines = [
+        f"the film was {words[label][number % 2]} {' the' * (number % 5)} film {number},{label},"
+        f"{'train' if number < 12 else 'test'}"
+        for number in range(24)
+        for label in words
+    ]
+    file = folder / "films.csv"
+    file.write_text("\n".join(["text,label,split", *lines]))
+    content = run_config.model_dump(mode="json")
+    content["task"] = str(file)
+    content["space"]["backbone"] = {"model": f"hf:{folder / 'decoder'}"}
+    del content["space"]["towers"]["image"]
+    return RunConfig.model_validate(content)
+
+
+@pytest.fixture(params=[*MODELS, "xlm-r", "images alone", "gpt2", "llama"])
 def config(
     request: pytest.FixtureRequest, run_config: RunConfig, tmp_path: Path
 ) -> Iterator[RunConfig]:
     if request.param == "xlm-r":
         vision, text, towers = VISION, encoder(tmp_path / "encoder"), ("image", "text")
+    elif request.param in ("gpt2", "llama"):
+        yield of_texts(run_config, tmp_path, request.param)
+        return
     elif request.param == "images alone":
         content = run_config.model_dump(mode="json")
         content["space"]["backbone"] = {"model": "timm:dpl_test_siglip", "pretrained": "random"}
@@ -135,11 +158,8 @@ def config(
 def test_a_run_searches_trains_and_tests(config: RunConfig, tmp_path: Path) -> None:
     result = runs.run(config, tmp_path / "run", quiet=True)
     assert set(result.lengths) == set(config.space.towers)
-    beside = (
-        {"zero_shot"}
-        if config.space.backbone.classes_by == "captions"
-        else {"class_means", "linear_probe"}
-    )
+    means = config.space.backbone.classes_by == "means"
+    beside = {"class_means", "linear_probe"} if means else {"zero_shot"}
     assert set(result.test) >= {"found", *beside}
     again = runs.evaluate(tmp_path / "run", quiet=True)
     assert again.test["found"] == result.test["found"]
@@ -163,3 +183,29 @@ def test_without_captions_there_are_no_other_classes(config: RunConfig, tmp_path
     told = pytest.warns(DplWarning, match="0 of them the same")
     with told, pytest.raises(CheckpointError, match=words):
         evaluate(tmp_path / "run", task, other_classes=True, quiet=True)
+
+
+@pytest.mark.parametrize("config", ["gpt2"], indirect=True)
+def test_images_and_texts_are_not_taken_for_each_other(
+    config: RunConfig, run_config: RunConfig, tmp_path: Path
+) -> None:
+    images = config.model_copy(update={"task": run_config.task})
+    with pytest.raises(TaskError, match=r"has images, and hf:.* reads texts: use a backbone that"):
+        runs.run(images, tmp_path / "run", quiet=True)
+    texts = run_config.model_copy(update={"task": config.task})
+    with pytest.raises(TaskError, match=r"has texts, and .* reads images: use a backbone that"):
+        runs.run(texts, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("config", ["gpt2"], indirect=True)
+def test_words_that_begin_alike_are_refused_and_cut_texts_told(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    settings = Path(config.task).with_suffix(".yml")
+    settings.write_text("class_names: {good: film good, bad: film bad}")
+    with pytest.raises(TaskError, match="the words 'film bad', 'film good' begin with the same"):
+        runs.run(config, tmp_path / "run", quiet=True)
+    settings.write_text("template: '" + "the " * 15 + "{text} Topic: {}'")
+    with pytest.warns(DplWarning, match="room for 24 tokens, so the ends of 20 of 48 texts are"):
+        runs.run(config, tmp_path / "run", baselines=False, quiet=True)

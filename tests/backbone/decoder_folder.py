@@ -1,0 +1,42 @@
+"""Small random decoders in folders, as transformers saves them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["WORDS", "save_decoder"]
+
+WORDS = ["<s>", "<unk>", "good", "bad", "Topic", ":", "the", "film", "was", "fine", "great"]
+WORDS += ["awful", "dull", "a", "grey", "white", "dark"]
+_SIZES: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 24},
+    "llama": {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 24,
+    },
+}
+
+
+def save_decoder(folder: Path, kind: str = "gpt2") -> Path:
+    """Save a model whose tokens are :data:`WORDS`, with its tokenizer; return the folder."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    made = Tokenizer(WordLevel({word: at for at, word in enumerate(WORDS)}, "<unk>"))
+    made.pre_tokenizer = Whitespace()
+    special: dict[str, Any] = {"unk_token": WORDS[1], "bos_token": WORDS[0]}
+    own = PreTrainedTokenizerFast(tokenizer_object=made, **special)
+    own.save_pretrained(folder)
+    sizes = _SIZES[kind] | {"bos_token_id": 0, "eos_token_id": None, "vocab_size": len(WORDS)}
+    config = AutoConfig.for_model(kind, **sizes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
