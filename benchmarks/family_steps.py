@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import open_clip
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.measure import interleaved
 from benchmarks.workload import TEMPLATE, Part, class_names
-from dpl_nas.backbone import Backbone
+from dpl_nas.backbone import Backbone, TextInputs
+from dpl_nas.backbone.decoders import PADDING
+from dpl_nas.backbone_config import TIMM
 from dpl_nas.config import InitSettings
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
@@ -25,15 +28,17 @@ from dpl_nas.space import TOWERS, Tower
 
 __all__ = ["FAMILIES", "FamilyRow", "FamilyStep", "measure_families", "random_backbone"]
 
-#: Names in open_clip, by what is special about each.
+#: Names of models, by what is special about each.
 FAMILIES = {
     "SigLIP 2": "ViT-B-16-SigLIP2-256",
     "EVA-02": "EVA02-B-16",
     "PE-Core": "PE-Core-B-16",
     "CLIPA": "ViT-L-14-CLIPA",
+    "images alone": "timm:vit_small_patch16_224",
+    "decoder": "gpt2",
 }
-#: Images of a step.
-IMAGES = 4
+#: Images, or texts of so many tokens, of a step.
+IMAGES, TOKENS = 4, 128
 _CLIP_VOCABULARY = 49408
 
 
@@ -53,10 +58,21 @@ class FamilyRow:
 
 
 def random_backbone(name: str) -> Backbone:
-    """Return a model of open_clip with random weights, without its tokenizer."""
+    """Return a model with random weights, without its tokenizer.
+
+    It is one of open_clip, one of timm, or GPT-2 small.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = open_clip.create_model(name, pretrained=None)
+        model: nn.Module
+        if name.startswith(TIMM):
+            model = timm.create_model(name.removeprefix(TIMM), num_classes=0)
+        elif name == FAMILIES["decoder"]:
+            from transformers import GPT2Config, GPT2LMHeadModel
+
+            model = GPT2LMHeadModel(GPT2Config())
+        else:
+            model = open_clip.create_model(name, pretrained=None)
     return Backbone.from_model(model, name=name)
 
 
@@ -82,9 +98,8 @@ class FamilyStep:
             }
             for module in contexts[tower].values():
                 initialise(module, InitSettings(), draw)
-        self._text = backbone.text_inputs_of(_captions(backbone, classes, draw))
-        size = backbone.image_size
-        self._images = torch.randn(IMAGES, 3, size, size, generator=draw)
+        self._text = _classes(backbone, classes, draw)
+        self._images = _inputs(backbone, draw)
         self._labels = torch.randint(classes, (IMAGES,), generator=draw)
         paths: tuple[KernelPath, ...] = ("reference", "fast")
         self.models = {path: PromptedCLIP(backbone, contexts, path) for path in paths}
@@ -96,6 +111,25 @@ class FamilyStep:
         loss = functional.cross_entropy(model(self._images, self._text), self._labels)
         loss.backward()
         return loss.detach()
+
+
+def _classes(backbone: Backbone, classes: int, draw: torch.Generator) -> TextInputs:
+    """What stands for the classes."""
+    if backbone.classes_by == "captions":
+        return backbone.text_inputs_of(_captions(backbone, classes, draw))
+    return backbone.class_inputs(torch.randn(classes, backbone.widths["text"], generator=draw))
+
+
+def _inputs(backbone: Backbone, draw: torch.Generator) -> Tensor:
+    """Images; of a language model, texts that begin alike and have unequal lengths."""
+    if backbone.classes_by != "words":
+        size = backbone.image_size
+        return torch.randn(IMAGES, 3, size, size, generator=draw)
+    tokens = torch.randint(len(backbone.text.token_table), (IMAGES, TOKENS), generator=draw)
+    tokens[:, : TOKENS // 8] = tokens[0, : TOKENS // 8]
+    for row in range(IMAGES):
+        tokens[row, TOKENS * (IMAGES + row + 1) // (2 * IMAGES) :] = PADDING
+    return tokens
 
 
 def _captions(backbone: Backbone, classes: int, draw: torch.Generator) -> Tensor:

@@ -1,8 +1,12 @@
 """``python -m benchmarks.step --families``: both paths take the same step."""
 
+from collections.abc import Callable
+
 import open_clip
 import pytest
 import torch
+from timm.models.vision_transformer import VisionTransformer
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from benchmarks import family_steps
 from benchmarks.family_steps import FAMILIES, FamilyRow, FamilyStep, measure_families
@@ -19,9 +23,26 @@ def small(_: str = "") -> Backbone:
         return Backbone.from_model(open_clip.CustomTextCLIP(12, VISION, text))
 
 
+def alone() -> Backbone:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sizes = {"img_size": 24, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
+        return Backbone.from_model(VisionTransformer(**sizes, num_classes=0))
+
+
+def decoder() -> Backbone:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128, "vocab_size": 50}
+        return Backbone.from_model(GPT2LMHeadModel(GPT2Config(**sizes)))
+
+
+@pytest.mark.parametrize("build", [small, alone, decoder])
 @pytest.mark.parametrize("lengths", [(2,), (0, 1, 2)])
-def test_both_paths_take_the_same_step(lengths: tuple[int, ...]) -> None:
-    step = FamilyStep(small(), 5, lengths)
+def test_both_paths_take_the_same_step(
+    build: Callable[[], Backbone], lengths: tuple[int, ...]
+) -> None:
+    step = FamilyStep(build(), 5, lengths)
     plain = step.run("reference")
     wanted = [each.grad.clone() for each in step.models["reference"].parameters()]
     torch.testing.assert_close(step.run("fast"), plain, rtol=2e-5, atol=2e-5)
