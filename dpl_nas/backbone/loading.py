@@ -21,11 +21,11 @@ from open_clip.transform import PreprocessCfg
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
 from dpl_nas.backbone.frozen import Backbone, Tokenize
-from dpl_nas.backbone.language_models import load_decoder
+from dpl_nas.backbone.language_models import Reader, load_decoder
 from dpl_nas.backbone.models import Model, find_model
 from dpl_nas.backbone.timm_models import build_timm, load_timm, timm_transform
-from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, HUGGING_FACE, TIMM
-from dpl_nas.errors import BackboneError, DplWarning, join_lines, shorten
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_LANGUAGE, EMBEDDED_VISION, HUGGING_FACE, TIMM
+from dpl_nas.errors import BackboneError, ConfigError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
 from dpl_nas.space import BackboneConfig
@@ -53,6 +53,8 @@ def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") ->
     device = _usable(device)
     if config.model in (EMBEDDED, EMBEDDED_VISION):
         return _mini_clip(config).to(device)
+    if config.model == EMBEDDED_LANGUAGE:
+        return _mini_lm(config).to(device)
     if config.model.startswith(HUGGING_FACE):
         return _language(config).to(device)
     if config.model.startswith(TIMM):
@@ -139,6 +141,27 @@ def _timm(config: BackboneConfig) -> Backbone:
         name=config.model,
         precision=config.precision,
         preprocess=timm_transform(model, config.mean, config.std),
+    )
+
+
+def _mini_lm(config: BackboneConfig) -> Backbone:
+    from dpl_nas.glosses.model import CONTEXT_LENGTH, load_gloss_decoder
+    from dpl_nas.glosses.tokens import load_gloss_tokenizer
+
+    if (config.quick_gelu, config.mean, config.std) != (None, None, None):
+        raise BackboneError(f"{config.model} has no quick_gelu, mean and std: leave them out")
+    path = None if config.pretrained is None else _file(config.pretrained)
+    try:
+        model, tokenizer = load_gloss_decoder(path), load_gloss_tokenizer()
+    except ConfigError as error:
+        raise BackboneError(str(error)) from error
+    reader = Reader(tokenizer, CONTEXT_LENGTH)
+    return Backbone.from_model(
+        model,
+        name=config.model,
+        precision=config.precision,
+        preprocess=reader,
+        words=reader.words,
     )
 
 

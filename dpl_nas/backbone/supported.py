@@ -19,7 +19,7 @@ from dpl_nas.backbone.language_models import build_decoder
 from dpl_nas.backbone.models import Model, find_model
 from dpl_nas.backbone.timm_models import build_timm
 from dpl_nas.backbone.vision import NO_TEXT, vision_tower
-from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_VISION, HUGGING_FACE, TIMM
+from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_LANGUAGE, EMBEDDED_VISION, HUGGING_FACE, TIMM
 from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS, Tower
@@ -96,7 +96,7 @@ class ModelFacts:
 
 def model_names() -> list[str]:
     """Return the names of the embedded models and of all of open_clip's."""
-    return [EMBEDDED, EMBEDDED_VISION, *open_clip.list_models()]
+    return [EMBEDDED, EMBEDDED_VISION, EMBEDDED_LANGUAGE, *open_clip.list_models()]
 
 
 def list_models() -> Iterator[ModelFacts]:
@@ -120,6 +120,14 @@ def model_facts(model: str) -> ModelFacts:
         with torch.device("meta"):
             tower = vision_tower(build_timm(model))
         return _vision_facts(model, _of(tower))
+    if model == EMBEDDED_LANGUAGE:
+        from dpl_nas.glosses.model import LAYERS, WIDTH
+
+        towers: dict[Tower, TowerFacts] = {
+            "image": TowerFacts(0, 0, NO_IMAGES),
+            "text": TowerFacts(LAYERS, WIDTH),
+        }
+        return ModelFacts(model, towers)
     if model.startswith(HUGGING_FACE):
         with torch.device("meta"):
             decoder = Decoder(build_decoder(model))

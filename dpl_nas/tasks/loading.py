@@ -22,7 +22,7 @@ from dpl_nas.tasks.task import Task
 __all__ = ["configured_task", "load_task", "task_descriptions"]
 
 #: Families of embedded tasks.
-_EMBEDDED = ("mini", "pictures")
+_EMBEDDED = ("glosses", "mini", "pictures")
 
 
 def task_descriptions() -> dict[str, str]:
@@ -32,10 +32,14 @@ def task_descriptions() -> dict[str, str]:
 
 def _embedded() -> dict[str, str]:
     from dpl_nas.tasks.gallery import name_gallery_tasks
+    from dpl_nas.tasks.glosses import GLOSS_TASKS
     from dpl_nas.tasks.mini import MINI_TASKS
 
-    return {f"mini/{name}": text for name, text in MINI_TASKS.items()} | {
-        f"pictures/{name}": text for name, text in name_gallery_tasks().items()
+    families = {"mini": MINI_TASKS, "pictures": name_gallery_tasks(), "glosses": GLOSS_TASKS}
+    return {
+        f"{family}/{name}": text
+        for family, tasks in families.items()
+        for name, text in tasks.items()
     }
 
 
@@ -52,7 +56,8 @@ def load_task(
     Parameters
     ----------
     name_or_path
-        ``mini/<name>``, ``pictures/<name>``, ``coop/<dataset>``, or the path of your own images.
+        ``mini/<name>``, ``pictures/<name>``, ``glosses/<name>``, ``coop/<dataset>``, or the path of
+        your own images or texts.
     data
         Folder of the datasets, for ``coop/<dataset>``.
     classes
@@ -134,6 +139,10 @@ def _load_embedded(text: str) -> Task:
         from dpl_nas.tasks.mini import load_mini_task
 
         return load_mini_task(name)
+    if family == "glosses":
+        from dpl_nas.tasks.glosses import load_gloss_task
+
+        return load_gloss_task(name)
     from dpl_nas.tasks.gallery import load_gallery_task
 
     return load_gallery_task(name)

@@ -124,7 +124,7 @@ def test_code_of_a_model_is_not_run(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_lead_nowhere(name: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BackboneError, match=words):
         load_backbone(BackboneConfig(model=name))
 

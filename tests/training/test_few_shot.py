@@ -26,8 +26,9 @@ def quick(**settings: object) -> TrainSettings:
         {"augmentation": "crop_flip"},
         {"distillation": {"weight": 1.0}},
         {"optimizer": {"name": "sgd", "lr": 0.0035, "warmup_epochs": 1}},
+        {"class_features": "learned"},
     ],
-    ids=["plain", "mean_embedding", "augmented", "distilled", "sgd"],
+    ids=["plain", "mean_embedding", "augmented", "distilled", "sgd", "class features"],
 )
 def test_training_learns_saves_and_loads(
     small_space: Space,
@@ -59,6 +60,7 @@ def test_training_learns_saves_and_loads(
     }
     for name, vectors in prompts.vectors.items():
         assert torch.equal(vectors, again.vectors[name])
+    assert (prompts.class_features is not None) == ("class_features" in settings)
     file = tmp_path / "prompts.safetensors"
     prompts.save(file)
     metrics = evaluate(prompts, task, backbone=small_backbone)

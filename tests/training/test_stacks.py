@@ -43,8 +43,9 @@ def training(
         {"distillation": {"weight": 1.0}},
         {"optimizer": {"name": "adamw", "lr": 0.002, "weight_decay": 0.1}},
         {"optimizer": {"name": "sgd", "lr": 0.0035, "warmup_epochs": 1}},
+        {"class_features": "learned"},
     ],
-    ids=["plain", "mean_embedding", "augmented", "distilled", "adamw", "sgd"],
+    ids=["plain", "mean_embedding", "augmented", "distilled", "adamw", "sgd", "class features"],
 )
 def test_a_stack_trains_as_each_alone(
     small_space: Space, small_backbone: Backbone, image_folder: Path, settings: dict[str, object]
@@ -58,6 +59,11 @@ def test_a_stack_trains_as_each_alone(
         assert prompts.vectors.keys() == alone.vectors.keys()
         for name, vectors in alone.vectors.items():
             torch.testing.assert_close(prompts.vectors[name], vectors, rtol=1e-5, atol=1e-5)
+        assert (prompts.class_features is None) == (alone.class_features is None)
+        if prompts.class_features is not None and alone.class_features is not None:
+            torch.testing.assert_close(
+                prompts.class_features, alone.class_features, rtol=1e-5, atol=1e-5
+            )
 
 
 def test_vectors_that_are_not_finite_are_told(
