@@ -68,7 +68,12 @@ def load_gloss_tokenizer(path: Path | None = None) -> PreTrainedTokenizerFast:
     if (codec.token_to_id(PAD), codec.token_to_id(BEGIN)) != (0, 1):
         raise CheckpointError(f"{file} is not the tokenizer of the gloss decoder")
     return PreTrainedTokenizerFast(
-        tokenizer_object=codec, pad_token=PAD, bos_token=BEGIN, padding_side="right"
+        tokenizer_object=codec,
+        pad_token=PAD,
+        bos_token=BEGIN,
+        padding_side="right",
+        # GPT-2 would add embeddings of types of tokens.
+        model_input_names=["input_ids", "attention_mask"],
     )
 
 

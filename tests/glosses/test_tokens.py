@@ -31,7 +31,9 @@ def test_the_shipped_file_is_small_and_as_stated() -> None:
 
 def test_texts_begin_with_a_token_and_are_filled_up_with_another() -> None:
     codec = load_gloss_tokenizer()
-    rows = codec(["a dog", "A large DOG that barks"], padding=True)["input_ids"]
+    told = codec(["a dog", "A large DOG that barks"], padding=True)
+    assert set(told) == {"input_ids", "attention_mask"}
+    rows = told["input_ids"]
     assert {row[0] for row in rows} == {1}
     assert rows[0][-1] == 0
     assert codec.decode(rows[1], skip_special_tokens=True).strip() == "a large dog that barks"
