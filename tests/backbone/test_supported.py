@@ -10,6 +10,9 @@ from dpl_nas.errors import BackboneError
     ("model", "layers", "widths"),
     [
         ("mini-clip", (12, 12), None),
+        ("mini-vit", (12, 0), (96, 0)),
+        ("mini-lm", (0, 8), (0, 96)),
+        ("timm:vit_small_patch14_reg4_dinov2", (12, 0), (384, 0)),
         ("ViT-B/16", (12, 12), (768, 512)),
         ("ViT-B-16-SigLIP2", (12, 12), (768, 768)),
         ("EVA02-L-14", (24, 12), (1024, 768)),
@@ -39,7 +42,7 @@ def test_an_unknown_model_has_a_likely_name() -> None:
 
 @pytest.mark.slow
 def test_nearly_all_of_open_clip_can_be_searched() -> None:
-    found = [each for each in list_models() if each.name != "mini-clip"]
+    found = [each for each in list_models() if not each.name.startswith("mini-")]
     both = [each for each in found if len(each.searchable) == 2]
     some = [each for each in found if each.searchable]
     assert len(found) >= 144

@@ -14,4 +14,6 @@ def test_all_models_are_listed(call: Any) -> None:
     assert by_name["RN50"]["searchable"] == ["text"]
     assert "ModifiedResNet" in by_name["RN50"]["towers"]["image"]["reason"]
     assert by_name["mini-clip"]["towers"]["text"]["layers"] == 12
-    assert len(by_name) > 144
+    assert by_name["mini-vit"]["searchable"] == ["image"]
+    assert by_name["mini-lm"]["searchable"] == ["text"]
+    assert len(by_name) > 146

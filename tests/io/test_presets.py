@@ -13,7 +13,9 @@ REPOSITORY = Path(__file__).parents[2]
 def test_names_are_the_files_of_the_repository() -> None:
     parents = ("clip_vit_b16", "mini_clip")
     budgets = [f"{parent}_budget{most}" for parent in parents for most in (6, 12, 24)]
-    assert preset_names("search_spaces") == sorted([*parents, *budgets, "clip_vit_b16_paper"])
+    assert preset_names("search_spaces") == sorted(
+        [*parents, *budgets, "clip_vit_b16_paper", "mini_lm", "mini_vit", "vit_s16"]
+    )
     assert {"darts", "darts_released"} <= set(preset_names("strategies"))
 
 
