@@ -54,7 +54,7 @@ def test_tasks(call) -> None:
     assert "mini/digits" in call("tasks").out
     known = call("tasks", "--json").json
     families = Counter(name.split("/")[0] for name in known)
-    assert families == {"mini": 8, "pictures": 17, "coop": 15, "2sfs": 11}
+    assert families == {"mini": 8, "pictures": 17, "glosses": 2, "coop": 15, "2sfs": 11}
     assert all(known.values())
 
 

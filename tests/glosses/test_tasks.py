@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dpl_nas.glosses.model import CONTEXT_LENGTH
 
 from dpl_nas.errors import CheckpointError, ConfigError
 from dpl_nas.gallery.pack import hash_of
 from dpl_nas.glosses import tasks
+from dpl_nas.glosses.model import CONTEXT_LENGTH
 from dpl_nas.glosses.tasks import HASHES, TASKS, draw_texts, file_of, load_texts, pack_texts
 from dpl_nas.glosses.tokens import load_gloss_tokenizer
 from dpl_nas.glosses.wordnet import Synset

@@ -207,5 +207,5 @@ def test_words_that_begin_alike_are_refused_and_cut_texts_told(
     with pytest.raises(TaskError, match="the words 'film bad', 'film good' begin with the same"):
         runs.run(config, tmp_path / "run", quiet=True)
     settings.write_text("template: '" + "the " * 15 + "{text} Topic: {}'")
-    with pytest.warns(DplWarning, match="room for 24 tokens, so the ends of 20 of 48 texts are"):
+    with pytest.warns(DplWarning, match="room for 24 tokens, so the ends of 28 of 48 texts are"):
         runs.run(config, tmp_path / "run", baselines=False, quiet=True)
