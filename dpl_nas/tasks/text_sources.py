@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from pydantic import Field
 
 from dpl_nas.config import Augmentation
 from dpl_nas.errors import DplWarning, TaskError
+from dpl_nas.io.presets import read_yaml
 from dpl_nas.io.text import make_printable
 from dpl_nas.tasks.class_folders import is_file, is_folder, list_entries
 from dpl_nas.tasks.names import check_class_name, spaced, tell_names
 from dpl_nas.tasks.parts import SPLIT, Part, find_parts, stated_part
 from dpl_nas.tasks.rows import TEST_SHARE, Row, task_of_rows
-from dpl_nas.tasks.settings import SplitFile, read_settings, read_settings_beside
+from dpl_nas.tasks.settings import SETTINGS, SplitFile, read_settings, read_settings_beside
 from dpl_nas.tasks.tables import read_table, read_text
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.texts import TEXT_TEMPLATE, TextSet, check_text_template
@@ -57,7 +59,7 @@ class _Text:
 def is_text_table(path: Path) -> bool:
     """Whether a table has texts: its settings name their column, or it has one of this name."""
     beside = [path.with_suffix(each) for each in (".yml", ".yaml")]
-    if any("text:" in read_text(file).split() for file in beside if file.is_file()):
+    if any("text" in read_yaml(file, "task", TaskError) for file in beside if file.is_file()):
         return True
     columns = {column for line in read_table(path)[:1] for column in line.values}
     return "text" in columns and "path" not in columns
@@ -92,13 +94,13 @@ def load_text_table(path: Path, test_share: float = TEST_SHARE) -> Task:
 
 
 def is_text_folder(path: Path) -> bool:
-    """Whether the class folders of a folder, or of one of its parts, hold text files first."""
+    """Whether the first class folder of a folder, or of one of its parts, holds text files."""
     parts = find_parts(path)
     root = next(iter(parts.values()), path)
     for folder in list_entries(str(root)):
         if is_folder(folder):
-            files = [entry for entry in list_entries(folder.path) if is_file(entry)]
-            return bool(files) and all(entry.name.endswith(_SUFFIX) for entry in files)
+            entries = list_entries(folder.path)
+            return bool(entries) and all(map(_is_text, entries))
     return False
 
 
@@ -124,10 +126,12 @@ def _in_classes(root: Path, part: Part | None) -> list[_Text]:
     found, others = [], []
     for folder in list_entries(str(root)):
         if not is_folder(folder):
+            if folder.name not in SETTINGS:
+                others.append(folder.path)
             continue
         check_class_name(spaced(folder.name), make_printable(str(root)))
         for entry in list_entries(folder.path):
-            if not (is_file(entry) and entry.name.endswith(_SUFFIX)):
+            if not _is_text(entry):
                 others.append(entry.path)
                 continue
             text = read_text(Path(entry.path)).strip()
@@ -136,12 +140,16 @@ def _in_classes(root: Path, part: Part | None) -> list[_Text]:
             found.append(_Text(text, folder.name, part))
     if others:
         warnings.warn(
-            f"{make_printable(str(root))}: {len(others)} entries of class folders are no text "
-            f"files ({_SUFFIX}) and do not count, such as {tell_names(others[:1])}",
+            f"{make_printable(str(root))}: {len(others)} entries are no text files ({_SUFFIX}) in "
+            f"the folder of a class, and do not count, such as {tell_names(others[:1])}",
             DplWarning,
             stacklevel=5,
         )
     return found
+
+
+def _is_text(entry: os.DirEntry[str]) -> bool:
+    return is_file(entry) and entry.name.endswith(_SUFFIX)
 
 
 def _task(

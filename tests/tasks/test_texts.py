@@ -1,6 +1,7 @@
 """Tasks of texts: tables, folders, templates."""
 
 import csv
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,19 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{text[16]}.txt").write_text(f"{text}\n")
     (tmp_path / "train" / "good" / "notes.md").write_text("not read")
-    with pytest.warns(DplWarning, match=r"1 entries of class folders are no text files .*notes.md"):
+    (tmp_path / "train" / "all.txt").write_text("not read")
+    with pytest.warns(DplWarning, match=r"2 entries are no text files .* such as .*all.txt"):
         task = load_task(tmp_path)
     for part in ("train", "test"):
         expected = [(text, word) for text, word, where in ROWS if where == part]
         assert sorted(texts_of(task, part)) == sorted(expected)
+
+
+def test_pictures_with_a_text_among_them_stay_pictures(image_folder: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(image_folder, tmp_path / "images"))
+    (place / "train" / "dark_square" / "a.txt").write_text("about them")
+    with pytest.warns(DplWarning, match=r"1 file.*a.txt"):
+        assert load_task(place).inputs == "images"
 
 
 def test_one_folder_keeps_a_share(tmp_path: Path) -> None:
