@@ -205,6 +205,8 @@ def _source(name: str) -> tuple[Any, str, str | None]:
     if plain and folder.is_dir():
         return transformers, str(folder), None
     found = re.fullmatch(r"((?:[\w.-]+/)?[\w.-]+)(?:@([\w./-]+))?", plain)
+    if found is None and plain.startswith(("/", ".", "~")):
+        raise BackboneError(f"{shorten(name)} leads nowhere: there is no folder {shorten(plain)}")
     if found is None:
         raise BackboneError(
             f"expected {HUGGING_FACE}FOLDER or {HUGGING_FACE}OWNER/NAME, also with @REVISION, "

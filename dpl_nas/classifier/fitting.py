@@ -29,10 +29,10 @@ from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.methods import FeatureMethod, Method, make_method
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.search_budget import SearchBudget
-from dpl_nas.space import Architecture
+from dpl_nas.space import Architecture, Space
 from dpl_nas.space.fitting import portfolio
 from dpl_nas.tasks import Task, tell_small_classes
-from dpl_nas.training.captions import check_captions, check_inputs
+from dpl_nas.training.captions import check_captions
 from dpl_nas.training.problem import Problem
 
 __all__ = [
@@ -193,6 +193,21 @@ def fit(
         return _fit(problem, settings, strategy, None if folder is None else Path(folder), watching)
 
 
+def refuse_texts(space: Space, task: Task) -> None:
+    """Raise an error for a task of texts, or a language model.
+
+    Raises
+    ------
+    ConfigError
+        If it is one.
+    """
+    if task.inputs == "texts" or space.backbone.classes_by == "words":
+        raise ConfigError(
+            "a fit makes classifiers of images, found texts or a language model: use dpl-nas run, "
+            "search or train"
+        )
+
+
 def _fit(
     problem: Problem,
     settings: FitSettings,
@@ -203,12 +218,7 @@ def _fit(
     started = time.monotonic()
     effort = PRESETS[settings.preset]
     problem.backbone  # noqa: B018 - loaded first, so that the time limit is of the work
-    check_inputs(problem.backbone, problem.task)
-    if problem.backbone.classes_by == "words":
-        raise ConfigError(
-            f"{problem.backbone.name} reads texts, and a fit is of images: use dpl-nas run, search "
-            "or train"
-        )
+    refuse_texts(problem.space, problem.task)
     rows = problem.shot_rows
     problem.check_images(rows, observer=observer)
     tell_small_classes(problem.task, problem.shots)

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dpl_nas.classifier.card import model_card
-from dpl_nas.classifier.fitting import Fit, FitSettings, fit, shots_of
+from dpl_nas.classifier.fitting import Fit, FitSettings, fit, refuse_texts, shots_of
 from dpl_nas.classifier.held import HELD, Held
 from dpl_nas.classifier.model import ImageClassifier
 from dpl_nas.classifier.report import report_page
@@ -125,6 +125,7 @@ def fit_folder(
     DplError
         For any bad input; nothing is left behind then.
     """
+    refuse_texts(config.space, task)
     with watched(observer, quiet=quiet) as watching:
         return _fit(config, task, settings, Path(folder), shots, overwrite, watching)
 

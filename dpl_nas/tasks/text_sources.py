@@ -61,7 +61,11 @@ def is_text_table(path: Path) -> bool:
     beside = [path.with_suffix(each) for each in (".yml", ".yaml")]
     if any("text" in read_yaml(file, "task", TaskError) for file in beside if file.is_file()):
         return True
-    columns = {column for line in read_table(path)[:1] for column in line.values}
+    try:
+        columns = {column for line in read_table(path)[:1] for column in line.values}
+    except TaskError:
+        # What is wrong is told by who reads it.
+        return False
     return "text" in columns and "path" not in columns
 
 

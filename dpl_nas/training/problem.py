@@ -212,6 +212,7 @@ class Problem:
             the backbone reads texts and the task has images, or the other way round.
         """
         check_inputs(self.backbone, self.task)
+        self._check_method()
         split = self.split(search)
         rows = {*split.shots, *split.validation}
         kinds: set[TextTemplate] = {self.recipe.template}
@@ -223,6 +224,27 @@ class Problem:
             tell_small_classes(self.task, self.shots)
             done.kinds |= kinds
         self.check_images(rows, test=test, observer=observer, quiet=quiet)
+
+    def _check_method(self) -> None:
+        """Raise an error for what needs captions, if the backbone cannot read them."""
+        if self.backbone.classes_by == "captions":
+            return
+        name = self.backbone.name
+        if self.method is not None:
+            raise ConfigError(
+                f"{self.method.title} has captions for classes, which {name} cannot read: leave "
+                "out the method"
+            )
+        if self.recipe.distillation.weight:
+            raise ConfigError(
+                f"train.distillation.weight is that of zero-shot CLIP, which {name} is not: leave "
+                "it out"
+            )
+        if self.task.inputs == "texts" and self.recipe.augmentation not in ("task", "none"):
+            raise ConfigError(
+                f"train.augmentation={self.recipe.augmentation} is of images, and "
+                f"{self.task.name} has texts: leave it out"
+            )
 
     def check_images(
         self,

@@ -119,6 +119,7 @@ def test_code_of_a_model_is_not_run(tmp_path: Path) -> None:
     ("name", "words"),
     [
         ("hf:", r"expected hf:FOLDER or hf:OWNER/NAME, also with @REVISION, found hf:"),
+        ("hf:/no/such/folder", "hf:/no/such/folder leads nowhere: there is no folder"),
         ("hf:a/b/c", r"expected hf:FOLDER or hf:OWNER/NAME"),
         ("hf:nobody/nothing-at-all@main", "cannot be loaded"),
     ],

@@ -14,8 +14,10 @@ from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
 from dpl_nas import runs
+from dpl_nas.classifier.fitting import FitSettings
+from dpl_nas.classifier.folder import fit_folder
 from dpl_nas.config import RunConfig
-from dpl_nas.errors import CheckpointError, DplWarning, SpaceError, TaskError
+from dpl_nas.errors import CheckpointError, ConfigError, DplWarning, SpaceError, TaskError
 from dpl_nas.tasks import load_task
 from dpl_nas.training import evaluate
 from tests.backbone.decoder_folder import save_decoder
@@ -209,3 +211,37 @@ def test_words_that_begin_alike_are_refused_and_cut_texts_told(
     settings.write_text("template: '" + "the " * 15 + "{text} Topic: {}'")
     with pytest.warns(DplWarning, match="room for 24 tokens, so the ends of 28 of 48 texts are"):
         runs.run(config, tmp_path / "run", baselines=False, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "changed", "words"),
+    [
+        ("images alone", {"method": {"name": "vpt"}}, "VPT.* has captions for classes, which timm"),
+        ("images alone", {"weight": 1.0}, "train.distillation.weight is that of zero-shot CLIP"),
+        (
+            "gpt2",
+            {"augmentation": "crop"},
+            "train.augmentation=crop is of images, and .* has texts",
+        ),
+    ],
+    indirect=["config"],
+)
+def test_what_needs_captions_or_images_is_refused_at_once(
+    config: RunConfig, changed: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    content = config.model_dump(mode="json")
+    train = content["strategy"]["train"]
+    content |= {key: value for key, value in changed.items() if key == "method"}
+    train["distillation"]["weight"] = changed.get("weight", 0.0)
+    train["augmentation"] = changed.get("augmentation", "task")
+    with pytest.raises(ConfigError, match=words):
+        runs.run(RunConfig.model_validate(content), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("config", ["gpt2"], indirect=True)
+def test_a_fit_is_of_images(config: RunConfig, tmp_path: Path) -> None:
+    task = load_task(config.task)
+    with pytest.raises(ConfigError, match="a fit makes classifiers of images, found texts"):
+        fit_folder(config, task, FitSettings(), tmp_path / "fit", shots=4, quiet=True)
+    assert not (tmp_path / "fit").exists()
