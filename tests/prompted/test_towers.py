@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.backbone import Backbone
-from dpl_nas.backbone.towers import ImageTower, Projection, TextTower
+from dpl_nas.backbone.towers import ClassesBy, ImageTower, Projection, TextTower
 from dpl_nas.config import InitSettings
 from dpl_nas.kernels import KernelPath
 from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, initialise
@@ -102,6 +102,7 @@ class Mixed:
     logit_scale: Tensor
     logit_bias: Tensor | None = None
     plain: Mapping[Tower, str] = field(default_factory=dict)
+    classes_by: ClassesBy = "captions"
 
 
 @pytest.fixture(params=["token", "map", "avg"])
