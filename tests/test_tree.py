@@ -65,7 +65,6 @@ ELSEWHERE = {
     "gallery/picture": "gallery/test_pack.py",
     "io/drawing": "runs/test_plots.py",
     "io/panels": "comparison/test_plots.py",
-    "comparison/references": "comparison/test_runner.py",
     "methods/layered": "methods/test_searched.py",
     "training/searched": "methods/test_searched.py",
     "io/json_values": "io/test_files.py",

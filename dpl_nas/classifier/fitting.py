@@ -43,6 +43,7 @@ __all__ = [
     "Preset",
     "fit",
     "parse_seconds",
+    "refuse_texts",
     "shots_of",
 ]
 
