@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,6 +15,7 @@ __all__ = [
     "EMBEDDED_LANGUAGE",
     "EMBEDDED_VISION",
     "HUGGING_FACE",
+    "PLAIN",
     "TIMM",
     "BackboneConfig",
     "Precision",
@@ -23,6 +26,16 @@ EMBEDDED, EMBEDDED_VISION = "mini-clip", "mini-vit"
 EMBEDDED_LANGUAGE = "mini-lm"
 #: What the names of timm's models, and of transformers' language models, begin with.
 TIMM, HUGGING_FACE = "timm:", "hf:"
+
+#: How the plain backbone answers, beside which designs are tested, by what stands for classes:
+#: names in results, and what people write.
+PLAIN: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "captions": {"zero_shot": "zero-shot"},
+        "means": {"class_means": "class means", "linear_probe": "linear probe"},
+        "words": {"zero_shot": "zero-shot"},
+    }
+)
 
 Precision = Literal["fp32", "bf16"]
 

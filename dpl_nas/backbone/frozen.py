@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dpl_nas.backbone.decoders import Decoder
 from dpl_nas.backbone.encoders import OpenClip
 from dpl_nas.backbone.language import LanguageModel, is_language_model
+from dpl_nas.backbone.language_models import Reader
 from dpl_nas.backbone.plain_towers import class_rows
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import DualEncoder
@@ -29,7 +30,6 @@ __all__ = ["Backbone", "Tokenize"]
 RGB = tuple[float, float, float]
 #: From an image to pixels; of a language model, from a prompt to tokens.
 Preprocess = Callable[[Any], Tensor]
-Words = Callable[[Sequence[str]], list[int]]
 Tokenize = Callable[[list[str]], Tensor]
 
 
@@ -84,7 +84,6 @@ class Backbone:
         mean: RGB,
         std: RGB,
         seen: frozenset[int] | None = None,
-        words: Words | None = None,
     ) -> None:
         height, width = encoder.image.image_size
         if height != width:
@@ -110,7 +109,6 @@ class Backbone:
         self.plain: Mapping[Tower, str] = encoder.plain
         self.seen = seen
         self._tokenize = tokenize
-        self._words = words
         self._fingerprint: str | None = None
 
     @classmethod
@@ -124,7 +122,6 @@ class Backbone:
         preprocess: Preprocess | None = None,
         tokenize: Tokenize | None = None,
         seen: frozenset[int] | None = None,
-        words: Words | None = None,
     ) -> Backbone:
         """Make a backbone from a model in memory, which is frozen in place.
 
@@ -148,8 +145,6 @@ class Backbone:
             refused.
         seen
             The tokens of all captions that the model was trained on, if they are known.
-        words
-            Function from words to the token of each, of a language model.
 
         Raises
         ------
@@ -182,7 +177,6 @@ class Backbone:
             mean=mean,
             std=std,
             seen=seen,
-            words=words,
         )
 
     @property
@@ -252,11 +246,11 @@ class Backbone:
         BackboneError
             If it is no language model, or was given without a tokenizer.
         """
-        if not isinstance(self.text, Decoder) or self._words is None:
+        if not (isinstance(self.text, Decoder) and isinstance(self.preprocess, Reader)):
             raise BackboneError(
                 f"{self.name} cannot tell words: it is no language model, or has no tokenizer"
             )
-        return self.text.rows(torch.tensor(self._words(words), device=self.device))
+        return self.text.rows(torch.tensor(self.preprocess.words(words), device=self.device))
 
     def class_inputs(self, features: Tensor) -> TextInputs:
         """Return class features (classes, embed) as what stands for classes.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from dpl_nas.backbone.decoders import Decoder, objection_to_decoder
+from dpl_nas.backbone.one_tower import OneTower
 from dpl_nas.backbone.towers import Block, ClassesBy, ImageTower, TextTower
 from dpl_nas.errors import BackboneError
 from dpl_nas.space import Tower
@@ -20,7 +19,7 @@ __all__ = ["NO_IMAGES", "LanguageModel", "is_language_model"]
 NO_IMAGES = "it is a language model"
 
 
-class LanguageModel:
+class LanguageModel(OneTower):
     """A decoder of transformers, whose logits of some words are those of the classes.
 
     Parameters
@@ -37,26 +36,13 @@ class LanguageModel:
     """
 
     def __init__(self, model: nn.Module, name: str) -> None:
-        objection = objection_to_decoder(model)
-        if objection:
-            raise BackboneError(f"{name} cannot carry context vectors: {objection}")
+        # Logits are the model's own.
+        super().__init__(model, name, objection_to_decoder(model), scale=1.0)
         decoder = Decoder(model)
-        self._scaled = _Scaled(model)
         self.classes_by: ClassesBy = "words"
-        self.module: nn.Module = self._scaled
         self.plain: Mapping[Tower, str] = {"image": NO_IMAGES}
         self.image: ImageTower = _Tokens(decoder.width)
         self.text: TextTower = decoder
-
-    @property
-    def logit_scale(self) -> Tensor:
-        """The logarithm of 1: logits are the model's own."""
-        return self._scaled.logit_scale
-
-    @property
-    def logit_bias(self) -> None:
-        """There is none."""
-        return
 
 
 def is_language_model(model: nn.Module) -> bool:
@@ -90,18 +76,3 @@ class _Tokens:
     def pool(self, x: Tensor) -> Tensor:
         """Return the tokens."""
         return x
-
-
-class _Scaled(nn.Module):
-    """A model, and the factor 1 on its logits."""
-
-    logit_scale: Tensor
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        like = next(model.parameters())
-        wide = torch.promote_types(like.dtype, torch.float32)
-        self.register_buffer(
-            "logit_scale", torch.tensor(math.log(1), dtype=wide, device=like.device)
-        )

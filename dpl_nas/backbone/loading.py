@@ -17,6 +17,7 @@ from open_clip.pretrained import (
     list_pretrained_tags_by_model,
 )
 from open_clip.transform import PreprocessCfg
+from torch import nn
 
 from dpl_nas.backbone.beside import Beside, read_beside
 from dpl_nas.backbone.checkpoint import Weights, fill, read_weights
@@ -155,14 +156,7 @@ def _mini_lm(config: BackboneConfig) -> Backbone:
         model, tokenizer = load_gloss_decoder(path), load_gloss_tokenizer()
     except ConfigError as error:
         raise BackboneError(str(error)) from error
-    reader = Reader(tokenizer, CONTEXT_LENGTH)
-    return Backbone.from_model(
-        model,
-        name=config.model,
-        precision=config.precision,
-        preprocess=reader,
-        words=reader.words,
-    )
+    return _reading(model, Reader(tokenizer, CONTEXT_LENGTH), config)
 
 
 def _language(config: BackboneConfig) -> Backbone:
@@ -175,12 +169,12 @@ def _language(config: BackboneConfig) -> Backbone:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model, reader = load_decoder(config.model, random=config.pretrained == "random")
+    return _reading(model, reader, config)
+
+
+def _reading(model: nn.Module, reader: Reader, config: BackboneConfig) -> Backbone:
     return Backbone.from_model(
-        model,
-        name=config.model,
-        precision=config.precision,
-        preprocess=reader,
-        words=reader.words,
+        model, name=config.model, precision=config.precision, preprocess=reader
     )
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from open_clip.transformer import VisionTransformer as OpenClipTransformer
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor, nn
+from torch import nn
 
 from dpl_nas.backbone.encoders import image_tower, objection_to_image
+from dpl_nas.backbone.one_tower import OneTower
 from dpl_nas.backbone.plain_towers import ClassRows
 from dpl_nas.backbone.timm_towers import TimmImage, objection_to_trunk
 from dpl_nas.backbone.towers import ClassesBy, ImageTower, TextTower
-from dpl_nas.errors import BackboneError
 from dpl_nas.space import Tower
 
 __all__ = ["NO_TEXT", "SCALE", "VisionOnly", "objection_to_vision", "vision_tower"]
@@ -28,7 +26,7 @@ SCALE = 30.0
 NO_TEXT = "it is a model of images alone"
 
 
-class VisionOnly:
+class VisionOnly(OneTower):
     """A vision transformer of timm, or the image tower of a CLIP on its own.
 
     Parameters
@@ -45,25 +43,11 @@ class VisionOnly:
     """
 
     def __init__(self, model: nn.Module, name: str) -> None:
-        objection = objection_to_vision(model)
-        if objection:
-            raise BackboneError(f"{name} cannot carry context vectors: {objection}")
-        self._scaled = _Scaled(model)
+        super().__init__(model, name, objection_to_vision(model), SCALE)
         self.classes_by: ClassesBy = "means"
-        self.module: nn.Module = self._scaled
         self.plain: Mapping[Tower, str] = {"text": NO_TEXT}
         self.image: ImageTower = vision_tower(model)
         self.text: TextTower = ClassRows(_embed(model))
-
-    @property
-    def logit_scale(self) -> Tensor:
-        """The logarithm of the factor on cosines to class features."""
-        return self._scaled.logit_scale
-
-    @property
-    def logit_bias(self) -> None:
-        """There is none."""
-        return
 
 
 def objection_to_vision(model: nn.Module) -> str | None:
@@ -95,17 +79,3 @@ def _embed(model: Any) -> int:
     if isinstance(model, OpenClipTransformer) and model.proj is not None:
         return int(model.proj.shape[1])
     return int(model.transformer.width)
-
-
-class _Scaled(nn.Module):
-    """A model, and the factor on its cosines."""
-
-    logit_scale: Tensor
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        like = next(model.parameters())
-        wide = torch.promote_types(like.dtype, torch.float32)
-        scale = torch.tensor(math.log(SCALE), dtype=wide, device=like.device)
-        self.register_buffer("logit_scale", scale)

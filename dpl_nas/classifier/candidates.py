@@ -22,7 +22,7 @@ from dpl_nas.training.batches import FewShotImages
 from dpl_nas.training.evaluation import Classifier, build_classifier, zero_shot
 from dpl_nas.training.few_shot import FewShotTraining
 from dpl_nas.training.losses import balancing_weights
-from dpl_nas.training.model import class_means
+from dpl_nas.training.model import class_means, image_features
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.stacks import split_evenly
 
@@ -30,7 +30,6 @@ __all__ = ["STRENGTHS", "Candidate", "Made", "make_candidates"]
 
 #: Strengths of the prior of a head that is fitted to pictures (:func:`fit_head`).
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)
-_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _with_heads(
     for architecture, body in _bodies(problem, candidates, rows).items():
         group = groups[architecture]
         fitted = any(each.strength is not None for each in group)
-        features = _features(body.model, images) if fitted and images is not None else None
+        features = image_features(body.model, images) if fitted and images is not None else None
         for each in group:
             head = _start(problem, each, body, features)
             if each.strength is not None and features is not None and images is not None:
@@ -188,13 +187,6 @@ def _start(
         raise ValueError(f"{candidate.name} has neither captions nor pictures")
     zeros = torch.zeros(len(problem.task.class_names), features.shape[1], device=features.device)
     return LinearHead(zeros, zeros.sum(dim=1))
-
-
-def _features(model: AdaptedCLIP, images: FewShotImages) -> Tensor:
-    """The image features (images, embed) of a model."""
-    with torch.no_grad():
-        features = [model.encode_image(images.batch(part, 0)[0]) for part in images.parts(_BATCH)]
-    return torch.cat(features)
 
 
 def _caption_head(backbone: Backbone, text_features: Tensor) -> LinearHead:

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dpl_nas.backbone_config import PLAIN
 from dpl_nas.io.text import make_printable
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ _DESIGNS = {
     "found": "found",
     "manual": "manual design",
     "uniform": "uniform",
-    "zero_shot": "zero-shot",
-    "class_means": "class means",
-    "linear_probe": "linear probe",
+    **{name: told for names in PLAIN.values() for name, told in names.items()},
 }
 
 

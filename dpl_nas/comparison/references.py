@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dpl_nas.backbone_config import PLAIN
 from dpl_nas.config import MethodConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ class Reference:
         Lengths are those of the searched layers, in their order; none for the plain backbone.
         """
         from dpl_nas.engine.trials import trainings
-        from dpl_nas.methods.plain import PLAIN, plain_scorers
+        from dpl_nas.methods.plain import plain_scorers
 
         # References show what the limits cost.
         problem = problem.having(space=problem.space.without_limits())
         if self.kind == "plain":
-            scorers = {PLAIN[name]: each for name, each in plain_scorers(problem).items()}
+            told = PLAIN[problem.backbone.classes_by]
+            scorers = {told[name]: each for name, each in plain_scorers(problem).items()}
             return scorers[self.name], {}
         if self.kind == "published" and problem.method is not None:
             return problem.method.as_published(problem)
@@ -54,8 +56,7 @@ class Reference:
 def references_beside(config: RunConfig, length: int) -> list[Reference]:
     """Return the references of a run; those of the plain backbone are the same for all methods."""
     method = config.method
-    means = config.space.backbone.classes_by == "means"
-    plain = ("class means", "linear probe") if means else ("zero-shot",)
+    plain = PLAIN[config.space.backbone.classes_by].values()
     uniform = Reference(name_in(method, f"{length} everywhere"), "uniform", length)
     found = [*(Reference(name, "plain") for name in plain), uniform]
     if method is not None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import safetensors
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from dpl_nas.errors import CheckpointError
-from dpl_nas.gallery.pack import hash_of
 from dpl_nas.glosses.tokens import VOCABULARY_SIZE, without_transformers
-from dpl_nas.io.files import open_file, read_bytes, write_bytes
+from dpl_nas.io.files import write_bytes
+from dpl_nas.io.shipped_weights import check_shipped, foreign_weights, read_shipped
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -35,7 +33,7 @@ CONTEXT_LENGTH = 64
 #: The weights that ship, and their hash.
 WEIGHTS = Path(__file__).with_name("gloss_decoder.safetensors")
 _HASH = "9fa4109423fa4423644be3124501a78c43c4be06e12c31d4b32e6d9737e02714"
-_FORMAT = "dpl_nas gloss decoder 1"
+_FORMAT, _NAME = "dpl_nas gloss decoder 1", "the gloss decoder"
 
 
 def build_gloss_decoder(layers: int = LAYERS) -> GPT2LMHeadModel:
@@ -92,18 +90,15 @@ def load_gloss_decoder(path: Path | None = None) -> GPT2LMHeadModel:
         If transformers is not installed.
     """
     file = path or WEIGHTS
-    state = _read(file)
-    if path is None and hash_of(read_bytes(file)) != _HASH:
-        raise CheckpointError(f"{file} is damaged or of another version: install dpl_nas again")
-    if not all(bool(value.isfinite().all()) for value in state.values()):
-        raise CheckpointError(f"{file} is damaged (it holds values that are not finite)")
+    state = read_shipped(file, _FORMAT, _NAME)
+    check_shipped(file, state, _HASH if path is None else None)
     # Building draws random weights; this must not affect the caller's generator.
     with torch.random.fork_rng(devices=[]):
         model = build_gloss_decoder()
     own = dict(_weights_of(model))
     expected = {name: value.shape for name, value in own.items()}
     if expected != {name: value.shape for name, value in state.items()}:
-        raise _foreign(file)
+        raise foreign_weights(file, _NAME)
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(state[name])
@@ -114,20 +109,3 @@ def load_gloss_decoder(path: Path | None = None) -> GPT2LMHeadModel:
 def _weights_of(model: GPT2LMHeadModel) -> list[tuple[str, Tensor]]:
     """Return the distinct weights: the output layer is the table of embeddings."""
     return list(model.transformer.named_parameters())
-
-
-def _foreign(file: Path) -> CheckpointError:
-    return CheckpointError(f"{file} does not hold the weights of the gloss decoder")
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    # safetensors would wait for a pipe.
-    with open_file(file):
-        pass
-    try:
-        with safetensors.safe_open(str(file), framework="pt") as stream:
-            if (stream.metadata() or {}).get("format") != _FORMAT:
-                raise _foreign(file)
-            return {name: stream.get_tensor(name).float() for name in stream.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is truncated or not a safetensors file") from error

@@ -21,7 +21,7 @@ from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.tasks import Task
 from dpl_nas.training.batches import FewShotImages, chosen_augmentation
 from dpl_nas.training.captions import check_different
-from dpl_nas.training.model import class_captions
+from dpl_nas.training.model import class_captions, image_features
 from dpl_nas.training.problem import Problem
 from dpl_nas.training.teacher import ensemble_features
 
@@ -38,8 +38,6 @@ __all__ = [
 #: One caption a class, or the mean over many; and none, for methods that have no use for them.
 Worded = Literal["one", "ensemble"]
 Captions = Worded | Literal["none"]
-
-_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class FittedMethod(FeatureMethod):
         pictures = FewShotImages(task.pool, rows, backbone, "none")
         model = PromptedCLIP(backbone, {})
         features = LabelledFeatures(
-            self.scaled(_features(model, pictures)),
+            self.scaled(image_features(model, pictures).float()),
             pictures.labels.to(backbone.device),
             caption_features(backbone, task, self.captions),
             float(backbone.logit_scale.exp()),
@@ -192,15 +190,11 @@ class Views:
     def features(self, seed: int) -> Tensor:
         """Return image features (images, embed) of length 1 of the view that a seed decides."""
         if self._augmentation != "none":
-            return functional.normalize(_features(self._model, self._pictures, seed), dim=-1)
+            return self._unit(seed)
         if self._same is None:
-            self._same = functional.normalize(_features(self._model, self._pictures), dim=-1)
+            self._same = self._unit(0)
         return self._same
 
-
-@torch.no_grad()
-def _features(model: PromptedCLIP, pictures: FewShotImages, seed: int = 0) -> Tensor:
-    found = [
-        model.encode_image(pictures.batch(part, seed)[0]).float() for part in pictures.parts(_BATCH)
-    ]
-    return torch.cat(found)
+    def _unit(self, seed: int) -> Tensor:
+        features = image_features(self._model, self._pictures, seed)
+        return functional.normalize(features.float(), dim=-1)

@@ -7,16 +7,13 @@ from dpl_nas.methods.linear_probe import LinearProbe
 from dpl_nas.training.evaluation import Scorer, zero_shot
 from dpl_nas.training.problem import Problem
 
-__all__ = ["PLAIN", "plain_scorers"]
-
-#: Their names in results, and as people write them.
-PLAIN = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
+__all__ = ["plain_scorers"]
 
 
 def plain_scorers(problem: Problem) -> dict[str, Scorer]:
-    """Return them by name: zero-shot, or without a text tower class means and the linear probe.
+    """Return them by the names of PLAIN: zero-shot, or class means and the linear probe.
 
-    The latter are made of the problem's shots.
+    The latter, of a backbone without a text tower, are made of the problem's shots.
     """
     task, backbone = problem.task, problem.backbone
     if backbone.classes_by != "means":

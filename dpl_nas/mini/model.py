@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import torch
 from open_clip import image_transform
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
@@ -15,8 +14,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dpl_nas.errors import CheckpointError
-from dpl_nas.gallery.pack import hash_of
-from dpl_nas.io.files import open_file, read_bytes, write_bytes
+from dpl_nas.io.files import write_bytes
+from dpl_nas.io.shipped_weights import check_shipped, foreign_weights, read_shipped
 from dpl_nas.mini.render import IMAGE_SIZE
 from dpl_nas.mini.token_table import TokenTable
 from dpl_nas.mini.vocabulary import CONTEXT_LENGTH, VOCABULARY_SIZE, tokenizer
@@ -39,7 +38,7 @@ IMAGE_STD = (0.3, 0.3, 0.3)
 #: The weights that ship, and their hash.
 WEIGHTS = Path(__file__).with_name("mini_clip.safetensors")
 _HASH = "e10db60a739e5008fd52412953e8115b6413144d9724ee323ca21f41ab4b1d8c"
-_FORMAT = "dpl_nas mini clip 2"
+_FORMAT, _NAME = "dpl_nas mini clip 2", "mini-clip"
 _TABLE = "token_embedding."
 
 
@@ -124,10 +123,7 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     """
     file = path or WEIGHTS
     state = _read(file)
-    if path is None and hash_of(read_bytes(file)) != _HASH:
-        raise CheckpointError(f"{file} is damaged or of another version: install dpl_nas again")
-    if not all(bool(value.isfinite().all()) for value in state.values()):
-        raise CheckpointError(f"{file} is damaged (it holds values that are not finite)")
+    check_shipped(file, state, _HASH if path is None else None)
     table = {name.removeprefix(_TABLE): state.pop(name) for name in list(state) if _TABLE in name}
     # Building draws random weights; this must not affect the caller's generator.
     with torch.random.fork_rng(devices=[]):
@@ -136,7 +132,7 @@ def load_mini_clip(path: Path | None = None) -> CLIP:
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in state.items()}
     if expected != found:
-        raise _foreign(file)
+        raise foreign_weights(file, _NAME)
     model.load_state_dict(state)
     return model.eval()
 
@@ -152,7 +148,7 @@ def seen_tokens(path: Path | None = None) -> frozenset[int]:
     file, name = path or WEIGHTS, f"{_TABLE}seen"
     found = _read(file, name)
     if name not in found or not _are_tokens(found[name]):
-        raise _foreign(file)
+        raise foreign_weights(file, _NAME)
     return frozenset(found[name].tolist())
 
 
@@ -160,12 +156,12 @@ def _compose(saved: dict[str, Tensor], file: Path) -> Tensor:
     """Return the embeddings of all tokens that a saved `TokenTable` stands for."""
     tokens, seen = (saved.get(name, torch.zeros(0)).long() for name in ("tokens", "seen"))
     if not _are_tokens(tokens) or not _are_tokens(seen):
-        raise _foreign(file)
+        raise foreign_weights(file, _NAME)
     table = TokenTable(tokens, MINI_CONFIG.width, seen)
     try:
         table.load_state_dict(saved)
     except RuntimeError as error:
-        raise _foreign(file) from error
+        raise foreign_weights(file, _NAME) from error
     return table.whole()
 
 
@@ -173,26 +169,10 @@ def _are_tokens(ids: Tensor) -> bool:
     return ids.dim() == 1 and bool(((ids >= 0) & (ids < VOCABULARY_SIZE)).all())
 
 
-def _foreign(file: Path) -> CheckpointError:
-    return CheckpointError(f"{file} does not hold the weights of mini-clip")
-
-
 def _read(file: Path, *names: str) -> dict[str, Tensor]:
-    """Read the tensors with these names, as far as they are there; by default all."""
     if file.is_dir():
         raise CheckpointError(f"{file} is a folder: give the file of weights itself")
-    # safetensors would wait for a pipe.
-    with open_file(file):
-        pass
-    try:
-        with safetensors.safe_open(str(file), framework="pt") as stream:
-            if (stream.metadata() or {}).get("format") != _FORMAT:
-                raise _foreign(file)
-            there = stream.keys()
-            read = {n: stream.get_tensor(n) for n in (names or there) if n in there}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
-    return {name: v.float() if v.is_floating_point() else v for name, v in read.items()}
+    return read_shipped(file, _FORMAT, _NAME, *names)
 
 
 def mini_preprocess() -> Callable[..., Tensor]:

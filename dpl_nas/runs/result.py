@@ -107,7 +107,7 @@ class RunResult(_Head):
     ----------
     test
         Tests by name: ``found``, ``manual`` for the manual design, ``uniform`` for the one that
-        was asked for beside it, and those of :data:`dpl_nas.methods.plain.PLAIN`.
+        was asked for beside it, and those of :data:`dpl_nas.backbone_config.PLAIN`.
     validation_accuracy
         Validation accuracy of the found lengths, a share in 0..1; ``None`` if the strategy
         measured none.

@@ -17,7 +17,7 @@ from dpl_nas.io.yaml_values import abbreviate
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.pictures import has_picture_name
 
-__all__ = ["SUFFIXES", "Line", "read_table", "read_text"]
+__all__ = ["SUFFIXES", "Line", "read_columns", "read_table", "read_text"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
@@ -78,6 +78,28 @@ def read_table(
                 f"{', '.join(needed)}, found {tell_names(line.values) or 'nothing'}"
             )
     return lines
+
+
+def read_columns(file: Path) -> list[str]:
+    """Return the columns that a table's first line names or has; none if that is no such line.
+
+    Raises
+    ------
+    TaskError
+        If the file cannot be read, or is not UTF-8.
+    """
+    first = next((line for line in read_text(file).split("\n") if line.strip()), "")
+    if file.suffix.lower() in _LINES:
+        try:
+            value = parse_json(first)
+        except ValueError:
+            return []
+        return list(value) if isinstance(value, dict) else []
+    delimiter = _DELIMITERS[file.suffix.lower()]
+    try:
+        return [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
 
 
 def _check_columns(

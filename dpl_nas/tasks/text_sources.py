@@ -21,7 +21,7 @@ from dpl_nas.tasks.names import check_class_name, spaced, tell_names
 from dpl_nas.tasks.parts import SPLIT, Part, find_parts, stated_part
 from dpl_nas.tasks.rows import TEST_SHARE, Row, task_of_rows
 from dpl_nas.tasks.settings import SETTINGS, SplitFile, read_settings, read_settings_beside
-from dpl_nas.tasks.tables import read_table, read_text
+from dpl_nas.tasks.tables import read_columns, read_table, read_text
 from dpl_nas.tasks.task import ImageSet, Task
 from dpl_nas.tasks.texts import TEXT_TEMPLATE, TextSet, check_text_template
 
@@ -62,7 +62,7 @@ def is_text_table(path: Path) -> bool:
     if any("text" in read_yaml(file, "task", TaskError) for file in beside if file.is_file()):
         return True
     try:
-        columns = {column for line in read_table(path)[:1] for column in line.values}
+        columns = read_columns(path)
     except TaskError:
         # What is wrong is told by who reads it.
         return False

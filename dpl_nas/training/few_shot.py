@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dpl_nas.backbone import Backbone
 from dpl_nas.config import TrainSettings
@@ -103,6 +104,11 @@ class FewShotTraining:
     def steps_an_epoch(self) -> int:
         """Training steps, of one batch each."""
         return math.ceil(len(self._images) / self._problem.recipe.batch_size)
+
+    @cached_property
+    def _offsets(self) -> nn.Parameter | None:
+        """Those of class features at the start; their shape takes a pass of the text tower."""
+        return class_offsets(self._problem.backbone, self._problem.recipe, self._text)
 
     @cached_property
     def stack_size(self) -> int:
@@ -203,8 +209,7 @@ class FewShotTraining:
     def _fresh(self, architecture: Architecture) -> PromptedCLIP:
         problem = self._problem
         problem.space.check(architecture)
-        offsets = class_offsets(problem.backbone, problem.recipe, self._text)
-        model = fixed_model(problem.backbone, architecture, offsets)
+        model = fixed_model(problem.backbone, architecture, copy.deepcopy(self._offsets))
         initialise_contexts(model, problem.recipe.init, problem.seed)
         return model
 

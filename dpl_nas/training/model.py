@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from dpl_nas.backbone import Backbone, TextInputs, check_layers
 from dpl_nas.config import PromptInit, TextTemplate, TrainSettings
-from dpl_nas.prompted import Context, PromptedCLIP, initialise
+from dpl_nas.prompted import AdaptedCLIP, Context, PromptedCLIP, initialise
 from dpl_nas.seeds import derive_seed
 from dpl_nas.space import Architecture, Tower
 from dpl_nas.tasks import Task
@@ -23,6 +23,7 @@ __all__ = [
     "class_offsets",
     "context_vectors",
     "fixed_model",
+    "image_features",
     "initialise_contexts",
     "load_context_vectors",
     "means_of",
@@ -110,10 +111,16 @@ def class_means(backbone: Backbone, task: Task, rows: Sequence[int]) -> Tensor:
     class without images.
     """
     images = FewShotImages(task.pool, rows, backbone, "none")
-    model = PromptedCLIP(backbone, {})
-    parts = [model.encode_image(images.batch(part, 0)[0]).float() for part in images.parts(_BATCH)]
-    features = functional.normalize(torch.cat(parts), dim=-1)
+    found = image_features(PromptedCLIP(backbone, {}), images).float()
+    features = functional.normalize(found, dim=-1)
     return means_of(features, images.labels, len(task.class_names))
+
+
+@torch.no_grad()
+def image_features(model: AdaptedCLIP, images: FewShotImages, seed: int = 0) -> Tensor:
+    """Return the features (images, embed) of all images; ``seed`` decides the augmentation."""
+    parts = images.parts(_BATCH)
+    return torch.cat([model.encode_image(images.batch(part, seed)[0]) for part in parts])
 
 
 def means_of(features: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -99,7 +99,7 @@ class TrainedPrompts:
                 f"{backbone.fingerprint}: load the weights that they were trained on"
             )
         if self.class_features is not None:
-            self._check_class_features(backbone)
+            self._check_class_features(backbone, self.class_features)
         elif backbone.classes_by == "means":
             raise CheckpointError(
                 f"the prompts have no features of classes, which {backbone.name} needs: {_REMEDY}"
@@ -123,11 +123,11 @@ class TrainedPrompts:
                     f"found {found}: {_REMEDY}"
                 )
 
-    def _check_class_features(self, backbone: Backbone) -> None:
-        if backbone.classes_by == "captions" or self.class_features is None:
+    def _check_class_features(self, backbone: Backbone, features: Tensor) -> None:
+        if backbone.classes_by == "captions":
             return
         expected = (len(self.metadata.class_names), backbone.widths["text"])
-        found = tuple(self.class_features.shape)
+        found = tuple(features.shape)
         if found != expected:
             raise CheckpointError(
                 f"the features of classes should be {expected} for {backbone.name}, found {found}: "
