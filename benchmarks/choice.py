@@ -44,6 +44,17 @@ def _best_of(*names: str) -> Callable[[Row], np.ndarray]:
     return lambda row: np.sum([row[name] for name in names], axis=0)
 
 
+def _usual_unless(errors: float) -> Callable[[Row], np.ndarray]:
+    """The usual design, unless others are so many standard errors ahead of it on both halves."""
+
+    def score(row: Row) -> np.ndarray:
+        both, usual = np.add(row["trial"], row["other half"]), np.array(row["usual"]) > 0
+        clear = np.array(row["ahead"]) >= errors * np.array(row["ahead error"])
+        return np.where(usual | (clear & (np.array(row["ahead"]) > 0)), both, -np.inf)
+
+    return score
+
+
 def _two_rounds(row: Row) -> np.ndarray:
     """By both halves, but only among the four best of the search."""
     both = np.add(row["trial"], row["other half"])
@@ -65,6 +76,10 @@ RULES: dict[str, Callable[[Row], np.ndarray]] = {
     "whole training on the other half": _best_of("whole other half"),
     "whole training on both halves": _best_of("whole", "whole other half"),
     "all": _best_of("process", "other half", "whole", "whole other half"),
+    "the usual design": lambda row: np.array(row["usual"]),
+    "the usual design unless 0.5 SE behind": _usual_unless(0.5),
+    "the usual design unless 1 SE behind": _usual_unless(1.0),
+    "the usual design unless 2 SE behind": _usual_unless(2.0),
     "best manual design by its trial": lambda row: np.where(
         np.array(row["manual"]) > 0, row["trial"], -np.inf
     ),
@@ -74,7 +89,9 @@ RULES: dict[str, Callable[[Row], np.ndarray]] = {
 
 def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
     """Measure the candidates of the search of a task and seed."""
-    config = configured(task, Variant("darts", ("search.finalists=0",)), seed, options)
+    config = configured(
+        task, Variant("darts", ("search.finalists=0", "search.margin=0")), seed, options
+    )
     problem = Problem.of_run(config)
     place = options.searched / options.space / task.replace("/", "-") / str(seed) / "darts"
     place.mkdir(parents=True, exist_ok=True)
@@ -84,11 +101,21 @@ def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
     trials = list(whole_trials(found.evaluations))
     designs = set(portfolio(problem.space).values())
     manual = [each for each in trials if each.architecture in designs]
-    chosen = list(dict.fromkeys([*trials[:_BEST], *manual[:_MANUAL]]))
+    usual = next(iter(portfolio(problem.space).values()))
+    known = [each for each in trials if each.architecture == usual]
+    chosen = list(dict.fromkeys([*trials[:_BEST], *manual[:_MANUAL], *known]))
     architectures = [each.architecture for each in chosen]
     process = Surrogate.fit([each.architecture for each in trials], [each.score for each in trials])
     means, _ = process.posterior(placement(architectures))
     epochs = problem.recipe.epochs
+    others = validated(problem, architectures, trials[0].epochs, 1)
+    values = [
+        np.array([*first.outcome.right, *other.right], float)
+        - np.array([*first.outcome.losses, *other.losses])
+        for first, other in zip(chosen, others, strict=True)
+        if first.outcome is not None
+    ]
+    differences = [each - values[architectures.index(usual)] for each in values]
 
     def scores(outcomes: Sequence[Outcome]) -> list[float]:
         return [each.score for each in outcomes]
@@ -98,7 +125,10 @@ def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
         "manual": [float(each.architecture in designs) for each in chosen],
         "vectors": [float(each.vectors) for each in architectures],
         "process": [process.mean + process.sd * float(each) for each in means],
-        "other half": scores(validated(problem, architectures, trials[0].epochs, 1)),
+        "other half": scores(others),
+        "usual": [float(each == usual) for each in architectures],
+        "ahead": [float(each.mean()) for each in differences],
+        "ahead error": [float(each.std(ddof=1) / len(each) ** 0.5) for each in differences],
         "whole": scores(validated(problem, architectures, epochs, 0)),
         "whole other half": scores(validated(problem, architectures, epochs, 1)),
         "truth": list(judge(problem, architectures, 1.0, "unseen").values()),

@@ -64,6 +64,9 @@ class SearchSettings(Frozen):
     At the end, the best trials, as many as ``finalists``, are made again with the two halves of the
     shots in exchange, for a fifth of the budget at most; what does best on both halves is chosen.
     There are no finals where the shots are not split in halves.
+
+    In a space without limits, the usual design (4 everywhere, the first of the portfolio) is chosen
+    if it was tried and the best is at most ``margin`` standard errors ahead of it.
     """
 
     validation: Literal["split", "extra"] = "split"
@@ -71,6 +74,7 @@ class SearchSettings(Frozen):
     trial_share: Number = Field(default=1.0, gt=0, le=1)
     portfolio: NotNegative = 0
     finalists: NotNegative = 0
+    margin: SizeOrZero = 0.0
 
     @property
     def of_trials(self) -> dict[str, Any]:

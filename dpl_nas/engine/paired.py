@@ -22,12 +22,16 @@ class Difference:
         Difference of the accuracies, shares in -1..1.
     log_likelihood, log_likelihood_error
         Difference of the mean log-likelihoods, in nats.
+    score, score_error
+        Difference of the scores (:func:`~dpl_nas.validation_score.validation_score`).
     """
 
     accuracy: float
     accuracy_error: float
     log_likelihood: float
     log_likelihood_error: float
+    score: float
+    score_error: float
 
 
 def paired_difference(one: Outcome, other: Outcome) -> Difference | None:
@@ -41,11 +45,14 @@ def paired_difference(one: Outcome, other: Outcome) -> Difference | None:
         return None
     accuracy = [int(a) - int(b) for a, b in zip(one.right, other.right, strict=True)]
     likelihood = [b - a for a, b in zip(one.losses, other.losses, strict=True)]
+    score = [float(a + b) for a, b in zip(accuracy, likelihood, strict=True)]
     return Difference(
         statistics.fmean(accuracy),
         standard_error(accuracy),
         statistics.fmean(likelihood),
         standard_error(likelihood),
+        statistics.fmean(score),
+        standard_error(score),
     )
 
 

@@ -71,7 +71,7 @@ def _other_than_likeliest(folder: Path, found: Architecture) -> str:
         return ""
     return (
         f"at {different} of {len(lengths)} layers the found length is not the one that the "
-        "alphas choose, as another trial validated better"
+        "alphas choose, as trials decided otherwise"
     )
 
 

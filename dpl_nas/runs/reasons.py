@@ -78,6 +78,11 @@ def _by_trials(space: Space, result: SearchResult) -> str:
     if (accuracy := accuracies.get(own)) is not None:
         numbers += f"; the choice of the alphas {accuracy:.1%}"
     where = " on both halves of the shots" if result.finals else ""
+    if winner is not result.deciding[0]:
+        return (
+            f"Chosen by trials: none of {len(result.deciding)}{where} is clearly better than "
+            f"{who} (accuracy {numbers})."
+        )
     return (
         f"Chosen by trials: {who} has the best validation score of {len(result.deciding)}{where} "
         f"(accuracy {numbers})."

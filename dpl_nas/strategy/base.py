@@ -15,8 +15,8 @@ from dpl_nas.engine import (
     StopReason,
     TrialEngine,
     TrialSettings,
-    best_of,
     peak_bytes,
+    whole_trials,
 )
 from dpl_nas.errors import ConfigError, StrategyError
 from dpl_nas.io.arguments import check_arguments
@@ -39,6 +39,7 @@ from dpl_nas.strategy.arguments import (
 from dpl_nas.strategy.collapse import Collapse
 from dpl_nas.strategy.compared import compare_with_manual
 from dpl_nas.strategy.finals import Finals
+from dpl_nas.strategy.near_ties import preferred, usual_design
 from dpl_nas.strategy.result import EpochRecord, SearchResult
 from dpl_nas.strategy.search import Search
 from dpl_nas.tasks import Task
@@ -274,11 +275,13 @@ class Strategy(ABC):
                 architecture = None if engine.evaluate([architecture]) else architecture
             played: tuple[Evaluation, ...] = ()
             if architecture is None and first and finals.finalists:
-                manual = portfolio(problem.space).values()
+                usual = usual_design(problem.space)
+                kept = [portfolio(problem.space).values(), [usual] if usual else []]
                 place = wanted.folder and wanted.folder / FINALS
-                played = finals.play(engine, manual, place, wanted.jobs, wanted.observer)
+                played = finals.play(engine, kept, place, wanted.jobs, wanted.observer)
             if architecture is None:
-                best = best_of(played or engine.evaluations)
+                deciding = whole_trials(played or engine.evaluations)
+                best = preferred(problem.space, deciding, self.settings.margin)
                 if best is None:
                     raise StrategyError(self._nothing(engine))
                 architecture = best.architecture

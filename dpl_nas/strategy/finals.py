@@ -8,7 +8,7 @@ on both halves is chosen.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -69,7 +69,7 @@ class Finals:
     def play(
         self,
         engine: TrialEngine,
-        seeded: Collection[Architecture],
+        kept: Sequence[Collection[Architecture]],
         folder: Path | None,
         jobs: int,
         observer: Observer | None,
@@ -80,18 +80,20 @@ class Finals:
         ----------
         engine
             Engine of the search, which is over; it is charged for the finals.
-        seeded
-            Architectures of which the best trial is a finalist in any case.
+        kept
+            Groups of architectures of which the best trial is a finalist in any case.
         folder
             Folder of the finals' own ledger.
         """
         trials = list(whole_trials(engine.evaluations))
-        known = next((each for each in trials if each.architecture in seeded), None)
-        chosen = trials[: self.finalists]
+        best = [
+            next((each for each in trials if each.architecture in group), None) for group in kept
+        ]
+        known = [each for each in trials if each in best][: self.finalists]
+        others = [each for each in trials if each not in known]
+        chosen = [*others[: self.finalists - len(known)], *known]
         if len(chosen) < 2:
             return ()
-        if known is not None and known not in chosen:
-            chosen[-1] = known
         with TrialEngine(
             self.settings,
             # Only so that progress has an end.

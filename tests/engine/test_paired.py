@@ -39,6 +39,14 @@ def test_differences_are_those_of_the_means(
     differences = [int(each[0]) - int(each[2]) for each in images]
     expected = statistics.stdev(differences) / math.sqrt(len(images))
     assert found.accuracy_error == pytest.approx(expected)
+    assert found.score == pytest.approx(one.score - other.score, abs=1e-9)
+    scores = [
+        (right - loss) - (other_right - other_loss)
+        for right, loss, other_right, other_loss in images
+    ]
+    assert found.score_error == pytest.approx(
+        statistics.stdev(scores) / math.sqrt(len(images)), abs=1e-9
+    )
     itself = paired_difference(one, one)
     assert itself is not None
     assert (itself.accuracy, itself.accuracy_error, itself.log_likelihood) == (0, 0, 0)

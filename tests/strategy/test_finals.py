@@ -15,6 +15,7 @@ from dpl_nas.space import Space
 from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy import make_strategy
 from dpl_nas.strategy.finals import Finals
+from dpl_nas.strategy.near_ties import usual_design
 from dpl_nas.strategy.random import Random
 from dpl_nas.strategy.result import SearchResult
 from dpl_nas.tasks import load_task
@@ -96,6 +97,18 @@ def test_what_does_best_on_both_halves_is_chosen(problem: Problem) -> None:
     assert best.outcome.losses == pytest.approx(one.losses + other.losses, abs=1e-5)
     assert best.outcome.loss == pytest.approx((one.loss + other.loss) / 2, abs=1e-5)
     assert found.summary().finalists == 3
+
+
+def test_the_usual_design_is_a_finalist_and_wins_near_ties(problem: Problem) -> None:
+    free = problem.having(space=problem.space.without_limits())
+    usual = usual_design(free.space)
+    assert usual is not None
+    found = searched(free, finalists=2, margin=1e6)
+    assert found.architecture == usual
+    assert len(found.finals) == 2
+    assert usual in {each.architecture for each in found.finals}
+    best = searched(free, finalists=2)
+    assert best.architecture == best.finals[0].architecture
 
 
 def test_they_are_paid_for(problem: Problem) -> None:
