@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Unpack, overload
@@ -276,7 +277,8 @@ class Strategy(ABC):
             played: tuple[Evaluation, ...] = ()
             if architecture is None and first and finals.finalists:
                 usual = usual_design(problem.space)
-                kept = [portfolio(problem.space).values(), [usual] if usual else []]
+                manual = portfolio(problem.space).values()
+                kept: list[Collection[Architecture]] = [manual, [usual] if usual else []]
                 place = wanted.folder and wanted.folder / FINALS
                 played = finals.play(engine, kept, place, wanted.jobs, wanted.observer)
             if architecture is None:
