@@ -24,10 +24,12 @@ from benchmarks.evidence import validated
 from benchmarks.protocol import load_protocol
 from benchmarks.searches import Variant, configured, judge, search_parser
 from dpl_nas.engine import Outcome, whole_trials
+from dpl_nas.engine.paired import paired_difference
 from dpl_nas.io.files import read_json, write_json, write_text
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space.fitting import portfolio
 from dpl_nas.strategy import make_strategy
+from dpl_nas.strategy.finals import joined
 from dpl_nas.strategy.surrogate import Surrogate, placement
 from dpl_nas.training.problem import Problem
 
@@ -45,12 +47,13 @@ def _best_of(*names: str) -> Callable[[Row], np.ndarray]:
 
 
 def _usual_unless(errors: float) -> Callable[[Row], np.ndarray]:
-    """The usual design, unless others are so many standard errors ahead of it on both halves."""
+    """The best on both halves if it is so many standard errors ahead of the usual design."""
 
     def score(row: Row) -> np.ndarray:
-        both, usual = np.add(row["trial"], row["other half"]), np.array(row["usual"]) > 0
-        clear = np.array(row["ahead"]) >= errors * np.array(row["ahead error"])
-        return np.where(usual | (clear & (np.array(row["ahead"]) > 0)), both, -np.inf)
+        both = np.add(row["trial"], row["other half"])
+        best = int(both.argmax())
+        clear = row["ahead"][best] > errors * row["ahead error"][best]
+        return both if clear else np.array(row["usual"])
 
     return score
 
@@ -89,9 +92,8 @@ RULES: dict[str, Callable[[Row], np.ndarray]] = {
 
 def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
     """Measure the candidates of the search of a task and seed."""
-    config = configured(
-        task, Variant("darts", ("search.finalists=0", "search.margin=0")), seed, options
-    )
+    # The margin decides after all trials, which are all that is taken from the search.
+    config = configured(task, Variant("darts", ("search.finalists=0",)), seed, options)
     problem = Problem.of_run(config)
     place = options.searched / options.space / task.replace("/", "-") / str(seed) / "darts"
     place.mkdir(parents=True, exist_ok=True)
@@ -109,13 +111,12 @@ def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
     means, _ = process.posterior(placement(architectures))
     epochs = problem.recipe.epochs
     others = validated(problem, architectures, trials[0].epochs, 1)
-    values = [
-        np.array([*first.outcome.right, *other.right], float)
-        - np.array([*first.outcome.losses, *other.losses])
+    both = [
+        joined(first.outcome, other)
         for first, other in zip(chosen, others, strict=True)
         if first.outcome is not None
     ]
-    differences = [each - values[architectures.index(usual)] for each in values]
+    differences = [paired_difference(each, both[architectures.index(usual)]) for each in both]
 
     def scores(outcomes: Sequence[Outcome]) -> list[float]:
         return [each.score for each in outcomes]
@@ -127,8 +128,8 @@ def collect(task: str, seed: int, options: Any) -> dict[str, list[float]]:
         "process": [process.mean + process.sd * float(each) for each in means],
         "other half": scores(others),
         "usual": [float(each == usual) for each in architectures],
-        "ahead": [float(each.mean()) for each in differences],
-        "ahead error": [float(each.std(ddof=1) / len(each) ** 0.5) for each in differences],
+        "ahead": [each.score for each in differences if each is not None],
+        "ahead error": [each.score_error for each in differences if each is not None],
         "whole": scores(validated(problem, architectures, epochs, 0)),
         "whole other half": scores(validated(problem, architectures, epochs, 1)),
         "truth": list(judge(problem, architectures, 1.0, "unseen").values()),

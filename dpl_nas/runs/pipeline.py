@@ -308,7 +308,7 @@ def _manual_design(job: _Job, record: SearchRecord) -> Architecture:
         from dpl_nas.strategy import Manual
 
         settings = config.strategy.search
-        manual = Manual(**settings.of_trials, finalists=settings.finalists, margin=settings.margin)
+        manual = Manual(**settings.of_trials, finalists=settings.finalists)
         manual.stage = Stage.SEARCH_MANUAL
         result = manual.search(
             job.problem,

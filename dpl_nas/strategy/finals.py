@@ -18,7 +18,7 @@ from dpl_nas.observer import Observer, Stage
 from dpl_nas.search_budget import SearchBudget
 from dpl_nas.space import Architecture
 
-__all__ = ["Finals"]
+__all__ = ["Finals", "joined"]
 
 #: The finals may take this share of the budget.
 _SHARE = 0.2
@@ -86,12 +86,9 @@ class Finals:
             Folder of the finals' own ledger.
         """
         trials = list(whole_trials(engine.evaluations))
-        best = [
-            next((each for each in trials if each.architecture in group), None) for group in kept
-        ]
-        known = [each for each in trials if each in best][: self.finalists]
-        others = [each for each in trials if each not in known]
-        chosen = [*others[: self.finalists - len(known)], *known]
+        known = [next((e for e in trials if e.architecture in group), None) for group in kept]
+        ranked = sorted(trials, key=lambda each: each not in known)[: self.finalists]
+        chosen = [each for each in trials if each in ranked]
         if len(chosen) < 2:
             return ()
         with TrialEngine(
@@ -110,7 +107,7 @@ class Finals:
         played = [
             replace(
                 first,
-                outcome=_joined(first.outcome, other.outcome),
+                outcome=joined(first.outcome, other.outcome),
                 cost=first.cost + other.cost,
                 spent=engine.spent,
             )
@@ -120,8 +117,8 @@ class Finals:
         return whole_trials(played)
 
 
-def _joined(one: Outcome, other: Outcome) -> Outcome:
-    """The outcome on the images of both."""
+def joined(one: Outcome, other: Outcome) -> Outcome:
+    """Return the outcome on the images of both."""
     images = one.images + other.images
     return Outcome(
         (one.images * one.accuracy + other.images * other.accuracy) / images,

@@ -42,9 +42,9 @@ def preferred(space: Space, trials: Sequence[Evaluation], margin: float) -> Eval
     best = next(iter(trials), None)
     usual = usual_design(space)
     known = next((each for each in trials if each.architecture == usual), None)
-    if not margin or best is None or known is None:
+    if not margin or best is None or best.outcome is None:
         return best
-    if best.outcome is None or known.outcome is None:
+    if known is None or known.outcome is None:
         return best
     difference = paired_difference(best.outcome, known.outcome)
     if difference is None or difference.score > margin * difference.score_error:

@@ -16,6 +16,9 @@ ROW = {
     "other half": [0.2, -0.5, 0.4],
     "whole": [0.1, 0.2, 0.3],
     "whole other half": [0.9, 0.2, 0.3],
+    "usual": [0.0, 0.0, 1.0],
+    "ahead": [-0.3, -0.5, 0.0],
+    "ahead error": [0.1, 0.1, 0.0],
     "truth": [0.75, 0.25, 0.5],
 }
 
@@ -33,6 +36,17 @@ ROW = {
 )
 def test_rules_choose_by_what_they_say(rule: str, chosen: int) -> None:
     assert int(np.argmax(RULES[rule](ROW))) == chosen
+
+
+def test_the_usual_design_stands_unless_the_best_is_clearly_ahead() -> None:
+    row = {**ROW, "other half": [0.8, -0.5, 0.4], "ahead": [0.3, -0.5, 0.0]}
+    row["ahead error"] = [0.2, 0.1, 0.0]
+    chosen = {
+        rule: int(np.argmax(RULES[rule](row)))
+        for rule in ("the usual design unless 1 SE behind", "the usual design unless 2 SE behind")
+    }
+    assert list(chosen.values()) == [0, 2]
+    assert int(np.argmax(RULES["the usual design"](row))) == 2
 
 
 def test_a_line_has_the_truth_of_the_choice() -> None:
