@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +16,8 @@ __all__ = ["die_of_signals", "ended_by_signals", "ignore_signals", "sigterm_kept
 
 #: Ctrl-C, `kill` (also by timeout, systemd, docker and SLURM), a closed terminal.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Part of the command line of every process that multiprocessing spawns.
-_POOLS = b"--multiprocessing-fork"
+#: Parts of the command lines of the processes that multiprocessing starts.
+_POOLS = (b"--multiprocessing-fork", b"multiprocessing.forkserver")
 
 
 @contextmanager
@@ -42,6 +44,7 @@ def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
             # Unbuffered: the interrupted code may be using Python's own buffer.
             os.write(2, last_words().encode(errors="backslashreplace"))
         _kill_pools()
+        _remove_sockets()
         os._exit(128 + number)
 
     before = {each: signal.getsignal(each) for each in _ENDING}
@@ -95,12 +98,27 @@ def sigterm_kept() -> Iterator[None]:
 
 def _kill_pools() -> None:
     """End the processes of multiprocessing; those just starting would print a traceback."""
+    children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             # The name of a program may hold blanks and brackets.
             parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
-            if int(parent) == os.getpid() and _POOLS in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
+            command = (folder / "cmdline").read_bytes()
+            if any(each in command for each in _POOLS):
+                children.setdefault(int(parent), []).append(int(folder.name))
+    # A server of forks comes before its forks, so that it starts no more.
+    ending = children.get(os.getpid(), [])
+    for process in ending:
+        ending += children.get(process, [])
+        with suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _remove_sockets() -> None:
+    """Remove the folder of multiprocessing's sockets, as it does itself when a process exits."""
+    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _die(number: int, _: FrameType | None) -> None:

@@ -20,6 +20,13 @@ def alive(pid: int) -> bool:
     return True
 
 
+def await_end(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def threads() -> int:
     import torch
 
@@ -47,6 +54,25 @@ def test_once_is_a_new_process_for_every_piece_of_work() -> None:
     assert len({*found, os.getpid()}) == 3
 
 
+def speak() -> str | None:
+    os.write(1, b"out")
+    os.write(2, b"err")
+    return os.environ.get("SURROUNDINGS")
+
+
+def test_processes_have_the_environment_and_streams_of_their_start(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Pool(1) as pool:
+        assert pool.submit(speak).result() is None
+    assert capfd.readouterr() == ("out", "err")
+    monkeypatch.setenv("SURROUNDINGS", "changed")
+    capfd.readouterr()
+    with Pool(1) as pool:
+        assert pool.submit(speak).result() == "changed"
+    assert capfd.readouterr() == ("out", "err")
+
+
 def test_an_error_ends_the_work_that_is_running() -> None:
     futures: list[Future[object]] = []
 
@@ -72,6 +98,34 @@ if __name__ == "__main__":
     pool.submit(time.sleep, 600)
     time.sleep(600)
 """
+
+
+ENDED = """
+import os, signal
+from dpl_nas.process.pools import Pool
+from dpl_nas.process.signals import ended_by_signals
+if __name__ == "__main__":
+    with ended_by_signals(lambda: "ended"), Pool(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(ENDED)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (143, "ended")
+    await_end(int(done.stdout))
+    assert not list(temporary.iterdir())
 
 
 INTERRUPTED = """
@@ -121,7 +175,4 @@ def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert alive(pid)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    deadline = time.monotonic() + 60
-    while alive(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    await_end(pid)
