@@ -27,6 +27,8 @@ __all__ = ["Pool"]
 _WARNINGS = "PYTHONWARNINGS"
 #: What almost all work imports: it takes seconds, once instead of in each process.
 _IMPORTED_BEFORE = ["torch", "open_clip"]
+#: Where every piece of work has a new process, what whole searches import, too.
+_IMPORTED_FOR_ALL = [*_IMPORTED_BEFORE, "dpl_nas.runs.imported"]
 #: Standard output and error.
 _STREAMS = (1, 2)
 
@@ -70,7 +72,7 @@ class Pool(ProcessPoolExecutor):
     ) -> None:
         check_main_guard()
         _start_tracker()
-        context = _context()
+        context = _context(_IMPORTED_FOR_ALL if once else _IMPORTED_BEFORE)
         # A process that holds one end lives until the other end is closed, which also
         # happens when this process ends.
         held, self._lifeline = context.Pipe(duplex=False)
@@ -107,8 +109,8 @@ class Pool(ProcessPoolExecutor):
         return super().__exit__(kind, error, traceback)
 
 
-def _context() -> BaseContext:
-    """How processes start.
+def _context(imported: list[str]) -> BaseContext:
+    """How processes start; if the server of forks does, it first imports these modules.
 
     A fork of this process would copy the state of torch's threads, but not the threads. The server
     of forks has one thread alone. Elsewhere than on Linux, system libraries do not stand a fork.
@@ -116,7 +118,7 @@ def _context() -> BaseContext:
     if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED_BEFORE)
+    context.set_forkserver_preload(imported)
     return context
 
 
