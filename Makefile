@@ -1,6 +1,6 @@
 # Everything needs only python3.11 (or python3 of a suitable version), git and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test test-experiments test-programs test-rest lint format docs nni remake clean
+.PHONY: help install demo bench test test-all test-experiments test-programs test-rest lint format docs nni remake clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 2000
 
 help:  ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
 install: $(STAMP)  ## Make .venv with dpl_nas and everything to develop it (downloads about 6 GB)
 
@@ -32,15 +32,21 @@ demo: $(STAMP)  ## Run the main job on the embedded default into runs/demo (afre
 	$(BIN)/dpl-nas run --task pictures/vehicles --space mini_clip_budget12 --strategy darts \
 		--shots 16 --seed 1 --budget 4-trials evaluate.uniform_length=4 --out $(DEMO) --overwrite
 
-test: lint  ## Check style and types, then run all tests
-	$(MAKE) --no-print-directory -j3 test-experiments test-programs test-rest
+PARTS := test-experiments test-programs test-rest
+
+test: lint  ## Check style and types, then run the tests that take seconds (15 minutes)
+	$(MAKE) --no-print-directory -j3 $(PARTS) MARKED='-m "not slow"' MORE=tests/strategy
+
+test-all: lint  ## The same with the slow tests, as continuous integration does (40 minutes)
+	$(MAKE) --no-print-directory -j3 $(PARTS)
 
 # Three parts side by side, as two processes of one thread do more than one of two: what starts
 # programs, the rest, and experiments of NNI, which wait most of the time. The first and the last
-# are told of at their end.
-PROGRAMS := tests/benchmarks tests/classifier tests/cli tests/comparison tests/docs
-test-experiments test-programs test-rest: export OMP_NUM_THREADS ?= 1
-TOLD = @said=$$($(BIN)/python -m pytest $(1) 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code
+# are told of at their end. MORE goes to the first, so that the two take equally long.
+PROGRAMS := tests/benchmarks tests/classifier tests/cli tests/comparison tests/docs $(MORE)
+$(PARTS): export OMP_NUM_THREADS ?= 1
+PYTEST := $(BIN)/python -m pytest $(MARKED)
+TOLD = @said=$$($(PYTEST) $(1) 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code
 
 test-experiments: $(STAMP)
 	$(call TOLD,tests/experiments)
@@ -49,7 +55,7 @@ test-programs: $(STAMP)
 	$(call TOLD,$(PROGRAMS))
 
 test-rest: $(STAMP)
-	$(BIN)/python -m pytest $(addprefix --ignore ,tests/experiments $(PROGRAMS))
+	$(PYTEST) $(addprefix --ignore ,tests/experiments $(PROGRAMS))
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from dpl_nas.io.files import read_bytes, read_sealed
 from dpl_nas.io.json_values import parse_json
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.yaml_values import abbreviate
+from dpl_nas.process.threads import usable_cores
 
 __all__ = ["HASHES", "PACKS", "Gallery", "hash_of", "load_gallery", "pack", "read_gallery"]
 
@@ -106,7 +106,7 @@ class Gallery:
     def _decode(self, sheets: Sequence[int]) -> None:
         new = [sheet for sheet in sheets if sheet not in self._decoded]
         # Pillow decodes without Python's lock.
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        with ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS)) as pool:
             self._decoded.update(
                 zip(new, pool.map(_cells, [self._sheets[i] for i in new]), strict=True)
             )

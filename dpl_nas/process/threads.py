@@ -7,7 +7,7 @@ import warnings
 
 from dpl_nas.errors import DplWarning
 
-__all__ = ["count_threads", "share_cores", "share_of_cores", "tell_other_threads"]
+__all__ = ["count_threads", "share_cores", "share_of_cores", "tell_other_threads", "usable_cores"]
 
 
 def share_cores() -> None:
@@ -21,9 +21,16 @@ def share_cores() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
+def usable_cores() -> int:
+    """Return the number of cores that this process may use: SLURM and taskset limit them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def share_of_cores(count: int) -> int:
     """Return the number of threads for each of ``count`` processes."""
-    return max(1, (os.cpu_count() or 1) // count)
+    return max(1, usable_cores() // count)
 
 
 def count_threads(jobs: int = 1) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from dpl_nas.errors import DplWarning, TaskError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.text import make_printable
 from dpl_nas.observer import Observer, Stage
+from dpl_nas.process.threads import usable_cores
 from dpl_nas.tasks.copies import tell_copies
 from dpl_nas.tasks.names import tell_names
 from dpl_nas.tasks.task import ImageSet, Task
@@ -135,7 +135,7 @@ def check_tested(task: Task) -> None:
 
 def check_each(jobs: Sequence[tuple[ImageSet, int]]) -> Iterator[bool | TaskError]:
     """Yield, for each of ``jobs``, whether its file holds more than the image, or what is wrong."""
-    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    threads = min(usable_cores(), _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
         # A part at a time: an interruption waits for no more than one.
         size = 64 * threads

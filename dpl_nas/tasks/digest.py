@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, runtime_checkable
 
 from dpl_nas.io.arguments import checked
+from dpl_nas.process.threads import usable_cores
 from dpl_nas.tasks.task import ImageSet, Task
 
 __all__ = ["Signatures", "sign_image", "task_digest", "test_digest"]
@@ -43,7 +43,7 @@ class Signatures:
             If an image cannot be read.
         """
         new = [row for row in dict.fromkeys(rows) if row not in self._known]
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        with ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS)) as pool:
             made = pool.map(partial(sign_image, self._images), new)
             self._known.update(zip(new, made, strict=True))
         digest = hashlib.sha256(text.encode())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from dpl_nas.process.threads import usable_cores
 
 __all__ = ["decode_ahead", "prefetched"]
 
@@ -48,5 +49,5 @@ def prefetched(
 
 def decode_ahead(jobs: Iterable[Callable[[], T]]) -> Generator[T, None, None]:
     """:func:`prefetched` with as many threads as decoding images can use here."""
-    workers = min(os.cpu_count() or 1, _MOST_DECODERS)
+    workers = min(usable_cores(), _MOST_DECODERS)
     return prefetched(jobs, ahead=2 * workers, workers=workers)

@@ -368,6 +368,7 @@ def test_a_tag_brings_its_activation_and_normalisation(
     assert black[:, 0, 0].tolist() == pytest.approx([-5.0, -2.0, -1.0])
 
 
+@pytest.mark.slow
 def test_a_real_architecture(tmp_path: Path) -> None:
     """ViT-B/32 at full size, written by torch as open_clip's users would, and read again."""
     backbone = load_backbone(config(model="ViT-B-32", pretrained="random"))

@@ -11,6 +11,7 @@ def test_the_table_has_the_mean_over_tasks() -> None:
     assert lines[2:] == ["| a | 50.0% | 70.0% | 60.0% |", "| b | 100.0% | 0.0% | 50.0% |"]
 
 
+@pytest.mark.slow
 def test_designs_are_trained_with_fixed_and_learned_class_features(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

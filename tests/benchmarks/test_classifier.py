@@ -7,6 +7,7 @@ import pytest
 from benchmarks.classifier import main, table
 
 
+@pytest.mark.slow
 def test_fits_are_measured_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--out", str(tmp_path), "--tasks", "mini/mirror", "--seeds", "1"]
     arguments += ["--shots", "2", "--epochs", "1"]

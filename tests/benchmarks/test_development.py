@@ -17,6 +17,7 @@ def test_the_protocol_names_tasks_that_are_there() -> None:
     assert rendered <= both <= rendered | {f"pictures/{name}" for name in RECIPES}
 
 
+@pytest.mark.slow
 def test_variants_are_compared_on_unseen_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

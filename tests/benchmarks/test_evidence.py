@@ -19,6 +19,7 @@ from dpl_nas.space.fitting import enumerate_all
 from dpl_nas.testing import small_space
 
 
+@pytest.mark.slow
 def test_a_bank_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--out", str(tmp_path), "--tasks", "mini/mirror", "--shots", "2", "--"]
     arguments += ["train.epochs=1", "train.batch_size=20", "search.epochs=1"]

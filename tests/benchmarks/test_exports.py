@@ -8,6 +8,7 @@ import torch
 from benchmarks.exports import measure, table
 
 
+@pytest.mark.slow
 def test_every_format_is_beside_the_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
     # This takes half of the time of an export.

@@ -11,6 +11,7 @@ TINY = ["--device", "cpu", "--models", "mini_clip", "--classes", "10", "--repeat
 COLUMNS = "| model | phase | classes | products in |"
 
 
+@pytest.mark.slow
 def test_everything_runs_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "gpu.json"
     tests = str(Path(__file__).parents[1] / "kernels" / "test_attention.py")

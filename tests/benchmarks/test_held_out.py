@@ -10,6 +10,7 @@ from benchmarks.held_out import main
 from benchmarks.searches import table
 
 
+@pytest.mark.slow
 def test_what_ships_is_tested_once_for_a_commit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.loading import time_loading, time_thumbnails
 
 
+@pytest.mark.slow
 def test_a_task_and_thumbnails_are_timed() -> None:
     assert time_loading("pictures/styles") > 0
     assert time_thumbnails("scattered", 10) > 0

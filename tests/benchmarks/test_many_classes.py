@@ -26,6 +26,7 @@ def test_names_are_limited(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_the_program() -> None:
     # In a process of its own: a program takes over the peak of the one that starts it.
     code = """

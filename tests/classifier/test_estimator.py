@@ -200,6 +200,7 @@ def test_labels_that_cannot_be_kept_are_refused(
         made(small_space).fit(paths[0], labels)
 
 
+@pytest.mark.slow
 def test_it_is_an_estimator(
     small_space: Space, short: Path, paths: tuple[list[str], list[str]]
 ) -> None:
@@ -238,6 +239,7 @@ def test_checks_that_scikit_learn_itself_chooses() -> None:
         check(estimator)
 
 
+@pytest.mark.slow
 def test_balance_reaches_training_and_choice(
     small_space: Space, short: Path, paths: tuple[list[str], list[str]]
 ) -> None:

@@ -94,6 +94,7 @@ def pictures(files: list[Path]) -> list[Image.Image]:
     return [Image.open(file).convert("RGB") for file in files]
 
 
+@pytest.mark.slow
 def test_onnx_runs_where_there_is_nothing_else(
     saved: SavedClassifier,
     small_backbone: Backbone,
@@ -122,6 +123,7 @@ def test_onnx_runs_where_there_is_nothing_else(
     np.testing.assert_allclose(np.array(found["rows"]), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 @pytest.mark.parametrize("from_bytes", [False, True])
 def test_files_are_as_the_classifier(

@@ -106,7 +106,7 @@ def test_a_loaded_one_answers_as_the_method(
     assert loaded.metadata.leaderboard[0].vectors is None
 
 
-@pytest.mark.parametrize("kind", ["pt2", "onnx"])
+@pytest.mark.parametrize("kind", ["pt2", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_an_export_answers_as_the_method(
     saved: SavedClassifier, problem: Problem, small_backbone: Backbone, tmp_path: Path, kind: Any
 ) -> None:

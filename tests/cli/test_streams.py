@@ -37,6 +37,7 @@ def test_closed_streams_lead_nowhere(shell: Shell, closed: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_no_file_takes_the_place_of_stdout(shell: Shell, mini_weights: Path) -> None:
     done = shell(
         "dpl-nas train --length 1 --task mini/digits --shots 1 --out r train.epochs=1 --json "
@@ -63,6 +64,7 @@ def test_a_full_disk_is_told(shell: Shell, command: str) -> None:
     assert done.stderr == "error: cannot write to stdout: No space left on device\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", "2> >(true)"])
 def test_progress_that_nobody_reads_stops_nothing(

@@ -21,6 +21,7 @@ def test_a_proxy_without_differences_ranks_nothing() -> None:
     assert kendall([1.0] * 6, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], seed=1) == (0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_whole_study(run_config: RunConfig, tmp_path: Path) -> None:
     # Trials of a search say nothing of its alphas, so there are none.

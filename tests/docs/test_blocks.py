@@ -81,7 +81,12 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if any(b.language in RUN and not b.reason for b in blocks_of(page))],
+    [
+        # The README is tested with all else, the rest by make test-all.
+        pytest.param(page, marks=[pytest.mark.slow] * (page != "README.md"))
+        for page in PAGES
+        if any(b.language in RUN and not b.reason for b in blocks_of(page))
+    ],
 )
 def test_a_page_runs(
     page: str,

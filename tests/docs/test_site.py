@@ -40,6 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_is_in_it(site: Path) -> None:
     pages = {page.removeprefix("docs/").removesuffix(".md").lower() for page in PAGES}
     assert {str(p.relative_to(site).with_suffix("")) for p in site.rglob("*.html")} >= pages

@@ -129,6 +129,7 @@ print(acknowledged)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_60_random_moments_it_loses_and_repeats_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path / "ledger.jsonl"), "60", "1"],

@@ -78,6 +78,7 @@ def timeless(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != "seconds"}
 
 
+@pytest.mark.slow
 def test_killed_resumed_followed_and_exported(experiment, free_port, tmp_path: Path) -> None:
     experiment.create()
     name = experiment.get("experiment")["id"]
@@ -119,6 +120,7 @@ def test_killed_resumed_followed_and_exported(experiment, free_port, tmp_path: P
     assert program(experiment, "nni", "watch", name) == seen
 
 
+@pytest.mark.slow
 def test_our_tuner_within_a_budget(experiment) -> None:
     experiment.settings["trialCommand"] += " --space mini_clip_budget12"
     experiment.settings["trialConcurrency"] = 1
@@ -150,6 +152,7 @@ def test_illegal_lengths_fail_their_trials(experiment, tmp_path: Path) -> None:
     assert sum("space mini_clip_budget6 allows only 6:" in log for log in logs) == 2
 
 
+@pytest.mark.slow
 def test_watch_ends_when_the_tuner_has_nothing_left(experiment_of, mini_weights: Path) -> None:
     experiment = experiment_of("dpl_random.yml")
     experiment.settings["searchSpace"] = {"image/0": {"_type": "choice", "_value": [0, 2]}}

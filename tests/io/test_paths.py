@@ -308,6 +308,8 @@ SLOW = {
     "run_cells",
 }
 HARDEST = "PathLike"
+#: What starts processes, or trains several supernets.
+STARTING = {"rank_proxies", "run_bench", "run_cells"}
 #: What takes paths as options, or as fields, or whose constructor NNI wraps.
 BY_OPTION = {"Strategy.search", "RunConfig", "BackboneConfig", "NamedPromptSpace.__init__"}
 
@@ -366,7 +368,11 @@ def made(
 @pytest.mark.filterwarnings("ignore::dpl_nas.errors.DplWarning")
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [(name, kind) for name in USES for kind in ([HARDEST] if name in SLOW else KINDS)],
+    [
+        pytest.param(name, kind, marks=[pytest.mark.slow] * (name in STARTING))
+        for name in USES
+        for kind in ([HARDEST] if name in SLOW else KINDS)
+    ],
 )
 def test_every_kind_of_path(name: str, kind: str, made: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "out"

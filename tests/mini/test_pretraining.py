@@ -20,6 +20,7 @@ class _StoppedError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_short_run_learns_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
     seen: list[PretrainProgress] = []
     whole = pretrain(_SHORT, tmp_path / "whole", seen.append)

@@ -18,6 +18,7 @@ print(min(faults() for _ in range(20)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 def test_freed_memory_is_used_again() -> None:
     def faults(how: str) -> int:

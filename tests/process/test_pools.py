@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from dpl_nas.process.pools import Pool
+from dpl_nas.process.threads import usable_cores
 
 
 def alive(pid: int) -> bool:
@@ -43,7 +44,7 @@ def remembered() -> tuple[int, str]:
 
 def test_each_has_its_share_of_the_cores_and_is_prepared() -> None:
     with Pool(2, prepare=remember, arguments=(7,)) as pool:
-        assert pool.submit(threads).result() == max(1, (os.cpu_count() or 1) // 2)
+        assert pool.submit(threads).result() == max(1, usable_cores() // 2)
         assert pool.submit(remembered).result()[1] == "7"
     assert "REMEMBERED" not in os.environ
 
@@ -142,6 +143,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.3, 1.0, 3.0])
 def test_ctrl_c_while_processes_start(tmp_path: Path, delay: float) -> None:
     script = tmp_path / "parent.py"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dpl_nas.process.scheduler import Here, LostJobError, Processes, Workers, run_jobs
+from dpl_nas.process.threads import usable_cores
 
 
 def double(value: int) -> int:
@@ -85,7 +86,7 @@ def test_a_job_whose_process_died_is_tried_again_alone_with_the_same_threads(
 ) -> None:
     with closing(Processes(2, threads_of)) as workers:
         found = workers.start(tmp_path / "mark").result()
-    assert found == max(1, (os.cpu_count() or 1) // 2)
+    assert found == max(1, usable_cores() // 2)
 
 
 def test_only_the_job_that_ends_its_process_again_is_lost() -> None:

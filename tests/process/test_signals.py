@@ -83,6 +83,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", ["0", "6"])
 def test_sigterm_ends_a_process_of_a_pool_and_no_more(tmp_path: Path, delay: str) -> None:
     script = tmp_path / "parent.py"

@@ -9,6 +9,7 @@ from dpl_nas.process.threads import (
     share_cores,
     share_of_cores,
     tell_other_threads,
+    usable_cores,
 )
 
 
@@ -23,6 +24,13 @@ def test_the_users_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_are_those_of_a_job() -> None:
     assert count_threads() == torch.get_num_threads()
     assert count_threads(2) == share_of_cores(2)
+
+
+def test_cores_that_are_taken_away_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 4, 5}, raising=False)
+    assert [usable_cores(), share_of_cores(2), share_of_cores(9)] == [3, 1, 1]
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == (os.cpu_count() or 1)
 
 
 def test_other_threads_are_told() -> None:
