@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
 OPTIONS: dict[str, Any] = {
     "--jobs": "1",
     "--device": "cpu",
-    "--budget": "4-trials",
+    "--budget": "8-trials",
     "--seeds": "1",
     "--shots": "4",
     "--space": {"clip_vit_b16": "mini_clip"},

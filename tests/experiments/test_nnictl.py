@@ -27,7 +27,6 @@ def experiment(experiment_of, mini_weights: Path):
     return made
 
 
-@pytest.mark.slow
 def test_from_create_to_done(experiment, tmp_path: Path) -> None:
     assert experiment.servers() == {experiment.port: {"127.0.0.1"}}
     status = experiment.wait()
