@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,6 +30,8 @@ _WARNINGS = "PYTHONWARNINGS"
 _IMPORTED_BEFORE = ["torch", "open_clip"]
 #: Where every piece of work has a new process, what whole searches import, too.
 _IMPORTED_FOR_ALL = [*_IMPORTED_BEFORE, "dpl_nas.runs.imported"]
+#: Bytes of a folder's name, so that 32 of multiprocessing's are no more than a socket's 107.
+_LONGEST_FOLDER = 75
 #: Standard output and error.
 _STREAMS = (1, 2)
 
@@ -114,8 +117,10 @@ def _context(imported: list[str]) -> BaseContext:
 
     A fork of this process would copy the state of torch's threads, but not the threads. The server
     of forks has one thread alone. Elsewhere than on Linux, system libraries do not stand a fork.
+    Where the folder of temporary files has a long name, its socket would have none.
     """
-    if not sys.platform.startswith("linux"):
+    long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER
+    if long or not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(imported)

@@ -74,6 +74,26 @@ def test_processes_have_the_environment_and_streams_of_their_start(
     assert capfd.readouterr() == ("out", "err")
 
 
+def test_a_long_name_of_the_folder_of_temporary_files_is_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from dpl_nas.process.pools import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    with Pool(1) as pool:\n"
+        "        print(pool.submit(len, 'abc').result())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
 def test_an_error_ends_the_work_that_is_running() -> None:
     futures: list[Future[object]] = []
 
