@@ -8,8 +8,8 @@ and with half and twice its learning rate, to see whether an order holds. The ta
 of the settings; results of another commit are refused, as the table is made once for a released
 setting. Searches keep their ledgers and each result is kept, so an interrupted program goes on.
 
-The table takes days of a core. benchmarks/rows/held_out has what was measured so far: copied to OUT,
-a checkout of their commit goes on with them.
+The table takes days of a core. benchmarks/rows/held_out has what was measured so far: copied to
+OUT, a checkout of their commit goes on with them.
 """
 
 from __future__ import annotations
