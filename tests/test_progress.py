@@ -267,16 +267,17 @@ class Own(Strategy):
         dpl_nas.train(first[0].architecture, search.problem)
 
 if __name__ == "__main__":
-    space, task = sys.argv[1:]
+    space, task, quiet = sys.argv[1], sys.argv[2], sys.argv[3] == "quiet"
     recipe = dpl_nas.load_strategy("manual").train.model_copy(update={"epochs": 1})
-    Own().search(space, task, "2-trials", shots=2, train=recipe, jobs=2)
+    Own().search(space, task, "2-trials", shots=2, train=recipe, jobs=2, quiet=quiet)
     print("done")
 """
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["loud", "quiet"])
 def test_a_script_at_a_real_terminal(
-    image_folder: Path, mini_weights: Path, tmp_path: Path
+    kind: str, image_folder: Path, mini_weights: Path, tmp_path: Path
 ) -> None:
     """What it prints goes to its stdout, here a file; only the first process draws."""
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -286,7 +287,7 @@ def test_a_script_at_a_real_terminal(
     terminal, its_end = pty.openpty()
     with (tmp_path / "out.txt").open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, str(tmp_path / "script.py"), str(space), str(image_folder)],
+            [sys.executable, str(tmp_path / "script.py"), str(space), str(image_folder), kind],
             stdin=its_end,
             stdout=out,
             stderr=its_end,
@@ -306,6 +307,10 @@ def test_a_script_at_a_real_terminal(
     assert process.wait(timeout=120) == 0, drawn.decode()
     assert (tmp_path / "out.txt").read_text() == "printed by the work\ndone\n"
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+    if kind == "quiet":
+        assert "search" not in shown
+        assert "train" not in shown
+        return
     assert "search" in shown
     assert "2/2" in shown
     assert "train" not in shown

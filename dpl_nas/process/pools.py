@@ -133,7 +133,7 @@ class _Surroundings:
     The server of forks has those of the moment when it was started.
     """
 
-    def __reduce__(self) -> tuple[Callable[..., _Surroundings], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
         streams = {}
         for each in _STREAMS:
             # A stream may be closed.
@@ -143,16 +143,16 @@ class _Surroundings:
         return _surround, (dict(os.environ), streams)
 
 
-def _surround(environment: dict[str, str], streams: dict[int, Any]) -> _Surroundings:
+def _surround(environment: dict[str, str], streams: dict[int, Any]) -> None:
     """Take over the environment and the streams in the new process."""
-    if environment != dict(os.environ):
-        os.environ.clear()
-        os.environ.update(environment)
+    os.environ.clear()
+    os.environ.update(environment)
     for number, stream in streams.items():
         given = stream.detach()
-        os.dup2(given, number)
-        os.close(given)
-    return _Surroundings()
+        # A spawned process has them already.
+        if given != number:
+            os.dup2(given, number)
+            os.close(given)
 
 
 def _start_tracker() -> None:
@@ -170,7 +170,7 @@ def _start_tracker() -> None:
 
 def _prepare(
     lifeline: Connection,
-    _: _Surroundings,
+    _: object,
     threads: int,
     prepare: Callable[..., None] | None,
     arguments: tuple[Any, ...],

@@ -14,7 +14,7 @@ from PIL import Image, ImageColor
 from safetensors.torch import load, save
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import (
     check_estimator_cloneable,
@@ -207,9 +207,9 @@ def test_it_is_an_estimator(
     files, names = (np.array(each) for each in paths)
     estimator = made(small_space, strategy=str(short))
     assert clone(estimator).get_params() == estimator.get_params()
+    assert cross_val_score(estimator, files, names, cv=2).mean() > 0.6
     search = GridSearchCV(estimator, {"shots": [1, 5]}, cv=2).fit(list(files), list(names))
     assert search.best_params_["shots"] in {1, 5}
-    assert search.best_score_ > 0.6
     pipeline = Pipeline([("classifier", estimator)]).fit(list(files), list(names))
     assert pipeline.predict(list(files[:2])).shape == (2,)
     with pytest.raises(NotFittedError):

@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 
 from dpl_nas.cli import main
 
@@ -53,15 +52,6 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
         return Outcome(code, out, err)
 
     return run
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """One thread in this process, as in those that ``program`` starts: sums are rounded alike."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _heed_interrupts() -> None:

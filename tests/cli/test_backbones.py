@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import open_clip
 import pytest
 
 
-def test_models_are_listed(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    # tests/backbone/test_supported.py takes all of them.
-    monkeypatch.setattr(open_clip, "list_models", lambda: ["RN50", "ViT-B-16-SigLIP2"])
+@pytest.mark.slow
+def test_all_models_are_listed(call: Any) -> None:
     found = call("backbones", "--json", "--quiet")
     assert found.code == 0
     by_name = {each["name"]: each for each in found.json}
@@ -18,4 +16,4 @@ def test_models_are_listed(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_name["mini-clip"]["towers"]["text"]["layers"] == 12
     assert by_name["mini-vit"]["searchable"] == ["image"]
     assert by_name["mini-lm"]["searchable"] == ["text"]
-    assert len(by_name) == 5
+    assert len(by_name) > 146

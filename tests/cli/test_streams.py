@@ -71,7 +71,7 @@ def test_progress_that_nobody_reads_stops_nothing(
     shell: Shell, where: str, mini_weights: Path
 ) -> None:
     done = shell(
-        "dpl-nas train --length 1 --task mini/digits --shots 1 --out r train.epochs=8 --json "
+        "dpl-nas train --length 1 --task mini/digits --shots 1 --out r train.epochs=30 --json "
         f"space.backbone.pretrained={mini_weights} {where}"
     )
     assert done.returncode == 0

@@ -28,21 +28,21 @@ def test_the_whole_study(run_config: RunConfig, tmp_path: Path) -> None:
     search = run_config.strategy.search.model_copy(update={"portfolio": 2, "shortlist": 2})
     strategy = run_config.strategy.model_copy(update={"search": search})
     config = run_config.model_copy(update={"strategy": strategy})
-    found = rank_proxies(config, tmp_path, architectures=4, search_seeds=[3], epochs=1)
-    assert found.architectures == 4
+    found = rank_proxies(config, tmp_path, architectures=5, search_seeds=[3, 4], epochs=1)
+    assert found.architectures == 5
     proxies = [each.proxy for each in found.agreements]
-    assert proxies.count("log softmax(alpha)") == 1
+    assert proxies.count("log softmax(alpha)") == 2
     for name in ("accuracy", "log-likelihood", "accuracy + log-likelihood"):
         assert f"{name} of a whole trial" in proxies
         assert f"{name} of 1 epoch" in proxies
     assert all(-1 <= each.low <= each.tau <= each.high <= 1 for each in found.agreements)
-    assert [each.seed for each in found.choices] == [3]
-    assert json.loads((tmp_path / "ranking.json").read_text())["architectures"] == 4
+    assert [each.seed for each in found.choices] == [3, 4]
+    assert json.loads((tmp_path / "ranking.json").read_text())["architectures"] == 5
     for name in ("darts-3", "one_shot-3"):
         assert '"lengths"' not in (tmp_path / name / "ledger.jsonl").read_text().split("\n", 1)[1]
     lines = (tmp_path / "tested.jsonl").read_text().splitlines()
     # A diagnostic that is complete does nothing again, and says the same.
-    assert rank_proxies(config, tmp_path, architectures=4, search_seeds=[3], epochs=1) == found
+    assert rank_proxies(config, tmp_path, architectures=5, search_seeds=[3, 4], epochs=1) == found
     assert (tmp_path / "tested.jsonl").read_text().splitlines() == lines
 
 

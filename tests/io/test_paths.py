@@ -296,22 +296,17 @@ USES: dict[str, Use] = {
     ).pretrained == str(files.architecture),
 }  # fmt: skip
 #: They start processes, or train several supernets.
-#: What takes a second or more is called with the kind that is hardest to take.
-SLOW = {
-    "PromptClassifier.__init__",
-    "export",
-    "fit",
-    "fit_folder",
-    "rank_proxies",
-    "run",
-    "run_bench",
-    "run_cells",
-}
+#: Of what takes a second or more, only the kind that is hardest to take is not marked slow.
+SLOW = {"PromptClassifier.__init__", "export", "fit", "fit_folder", "run"}
 HARDEST = "PathLike"
-#: What starts processes, or trains several supernets.
+#: What starts processes, or trains several supernets, is slow with each kind.
 STARTING = {"rank_proxies", "run_bench", "run_cells"}
 #: What takes paths as options, or as fields, or whose constructor NNI wraps.
 BY_OPTION = {"Strategy.search", "RunConfig", "BackboneConfig", "NamedPromptSpace.__init__"}
+
+
+def is_slow(name: str, kind: str) -> bool:
+    return name in STARTING or (name in SLOW and kind != HARDEST)
 
 
 class Own(testing.StrategyConformance):
@@ -369,9 +364,9 @@ def made(
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        pytest.param(name, kind, marks=[pytest.mark.slow] * (name in STARTING))
+        pytest.param(name, kind, marks=[pytest.mark.slow] * is_slow(name, kind))
         for name in USES
-        for kind in ([HARDEST] if name in SLOW else KINDS)
+        for kind in KINDS
     ],
 )
 def test_every_kind_of_path(name: str, kind: str, made: dict[str, Any], tmp_path: Path) -> None:

@@ -74,24 +74,33 @@ def test_processes_have_the_environment_and_streams_of_their_start(
     assert capfd.readouterr() == ("out", "err")
 
 
-def test_a_long_name_of_the_folder_of_temporary_files_is_no_obstacle(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 25)
-    folder.mkdir()
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from dpl_nas.process.pools import Pool\n"
-        "if __name__ == '__main__':\n"
-        "    with Pool(1) as pool:\n"
-        "        print(pool.submit(len, 'abc').result())\n"
-    )
-    done = subprocess.run(
+def ran(text: str, place: Path, temporary: Path) -> "subprocess.CompletedProcess[str]":
+    """A script that has run, with a folder of its own for temporary files."""
+    script = place / "script.py"
+    script.write_text(text)
+    return subprocess.run(
         [sys.executable, script],
-        env={**os.environ, "TMPDIR": str(folder)},
+        env={**os.environ, "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+SPEAKING = """
+import os
+from dpl_nas.process.pools import Pool
+if __name__ == "__main__":
+    with Pool(1) as pool:
+        print(pool.submit(os.write, 1, b"spoken\\n").result())
+"""
+
+
+def test_a_long_name_of_the_folder_of_temporary_files_is_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    done = ran(SPEAKING, tmp_path, folder)
+    assert (done.stdout, done.stderr) == ("spoken\n7\n", "")
 
 
 def test_an_error_ends_the_work_that_is_running() -> None:
@@ -133,17 +142,9 @@ if __name__ == "__main__":
 
 
 def test_a_signal_leaves_no_process_and_no_file(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(ENDED)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "TMPDIR": str(temporary)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran(ENDED, tmp_path, temporary)
     assert (done.returncode, done.stderr) == (143, "ended")
     await_end(int(done.stdout))
     assert not list(temporary.iterdir())

@@ -35,13 +35,15 @@ class KillAfter(Observer):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
 def test_the_same_alphas(
     small_space: Space,
     small_backbone: Backbone,
     image_folder: Path,
     tmp_path: Path,
+    augmentation: str,
 ) -> None:
-    darts = DARTS(**SETTINGS, augmentation="crop_flip")
+    darts = DARTS(**SETTINGS, augmentation=augmentation)
     search = partial(
         darts.search, small_space, load_task(image_folder), shots=6, backbone=small_backbone
     )

@@ -51,8 +51,14 @@ def test_parts_are_the_batch(count: int, size: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_prompts(small_space: Space, small_backbone: Backbone, task: Task) -> None:
-    settings = {**SETTINGS, "augmentation": "crop_flip", "distillation": {"weight": 1.0}}
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"augmentation": "crop_flip", "distillation": {"weight": 1.0}}],
+    ids=["plain", "augmented and distilled"],
+)
+def test_the_same_prompts(
+    small_space: Space, small_backbone: Backbone, task: Task, settings: dict[str, object]
+) -> None:
     alone, together = Recorder(), Recorder()
     learn = partial(
         train,
@@ -60,7 +66,7 @@ def test_the_same_prompts(small_space: Space, small_backbone: Backbone, task: Ta
         small_space,
         task,
         shots=4,
-        settings=TrainSettings.model_validate(settings),
+        settings=TrainSettings.model_validate({**SETTINGS, **settings}),
         backbone=small_backbone,
     )
     one = learn(observer=alone).vectors
