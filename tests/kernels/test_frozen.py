@@ -46,6 +46,23 @@ def test_linear(
     assert_same(found, expected, leaves, 1e-12 if dtype == torch.float64 else 1e-5)
 
 
+def test_weights_with_gaps_are_left_to_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of GPT-2's transposed weights took a thousand times as long by oneDNN."""
+    taken: list[tuple[int, ...]] = []
+
+    def noted(x: Tensor, weight: Tensor, bias: Tensor | None, *rest: object) -> Tensor:
+        taken.append(tuple(weight.shape))
+        return functional.linear(x, weight, bias)
+
+    monkeypatch.setattr(frozen, "_SMALL", 0)
+    monkeypatch.setattr(frozen, "_ONEDNN", noted)
+    x = draw(3, 8, dtype=torch.float32).requires_grad_()
+    transposed = draw(8, 7, seed=1, dtype=torch.float32).T
+    for weight in (transposed, transposed[2:], transposed.contiguous()[2:]):
+        assert_same(frozen_linear(x, weight, None), functional.linear(x, weight), [x], 1e-5)
+    assert taken == [(7, 8), (8, 7), (5, 8), (8, 5)]
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     rows=st.integers(0, 9),
