@@ -11,7 +11,6 @@ were made.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import shlex
 import sys
@@ -26,6 +25,7 @@ from dpl_nas.comparison.tables import markdown
 from dpl_nas.io.files import read_json, write_json, write_text
 from dpl_nas.io.versions import software_versions
 from dpl_nas.methods import METHODS
+from dpl_nas.process.threads import usable_cores
 from dpl_nas.space import load_space
 
 __all__ = ["SHIFTS", "TASKS", "main"]
@@ -118,7 +118,7 @@ def _page(found: dict[str, list[BenchCell]], folder: Path, command: str) -> str:
     made = (
         f"Made on {datetime.now(UTC).date()} by `{command}`: {len(cells)} cells, {failed} of them "
         f"failed; {shown_time(wall)}, of which methods learned for {shown_time(work)} in processes "
-        f"side by side, on {os.cpu_count()} cores of {platform.machine()} "
+        f"side by side, on {usable_cores()} cores of {platform.machine()} "
         f"({', '.join(f'{name} {text}' for name, text in versions.items())})."
     )
     lines = [made, ""]
