@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dpl_nas.engine import StopReason, best_of
+from dpl_nas.engine import StopReason, whole_trials
 from dpl_nas.errors import ExperimentError
 from dpl_nas.experiments.experiment import Experiment
 from dpl_nas.experiments.results import experiment_config, experiment_evaluations
@@ -15,6 +15,8 @@ from dpl_nas.runs.folder import open_folder
 from dpl_nas.runs.pipeline import run
 from dpl_nas.runs.result import RunResult
 from dpl_nas.runs.search_files import record_search
+from dpl_nas.strategy.compared import compare_with_manual
+from dpl_nas.strategy.near_ties import preferred
 from dpl_nas.strategy.result import SearchResult
 
 __all__ = ["export"]
@@ -34,8 +36,9 @@ def export(
 ) -> RunResult:
     """Turn an experiment into a run folder, as if it were a search; returns the run's result.
 
-    The best architecture by validation is trained on all shots. It is tested, and so are the
-    manual design and zero-shot CLIP.
+    The best architecture by validation is trained on all shots; near ties are decided as a
+    strategy does, and the choice is compared with the manual designs that were tried. It is
+    tested, and so are the manual design and zero-shot CLIP.
 
     Parameters
     ----------
@@ -53,7 +56,8 @@ def export(
     """
     config = experiment_config(experiment, device)
     evaluations = experiment_evaluations(experiment, config.space)
-    best = best_of(evaluations)
+    margin = config.strategy.search.margin
+    best = preferred(config.space, whole_trials(evaluations), margin)
     if best is None:
         raise ExperimentError(
             f"no trial of experiment {experiment.id} has ended well: read the trials' stderr"
@@ -81,6 +85,7 @@ def export(
                     cost=evaluations[-1].spent,
                     peak_bytes=max(each.peak_bytes for each in evaluations),
                     trial_steps=best.cost.steps,
+                    compared=compare_with_manual(config.space, evaluations, best.architecture),
                 ),
                 folder,
                 nni={

@@ -11,6 +11,7 @@ from dpl_nas.engine.evaluation import Evaluation, Outcome
 from dpl_nas.errors import ArchitectureError, ExperimentError
 from dpl_nas.experiments.command import command_options, trial_config
 from dpl_nas.experiments.experiment import Experiment
+from dpl_nas.experiments.image_values import images_from_text
 from dpl_nas.io.presets import preset_names
 from dpl_nas.nni.search_space import is_architecture, parse_architecture
 from dpl_nas.search_budget import SearchBudget
@@ -72,6 +73,7 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
         try:
             result: dict[str, Any] = trial.result
             cost = Cost(int(result["steps"]), int(result["images"]), float(result["seconds"]))
+            right, losses = images_from_text(result)
             spent += cost
             found.append(
                 Evaluation(
@@ -82,6 +84,8 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
                         float(result["default"]),
                         float(result["loss"]),
                         int(result["validation_images"]),
+                        right,
+                        losses,
                     ),
                     cost=cost,
                     spent=spent,

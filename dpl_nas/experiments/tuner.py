@@ -49,6 +49,8 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         ``tpe`` (:class:`~dpl_nas.nni.tpe.FittingTpe`) or ``random``.
     seed
         Seed of the tuner: with concurrency 1, the same seed tries the same architectures.
+    portfolio
+        Number of manual designs that are tried first, as strategies of dpl_nas do.
     settings
         Settings of the algorithm: see :class:`~dpl_nas.config.EvolutionSettings` and
         :class:`~dpl_nas.config.TpeSettings`.
@@ -66,12 +68,16 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         space: str,
         algorithm: Algorithm = "evolution",
         seed: int = 1,
+        portfolio: int = 6,
         **settings: Any,
     ) -> None:
         super().__init__()
+        if type(portfolio) is not int or portfolio < 0:
+            raise ConfigError(f"expected portfolio to be 0 or more, found {portfolio!r}")
         self._space = load_space(Path(space) if space.endswith((".yml", ".yaml")) else space)
         self._proposer = _proposer(algorithm, self._space, settings, seed)
         self._seed = seed
+        self._designs = tuple(fitting.portfolio(self._space).values())[:portfolio]
         self._count = fitting.count(self._space)
         self._known: set[Architecture] = set()
 
@@ -104,6 +110,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         if len(self._known) >= self._count:
             raise nni.NoMoreTrialError(f"all {self._count} architectures were tried")
         rng = Random(derive_seed(self._seed, "nni", parameter_id, len(self._known)))
+        manual = (each for each in self._designs if each not in self._known)
         # If hardly any proposal is new, try a random draw; one from the list of all surely is new.
         ways: tuple[Callable[[], Architecture], ...] = (
             lambda: self._proposer.propose(rng),
@@ -115,7 +122,7 @@ class FittingTuner(Tuner):  # type: ignore[misc]
             for each in fitting.distinct(draw, 1, tries=_TRIES, known=self._known)
         )
         rest = (each for each in fitting.enumerate_all(self._space) if each not in self._known)
-        chosen = next(chain(fresh, rest))
+        chosen = next(chain(manual, fresh, rest))
         self._known.add(chosen)
         return chosen.by_label()
 

@@ -55,6 +55,11 @@ def test_validates_and_looks_at_no_test_image(
     assert final["validation_images"] == 9
     assert final["default"] * 9 == pytest.approx(round(final["default"] * 9))
     assert final["loss"] > 0
+    # As strategies do, an export compares trials image by image.
+    assert final["right"].count("1") == round(final["default"] * 9)
+    losses = list(map(float, final["losses"].split()))
+    assert (len(final["right"]), len(losses)) == (9, 9)
+    assert sum(losses) / 9 == pytest.approx(final["loss"])
     assert (final["vectors"], final["lengths"]) == (7, "image 4 0 | text 1 2")
     assert (final["epochs"], final["steps"], final["images"]) == (2, 4, 18)
     assert final["peak_bytes"] > 0

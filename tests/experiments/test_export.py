@@ -21,8 +21,8 @@ from dpl_nas.space import Space, load_architecture
 LENGTHS = ("image 0 2 | text 1 0", "image 4 0 | text 1 2", "image 2 2 | text 0 0")
 
 
-def ended(name: str, accuracy: float, loss: float, lengths: str) -> ExperimentTrial:
-    """A trial with the result that ours report."""
+def ended(name: str, accuracy: float, loss: float, lengths: str, **images: str) -> ExperimentTrial:
+    """A trial with the result that ours report, perhaps with that of single images."""
     result = {
         "default": accuracy,
         "loss": loss,
@@ -34,6 +34,7 @@ def ended(name: str, accuracy: float, loss: float, lengths: str) -> ExperimentTr
         "images": 18,
         "seconds": 1.5,
         "peak_bytes": 1000,
+        **images,
     }
     return ExperimentTrial(name, "SUCCEEDED", 1.0, result)
 
@@ -104,6 +105,47 @@ def test_the_best_by_validation_is_trained_and_tested(
     assert config.strategy.train.epochs == 2
     assert config.budget is not None
     assert config.budget.trials == 4
+
+
+def of_images(name: str, right: str, losses: str, lengths: str) -> ExperimentTrial:
+    """A trial of which the result for each image is known."""
+    values = list(map(float, losses.split()))
+    return ended(
+        name,
+        right.count("1") / len(right),
+        sum(values) / len(values),
+        lengths,
+        right=right,
+        losses=losses,
+    )
+
+
+def test_near_ties_go_to_the_usual_design(experiment: Experiment, tmp_path: Path) -> None:
+    """As a strategy decides: the best must be ahead of it on the same images."""
+    usual = "image 2 2 | text 2 2"
+    trials = (
+        of_images("a", "111110000", "0.1 0.1 0.1 0.1 0.1 1 1 1 1", usual),
+        of_images("b", "111101010", "0.1 0.1 0.1 0.1 1 0.1 1 0.1 1", LENGTHS[0]),
+    )
+    near = Experiment(**{**vars(experiment), "trials": trials})
+    for margin, chosen in (("0", LENGTHS[0]), ("1", usual)):
+        command = f"{experiment.settings['trialCommand']} search.margin={margin}"
+        out = tmp_path / margin
+        result = export(changed(near, trialCommand=command), out)
+        assert load_architecture(out / "architecture.json").describe() == chosen
+        compared = result.search.compared
+        assert compared is not None
+        assert compared.ahead == pytest.approx(0 if margin == "1" else 1 / 9)
+    # Nothing of single images is known of trials of older versions: the best is taken.
+    older = tuple(
+        ended(each.id, each.result["default"], each.result["loss"], each.result["lengths"])
+        for each in trials
+    )
+    result = export(
+        Experiment(**{**vars(changed(near, trialCommand=command)), "trials": older}), tmp_path / "o"
+    )
+    assert load_architecture(tmp_path / "o" / "architecture.json").describe() == LENGTHS[0]
+    assert result.search.compared is None
 
 
 def test_it_is_a_run_like_any_other(experiment: Experiment, tmp_path: Path) -> None:
@@ -183,7 +225,17 @@ def test_nothing_has_ended_well(experiment: Experiment, tmp_path: Path) -> None:
             export(nothing, tmp_path / "run")
 
 
-@pytest.mark.parametrize("result", [0.5, None, {"default": 0.5}, {"lengths": LENGTHS[0]}])
+@pytest.mark.parametrize(
+    "result",
+    [
+        0.5,
+        None,
+        {"default": 0.5},
+        {"lengths": LENGTHS[0]},
+        of_images("e", "10", "1 2", LENGTHS[0]).result,
+        ended("e", 0.5, 1.0, LENGTHS[0], right="1x1111111", losses="1 " * 9).result,
+    ],
+)
 def test_results_of_something_else(experiment: Experiment, tmp_path: Path, result: Any) -> None:
     trials = (ExperimentTrial("e", "SUCCEEDED", 1.0, result),)
     with pytest.raises(

@@ -47,6 +47,19 @@ def test_the_seed_decides() -> None:
     assert first != other
 
 
+@pytest.mark.parametrize("algorithm", ["random", "evolution", "tpe"])
+def test_manual_designs_come_first(algorithm: Any) -> None:
+    designs = list(fitting.portfolio(load_space(SPACE)).values())
+    assert tried(FittingTuner(SPACE, algorithm), range(8), in_text)[:6] == designs[:6]
+    none = tried(FittingTuner(SPACE, algorithm, portfolio=0), range(6), in_text)
+    assert not set(none) & set(designs)
+    # After a resumption, those that were not tried yet.
+    tuner = FittingTuner(SPACE, algorithm)
+    done = [{"parameter": each.by_label(), "value": 0.5} for each in designs[:4]]
+    tuner.import_data(done)
+    assert tried(tuner, range(4, 6), in_text) == designs[4:6]
+
+
 def latest(algorithm: Any, seed: int) -> float:
     """The mean score of the last 40 of 120 trials."""
     found = tried(FittingTuner(SPACE, algorithm, seed), range(120), in_text)
@@ -62,9 +75,9 @@ def test_what_learns_is_ahead_of_draws(seed: int) -> None:
 
 @pytest.mark.parametrize("algorithm", ["evolution", "tpe"])
 def test_a_resumed_experiment_goes_on_from_what_it_knew(algorithm: Any) -> None:
-    before = FittingTuner(SPACE, algorithm, seed=1)
+    before = FittingTuner(SPACE, algorithm, seed=1, portfolio=0)
     found = tried(before, range(100), in_text)
-    after = FittingTuner(SPACE, algorithm, seed=1)
+    after = FittingTuner(SPACE, algorithm, seed=1, portfolio=0)
     data = [
         # NNI mixes parameters up: the lengths of the result count.
         {"parameter": {}, "value": {"default": in_text(each), "lengths": each.describe()}}
@@ -73,7 +86,7 @@ def test_a_resumed_experiment_goes_on_from_what_it_knew(algorithm: Any) -> None:
     after.import_data(data)
     going_on = tried(after, range(101, 141), in_text)
     assert not {each.describe() for each in found} & {each.describe() for each in going_on}
-    fresh = tried(FittingTuner(SPACE, algorithm, seed=1), range(40), in_text)
+    fresh = tried(FittingTuner(SPACE, algorithm, seed=1, portfolio=0), range(40), in_text)
     assert sum(map(in_text, going_on)) > sum(map(in_text, fresh)) + 4
 
 
@@ -134,6 +147,8 @@ def test_another_search_space(tmp_path: Path) -> None:
         ({"space": SPACE, "population_size": 2}, ConfigError, "sample_size to be at most"),
         ({"space": SPACE, "algorithm": "tpe", "gamma": 0}, ConfigError, "gamma"),
         ({"space": SPACE, "algorithm": "random", "gamma": 1}, ConfigError, "unknown key gamma"),
+        ({"space": SPACE, "portfolio": -1}, ConfigError, "portfolio to be 0 or more, found -1"),
+        ({"space": SPACE, "portfolio": "all"}, ConfigError, "0 or more, found 'all'"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], error: type[Exception], complaint: str) -> None:
