@@ -19,6 +19,8 @@ PADDING = -1
 
 _GPTS = ("gpt2",)
 _LLAMAS = ("llama", "mistral", "qwen2", "qwen3")
+#: Kinds of rotary positions whose angles change once a text is longer than in pre-training.
+_LENGTH_DEPENDENT = ("dynamic", "longrope")
 
 
 def objection_to_decoder(model: Any) -> str | None:
@@ -36,6 +38,9 @@ def objection_to_decoder(model: Any) -> str | None:
         config, "scale_attn_by_inverse_layer_idx", False
     ):
         return "its attention computes scores in a way of its own"
+    rope = getattr(getattr(model.base_model, "rotary_emb", None), "rope_type", "default")
+    if rope in _LENGTH_DEPENDENT:
+        return f"its rotary positions ({rope}) depend on the longest text of a batch"
     return None
 
 
@@ -92,6 +97,11 @@ class Decoder:
         ----------
         tokens
             ``(texts, length)`` for each template, :data:`PADDING` after the end of a text.
+
+        Raises
+        ------
+        BackboneError
+            If there are more tokens than the model has positions.
         """
         table = self.token_table
         wide = torch.promote_types(table.dtype, torch.float32)
@@ -102,6 +112,11 @@ class Decoder:
             if own is None
             else own.weight
         )
+        if length > len(places):
+            raise BackboneError(
+                f"expected texts of at most {len(places)} tokens, for which the language model has "
+                f"positions, found {length}"
+            )
         ends = [(batch != PADDING).sum(dim=1) - 1 for batch in tokens]
         filled = [batch.clamp(min=0) for batch in tokens]
         found = iter(ends)

@@ -16,7 +16,7 @@ __all__ = ["HuggingFaceText", "objection_to_encoder"]
 
 #: Kinds of encoders by the name that their configurations have.
 _BERTS = ("bert", "roberta", "xlm-roberta")
-_T5S = ("mt5", "t5", "umt5")
+_T5S = ("mt5", "t5")
 _M2MS = ("m2m_100",)
 _POOLERS = ("MeanPooler", "ClsPooler", "ClsLastHiddenStatePooler")
 

@@ -73,9 +73,22 @@ class Reader:
         return len(self._whole(prompt)) > self.length
 
     def words(self, words: Sequence[str]) -> list[int]:
-        """Return the first token of each word, as it follows another one."""
-        before = self._tokens("a")
-        return [self._tokens(f"a {word}")[len(before)] for word in words]
+        """Return the first token of each word, as it follows another one.
+
+        Raises
+        ------
+        BackboneError
+            If a word has no token.
+        """
+        before = len(self._tokens("a"))
+        found = [self._tokens(f"a {word}")[before:] for word in words]
+        for word, tokens in zip(words, found, strict=True):
+            if not tokens:
+                raise BackboneError(
+                    f"expected a word for each class, found {word!r}, which has no token: name "
+                    "another"
+                )
+        return [tokens[0] for tokens in found]
 
     def _whole(self, prompt: Prompt) -> list[int]:
         return self._tokens(f"{prompt.before}{prompt.text}{prompt.after}")

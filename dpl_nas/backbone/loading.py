@@ -272,11 +272,12 @@ def _build(
     # All weights are of one file: parts of them would only be downloaded for nothing.
     for part, key in (("vision_cfg", "timm_model_pretrained"), ("text_cfg", "hf_model_pretrained")):
         settings[part] = settings[part] | {key: False}
-    custom = settings.pop("custom_text", False)
+    named = settings["text_cfg"].get("hf_model_name")
+    # As open_clip decides: a tower of Hugging Face's is never a CLIP's own.
+    custom = settings.pop("custom_text", False) or named is not None
     kind = CoCa if "multimodal_cfg" in settings else CustomTextCLIP if custom else CLIP
     if quick_gelu is not None:
         settings["quick_gelu"] = quick_gelu
-    named = settings["text_cfg"].get("hf_model_name")
     try:
         return kind(**settings)
     except (RuntimeError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dpl_nas.backbone.beside import NAME, read_model
 from dpl_nas.errors import BackboneError, join_lines, shorten
 from dpl_nas.io.home import expand_home
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.io.suggestions import closest
 
 __all__ = ["Model", "find_model"]
 
@@ -85,10 +85,10 @@ def find_model(name: str) -> Model:
     # A colon would make open_clip look elsewhere.
     config = open_clip.get_model_config(plain) if ":" not in name else None
     if config is None:
-        close = difflib.get_close_matches(plain, open_clip.list_models(), n=1)
+        close = closest(plain, open_clip.list_models())
         raise BackboneError(
             f"{name} cannot be the backbone, since open_clip does not know it"
-            f"{f' (did you mean {close[0]}?)' if close else ''}: dpl-nas backbones lists those "
+            f"{f' (did you mean {close}?)' if close else ''}: dpl-nas backbones lists those "
             "that can; local-dir:FOLDER and hf-hub:OWNER/NAME name others"
         )
     return Model(plain, config)

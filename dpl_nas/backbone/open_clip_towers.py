@@ -72,7 +72,10 @@ class OpenClipText:
         self._tower = tower
         self.width = int(tower.transformer.width)
         self.blocks = tuple(OpenClipBlock(block) for block in tower.transformer.resblocks)
-        self._pool = str(tower.pool_type if hasattr(tower, "pool_type") else tower.text_pool_type)
+        # A CLIP names what belongs to its text tower by a prefix.
+        prefix = "" if hasattr(tower, "pool_type") else "text_"
+        self._pool = str(getattr(tower, f"{prefix}pool_type"))
+        self._eos: Any = getattr(tower, f"{prefix}eos_id", None)
         self._causal = tower.attn_mask is not None
 
     @property
@@ -111,7 +114,7 @@ class OpenClipText:
         if self._pool == "first":
             return torch.zeros_like(tokens[:, 0])
         if self._pool == "eos":
-            ends: Tensor = (tokens == self._tower.eos_id).int().argmax(dim=-1)
+            ends: Tensor = (tokens == self._eos).int().argmax(dim=-1)
             return ends
         return ends_of_text(tokens)
 

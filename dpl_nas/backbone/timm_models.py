@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from dpl_nas.backbone.checkpoint import fill, read_weights
 from dpl_nas.backbone.vision import objection_to_vision
 from dpl_nas.backbone_config import TIMM
 from dpl_nas.errors import BackboneError, join_lines, shorten
+from dpl_nas.io.suggestions import closest
 
 __all__ = ["build_timm", "load_timm", "timm_transform"]
 
@@ -100,10 +100,10 @@ def _known(name: str) -> str:
     architecture, _, tag = known.partition(".")
     # A colon would make timm look elsewhere.
     if ":" in known or not is_model(architecture):
-        close = difflib.get_close_matches(architecture, timm.list_models(), n=1)
+        close = closest(architecture, timm.list_models())
         raise BackboneError(
             f"{shorten(name)} cannot be the backbone, since timm does not know it"
-            f"{f' (did you mean {TIMM}{close[0]}?)' if close else ''}: give timm:MODEL or "
+            f"{f' (did you mean {TIMM}{close}?)' if close else ''}: give timm:MODEL or "
             "timm:MODEL.TAG"
         )
     tags = [each.partition(".")[2] for each in list_pretrained(architecture)]

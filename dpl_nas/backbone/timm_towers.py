@@ -63,7 +63,11 @@ class TimmImage:
     def pools_first(self) -> bool:
         """Whether the class token alone is pooled."""
         trunk = self._trunk
-        return bool(trunk.global_pool == "token" and getattr(trunk, "attn_pool", None) is None)
+        # Others, such as distilled DeiTs, may read more.
+        usual = type(trunk).forward_head in (VisionTransformer.forward_head, Eva.forward_head)
+        return bool(
+            usual and trunk.global_pool == "token" and getattr(trunk, "attn_pool", None) is None
+        )
 
     def embed(self, images: Tensor) -> Tensor:
         """Patches, class and register tokens with positions ``(batch, tokens, width)``."""

@@ -7,7 +7,6 @@ wheel the YAML files live inside the package; in a checkout they are the reposit
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from dpl_nas.errors import CheckpointError, DplError, shorten
 from dpl_nas.io.files import read_bytes
 from dpl_nas.io.home import expand_home
 from dpl_nas.io.paths import AnyPath
+from dpl_nas.io.suggestions import closest
 from dpl_nas.io.yaml_values import MAX_BYTES, NotYamlError, abbreviate, parse_yaml
 
 __all__ = ["preset_names", "preset_path", "read_yaml"]
@@ -58,8 +58,8 @@ def preset_path(
         return path
     names = preset_names(collection)
     if text not in names:
-        close = difflib.get_close_matches(text, names, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        close = closest(text, names)
+        hint = f"; did you mean {close}?" if close else ""
         raise error(
             f"unknown {kind} '{shorten(text)}': give one of {', '.join(names)}, or the path of a "
             f".yml file{hint}"

@@ -1,15 +1,22 @@
-"""Suggestions for unknown keys."""
+"""Suggestions for unknown keys and names."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-__all__ = ["meant"]
+__all__ = ["closest", "meant"]
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like ``name``, or nothing; case does not matter."""
+    folded = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else ""
 
 
 def meant(model: type[BaseModel] | None, place: Sequence[int | str], data: Any = None) -> str:
@@ -29,9 +36,7 @@ def meant(model: type[BaseModel] | None, place: Sequence[int | str], data: Any =
         if fields:
             models = [found for each in fields for found in _of_field(each, str(part), data)]
         data = data.get(part) if isinstance(data, Mapping) else None
-    known = [name for each in models for name in each.model_fields]
-    close = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return close[0] if close else ""
+    return closest(str(place[-1]), [name for each in models for name in each.model_fields])
 
 
 def _of_field(model: type[BaseModel], name: str, data: Any) -> Iterator[type[BaseModel]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from dpl_nas.errors import TaskError
+from dpl_nas.io.suggestions import closest
 from dpl_nas.io.text import make_printable
 
 __all__ = [
@@ -128,9 +128,8 @@ def unknown_task(name: str, known: Iterable[str], looked: str = "") -> TaskError
     looked
         Folder in which it is not found either, if it may be a path.
     """
-    lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), lower, n=1)
-    hint = f"did you mean {lower[close[0]]}? " if close else ""
+    close = closest(name, known)
+    hint = f"did you mean {close}? " if close else ""
     where = f", and no file or folder in {make_printable(looked)}" if looked else ""
     return TaskError(
         f"unknown task '{make_printable(name):.100}'{where}: {hint}dpl-nas tasks lists all of them"

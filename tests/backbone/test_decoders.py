@@ -225,6 +225,11 @@ def test_a_stack_gives_what_each_gives_alone(
         ),
         ("mistral", LLAMA | {"sliding_window": 4}, "its tokens see only the 4 before them"),
         ("gpt2", {"reorder_and_upcast_attn": True, "n_embd": 8, "n_head": 2}, "a way of its own"),
+        (
+            "llama",
+            LLAMA | {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
+            r"rotary positions \(dynamic\) depend on the longest text",
+        ),
     ],
 )
 def test_other_decoders_are_refused(kind: str, settings: dict[str, Any], words: str) -> None:
@@ -234,3 +239,12 @@ def test_other_decoders_are_refused(kind: str, settings: dict[str, Any], words: 
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings))
     with pytest.raises(BackboneError, match=f"custom cannot carry context vectors: .*{words}"):
         Backbone.from_model(model)
+
+
+def test_texts_need_positions() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(n_embd=8, n_head=2, n_layer=1, n_positions=6))
+    backbone = Backbone.from_model(model)
+    with pytest.raises(BackboneError, match=r"texts of at most 6 tokens, .* found 7"):
+        backbone.text_inputs_of(torch.ones(2, 7, dtype=torch.long))

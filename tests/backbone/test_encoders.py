@@ -46,6 +46,8 @@ TRUNKS: dict[str, dict[str, Any]] = {
     # Register tokens, and rotary positions of DINOv3.
     "vit_small_patch14_reg4_dinov2": {"patch_size": 8},
     "vit_small_patch16_dinov3": {"patch_size": 8},
+    # Two tokens are read.
+    "deit_tiny_distilled_patch16_224": {"patch_size": 8},
     # A mean over patches; norms of queries and keys.
     "vit_medium_patch16_gap_256": {"patch_size": 8, "qk_norm": True},
     # Convolutions before attention, whose widths are their own.

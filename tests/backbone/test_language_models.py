@@ -80,6 +80,11 @@ def test_the_end_of_a_text_without_room_is_left_out(reader: Reader) -> None:
         reader(prompt(whole, "{text}" + " film" * 29 + " {}"))
 
 
+def test_a_word_needs_a_token(reader: Reader) -> None:
+    with pytest.raises(BackboneError, match="a word for each class, found '', which has no token"):
+        reader.words(["good", ""])
+
+
 def test_lost_weights_are_not_drawn_at_random(tmp_path: Path) -> None:
     folder = save_decoder(tmp_path, "llama")
     file = folder / "model.safetensors"
