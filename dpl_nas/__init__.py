@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dpl_nas import strategy
+    from dpl_nas.backbone import load_backbone
     from dpl_nas.classifier.estimator import PromptClassifier
     from dpl_nas.config import load_strategy
     from dpl_nas.runs import run
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_architecture",
+    "load_backbone",
     "load_prompts",
     "load_space",
     "load_strategy",
@@ -60,6 +62,7 @@ _HOMES = {
     "Task": "dpl_nas.tasks",
     "evaluate": "dpl_nas.training",
     "load_architecture": "dpl_nas.space",
+    "load_backbone": "dpl_nas.backbone",
     "load_prompts": "dpl_nas.training",
     "load_space": "dpl_nas.space",
     "load_strategy": "dpl_nas.config",

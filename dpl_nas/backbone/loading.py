@@ -29,28 +29,52 @@ from dpl_nas.backbone_config import EMBEDDED, EMBEDDED_LANGUAGE, EMBEDDED_VISION
 from dpl_nas.errors import BackboneError, ConfigError, DplWarning, join_lines, shorten
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.home import expand_home
+from dpl_nas.io.validation import validate
 from dpl_nas.space import BackboneConfig
 
 __all__ = ["load_backbone"]
 
 
 @checked()
-def load_backbone(config: BackboneConfig, device: str | torch.device = "cpu") -> Backbone:
+def load_backbone(
+    config: BackboneConfig | str, device: str | torch.device = "cpu", **settings: Any
+) -> Backbone:
     """Load the frozen CLIP that ``config`` describes.
+
+    >>> load_backbone("mini-clip").layers
+    {'image': 12, 'text': 12}
+    >>> load_backbone("ViT-B-32", pretrained="random", seed=1)  # doctest: +SKIP
 
     Weights of a tag of open_clip are downloaded once and then found in its cache. QuickGELU is
     used where ``config``, the tag, the model's name or the ``open_clip_config.json`` beside a
     file says so, or where the file is OpenAI's own archive (it carries ``input_resolution``).
     Otherwise GELU is used and a :class:`DplWarning` is given.
 
+    Parameters
+    ----------
+    config
+        Configuration, or the name of a model (:attr:`~dpl_nas.space.BackboneConfig.model`).
+    settings
+        Other settings of :class:`~dpl_nas.space.BackboneConfig`, beside a name.
+
     Raises
     ------
+    ConfigError
+        If a setting is not valid, or there are settings beside a configuration.
     BackboneError
         If the model is unknown or of an unsupported kind, its weights cannot be found, or the
         device cannot be used.
     CheckpointError
         If a file of weights is truncated, foreign, or of another model.
     """
+    if isinstance(config, str):
+        own = {"model": config, **settings}
+        config = validate(BackboneConfig, own, "load_backbone", ConfigError)
+    elif settings:
+        raise ConfigError(
+            f"load_backbone: expected no settings beside a BackboneConfig, found "
+            f"{', '.join(settings)}: give the name of a model, or put them into the configuration"
+        )
     device = _usable(device)
     if config.model in (EMBEDDED, EMBEDDED_VISION):
         return _mini_clip(config).to(device)

@@ -107,6 +107,15 @@ def test_what_a_backbone_tells() -> None:
     assert tokens[0, :4].tolist() == [49406, 320, 1929, 49407]
 
 
+def test_a_name_is_enough() -> None:
+    named = load_backbone(TINY, pretrained="random", seed=7)
+    assert named.fingerprint == load_backbone(config(pretrained="random", seed=7)).fingerprint
+    with pytest.raises(ConfigError, match="load_backbone: unknown key pretraind"):
+        load_backbone(TINY, pretraind="random")
+    with pytest.raises(ConfigError, match="no settings beside a BackboneConfig, found seed"):
+        load_backbone(config(pretrained="random"), seed=7)
+
+
 def test_preprocessing_is_open_clips_own() -> None:
     backbone = load_backbone(config(pretrained="random"))
     picture = Image.radial_gradient("L").resize((60, 40)).convert("RGB")
