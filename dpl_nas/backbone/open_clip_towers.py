@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -143,6 +143,8 @@ class OpenClipText:
 
 class OpenClipBlock:
     """A ``ResidualAttentionBlock`` around torch's ``MultiheadAttention``."""
+
+    inner_norm: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, block: Any) -> None:
         self._block = block

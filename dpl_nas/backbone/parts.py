@@ -69,9 +69,10 @@ class Attention:
         ``(tokens,)`` of each; ``None`` for the order in which they are.
     scale
         Factor of scores, where it is not ``1 / sqrt(head_dim)``.
-    inner
-        What happens to the result, heads joined, before the output: ``inner(attended, normed)``,
-        with the normed inputs of the tokens that go on.
+    inner_norm
+        Norm of the result, heads joined, before the output.
+    gate
+        Factor of what follows from it, ``gate(normed)`` of the normed inputs.
     out
         Output projection.
     """
@@ -84,7 +85,8 @@ class Attention:
     rotate: Rotate | None = None
     scale: float | None = None
     groups: int = 1
-    inner: Callable[[Tensor, Tensor], Tensor] | None = None
+    inner_norm: _ACT | None = None
+    gate: _ACT | None = None
 
     def raw(self, normed: Tensor, part: Projection) -> Tensor:
         """Return the needed parts side by side, before anything acts on heads."""
@@ -182,6 +184,7 @@ class PartsBlock:
         self._whole, self._order = whole, order
         self._scale1, self._scale2 = scale1, scale2
         self.heads = attention.heads
+        self.inner_norm = attention.inner_norm
 
     def project(
         self,
@@ -233,7 +236,8 @@ class PartsBlock:
             parts.append(torch.cat([own, more], dim=-2))
         k, v = parts
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return self._after(mixed.transpose(1, 2).flatten(2), queries)
+        joined = mixed.transpose(1, 2).flatten(2)
+        return self._after(joined if self.inner_norm is None else self.inner_norm(joined), queries)
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
         """Apply residuals, norms, layer scales and the MLP in their order."""
@@ -257,13 +261,12 @@ class PartsBlock:
         return self.add(x, self.attention(normed, normed, mask))
 
     def _out(self, attended: Tensor, x: Tensor) -> Tensor:
-        inner = self._attention.inner
-        return self._after(attended, x if inner is None else self.norm(x))
+        return self._after(attended, x if self._attention.gate is None else self.norm(x))
 
     def _after(self, attended: Tensor, normed: Tensor) -> Tensor:
         attention = self._attention
-        if attention.inner is not None:
-            attended = attention.inner(attended, normed)
+        if attention.gate is not None:
+            attended = attended * attention.gate(normed)
         return attention.out(attended)
 
 

@@ -135,7 +135,8 @@ def _attention(attn: Any, rope: _Rope | None) -> Attention:
         key_norm=_unless_identity(attn.k_norm),
         rotate=rope,
         groups=int(getattr(attn, "num_kv_groups", 1)),
-        inner=_inner(attn),
+        inner_norm=_unless_identity(attn.norm),
+        gate=_gate(attn),
     )
 
 
@@ -148,17 +149,9 @@ def _projections(attn: Any) -> tuple[Linear, ...]:
     return (Linear(lambda: attn.qkv.weight, lambda: (attn.q_bias, attn.k_bias, attn.v_bias)),)
 
 
-def _inner(attn: Any) -> Callable[[Tensor, Tensor], Tensor] | None:
-    norm, gate = _unless_identity(attn.norm), getattr(attn, "gate", None)
-    if norm is None and gate is None:
-        return None
-
-    def act(attended: Tensor, normed: Tensor) -> Tensor:
-        if norm is not None:
-            attended = norm(attended)
-        return attended if gate is None else attended * gate(normed).sigmoid()
-
-    return act
+def _gate(attn: Any) -> Callable[[Tensor], Tensor] | None:
+    gate = getattr(attn, "gate", None)
+    return None if gate is None else lambda normed: gate(normed).sigmoid()
 
 
 def _unless_identity(module: Any) -> Any:

@@ -12,7 +12,7 @@ What the context-aware attention itself does is no part of an adapter
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from torch import Tensor, nn
@@ -49,6 +49,13 @@ class Block(Protocol):
     @property
     def heads(self) -> int:
         """Number of attention heads."""
+
+    @property
+    def inner_norm(self) -> Callable[[Tensor], Tensor] | None:
+        """Norm of attention's result, heads joined, before the output projection, if there is one.
+
+        Each candidate of a mixture has it for itself, so :meth:`finish` leaves it out.
+        """
 
     def project(
         self,
@@ -91,7 +98,7 @@ class Block(Protocol):
         x
             The block's input ``(..., width)`` for the tokens that continue.
         attended
-            Attention's result for them, heads joined, before the output projection.
+            Attention's result for them, heads joined, after :attr:`inner_norm`.
         """
 
     def norm(self, x: Tensor) -> Tensor:

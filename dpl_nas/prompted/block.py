@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,6 +19,7 @@ __all__ = [
     "ReadyEntries",
     "ReadyEntry",
     "attend",
+    "join_heads",
     "layer_context",
     "project",
     "split_heads",
@@ -34,6 +36,12 @@ class LayerContext:
     values: Tensor
     layout: CandidateLayout
     weights: Tensor | None
+
+    def candidates(self) -> Iterator[tuple[Tensor, Tensor, CandidateLayout]]:
+        """Yield keys, values and layout of each candidate on its own."""
+        for candidate, length in enumerate(self.layout.lengths):
+            rows = self.layout.rows(candidate)
+            yield self.keys[:, rows], self.values[:, rows], CandidateLayout((length,))
 
 
 #: What enters a layer as it is computed with.
@@ -73,6 +81,7 @@ def split_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]
 
 
 def attend(
+    block: Block,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -80,12 +89,28 @@ def attend(
     mask: Tensor | None,
     path: KernelPath,
 ) -> Tensor:
-    """Return attention's result with the heads joined, ``(batch, queries, width)``."""
-    if isinstance(entry, LayerContext):
+    """Return attention's result with the heads joined, ``(batch, queries, width)``.
+
+    The block's :attr:`~dpl_nas.backbone.towers.Block.inner_norm` is included: unlike the output
+    projection it does not commute with the sum over candidates, so it acts on each of them.
+    """
+    if not isinstance(entry, LayerContext):
+        plain = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return join_heads(block, plain)
+    if block.inner_norm is None or entry.weights is None:
         mixed = candidate_attention(
             q, k, v, entry.keys, entry.values, entry.layout, entry.weights, mask, path=path
         )
-    else:
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    joined: Tensor = mixed.transpose(1, 2).flatten(2)
-    return joined
+        return join_heads(block, mixed)
+    of_candidates = [
+        join_heads(block, candidate_attention(q, k, v, keys, values, own, None, mask, path=path))
+        for keys, values, own in entry.candidates()
+    ]
+    weighted: Tensor = torch.stack(of_candidates, dim=-1) @ entry.weights.to(q.dtype)
+    return weighted
+
+
+def join_heads(block: Block, attended: Tensor) -> Tensor:
+    """Return ``(batch, queries, width)`` of heads, after the block's inner norm."""
+    joined: Tensor = attended.transpose(1, 2).flatten(2)
+    return joined if block.inner_norm is None else block.inner_norm(joined)

@@ -44,7 +44,7 @@ def run_layers(
                 x = torch.cat([x, entry.vectors.to(x.dtype).expand(len(x), -1, -1)], dim=1)
         only_first = tower.pools_first and layer == last
         rows, q, k, v = project_tokens(block, x, entry, only_first=only_first)
-        x = block.finish(rows, attend(q, k, v, entry, None, path))
+        x = block.finish(rows, attend(block, q, k, v, entry, None, path))
     return x[:, :own] if x.shape[1] > own else x
 
 

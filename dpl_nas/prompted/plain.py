@@ -54,7 +54,7 @@ def run_blocks(
         seen = None if mask is None else mask(x)
         if isinstance(entry, LowRankUpdate):
             q, k, v = split_heads(project(block, x, entry), 3, block.heads)
-            x = block.finish(x, attend(q, k, v, entry, seen, "reference"))
+            x = block.finish(x, attend(block, q, k, v, entry, seen, "reference"))
         elif isinstance(entry, ContextMixture) and not entry.empty:
             x = _prompted_block(block, x, entry, seen)
         else:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpl_nas.backbone.towers import Block
+from dpl_nas.prompted.block import join_heads
 from dpl_nas.prompted.contexts import Context
 from dpl_nas.prompted.image_tower import project_tokens
 
@@ -128,7 +129,8 @@ class TowerStack(nn.Module):
         With ``only_first`` only the first token goes on.
         """
         rows, q, k, v = project_tokens(block, x, only_first=only_first)
-        return block.finish(rows, attend_stacked(q, k, v, self.context(block, layer), None))
+        attended = attend_stacked(block, q, k, v, self.context(block, layer), None)
+        return block.finish(rows, attended)
 
     @torch.no_grad()
     def write_back(self) -> None:
@@ -148,9 +150,16 @@ def given(x: Tensor | None) -> Tensor:
 
 
 def attend_stacked(
-    q: Tensor, k: Tensor, v: Tensor, context: StackedContext | None, mask: Tensor | None
+    block: Block,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    context: StackedContext | None,
+    mask: Tensor | None,
 ) -> Tensor:
     """Return attention's result with the heads joined, ``(models * batch, queries, width)``.
+
+    The block's inner norm is included.
 
     Parameters
     ----------
@@ -178,6 +187,4 @@ def attend_stacked(
                 mask = mask.repeat_interleave(batch, dim=0)
         elif mask is not None:
             mask = functional.pad(mask, (longest, 0)).to(q.dtype)
-    mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    joined: Tensor = mixed.transpose(1, 2).flatten(2)
-    return joined
+    return join_heads(block, functional.scaled_dot_product_attention(q, k, v, attn_mask=mask))

@@ -150,7 +150,7 @@ def _run_prefix(
         return x[None], x[None], x
     q, k, v = split_heads(block.project(x), 3, block.heads)
     if not last:
-        x = block.finish(x, attend_stacked(q, k, v, context, tower.mask(tokens, x)))
+        x = block.finish(x, attend_stacked(block, q, k, v, context, tower.mask(tokens, x)))
     return k, v, x
 
 
@@ -174,7 +174,7 @@ def _run_own(
     if keys.shape[2]:
         k = torch.cat([keys.repeat_interleave(packed.classes, dim=0), k], dim=2)
         v = torch.cat([values.repeat_interleave(packed.classes, dim=0), v], dim=2)
-    attended = attend_stacked(q, k, v, context, mask).flatten(0, 1)
+    attended = attend_stacked(block, q, k, v, context, mask).flatten(0, 1)
     if last:
         return block.finish(
             x.index_select(0, indices.read), attended.index_select(0, indices.read_places)

@@ -123,7 +123,7 @@ def _run_prefix(
         shared.append((k, v))
         # After the last layer only class tokens are read, not the prefix.
         if layer < len(tower.blocks) - 1:
-            x = block.finish(x, attend(q, k, v, entry, mask, path))
+            x = block.finish(x, attend(block, q, k, v, entry, mask, path))
     return x, shared
 
 
@@ -174,7 +174,7 @@ def _own_layer(
         k = torch.cat([keys.expand(everyone), k], dim=2)
         v = torch.cat([values.expand(everyone), v], dim=2)
         mask = None if mask is None else functional.pad(mask, (keys.shape[2], 0))
-    attended = attend(q, k, v, entry, mask, path).flatten(0, 1)
+    attended = attend(block, q, k, v, entry, mask, path).flatten(0, 1)
     # index_select, whose backward pass is several times faster than that of [].
     if last:
         x, rows = x.index_select(0, packed.read), packed.read_places

@@ -21,7 +21,7 @@ from torch.nn import functional
 from dpl_nas.backbone import Backbone
 from dpl_nas.errors import BackboneError
 from dpl_nas.kernels import KernelPath
-from dpl_nas.prompted import Context, PromptedCLIP
+from dpl_nas.prompted import Context, ContextCandidates, PromptedCLIP, StackedCLIP
 from dpl_nas.space import Precision, Tower
 
 VISION = {"width": 32, "layers": 3, "head_width": 8, "patch_size": 8, "image_size": 24}
@@ -427,6 +427,60 @@ def test_contexts_are_as_defined(
     for one, other in zip(gradients(found, contexts), wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=near, atol=near)
         assert float(other.abs().max()) > 1e-6
+
+
+def drawn_candidates(backbone: Backbone) -> dict[Tower, dict[int, nn.Module]]:
+    """Candidates of 0, 1 and 3 vectors at every layer, with weights that are not equal."""
+    draw = torch.Generator().manual_seed(8)
+    found: dict[Tower, dict[int, nn.Module]] = {}
+    for tower, width in backbone.widths.items():
+        found[tower] = {
+            layer: ContextCandidates.separate((0, 1, 3), width).double()
+            for layer in range(backbone.layers[tower])
+        }
+        for module in found[tower].values():
+            for parameter in module.parameters():
+                parameter.data = torch.randn(parameter.shape, generator=draw).double()
+    return found
+
+
+def test_a_mixture_is_the_sum_over_its_candidates(case: tuple[Tower, Any, Backbone]) -> None:
+    """Also where a norm stands between attention and its output projection, as in EVA-02."""
+    _, _, backbone = case
+    candidates = drawn_candidates(backbone)
+    text, near = backbone.text_inputs_of(captions()), 1e-10
+    if any(type(each).__name__ == "MT5LayerNorm" for each in backbone.model.modules()):
+        # They compute in float32.
+        near = 1e-6
+    found = {}
+    for path in ("reference", "portable", "fast"):
+        model = PromptedCLIP(backbone, candidates, path)
+        logits = model(pictures(backbone), text)
+        learned = [each for each in model.parameters() if each.requires_grad]
+        found[path] = [logits, *torch.autograd.grad(logits.square().mean(), learned)]
+    for path in ("portable", "fast"):
+        for one, other in zip(found[path], found["reference"], strict=True):
+            torch.testing.assert_close(one, other, rtol=near, atol=near)
+
+
+def test_a_stack_gives_what_each_gives_alone(case: tuple[Tower, Any, Backbone]) -> None:
+    _, _, backbone = case
+    text, draw = backbone.text_inputs_of(captions()), torch.Generator().manual_seed(9)
+    models = []
+    for lengths in ({0: 2}, {1: 1}, {0: 1, 1: 3}):
+        contexts: dict[Tower, dict[int, Context]] = {}
+        for tower, width in backbone.widths.items():
+            layers = range(backbone.layers[tower])
+            own = {at: Context(length, width) for at, length in lengths.items() if at in layers}
+            for context in own.values():
+                context.vectors.data = torch.randn(context.length, width, generator=draw).double()
+            contexts[tower] = own
+        models.append(PromptedCLIP(backbone, contexts))
+    found = StackedCLIP(models).each_outputs(pictures(backbone), text)
+    for one, model in zip(found, models, strict=True):
+        torch.testing.assert_close(
+            one.logits, model(pictures(backbone), text), rtol=1e-10, atol=1e-10
+        )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -42,6 +42,8 @@ class TimmBlock:
     def project_context(self, vectors: Tensor) -> Tensor:
         return self._projected(self.norm(vectors), "kv")
 
+    inner_norm = None
+
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         return self.add(x, self._block.attn.proj(attended))
 
