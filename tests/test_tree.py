@@ -59,7 +59,6 @@ ELSEWHERE = {
     "engine/replay": "engine/test_engine.py",
     "engine/stops": "engine/test_engine.py",
     "engine/trials": "engine/test_engine.py",
-    "experiments/image_values": "experiments/test_export.py",
     "experiments/results": "experiments/test_export.py",
     "gallery/ink": "gallery/test_sources.py",
     "gallery/names": "gallery/test_sources.py",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from dpl_nas.engine.cost import Cost
-from dpl_nas.engine.evaluation import Outcome
+from dpl_nas.engine.evaluation import Outcome, right_as_text, right_from_text
 from dpl_nas.errors import ArchitectureError, CheckpointError
 from dpl_nas.io.validation import Frozen, validate
 from dpl_nas.space import Architecture, Space, Tower
@@ -129,7 +129,7 @@ class TrialEntry(_Paid):
             peak_bytes=peak_bytes,
             elapsed=elapsed,
             stack=stack,
-            right="".join(str(int(each)) for each in outcome.right) if outcome else "",
+            right=right_as_text(outcome.right) if outcome else "",
             losses=outcome.losses if outcome else (),
         )
 
@@ -143,7 +143,7 @@ class TrialEntry(_Paid):
         """The result of the trial."""
         if self.outcome is None:
             return None
-        return Outcome(*self.outcome, tuple(each == "1" for each in self.right), self.losses)
+        return Outcome(*self.outcome, right_from_text(self.right), self.losses)
 
 
 Entry = ChargeEntry | TrialEntry

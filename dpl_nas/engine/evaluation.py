@@ -18,8 +18,28 @@ __all__ = [
     "best_of",
     "best_so_far",
     "pareto_front",
+    "right_as_text",
+    "right_from_text",
     "whole_trials",
 ]
+
+
+def right_as_text(right: Iterable[bool]) -> str:
+    """Return :attr:`Outcome.right` as files have it: a digit 1 or 0 for each image."""
+    return "".join(str(int(each)) for each in right)
+
+
+def right_from_text(text: str) -> tuple[bool, ...]:
+    """Return what :func:`right_as_text` wrote.
+
+    Raises
+    ------
+    ValueError
+        If there is something else than digits 0 and 1.
+    """
+    if set(text) - {"0", "1"}:
+        raise ValueError(f"expected digits 0 and 1, found {text!r}")
+    return tuple(each == "1" for each in text)
 
 
 @dataclass(frozen=True)

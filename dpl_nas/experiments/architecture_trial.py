@@ -8,7 +8,6 @@ from typing import Any
 import nni
 
 from dpl_nas.config import RunConfig
-from dpl_nas.experiments.image_values import images_as_text
 from dpl_nas.nni.search_space import architecture_of_parameters
 from dpl_nas.observer import Observer, Stage
 
@@ -46,7 +45,8 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
         The final result for NNI: ``default`` is the validation accuracy in 0..1, which tuners
         maximise, and ``lengths`` are the lengths that were trained. NNI gives parameters out in
         the order in which trials ask, so its page may show those of another trial that began at
-        the same time. ``right`` and ``losses`` are of single images, by which trials are compared.
+        the same time. ``right`` and ``losses`` are texts of single images, by which
+        trials are compared.
 
     Raises
     ------
@@ -58,6 +58,7 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
     architecture = architecture_of_parameters(config.space, parameters)
     # torch is slow to import: wrong lengths fail at once.
     from dpl_nas.engine import FewShotTrials, TrialSettings, peak_bytes
+    from dpl_nas.engine.evaluation import right_as_text
     from dpl_nas.methods import problem_of_run
 
     problem = problem_of_run(config)
@@ -72,7 +73,8 @@ def run_architecture(config: RunConfig, parameters: Mapping[str, Any]) -> dict[s
         "vectors": architecture.vectors,
         "lengths": architecture.describe(),
         "validation_images": outcome.images,
-        **images_as_text(outcome),
+        "right": right_as_text(outcome.right),
+        "losses": " ".join(map(repr, outcome.losses)),
         "epochs": settings.epochs,
         "steps": cost.steps,
         "images": cost.images,

@@ -7,11 +7,10 @@ from typing import Any
 
 from dpl_nas.config import RunConfig
 from dpl_nas.engine.cost import Cost
-from dpl_nas.engine.evaluation import Evaluation, Outcome
+from dpl_nas.engine.evaluation import Evaluation, Outcome, right_from_text
 from dpl_nas.errors import ArchitectureError, ExperimentError
 from dpl_nas.experiments.command import command_options, trial_config
 from dpl_nas.experiments.experiment import Experiment
-from dpl_nas.experiments.image_values import images_from_text
 from dpl_nas.io.presets import preset_names
 from dpl_nas.nni.search_space import is_architecture, parse_architecture
 from dpl_nas.search_budget import SearchBudget
@@ -73,20 +72,13 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
         try:
             result: dict[str, Any] = trial.result
             cost = Cost(int(result["steps"]), int(result["images"]), float(result["seconds"]))
-            right, losses = images_from_text(result)
             spent += cost
             found.append(
                 Evaluation(
                     number=len(found),
                     architecture=parse_architecture(space, result["lengths"]),
                     epochs=int(result["epochs"]),
-                    outcome=Outcome(
-                        float(result["default"]),
-                        float(result["loss"]),
-                        int(result["validation_images"]),
-                        right,
-                        losses,
-                    ),
+                    outcome=_outcome(result),
                     cost=cost,
                     spent=spent,
                     peak_bytes=int(result["peak_bytes"]),
@@ -108,6 +100,16 @@ def experiment_evaluations(experiment: Experiment, space: Space) -> tuple[Evalua
             f"{experiment.running} still running): wait, or read the trials' stderr"
         )
     return tuple(found)
+
+
+def _outcome(result: dict[str, Any]) -> Outcome:
+    """What a trial reported; older versions told nothing of single images."""
+    images = int(result["validation_images"])
+    right = right_from_text(result.get("right", ""))
+    losses = tuple(map(float, result.get("losses", "").split()))
+    if len(right) != len(losses) or len(right) not in (0, images):
+        raise ValueError(f"expected {images} images, found {len(right)} and {len(losses)}")
+    return Outcome(float(result["default"]), float(result["loss"]), images, right, losses)
 
 
 def _locate(value: str, code: Path) -> str:

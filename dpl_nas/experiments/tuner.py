@@ -29,6 +29,8 @@ __all__ = ["FittingTuner"]
 
 #: The number of tries for a new architecture before a known one is given out again.
 _TRIES = 200
+#: Manual designs that are tried first: they cover each tower, and first, last and all layers.
+_DESIGNS = 6
 
 Algorithm = Literal["random", "evolution", "tpe"]
 
@@ -49,11 +51,10 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         ``tpe`` (:class:`~dpl_nas.nni.tpe.FittingTpe`) or ``random``.
     seed
         Seed of the tuner: with concurrency 1, the same seed tries the same architectures.
-    portfolio
-        Number of manual designs that are tried first, as strategies of dpl_nas do.
     settings
         Settings of the algorithm: see :class:`~dpl_nas.config.EvolutionSettings` and
-        :class:`~dpl_nas.config.TpeSettings`.
+        :class:`~dpl_nas.config.TpeSettings`. ``portfolio``, the number of manual designs that are
+        tried first, is 6 unless it is given.
 
     Raises
     ------
@@ -68,16 +69,14 @@ class FittingTuner(Tuner):  # type: ignore[misc]
         space: str,
         algorithm: Algorithm = "evolution",
         seed: int = 1,
-        portfolio: int = 6,
         **settings: Any,
     ) -> None:
         super().__init__()
-        if type(portfolio) is not int or portfolio < 0:
-            raise ConfigError(f"expected portfolio to be 0 or more, found {portfolio!r}")
         self._space = load_space(Path(space) if space.endswith((".yml", ".yaml")) else space)
-        self._proposer = _proposer(algorithm, self._space, settings, seed)
+        chosen = _settings(algorithm, {"portfolio": _DESIGNS, **settings})
+        self._proposer = _proposer(chosen, self._space, seed)
         self._seed = seed
-        self._designs = tuple(fitting.portfolio(self._space).values())[:portfolio]
+        self._designs = tuple(fitting.portfolio(self._space).values())[: chosen.portfolio]
         self._count = fitting.count(self._space)
         self._known: set[Architecture] = set()
 
@@ -206,14 +205,27 @@ class _Evolution:
         return max(drawn, key=lambda each: each[0])[1]
 
 
-def _proposer(algorithm: Algorithm, space: Space, settings: dict[str, Any], seed: int) -> _Proposer:
+def _settings(
+    algorithm: Algorithm, settings: dict[str, Any]
+) -> EvolutionSettings | TpeSettings | RandomSettings:
     what = (settings, "FittingTuner", ConfigError)
     match algorithm:
         case "evolution":
-            return _Evolution(space, validate(EvolutionSettings, *what))
+            return validate(EvolutionSettings, *what)
         case "tpe":
-            return FittingTpe(space, validate(TpeSettings, *what), seed)
+            return validate(TpeSettings, *what)
         case "random":
-            validate(RandomSettings, *what)
-            return _Draws(space)
+            return validate(RandomSettings, *what)
     raise ConfigError(f"expected the algorithm evolution, tpe or random, found {algorithm!r}")
+
+
+def _proposer(
+    settings: EvolutionSettings | TpeSettings | RandomSettings, space: Space, seed: int
+) -> _Proposer:
+    match settings:
+        case EvolutionSettings():
+            return _Evolution(space, settings)
+        case TpeSettings():
+            return FittingTpe(space, settings, seed)
+        case RandomSettings():
+            return _Draws(space)

@@ -147,8 +147,12 @@ def test_another_search_space(tmp_path: Path) -> None:
         ({"space": SPACE, "population_size": 2}, ConfigError, "sample_size to be at most"),
         ({"space": SPACE, "algorithm": "tpe", "gamma": 0}, ConfigError, "gamma"),
         ({"space": SPACE, "algorithm": "random", "gamma": 1}, ConfigError, "unknown key gamma"),
-        ({"space": SPACE, "portfolio": -1}, ConfigError, "portfolio to be 0 or more, found -1"),
-        ({"space": SPACE, "portfolio": "all"}, ConfigError, "0 or more, found 'all'"),
+        ({"space": SPACE, "portfolio": -1}, ConfigError, r"portfolio: .* equal to 0 \(found -1\)"),
+        (
+            {"space": SPACE, "portfolio": "all"},
+            ConfigError,
+            r"portfolio: .* whole number \(found 'all'\)",
+        ),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], error: type[Exception], complaint: str) -> None:
