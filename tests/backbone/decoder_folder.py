@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from tests.word_tokenizer import save_tokenizer
+
 __all__ = ["WORDS", "save_decoder"]
 
 WORDS = ["<s>", "<unk>", "good", "bad", "Topic", ":", "the", "film", "was", "fine", "great"]
@@ -24,16 +26,9 @@ _SIZES: dict[str, dict[str, Any]] = {
 
 def save_decoder(folder: Path, kind: str = "gpt2") -> Path:
     """Save a model whose tokens are :data:`WORDS`, with its tokenizer; return the folder."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    made = Tokenizer(WordLevel({word: at for at, word in enumerate(WORDS)}, "<unk>"))
-    made.pre_tokenizer = Whitespace()
-    special: dict[str, Any] = {"unk_token": WORDS[1], "bos_token": WORDS[0]}
-    own = PreTrainedTokenizerFast(tokenizer_object=made, **special)
-    own.save_pretrained(folder)
+    save_tokenizer(folder, WORDS, unk_token=WORDS[1], bos_token=WORDS[0])
     sizes = _SIZES[kind] | {"bos_token_id": 0, "eos_token_id": None, "vocab_size": len(WORDS)}
     config = AutoConfig.for_model(kind, **sizes)
     with torch.random.fork_rng(devices=[]):

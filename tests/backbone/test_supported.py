@@ -14,6 +14,7 @@ from dpl_nas.backbone import list_models, load_backbone, model_facts, tower_dept
 from dpl_nas.errors import BackboneError
 from dpl_nas.prompted import PromptedCLIP
 from dpl_nas.space import BackboneConfig
+from tests.word_tokenizer import save_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -87,19 +88,13 @@ _MORE = {"num_hidden_layers": 2, "intermediate_size": 32, "max_position_embeddin
 _WORDS = ("<pad>", "</s>", "<s>", "<unk>", "a", "photo", "of", "dog", ".")
 
 
-def _save_tokenizer(folder: Path) -> None:
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(WordLevel({word: at for at, word in enumerate(_WORDS)}, "<unk>"))
-    made.pre_tokenizer = Whitespace()
-    made.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    special["sep_token"] = special["eos_token"]
-    PreTrainedTokenizerFast(tokenizer_object=made, **special).save_pretrained(folder)
+_SPECIAL = {
+    "bos_token": "<s>",
+    "pad_token": "<pad>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+}
 
 
 def _save_encoder(folder: Path, name: str) -> None:
@@ -112,7 +107,7 @@ def _save_encoder(folder: Path, name: str) -> None:
     if kind != "mt5":
         settings |= _MORE
     AutoConfig.for_model(kind, **settings).save_pretrained(folder)
-    _save_tokenizer(folder)
+    save_tokenizer(folder, _WORDS, end="</s>", **_SPECIAL)
 
 
 def _small(name: str, folder: Path) -> dict[str, Any]:
@@ -127,15 +122,14 @@ def _small(name: str, folder: Path) -> dict[str, Any]:
         text |= _SIZES
         if "hf_tokenizer_name" in text:
             own = folder / "tokenizer"
-            _save_tokenizer(own)
+            save_tokenizer(own, _WORDS, end="</s>", **_SPECIAL)
             text |= {"hf_tokenizer_name": str(own), "vocab_size": 20}
         if "eos_id" in text:
             # Of the tokenizer above.
             text["eos_id"] = 1
     image = dict(_IMAGE)
     if "multimodal_cfg" in settings:
-        decoder = {"context_length": 76, "vocab_size": 20} | _SIZES
-        settings["multimodal_cfg"] = decoder
+        settings["multimodal_cfg"] = {"context_length": 76, "vocab_size": 20} | _SIZES
         image |= {"output_tokens": True}
     return settings | {"vision_cfg": image, "embed_dim": 16}
 

@@ -21,6 +21,7 @@ from dpl_nas.errors import CheckpointError, ConfigError, DplWarning, SpaceError,
 from dpl_nas.tasks import load_task
 from dpl_nas.training import evaluate
 from tests.backbone.decoder_folder import save_decoder
+from tests.word_tokenizer import save_tokenizer
 
 VISION = {"layers": 3, "width": 32, "head_width": 8, "patch_size": 8, "image_size": 24}
 TEXT = {"layers": 2, "width": 16, "heads": 2, "context_length": 20, "vocab_size": 49408}
@@ -90,17 +91,11 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
 
 def encoder(folder: Path) -> dict[str, Any]:
     """A small encoder of transformers with its tokenizer in a folder, as the Hub has them."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import AutoConfig, PreTrainedTokenizerFast
+    from transformers import AutoConfig
 
     special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     words = [*special.values(), "a", "photo", "of", "thing", "dark", "square", "grey", "white", "."]
-    places = {word: at for at, word in enumerate(words)}
-    made = Tokenizer(WordLevel(places, special["unk_token"]))
-    made.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=made, **special).save_pretrained(folder)
+    save_tokenizer(folder, words, **special)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     sizes |= {"intermediate_size": 32, "vocab_size": len(words), "pad_token_id": 1}
     AutoConfig.for_model("xlm-roberta", max_position_embeddings=30, **sizes).save_pretrained(folder)
