@@ -58,9 +58,9 @@ class BackboneConfig(Frozen):
     pretrained
         Source of the weights. For ``mini-clip`` and ``mini-vit``: ``None`` (its own weights) or the
         path of another file. For models of timm: ``None`` (those of the tag), the path of a file,
-        or ``random``. For others: a tag of open_clip such as ``openai``, the path of a
-        ``.safetensors`` or ``.pt`` file, or ``random``; never silently random. ``None`` takes the
-        weights of a folder or of the Hub.
+        or ``random``. For others: a tag of open_clip such as ``openai``, which is downloaded once
+        and then found in its cache; the path of a ``.safetensors`` or ``.pt`` file, or ``random``;
+        never silently random. ``None`` takes the weights of a folder or of the Hub.
     precision
         Precision of matrix products and their frozen weights. With ``bf16``, hidden states between
         products, layer norms, soft-max and context vectors stay in float32 (autocast); its
@@ -69,7 +69,8 @@ class BackboneConfig(Frozen):
         Seed of the weights if ``pretrained`` is ``random``.
     quick_gelu
         Whether the weights were trained with QuickGELU; ``None`` for what the tag, the model or
-        the ``open_clip_config.json`` beside a file says.
+        the ``open_clip_config.json`` beside a file says, or that a file is OpenAI's own archive
+        (it carries ``input_resolution``). Where nothing says so, GELU is used, with a warning.
     mean, std
         Mean and sd of each channel's pixels; ``None`` for those of the tag or that file, or else
         OpenAI's.

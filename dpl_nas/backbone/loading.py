@@ -39,33 +39,18 @@ __all__ = ["load_backbone"]
 def load_backbone(
     config: BackboneConfig | str, device: str | torch.device = "cpu", **settings: Any
 ) -> Backbone:
-    """Load the frozen CLIP that ``config`` describes.
+    """Load a frozen model by its configuration, or by its name and other settings of one.
 
-    >>> load_backbone("mini-clip").layers
-    {'image': 12, 'text': 12}
     >>> load_backbone("ViT-B-32", pretrained="random", seed=1)  # doctest: +SKIP
-
-    Weights of a tag of open_clip are downloaded once and then found in its cache. QuickGELU is
-    used where ``config``, the tag, the model's name or the ``open_clip_config.json`` beside a
-    file says so, or where the file is OpenAI's own archive (it carries ``input_resolution``).
-    Otherwise GELU is used and a :class:`DplWarning` is given.
-
-    Parameters
-    ----------
-    config
-        Configuration, or the name of a model (:attr:`~dpl_nas.space.BackboneConfig.model`).
-    settings
-        Other settings of :class:`~dpl_nas.space.BackboneConfig`, beside a name.
 
     Raises
     ------
-    ConfigError
-        If a setting is not valid, or there are settings beside a configuration.
     BackboneError
-        If the model is unknown or of an unsupported kind, its weights cannot be found, or the
-        device cannot be used.
+        If the model or the device cannot be used, or its weights cannot be found.
     CheckpointError
         If a file of weights is truncated, foreign, or of another model.
+    ConfigError
+        If a setting is not valid, or there are settings beside a configuration.
     """
     if isinstance(config, str):
         own = {"model": config, **settings}

@@ -87,20 +87,16 @@ def run(
 
     The found lengths and the manual design are trained with the same recipe. Both, and zero-shot
     CLIP, are tested on the full test set; of a model of images alone, class means and the linear
-    probe. The manual design has the same length everywhere. If
-    the space has limits, it is the best of :func:`dpl_nas.space.fitting.portfolio` by
-    validation, and its search may spend as much as the search has spent; with
-    ``evaluate.uniform_length``, the uniform design is beside both, whatever its vectors.
-    ``overwrite`` first
-    removes a run in ``folder``, once the configuration is known to work. Without ``baselines``,
-    only the found lengths are trained and tested.
+    probe. The manual design has the same length everywhere. If the space has limits, it is the
+    best of :func:`dpl_nas.space.fitting.portfolio` by validation, and its search may spend as much
+    as the search has spent; with ``evaluate.uniform_length``, the uniform design is beside both,
+    whatever its vectors. ``overwrite`` first removes a run in ``folder``, once the configuration
+    is known to work. Without ``baselines``, only the found lengths are trained and tested.
 
     Parameters
     ----------
-    observer
-        Observer that is told of the progress instead of the terminal or notebook.
-    quiet
-        Whether to draw no progress.
+    observer, quiet
+        Who is told of the progress instead of the terminal or notebook; whether nobody is.
 
     Raises
     ------

@@ -221,10 +221,8 @@ def evaluate(
         Objects; or a file or run folder for prompts, and a name or folder for the task.
     other_classes
         Whether the task may have other classes than those that the prompts were trained for.
-    observer
-        Observer that is told of the progress instead of the terminal or notebook.
-    quiet
-        Whether to draw no progress.
+    observer, quiet
+        Who is told of the progress instead of the terminal or notebook; whether nobody is.
 
     Raises
     ------

@@ -321,10 +321,8 @@ def train(
         Loaded backbone, or device to which the space's backbone is loaded.
     state, stage
         State file and stage name of :meth:`FewShotTraining.train`.
-    observer
-        Observer that is told of the progress instead of the terminal or notebook.
-    quiet
-        Whether to draw no progress.
+    observer, quiet
+        Who is told of the progress instead of the terminal or notebook; whether nobody is.
     devices
         Number of GPUs, or of processes on the CPU, that share every batch.
 
