@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "dpl_nas"
 LAYERS = (
     ("draws", "errors", "observer", "seeds", "validation_score"),
     ("io", "process"),
-    ("console",),
+    ("cells", "console"),
     # Values that have no room: users and several rooms import them by name.
     ("backbone_config", "search_budget"),
     ("space",),

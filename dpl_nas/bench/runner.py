@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpl_nas.bench.cell import BenchCell
 from dpl_nas.bench.plan import BenchPlan, Job
+from dpl_nas.cells import CellJob, kept_cells, make_cells
 from dpl_nas.config import Classes
 from dpl_nas.console import watched
-from dpl_nas.errors import BenchError, CheckpointError, DplError, OutputError
+from dpl_nas.errors import BenchError, CheckpointError
 from dpl_nas.io.arguments import checked
-from dpl_nas.io.files import make_folder, read_sealed, write_json
+from dpl_nas.io.files import make_folder, write_json
 from dpl_nas.io.paths import AnyPath
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.validation import validate
@@ -23,7 +24,6 @@ from dpl_nas.io.work_folder import claimed_folder
 from dpl_nas.methods import Method
 from dpl_nas.methods.depths import lengths_of
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
 from dpl_nas.tasks import Task, load_task
 from dpl_nas.tasks.names import tell_names
@@ -34,26 +34,64 @@ if TYPE_CHECKING:
 
 __all__ = ["run_bench"]
 
-_PLAN, _CELL, _STATE, _SEARCH = "bench.json", "cell.json", "training.state", "search"
-_REMEDY = "remove it to run the cell again"
+_PLAN, _STATE, _SEARCH = "bench.json", "training.state", "search"
 
 
 @dataclass(frozen=True)
-class _Work:
-    """A cell to run.
-
-    Attributes
-    ----------
-    images
-        Digest of what is learned from: all cells of a task, shots and seed have the same.
-    """
+class _Work(CellJob[BenchCell]):
+    """A method that learns and is tested, to be run."""
 
     plan: BenchPlan
     job: Job
     folder: Path
     images: str
 
+    table = "bench"
+
     __repr__ = short_repr
+
+    @property
+    def name(self) -> str:
+        return self.job.method
+
+    @property
+    def task(self) -> str:
+        return self.job.task
+
+    def describe(self) -> str:
+        return self.job.describe()
+
+    def identity(self) -> Mapping[str, Any]:
+        return self.plan.identity(self.job)
+
+    def head(self) -> Mapping[str, Any]:
+        job = self.job
+        return {
+            "protocol": self.plan.protocol,
+            "method": job.method,
+            "task": job.task,
+            "shots": job.shots,
+            "seed": job.seed,
+        }
+
+    def make(self) -> BenchCell:
+        return _measured(self)
+
+    def failed(self, error: str) -> BenchCell:
+        return BenchCell(**self.head(), error=error)
+
+    def plain(self, cell: BenchCell) -> Mapping[str, Any]:
+        return cell.model_dump(mode="json")
+
+    def parsed(self, content: Any, place: str) -> BenchCell:
+        return validate(BenchCell, content, place, CheckpointError)
+
+    def outcome(self, cell: BenchCell) -> str:
+        return ", ".join(f"{name} {share:.1%}" for name, share in cell.accuracy.items())
+
+    def clear(self) -> None:
+        with suppress(OSError):
+            (self.folder / _STATE).unlink()
 
 
 @checked()
@@ -104,22 +142,10 @@ def _run_bench(plan: BenchPlan, folder: Path, jobs: int, observer: Observer) -> 
             searched.space_of(plan.space)
             check_supernet(strategy.name, strategy.search, searched)
     work = _work(plan, folder)
-    with claimed_folder(folder, "bench", _PLAN, _is_plan):
-        found: dict[int, BenchCell] = {}
-        for index, each in enumerate(work):
-            kept = _kept(each)
-            if kept is not None:
-                found[index] = kept
+    with claimed_folder(folder, _Work.table, _PLAN, _is_plan):
+        kept = kept_cells(work)
         write_json(folder / _PLAN, plan.model_dump(mode="json"))
-        observer.begin(Stage.BENCH, len(work), len(found))
-
-        def keep(index: int, cell: BenchCell) -> None:
-            found[index] = cell
-            observer.advance(Stage.BENCH, len(found), {}, _status(work[index].job, cell))
-
-        _run([(i, each) for i, each in enumerate(work) if i not in found], jobs, keep)
-        observer.end(Stage.BENCH)
-    return [found[index] for index in range(len(work))]
+        return make_cells(work, kept, Stage.BENCH, jobs=jobs, observer=observer)
 
 
 def _work(plan: BenchPlan, folder: Path) -> list[_Work]:
@@ -165,55 +191,6 @@ def _problem(plan: BenchPlan, job: Job, task: Task) -> Problem:
     return Problem(plan.space, task, job.shots, job.seed, plan.train, plan.device)
 
 
-def _kept(work: _Work) -> BenchCell | None:
-    """The kept cell, if it was run before with the same settings and images."""
-    file = work.folder / _CELL
-    if not file.exists():
-        return None
-    content = read_sealed(file, _REMEDY)
-    if set(content) != {"identity", "images", "cell"}:
-        raise CheckpointError(f"{file} is not a cell of a bench: {_REMEDY}")
-    if content["identity"] != work.plan.identity(work.job):
-        raise OutputError(
-            f"{work.folder} holds {work.job.method} with other settings: use another folder"
-        )
-    if content["images"] != work.images:
-        raise OutputError(
-            f"the images of task {work.job.task} have changed since {work.job.method} ran in "
-            f"{work.folder}: restore the images, or use another folder"
-        )
-    return validate(BenchCell, content["cell"], str(file), CheckpointError)
-
-
-def _run(
-    work: Sequence[tuple[int, _Work]], jobs: int, keep: Callable[[int, BenchCell], None]
-) -> None:
-    with closing(Processes(jobs, _cell, once=True)) as workers:
-        numbers = {id(each): index for index, each in work}
-        for each, pending in run_jobs(workers, [each for _, each in work]):
-            try:
-                cell = pending.result()
-            except LostJobError as error:
-                cell = _failed(each, str(error))
-            keep(numbers[id(each)], cell)
-
-
-def _cell(work: _Work) -> BenchCell:
-    """Run a cell and keep it, in its own process."""
-    try:
-        cell = _measured(work)
-    except DplError as error:
-        return _failed(work, str(error))
-    except Exception as error:  # noqa: BLE001 - the other cells go on
-        return _failed(work, f"{type(error).__name__}: {error}")
-    identity = dict(work.plan.identity(work.job))
-    content = {"identity": identity, "images": work.images, "cell": cell.model_dump(mode="json")}
-    write_json(work.folder / _CELL, content)
-    with suppress(OSError):
-        (work.folder / _STATE).unlink()
-    return cell
-
-
 def _measured(work: _Work) -> BenchCell:
     from dpl_nas.engine import peak_bytes
     from dpl_nas.training.evaluation import score
@@ -237,7 +214,7 @@ def _measured(work: _Work) -> BenchCell:
         metrics = score({"it": scorer}, task.test, problem.backbone)["it"]
         accuracy[test.name], macro_f1[test.name] = metrics.accuracy, metrics.macro_f1
     return BenchCell(
-        **_head(work),
+        **work.head(),
         accuracy=accuracy,
         macro_f1=macro_f1,
         lengths=found,
@@ -268,28 +245,6 @@ def _lengths(work: _Work, problem: Problem) -> tuple[Method, Mapping[Tower, Sequ
     )
     own = searched.method.model_copy(update={"lengths": lengths_of(result.architecture)})
     return own, result.architecture.lengths
-
-
-def _head(work: _Work) -> Mapping[str, Any]:
-    job = work.job
-    return {
-        "protocol": work.plan.protocol,
-        "method": job.method,
-        "task": job.task,
-        "shots": job.shots,
-        "seed": job.seed,
-    }
-
-
-def _failed(work: _Work, error: str) -> BenchCell:
-    return BenchCell(**_head(work), error=" ".join(error.split()))
-
-
-def _status(job: Job, cell: BenchCell) -> str:
-    if cell.error is not None:
-        return f"{job.describe()}: {cell.error}"
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in cell.accuracy.items())
-    return f"{job.describe()}: {shares}"
 
 
 def _is_plan(content: Any) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dpl_nas.cells import CellJob, kept_cells, make_cells
 from dpl_nas.comparison.cell import Cell, unique, write_cells
 from dpl_nas.comparison.references import Reference, name_in, references_beside
 from dpl_nas.config import RunConfig
 from dpl_nas.console import watched
-from dpl_nas.errors import CheckpointError, ComparisonError, DplError, OutputError
+from dpl_nas.errors import CheckpointError, ComparisonError
 from dpl_nas.io.arguments import checked
 from dpl_nas.io.files import read_sealed, write_json
 from dpl_nas.io.paths import AnyPath
@@ -20,7 +21,6 @@ from dpl_nas.io.reprs import short_repr
 from dpl_nas.io.run_files import EVALUATIONS, SEARCH
 from dpl_nas.io.work_folder import claimed_folder, folder_name
 from dpl_nas.observer import Observer, Stage
-from dpl_nas.process.scheduler import LostJobError, Processes, run_jobs
 from dpl_nas.space import Tower
 from dpl_nas.tasks import Task, configured_task
 
@@ -89,24 +89,81 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One cell to run: the strategy of ``config``, or a reference beside it.
-
-    ``images`` is a digest of the training images: all cells must have the same data.
-    """
+class _Job(CellJob[Cell]):
+    """The strategy of ``config``, or a reference beside it, to be run."""
 
     config: RunConfig
     folder: Path
     images: str
     reference: Reference | None = None
 
+    table = "comparison"
+
+    __repr__ = short_repr
+
     @property
     def name(self) -> str:
         return self.reference.name if self.reference else _name(self.config)
 
+    @property
+    def task(self) -> str:
+        return self.config.task
+
     def describe(self) -> str:
         config = self.config
         return f"{self.name} on {config.task}, {config.space.name}, seed {config.seed}"
+
+    def identity(self) -> Mapping[str, Any]:
+        config = self.config.model_dump(mode="json")
+        if self.reference:
+            # References do not depend on the search settings of strategies.
+            config["strategy"] = {"train": config["strategy"]["train"]}
+            config.pop("budget")
+            if self.reference.kind == "plain":
+                # It is the same for all methods, whose spaces may have other towers.
+                config.pop("method", None)
+                config["space"] = {key: config["space"][key] for key in ("name", "backbone")}
+        config.pop("jobs")
+        return config
+
+    def head(self) -> Mapping[str, Any]:
+        config = self.config
+        return {
+            "task": config.task,
+            "space": config.space.name,
+            "strategy": self.name,
+            "seed": config.seed,
+            "shots": config.shots,
+            "reference": self.reference is not None,
+        }
+
+    def make(self) -> Cell:
+        return _reference(self, self.reference) if self.reference else _strategy(self)
+
+    def failed(self, error: str) -> Cell:
+        return Cell(
+            **self.head(),
+            lengths=_no_lengths(self),
+            vectors=0,
+            test_accuracy=None,
+            test_macro_f1=None,
+            error=error,
+        )
+
+    def plain(self, cell: Cell) -> Mapping[str, Any]:
+        return cell.to_json()
+
+    def parsed(self, content: Any, place: str) -> Cell:
+        try:
+            return Cell.from_json(content)
+        except ComparisonError as error:
+            raise CheckpointError(f"{place}: {error}; remove it to run the cell again") from error
+
+    def outcome(self, cell: Cell) -> str:
+        return f"{cell.test_accuracy:.1%} with {cell.vectors} vectors"
+
+    def metrics(self, cell: Cell) -> Mapping[str, float]:
+        return {} if cell.test_accuracy is None else {"test_accuracy": cell.test_accuracy}
 
 
 @checked()
@@ -147,29 +204,12 @@ def run_cells(
 def _run_cells(plan: Plan, folder: Path, jobs: int, observer: Observer) -> list[Cell]:
     # Errors that all cells of a task share are raised at once.
     work = _jobs(plan, folder, _digests(plan))
-    with claimed_folder(folder, "comparison", _PLAN, _is_plan):
-        found: dict[int, Cell] = {}
-        for index, job in enumerate(work):
-            kept = _kept(job)
-            if kept is not None:
-                found[index] = kept
-        observer.begin(STAGE, len(work), len(found))
+    with claimed_folder(folder, _Job.table, _PLAN, _is_plan):
+        kept = kept_cells(work)
         write_json(folder / _PLAN, [config.model_dump(mode="json") for config in plan.configs])
-
-        def save() -> None:
-            write_cells(folder / "cells.json", [found[i] for i in sorted(found)])
-
-        def keep(index: int, cell: Cell) -> None:
-            found[index] = cell
-            save()
-            accuracy = {} if cell.test_accuracy is None else {"test_accuracy": cell.test_accuracy}
-            observer.advance(STAGE, len(found), accuracy, _status(work[index], cell))
-
-        # It is written even if nothing is left to run: somebody may have removed the file.
-        save()
-        _run([(i, job) for i, job in enumerate(work) if i not in found], jobs, keep)
-        observer.end(STAGE)
-    return [found[index] for index in range(len(work))]
+        # They are written even if nothing is left to run: somebody may have removed the file.
+        told = partial(write_cells, folder / "cells.json")
+        return make_cells(work, kept, STAGE, jobs=jobs, observer=observer, told=told)
 
 
 def _digests(plan: Plan) -> list[str]:
@@ -222,73 +262,6 @@ def _place(config: RunConfig, name: str | None = None) -> Path:
     )
 
 
-def _kept(job: _Job) -> Cell | None:
-    """The kept cell, if it was run before with the same configuration."""
-    file = job.folder / "cell.json"
-    if not file.exists():
-        return None
-    content = read_sealed(file, "remove it to run the cell again")
-    if set(content) != {"config", "images", "cell"}:
-        raise CheckpointError(
-            f"{file} is not a cell of a comparison: remove it to run the cell again"
-        )
-    if content["config"] != _identity(job):
-        raise OutputError(f"{job.folder} holds {job.name} with other settings: use another folder")
-    if content["images"] != job.images:
-        raise OutputError(
-            f"the images of task {job.config.task} have changed since {job.name} ran in "
-            f"{job.folder}: restore the images, or use another folder"
-        )
-    try:
-        cell = Cell.from_json(content["cell"])
-    except ComparisonError as error:
-        raise CheckpointError(f"{file}: {error}; remove it to run the cell again") from error
-    if {name: getattr(cell, name) for name in _head(job)} != _head(job):
-        raise CheckpointError(f"{file} belongs to another cell: remove it to run the cell again")
-    return cell
-
-
-def _identity(job: _Job) -> dict[str, Any]:
-    config = job.config.model_dump(mode="json")
-    if job.reference:
-        # References do not depend on the search settings of strategies.
-        config["strategy"] = {"train": config["strategy"]["train"]}
-        config.pop("budget")
-        if job.reference.kind == "plain":
-            # It is the same for all methods, whose spaces may have other towers.
-            config.pop("method", None)
-            config["space"] = {key: config["space"][key] for key in ("name", "backbone")}
-    config.pop("jobs")
-    return config
-
-
-def _run(work: Sequence[tuple[int, _Job]], jobs: int, keep: Callable[[int, Cell], None]) -> None:
-    """Run cells in processes of their own; those that are interrupted go on with the next call."""
-    with closing(Processes(jobs, _cell, once=True)) as workers:
-        numbers = {id(job): index for index, job in work}
-        for job, pending in run_jobs(workers, [job for _, job in work]):
-            try:
-                cell = pending.result()
-            except LostJobError as error:
-                cell = _failed(job, str(error))
-            keep(numbers[id(job)], cell)
-
-
-def _cell(job: _Job) -> Cell:
-    """Run a cell and keep it, in its own process."""
-    try:
-        cell = _reference(job, job.reference) if job.reference else _strategy(job)
-    except DplError as error:
-        return _failed(job, str(error))
-    except Exception as error:  # noqa: BLE001 - the other cells go on
-        return _failed(job, f"{type(error).__name__}: {error}")
-    write_json(
-        job.folder / "cell.json",
-        {"config": _identity(job), "images": job.images, "cell": cell.to_json()},
-    )
-    return cell
-
-
 def _strategy(job: _Job) -> Cell:
     from dpl_nas.runs import run
     from dpl_nas.runs.result import SearchRecord, read_record
@@ -303,7 +276,7 @@ def _strategy(job: _Job) -> Cell:
         curve = [(search.steps, result.seconds[Stage.SEARCH], search.validation_accuracy)]
     found = result.test["found"]
     return Cell(
-        **_head(job),
+        **job.head(),
         lengths=_named(found.lengths),
         vectors=found.vectors,
         test_accuracy=found.accuracy,
@@ -329,34 +302,11 @@ def _reference(job: _Job, reference: Reference) -> Cell:
     scorer, lengths = reference.scorer(problem)
     metrics = score({"it": scorer}, problem.task.test, problem.backbone)["it"]
     return Cell(
-        **_head(job),
+        **job.head(),
         lengths={**_no_lengths(job), **lengths},
         vectors=sum(map(sum, lengths.values())),
         test_accuracy=metrics.accuracy,
         test_macro_f1=metrics.macro_f1,
-    )
-
-
-def _head(job: _Job) -> dict[str, Any]:
-    config = job.config
-    return {
-        "task": config.task,
-        "space": config.space.name,
-        "strategy": job.name,
-        "seed": config.seed,
-        "shots": config.shots,
-        "reference": job.reference is not None,
-    }
-
-
-def _failed(job: _Job, error: str) -> Cell:
-    return Cell(
-        **_head(job),
-        lengths=_no_lengths(job),
-        vectors=0,
-        test_accuracy=None,
-        test_macro_f1=None,
-        error=" ".join(error.split()),
     )
 
 
@@ -366,11 +316,6 @@ def _named(lengths: Mapping[Tower, Sequence[int]]) -> dict[str, Sequence[int]]:
 
 def _no_lengths(job: _Job) -> dict[str, Sequence[int]]:
     return {str(tower): [0] * len(part.layers) for tower, part in job.config.space.towers.items()}
-
-
-def _status(job: _Job, cell: Cell) -> str:
-    result = cell.error or f"{cell.test_accuracy:.1%} with {cell.vectors} vectors"
-    return f"{job.describe()}: {result}"
 
 
 def _is_plan(content: Any) -> bool:

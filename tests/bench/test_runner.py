@@ -40,7 +40,7 @@ def plan_of(small_space: Space, images: Path, **values: Any) -> BenchPlan:
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells run in this process, where the small model is known."""
-    monkeypatch.setattr(runner, "Processes", lambda jobs, work, once: Here(work))
+    monkeypatch.setattr("dpl_nas.cells.Processes", lambda jobs, work, once: Here(work))
 
 
 def test_every_method_is_tested_on_the_same_images(
@@ -72,14 +72,14 @@ def test_kept_cells_are_not_run_again(
     first = run_bench(plan, tmp_path / "out", quiet=True)
 
     def never(work: Any) -> BenchCell:
-        raise AssertionError(work)
+        raise KeyboardInterrupt(work)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "_cell", never)
+        patch.setattr(runner, "_measured", never)
         assert run_bench(plan, tmp_path / "out", quiet=True) == first
     ran: list[str] = []
-    cell = runner._cell
-    monkeypatch.setattr(runner, "_cell", lambda work: ran.append(work.job.describe()) or cell(work))
+    cell = runner._measured
+    monkeypatch.setattr(runner, "_measured", lambda work: ran.append(work.name) or cell(work))
     more = plan_of(small_space, image_folder, methods=(*plan.methods, "class-means"), seeds=(1, 2))
     assert len(run_bench(more, tmp_path / "out", quiet=True)) == 8
     assert len(ran) == 5

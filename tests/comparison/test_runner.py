@@ -226,6 +226,6 @@ def test_zero_shot_is_the_same_cell_whichever_method_is_first(
     def zero_shot(*configs: RunConfig) -> tuple[Path, dict[str, object]]:
         jobs = runner._jobs(Plan(configs), tmp_path, ["digest"] * len(configs))
         (job,) = [job for job in jobs if job.name == "zero-shot"]
-        return job.folder, runner._identity(job)
+        return job.folder, dict(job.identity())
 
     assert zero_shot(plain, maple) == zero_shot(maple, plain) == zero_shot(maple)

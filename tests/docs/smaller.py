@@ -68,9 +68,10 @@ def shrink(presets: Path, put: Callable[[Any, str, Any], None] = setattr) -> Non
     """Let the package in this process take its presets from ``presets``, and train for an epoch."""
     import torch
 
-    from dpl_nas.comparison import runner
+    from dpl_nas import cells
     from dpl_nas.io import drawing
     from dpl_nas.io import presets as home
+    from dpl_nas.process.scheduler import Here
     from dpl_nas.runs import plots
     from dpl_nas.tasks import Task, loading
     from dpl_nas.tasks.views import SomeImages
@@ -80,10 +81,6 @@ def shrink(presets: Path, put: Callable[[Any, str, Any], None] = setattr) -> Non
 
     def run_one(loop: TrainingLoop, epochs: int, *others: Any) -> None:
         run(loop, min(epochs, 1), *others)
-
-    def run_here(work: Sequence[tuple[int, Any]], jobs: int, keep: Callable[..., None]) -> None:
-        for index, job in work:
-            keep(index, runner._cell(job))
 
     @cache
     def load_some(name: str) -> Task:
@@ -95,7 +92,7 @@ def shrink(presets: Path, put: Callable[[Any, str, Any], None] = setattr) -> Non
     put(loading, "_load_embedded", load_some)
     put(drawing, "_DOTS_PER_INCH", DOTS_PER_INCH)
     put(plots, "_layers", lambda records, tower: layers(records, tower)[:PANELS])
-    put(runner, "_run", run_here)
+    put(cells, "Processes", lambda jobs, work, once: Here(work))
     # This takes half of the time of an export.
     put(torch.onnx, "export", partial(torch.onnx.export, optimize=False))
     put(TrainingLoop, "run", run_one)
