@@ -3,9 +3,10 @@
     python -m benchmarks.results --out runs/results --jobs 2
 
 Few-shot on all classes; base-to-new on the halves of the classes; and pictures/objects with its
-four shifts. Each method has its paper's recipe, and is tested after its last step, so nothing is
-chosen on test images. An interrupted program goes on; OUT/results.md has the tables, and how they
-were made.
+four shifts. One rule for all: methods in the towers are trained for as many epochs, and a small
+search on the shots chooses the learning rate, or what other methods have in its place (``--recipe
+tuned``). Each is tested after its last step, so nothing is chosen on test images. An interrupted
+program goes on; OUT/results.md has the tables, and how they were made.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from dpl_nas.bench import BenchCell, BenchPlan, Protocol, run_bench, write_bench
 from dpl_nas.comparison.formats import time as shown_time
 from dpl_nas.comparison.tables import markdown
+from dpl_nas.config import TrainSettings
 from dpl_nas.io.files import read_json, write_json, write_text
 from dpl_nas.io.versions import software_versions
 from dpl_nas.methods import METHODS
@@ -71,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--shifts", nargs="+", default=list(SHIFTS))
     parser.add_argument("--protocols", nargs="+", default=list(_PROTOCOLS), choices=_PROTOCOLS)
-    parser.add_argument("--recipe", choices=["published", "problem"], default="published")
+    recipes = ["published", "problem", "tuned"]
+    parser.add_argument("--recipe", choices=recipes, default="tuned")
+    parser.add_argument("--epochs", type=int, default=20, help="unless the recipe is published")
     parser.add_argument("--space", default="mini_clip")
     options = parser.parse_args(arguments)
     # What one method cannot do must not be found out after hours of others.
@@ -93,6 +97,7 @@ def _plan(name: str, options: argparse.Namespace) -> BenchPlan:
         shots=(options.shots,),
         seeds=tuple(options.seeds),
         recipe=options.recipe,
+        train=TrainSettings(epochs=options.epochs),
         space=load_space(options.space),
     )
 

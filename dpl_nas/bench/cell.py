@@ -25,10 +25,12 @@ class BenchCell(Frozen):
         apart is not there.
     lengths
         Lengths of the searched layers of each tower, if a strategy has searched them.
+    settings
+        What a small search has chosen, such as ``lr 0.003``; empty if there was nothing to choose.
     parameters
         Learned numbers.
     seconds
-        Wall-clock seconds of the learning, and of the search.
+        Wall-clock seconds of the learning, and of all searches.
     peak_bytes
         Peak memory of its process.
     error
@@ -43,6 +45,7 @@ class BenchCell(Frozen):
     accuracy: dict[str, _Share] = Field(default_factory=dict)
     macro_f1: dict[str, _Share] = Field(default_factory=dict)
     lengths: dict[Tower, tuple[int, ...]] = Field(default_factory=dict)
+    settings: str = ""
     parameters: int = Field(default=0, ge=0)
     seconds: Number = Field(default=0.0, ge=0)
     peak_bytes: int = Field(default=0, ge=0)

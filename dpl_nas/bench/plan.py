@@ -84,8 +84,9 @@ class BenchPlan(Frozen):
     settings
         Settings of methods by name, put over the paper's.
     recipe
-        How methods that learn in the towers are trained: each as ``published``, or all alike with
-        ``train`` (``problem``).
+        ``published``: each method has its paper's settings. ``problem``: those that learn in the
+        towers are trained alike, with ``train``. ``tuned``: so, too, and a small search on the
+        shots chooses the learning rate, or what other methods have in its place.
     budget
         Budget of each search, or its text such as ``10-trials``; by default that of its strategy.
     data
@@ -102,7 +103,7 @@ class BenchPlan(Frozen):
     shots: tuple[int, ...] = Field(default=(16,), min_length=1)
     seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    recipe: Literal["published", "problem"] = "published"
+    recipe: Literal["published", "problem", "tuned"] = "published"
     train: TrainSettings = TrainSettings()
     budget: SearchBudget | None = None
     data: PathText | None = None
@@ -165,7 +166,7 @@ class BenchPlan(Frozen):
         """
         settings = dict(self.settings.get(name, {}))
         own = name.partition(_BY)[0]
-        if self.recipe == "problem" and issubclass(method_class(own), TowerMethod):
+        if self.recipe != "published" and issubclass(method_class(own), TowerMethod):
             settings.setdefault("recipe", "problem")
         return make_method(own, **settings)
 
@@ -219,6 +220,7 @@ class BenchPlan(Frozen):
             "method": job.method,
             "settings": self.method(job.method).model_dump(mode="json"),
             **self._identity_of_search(job.method),
+            **({"tuned": True} if self.recipe == "tuned" else {}),
             "train": self.train.model_dump(mode="json"),
             "task": job.task,
             "data": self.data,

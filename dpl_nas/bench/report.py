@@ -123,13 +123,22 @@ def _page(
 
 def _csv(cells: Sequence[BenchCell]) -> str:
     named = ["protocol", "method", "task", "shots", "seed", "test"]
-    heads = [*named, "accuracy", "macro_f1", "parameters", "seconds", "peak_bytes", "error"]
+    heads = [
+        *named,
+        "accuracy",
+        "macro_f1",
+        "parameters",
+        "seconds",
+        "peak_bytes",
+        "settings",
+        "error",
+    ]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(heads)
     for cell in cells:
         head: list[Any] = [cell.protocol, cell.method, cell.task, cell.shots, cell.seed]
-        cost = [cell.parameters, cell.seconds, cell.peak_bytes, cell.error or ""]
+        cost = [cell.parameters, cell.seconds, cell.peak_bytes, cell.settings, cell.error or ""]
         # A cell that failed is a row, too.
         for test in cell.accuracy or [""]:
             shares = [cell.accuracy.get(test, ""), cell.macro_f1.get(test, "")]

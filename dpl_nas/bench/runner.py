@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpl_nas.bench.cell import BenchCell
 from dpl_nas.bench.plan import BenchPlan, Job
+from dpl_nas.bench.tuning import tuned
 from dpl_nas.cells import CellJob, kept_cells, make_cells
 from dpl_nas.config import Classes
 from dpl_nas.console import watched
@@ -201,6 +202,9 @@ def _measured(work: _Work) -> BenchCell:
     problem = _problem(plan, job, learned_task)
     began = time.perf_counter()
     method, found = _lengths(work, problem)
+    settings = ""
+    if plan.recipe == "tuned":
+        settings, method = tuned(method, problem)
     learned = method.adapt(problem, state=work.folder / _STATE, quiet=True)
     seconds = time.perf_counter() - began
     accuracy: dict[str, float] = {}
@@ -218,6 +222,7 @@ def _measured(work: _Work) -> BenchCell:
         accuracy=accuracy,
         macro_f1=macro_f1,
         lengths=found,
+        settings=settings,
         parameters=learned.parameters,
         seconds=seconds,
         peak_bytes=peak_bytes(),

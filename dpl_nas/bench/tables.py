@@ -177,6 +177,11 @@ def _halves(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[
 
 
 def _details(cells: Sequence[BenchCell]) -> Grid:
+    settings: dict[tuple[str, str, int], list[str]] = {}
+    for cell in cells:
+        if cell.error is None:
+            settings.setdefault((cell.method, cell.task, cell.shots), []).append(cell.settings)
+    chosen = any(cell.settings for cell in cells)
     rows = [
         (
             one.method,
@@ -187,15 +192,23 @@ def _details(cells: Sequence[BenchCell]) -> Grid:
             each(one.over),
             points(coop_half_width(one.over.values)),
             points(one.over.half_width),
+            *((_listed(settings[one.method, one.task, one.shots]),) if chosen else ()),
         )
         for one in scores(cells)
     ]
-    heads = ("method", "learned from", "shots", "tested on", "mean", "each seed", "CoOp +-", "t +-")
+    named = ("method", "learned from", "shots", "tested on")
+    heads = (*named, "mean", "each seed", "CoOp +-", "t +-", *(["settings"] if chosen else []))
     note = (
         "CoOp +- is the half-width of its scripts, 1.96 s / sqrt(n) with s over n; t +- is that of "
         "the 95% t interval, which holds for few seeds."
     )
     return Grid("Every result", heads, tuple(rows), note, labels=4)
+
+
+def _listed(settings: Sequence[str]) -> str:
+    """Those of all seeds, each once if they are all the same."""
+    different = len({*settings}) > 1
+    return "; ".join(settings if different else settings[:1]) or NOTHING
 
 
 def _cost(cells: Sequence[BenchCell]) -> Grid:

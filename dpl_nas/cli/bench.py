@@ -34,7 +34,7 @@ def bench(
             show_default=False,
             help="Methods, such as zero-shot coop maple dpl. METHOD@STRATEGY searches the "
             "lengths in each cell. METHOD.KEY=VALUE is a setting of one, "
-            "train.KEY=VALUE one of --recipe problem.",
+            "train.KEY=VALUE one of --recipe problem and tuned.",
         ),
     ],
     tasks: Annotated[
@@ -53,8 +53,11 @@ def bench(
     ] = "16",
     seeds: Annotated[str, typer.Option(metavar="SEEDS", help="Seeds, such as 1,2,3.")] = "1,2,3",
     recipe: Annotated[
-        Literal["published", "problem"],
-        typer.Option(help="Each method's own recipe, or the same for all."),
+        Literal["published", "problem", "tuned"],
+        typer.Option(
+            help="Each method's own recipe, the same for all, or that with settings that a small "
+            "search on the shots chooses."
+        ),
     ] = "published",
     budget: BudgetOption = None,
     published: Annotated[

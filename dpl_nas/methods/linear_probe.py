@@ -11,11 +11,15 @@ from torch import Tensor
 
 from dpl_nas.io.validation import Number
 from dpl_nas.methods.features import FittedMethod, LabelledFeatures
+from dpl_nas.methods.method import Method
 from dpl_nas.training.problem import Problem
 
 __all__ = ["LinearProbe"]
 
 _WEIGHTS, _BIAS = "weights", "bias"
+
+#: What a small search multiplies C by. The paper tries 96 values over twelve decades.
+_TIMES = (1.0, 0.01, 0.1, 10.0, 100.0)
 
 
 class LinearProbe(FittedMethod):
@@ -35,6 +39,15 @@ class LinearProbe(FittedMethod):
     captions: Literal["none"] = "none"
     inverse_strength: Number = Field(default=0.316, gt=0)
     iterations: int = Field(default=1000, ge=1)
+
+    def variants(self, problem: Problem) -> Mapping[str, Method]:
+        """Return the probe with weights that are kept smaller, or less small."""
+        del problem
+        strengths = [times * self.inverse_strength for times in _TIMES]
+        return {
+            f"C {each:.3g}": self.model_copy(update={"inverse_strength": each})
+            for each in strengths
+        }
 
     def fit(
         self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]

@@ -79,6 +79,20 @@ class Method(Frozen, ABC):
     def parameters(self, tensors: Mapping[str, Tensor]) -> int:
         """Return how many numbers are learned; what is only stored does not count."""
 
+    def variants(self, problem: Problem) -> Mapping[str, Method]:
+        """Return what a small search on the shots tries: this method with other settings.
+
+        The first is tried by itself if the shots are too few to choose. By default, there is
+        nothing to choose.
+
+        Returns
+        -------
+        mapping
+            Methods by what tells them apart, such as ``lr 0.003``.
+        """
+        del problem
+        return {"": self}
+
     @checked(OutputError)
     def adapt(
         self,

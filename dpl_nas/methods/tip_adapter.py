@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from dpl_nas.io.validation import Number
 from dpl_nas.methods.features import FittedMethod, LabelledFeatures, Views, Worded
+from dpl_nas.methods.method import Method
 from dpl_nas.seeds import derive_seed
 from dpl_nas.training.batches import epoch_rows
 from dpl_nas.training.problem import Problem
@@ -19,6 +20,9 @@ from dpl_nas.training.problem import Problem
 __all__ = ["TipAdapter", "TipAdapterF"]
 
 _KEYS, _LABELS = "keys", "labels"
+
+#: What a small search multiplies the weight and the sharpness by.
+_WEIGHT_TIMES, _SHARPNESS_TIMES = (1.0, 4.0, 16.0), (1.0, 0.25)
 
 
 class TipAdapter(FittedMethod):
@@ -41,6 +45,17 @@ class TipAdapter(FittedMethod):
     weight: Number = Field(default=1.0, ge=0)
     sharpness: Number = Field(default=5.5, ge=0)
     views: int = Field(default=10, ge=1)
+
+    def variants(self, problem: Problem) -> Mapping[str, Method]:
+        """Return it with other weights and distances, as its code does on validation images."""
+        del problem
+        return {
+            f"weight {weight:.3g}, sharpness {sharpness:.3g}": self.model_copy(
+                update={"weight": weight, "sharpness": sharpness}
+            )
+            for weight in (times * self.weight for times in _WEIGHT_TIMES)
+            for sharpness in (times * self.sharpness for times in _SHARPNESS_TIMES)
+        }
 
     def fit(
         self, features: LabelledFeatures, problem: Problem, rows: Sequence[int]

@@ -31,6 +31,9 @@ __all__ = ["Recipe", "TowerMethod", "coop_recipe", "tower_images", "train_tower"
 #: The paper's, that of the problem, or settings of one's own.
 Recipe = Literal["published", "problem"] | TrainSettings
 
+#: What a small search multiplies the learning rate by.
+_TIMES = (1.0, 0.25, 4.0)
+
 
 def coop_recipe(lr: float, epochs: int, batch_size: int) -> TrainSettings:
     """Return the recipe that CoOp's code (Zhou et al. 2022) handed down, with three numbers."""
@@ -56,6 +59,15 @@ class TowerMethod(Method):
     @abstractmethod
     def published(self, shots: int, images: int) -> TrainSettings:
         """Return the paper's recipe for so many shots, and images in all."""
+
+    def variants(self, problem: Problem) -> Mapping[str, Method]:
+        """Return the method with multiples of its recipe's learning rate."""
+        recipe = self.recipe_of(problem.recipe, problem.shots, len(problem.shot_rows))
+        rates = [times * recipe.optimizer.lr for times in _TIMES]
+        return {
+            f"lr {rate:.3g}": self.model_copy(update={"recipe": _at(recipe, rate)})
+            for rate in rates
+        }
 
     @abstractmethod
     def model(self, backbone: Backbone, seed: int) -> AdaptedCLIP:
@@ -121,6 +133,11 @@ class TowerMethod(Method):
     def parameters(self, tensors: Mapping[str, Tensor]) -> int:
         """All numbers."""
         return sum(each.numel() for each in tensors.values())
+
+
+def _at(recipe: TrainSettings, rate: float) -> TrainSettings:
+    optimizer = recipe.optimizer.model_copy(update={"lr": rate})
+    return recipe.model_copy(update={"optimizer": optimizer})
 
 
 def tower_images(problem: Problem, rows: Sequence[int], recipe: TrainSettings) -> FewShotImages:

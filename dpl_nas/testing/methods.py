@@ -109,6 +109,14 @@ class MethodConformance(OnSquares):
             assert parameter.grad is None, name
             assert not parameter.requires_grad, name
 
+    def test_a_small_search_tries_the_method_itself_first(self, problem: Problem) -> None:
+        """Variants are methods of the same kind, and the first has the settings that were given."""
+        method = self.small()
+        variants = list(method.variants(problem).values())
+        assert variants[0] == method
+        assert {type(each) for each in variants} == {type(method)}
+        assert all(each not in variants[:index] for index, each in enumerate(variants))
+
     def test_learned_tensors_are_plain(self, learned: Learned) -> None:
         """They are finite, in the host's memory and without a graph."""
         for name, value in learned.tensors.items():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dpl_nas.bench import BenchCell, BenchPlan, run_bench, runner, write_bench
+from dpl_nas.config import TrainSettings
 from dpl_nas.errors import (
     BenchError,
     CheckpointError,
@@ -219,6 +220,30 @@ def test_lengths_are_searched_in_each_cell(
     ledger = (place / "search" / "ledger.jsonl").read_bytes()
     assert run_bench(plan, tmp_path / "out", quiet=True)[1].lengths == searched.lengths
     assert (place / "search" / "ledger.jsonl").read_bytes() == ledger
+
+
+def test_settings_are_chosen_on_the_shots(
+    small_space: Space, image_folder: Path, tmp_path: Path
+) -> None:
+    train = {"epochs": 4, "batch_size": 6, "optimizer": {"lr": 0.01}}
+    plan = plan_of(small_space, image_folder, recipe="tuned", shots=(4,), train=train)
+    plain, probe, prompts = run_bench(plan, tmp_path / "out", quiet=True)
+    assert plain.settings == ""
+    assert probe.settings in {"C 0.316", "C 0.00316", "C 0.0316", "C 3.16", "C 31.6"}
+    assert prompts.settings in {"lr 0.01", "lr 0.0025", "lr 0.04"}
+    optimizer = {"lr": float(prompts.settings.removeprefix("lr "))}
+    recipe = TrainSettings.model_validate({**train, "optimizer": optimizer})
+    problem = Problem.of(small_space, str(image_folder), shots=4, seed=1)
+    learned = make_method("ivlp", recipe=recipe).adapt(problem, quiet=True)
+    metrics = score(
+        {"it": learned.scorer(problem.backbone, problem.task)}, problem.task.test, problem.backbone
+    )["it"]
+    assert prompts.accuracy == {"all": pytest.approx(metrics.accuracy)}
+    tables = write_bench([plain, probe, prompts], tmp_path / "out")
+    assert [row[-1] for row in tables.details.rows] == ["-", probe.settings, prompts.settings]
+    others = plan_of(small_space, image_folder, shots=(4,), train=train)
+    with pytest.raises(OutputError, match="with other settings"):
+        run_bench(others, tmp_path / "out", quiet=True)
 
 
 @pytest.mark.parametrize(
