@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--protocols", nargs="+", default=list(_PROTOCOLS), choices=_PROTOCOLS)
     recipes = ["published", "problem", "tuned"]
     parser.add_argument("--recipe", choices=recipes, default="tuned")
-    parser.add_argument("--epochs", type=int, default=20, help="unless the recipe is published")
+    parser.add_argument("--epochs", type=int, default=10, help="unless the recipe is published")
     parser.add_argument("--space", default="mini_clip")
     options = parser.parse_args(arguments)
     # What one method cannot do must not be found out after hours of others.

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["tuned"]
 
 #: The share of its epochs that a method in the towers is trained for, to be compared.
-_SHARE = 0.25
+_SHARE = 0.5
 
 
 def tuned(method: Method, problem: Problem) -> tuple[str, Method]:
     """Return the best of a method's variants, and what tells it from the others.
 
-    Each learns from half of the shots, in the towers for a quarter of its epochs, and is compared
+    Each learns from half of the shots, in the towers for half of its epochs, and is compared
     on the other half by :func:`~dpl_nas.validation_score.validation_score`. With one shot a class
     there is nothing to compare on, so the first is taken. One that stops being finite numbers is
     not taken.

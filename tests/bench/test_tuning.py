@@ -50,7 +50,7 @@ def test_the_probe_of_the_best_score_by_hand(problem: Problem) -> None:
     assert name == f"C {method.model_dump()['inverse_strength']:.3g}"
 
 
-def test_towers_are_trained_for_a_quarter_of_the_epochs_on_half_of_the_shots(
+def test_towers_are_trained_for_half_of_the_epochs_on_half_of_the_shots(
     problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[float, int, int]] = []
@@ -64,7 +64,7 @@ def test_towers_are_trained_for_a_quarter_of_the_epochs_on_half_of_the_shots(
     recipe = TrainSettings(epochs=7, batch_size=6, optimizer=OptimizerSettings(lr=0.004))
     name, method = tuned(make_method("ivlp", recipe=recipe), problem)
     half = len(problem.shot_rows) // 2
-    assert seen == [(0.004, 2, half), (0.001, 2, half), (0.016, 2, half)]
+    assert seen == [(0.004, 4, half), (0.001, 4, half), (0.016, 4, half)]
     optimizer = recipe.optimizer.model_copy(update={"lr": float(name.removeprefix("lr "))})
     expected = recipe.model_copy(update={"optimizer": optimizer})
     assert method == make_method("ivlp", recipe=expected)
