@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipe", choices=recipes, default="tuned")
     parser.add_argument("--epochs", type=int, default=10, help="unless the recipe is published")
     parser.add_argument("--space", default="mini_clip")
+    parser.add_argument("--budget", help="of each search of METHOD@STRATEGY")
+    parser.add_argument("--baseline", help="method that all others are compared with")
     options = parser.parse_args(arguments)
     # What one method cannot do must not be found out after hours of others.
     plans = {name: _plan(name, options) for name in options.protocols}
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, plan in plans.items():
         found[name] = _run(plan, options.out / name, options.jobs)
     command = shlex.join(["python", "-m", "benchmarks.results", *(arguments or sys.argv[1:])])
-    text = _page(found, options.out, command)
+    text = _page(found, options.out, command, options.baseline)
     write_text(options.out / "results.md", text)
     sys.stdout.write(text)
 
@@ -98,6 +100,7 @@ def _plan(name: str, options: argparse.Namespace) -> BenchPlan:
         seeds=tuple(options.seeds),
         recipe=options.recipe,
         train=TrainSettings(epochs=options.epochs),
+        budget=options.budget,
         space=load_space(options.space),
     )
 
@@ -114,7 +117,9 @@ def _run(plan: BenchPlan, folder: Path, jobs: int) -> list[BenchCell]:
             write_json(file, {"seconds": before + time.perf_counter() - began})
 
 
-def _page(found: dict[str, list[BenchCell]], folder: Path, command: str) -> str:
+def _page(
+    found: dict[str, list[BenchCell]], folder: Path, command: str, baseline: str | None
+) -> str:
     cells = [cell for own in found.values() for cell in own]
     wall = sum(read_json(folder / name / _DURATION)["seconds"] for name in found)
     work = sum(cell.seconds for cell in cells)
@@ -128,7 +133,7 @@ def _page(found: dict[str, list[BenchCell]], folder: Path, command: str) -> str:
     )
     lines = [made, ""]
     for name, own in found.items():
-        tables = write_bench(own, folder / name, command=command)
+        tables = write_bench(own, folder / name, baseline=baseline, command=command)
         lines += [markdown(tables.summary), ""]
     return "\n".join(lines)
 

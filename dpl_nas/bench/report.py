@@ -27,7 +27,12 @@ _PACKAGES = ("dpl_nas", "torch", "torchvision", "open_clip_torch", "scikit-learn
 
 @checked(OutputError)
 def write_bench(
-    cells: Sequence[BenchCell], folder: AnyPath, *, published: bool = False, command: str = ""
+    cells: Sequence[BenchCell],
+    folder: AnyPath,
+    *,
+    published: bool = False,
+    baseline: str | None = None,
+    command: str = "",
 ) -> BenchTables:
     """Write all tables of a bench into ``folder``, and return them.
 
@@ -39,16 +44,20 @@ def write_bench(
     ----------
     published
         Whether figures of papers stand beside them.
+    baseline
+        Method that all others are compared with, pair by pair.
     command
         Command that was typed.
 
     Raises
     ------
+    BenchError
+        If the baseline is not in the bench.
     OutputError
         If ``folder`` cannot be written.
     """
     folder = Path(folder)
-    tables = bench_tables(cells, published=published)
+    tables = bench_tables(cells, published=published, baseline=baseline)
     versions = software_versions(*_PACKAGES)
     write_text(folder / "results.md", markdown(tables.all))
     write_text(folder / "results.tex", "\n".join(map(latex, tables.all)))

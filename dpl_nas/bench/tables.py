@@ -8,13 +8,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dpl_nas.bench.cell import BenchCell
+from dpl_nas.bench.pairs import BASE, HARMONIC, NEW, differences, harmonic
 from dpl_nas.bench.published import PUBLISHED
-from dpl_nas.comparison.formats import NOTHING, accuracy, counted, each, number, points, time
-from dpl_nas.comparison.statistics import Estimate, estimate
+from dpl_nas.comparison.formats import (
+    NOTHING,
+    accuracy,
+    counted,
+    each,
+    number,
+    p_value,
+    points,
+    time,
+)
+from dpl_nas.comparison.statistics import Estimate, Interval, estimate
 from dpl_nas.comparison.tables import Grid
 from dpl_nas.io.reprs import short_repr
+from dpl_nas.space import TOWERS
 
-__all__ = ["BenchTables", "Score", "bench_tables", "coop_half_width", "harmonic", "latex", "scores"]
+__all__ = ["BenchTables", "Score", "bench_tables", "coop_half_width", "latex", "scores"]
 
 #: The half of the published interval is so many standard errors.
 _COOP = 1.96
@@ -63,11 +74,6 @@ def coop_half_width(values: Sequence[float]) -> float | None:
     return _COOP * statistics.pstdev(values) / math.sqrt(len(values))
 
 
-def harmonic(first: float, second: float) -> float:
-    """Return the harmonic mean of two shares; 0 if one is 0."""
-    return 2 * first * second / (first + second) if first + second else 0.0
-
-
 @dataclass(frozen=True)
 class BenchTables:
     """All tables of a bench.
@@ -76,11 +82,17 @@ class BenchTables:
     ----------
     accuracies
         For each number of shots.
+    pairs
+        All methods against a baseline; without rows if none is given.
+    lengths
+        Where searches put them.
     details
         Every mean with its seeds and intervals.
     """
 
     accuracies: tuple[Grid, ...]
+    pairs: Grid
+    lengths: Grid
     details: Grid
     cost: Grid
     failures: Grid
@@ -90,25 +102,35 @@ class BenchTables:
     @property
     def all(self) -> tuple[Grid, ...]:
         """All that have rows, in this order."""
-        return _filled(*self.accuracies, self.details, self.cost, self.failures)
+        first = (*self.accuracies, self.pairs, self.lengths)
+        return _filled(*first, self.details, self.cost, self.failures)
 
     @property
     def summary(self) -> tuple[Grid, ...]:
         """The same without the details."""
-        return _filled(*self.accuracies, self.cost, self.failures)
+        return _filled(*self.accuracies, self.pairs, self.lengths, self.cost, self.failures)
 
 
 def _filled(*grids: Grid) -> tuple[Grid, ...]:
     return tuple(grid for grid in grids if grid.rows)
 
 
-def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> BenchTables:
+def bench_tables(
+    cells: Sequence[BenchCell], *, published: bool = False, baseline: str | None = None
+) -> BenchTables:
     """Return all tables of a bench.
 
     Parameters
     ----------
     published
         Whether figures of papers stand beside them, on other tasks and another backbone.
+    baseline
+        Method that all others are compared with, pair by pair.
+
+    Raises
+    ------
+    BenchError
+        If the baseline is not in the bench.
     """
     shots = list(dict.fromkeys(cell.shots for cell in cells))
     grids = []
@@ -116,7 +138,14 @@ def bench_tables(cells: Sequence[BenchCell], *, published: bool = False) -> Benc
         own = [cell for cell in cells if cell.shots == count]
         table = _halves if cells[0].protocol == "base-to-new" else _accuracies
         grids += table(own, count, published=published)
-    return BenchTables(tuple(grids), _details(cells), _cost(cells), _failures(cells))
+    return BenchTables(
+        tuple(grids),
+        _pairs(cells, baseline),
+        _lengths(cells),
+        _details(cells),
+        _cost(cells),
+        _failures(cells),
+    )
 
 
 def _accuracies(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[Grid]:
@@ -149,14 +178,13 @@ def _halves(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[
     found = {(each.method, each.task, each.test): each.over.mean for each in scores(cells)}
     methods = list(dict.fromkeys(cell.method for cell in cells))
     tasks = list(dict.fromkeys(cell.task for cell in cells))
-    heads = ("method", "base", "new", "H")
+    heads = ("method", BASE, NEW, HARMONIC)
 
     def grid(title: str, places: Sequence[str], note: str, *, told: bool) -> Grid:
         rows, means = [], []
         for method in methods:
             base, new = (
-                _mean([found.get((method, task, half)) for task in places])
-                for half in ("base", "new")
+                _mean([found.get((method, task, half)) for task in places]) for half in (BASE, NEW)
             )
             both = None if base is None or new is None else harmonic(base, new)
             means.append(both)
@@ -174,6 +202,63 @@ def _halves(cells: Sequence[BenchCell], shots: int, *, published: bool) -> list[
         told=published,
     )
     return [average, *(grid(f"{task}, {shown}", [task], note, told=False) for task in tasks)]
+
+
+def _pairs(cells: Sequence[BenchCell], baseline: str | None) -> Grid:
+    found = [] if baseline is None else differences(cells, baseline)
+    rows = tuple(
+        (
+            one.method,
+            one.measure,
+            points(one.over.mean),
+            _ends(one.interval),
+            _ends(one.bootstrap),
+            f"{one.ahead} of {one.over.count}",
+            p_value(one.p),
+            p_value(one.corrected_p),
+        )
+        for one in found
+    )
+    heads = ("method", "on", "points", "t interval", "bootstrap", "ahead", "p", "corrected p")
+    tests = counted(sum(one.p is not None for one in found), "test")
+    note = (
+        f"Points that a method is ahead of {baseline}: the same images, seed and tests, where both "
+        "are complete. 95% intervals and the t test are over tasks, or test sets of one that was "
+        "not learned from, for what to expect of another; the bootstrap draws seeds, too. "
+        f"Corrected p: Holm's method over {tests}."
+    )
+    return Grid(f"Against {baseline}", heads, rows, note, labels=2)
+
+
+def _ends(interval: Interval | None) -> str:
+    return NOTHING if interval is None else f"{points(interval.low)} to {points(interval.high)}"
+
+
+def _lengths(cells: Sequence[BenchCell]) -> Grid:
+    """Sums of searched lengths in the first and the last half of the layers of each tower."""
+    searched = [cell for cell in cells if cell.lengths]
+    towers = [tower for tower in TOWERS if any(tower in cell.lengths for cell in searched)]
+    rows = []
+    for method, task in dict.fromkeys((cell.method, cell.task) for cell in searched):
+        own = [cell for cell in searched if (cell.method, cell.task) == (method, task)]
+        sums = [
+            statistics.fmean(sum(part(cell.lengths.get(tower, ()))) for cell in own)
+            for tower in towers
+            for part in (_first_half, _last_half)
+        ]
+        rows.append((method, task, number(sum(sums), 1), *(number(each, 1) for each in sums)))
+    halves = [f"{tower}, {half}" for tower in towers for half in ("first", "last")]
+    note = "Sums of lengths, means over seeds: all, and in the first and last half of the layers."
+    heads = ("method", "learned from", "all", *halves)
+    return Grid("Found lengths", heads, tuple(rows), note, labels=2)
+
+
+def _first_half(lengths: Sequence[int]) -> Sequence[int]:
+    return lengths[: len(lengths) // 2]
+
+
+def _last_half(lengths: Sequence[int]) -> Sequence[int]:
+    return lengths[len(lengths) // 2 :]
 
 
 def _details(cells: Sequence[BenchCell]) -> Grid:
@@ -298,5 +383,5 @@ def _best(means: Sequence[float | None], heads: Sequence[str]) -> frozenset[tupl
     known = [mean for mean in means if mean is not None]
     if len(known) < 2:
         return frozenset()
-    column = heads.index(_AVERAGE if _AVERAGE in heads else "H")
+    column = heads.index(_AVERAGE if _AVERAGE in heads else HARMONIC)
     return frozenset((row, column) for row, mean in enumerate(means) if mean == max(known))

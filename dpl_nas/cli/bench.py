@@ -64,6 +64,12 @@ def bench(
         bool,
         typer.Option("--published", help="Add figures of papers, marked as not measured here."),
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD", help="Method that all others are compared with, pair by pair."
+        ),
+    ] = None,
     space: SpaceOption = "mini_clip",
     data: DataOption = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of cells side by side.")] = 1,
@@ -77,6 +83,10 @@ def bench(
     interruption, or with more methods, tasks, shots or seeds to add these.
     """
     names, settings, train = _sorted_out(methods)
+    if baseline is not None and baseline not in names:
+        raise BenchError(
+            f"the baseline {baseline} is not among the methods: choose one of {', '.join(names)}"
+        )
     with job(quiet=quiet, goes_on=f"give the same command to go on with {out}") as observer:
         from dpl_nas.bench import BenchPlan, run_bench, write_bench
         from dpl_nas.io.validation import validate
@@ -99,7 +109,7 @@ def bench(
         plan = validate(BenchPlan, values, "bench", BenchError)
         cells = run_bench(plan, out, jobs=jobs, observer=observer)
         command = shlex.join(["dpl-nas", *sys.argv[1:]])
-        tables = write_bench(cells, out, published=published, command=command)
+        tables = write_bench(cells, out, published=published, baseline=baseline, command=command)
     if json:
         print_json({"folder": str(out), "cells": [cell.model_dump(mode="json") for cell in cells]})
         return

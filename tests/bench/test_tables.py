@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from dpl_nas.bench import BenchCell, bench_tables
-from dpl_nas.bench.tables import coop_half_width, harmonic, latex, scores
+from dpl_nas.bench.tables import coop_half_width, latex, scores
 from dpl_nas.comparison.tables import Grid, markdown
 
 
@@ -51,7 +51,6 @@ def test_base_and_new_and_their_harmonic_mean() -> None:
         ("linear-probe", "90.0", "-", "-"),
     )
     assert grids["a, 16 shots"].rows[0] == ("coop", "80.0", "40.0", "53.3")
-    assert harmonic(0.0, 0.0) == 0.0
 
 
 def test_the_task_that_was_learned_is_not_in_the_average_of_others() -> None:
@@ -78,6 +77,35 @@ def test_cost_and_details() -> None:
     grids = by_title(cells)
     assert grids["Cost"].rows == (("coop", "4,096 to 8,192", "15 s", "2.00"),)
     assert grids["Every result"].rows[0] == ("coop", "a", "16", "all", "50.0", "50.0", "-", "-")
+
+
+def test_methods_against_a_baseline() -> None:
+    cells = [
+        cell(method, task, seed, accuracy={"all": share + 0.1 * seed})
+        for seed in (1, 2)
+        for task, shares in (("a", (0.5, 0.6)), ("b", (0.3, 0.6)))
+        for method, share in zip(("coop", "dpl"), shares, strict=True)
+    ]
+    assert not bench_tables(cells).pairs.rows
+    grid = by_title(cells, baseline="coop")["Against coop"]
+    # The mean of 0.1 and 0.3, and t of 1 degree of freedom: 12.706 * 0.1 = 127 points.
+    (row,) = grid.rows
+    assert row[:4] == ("dpl", "all", "20.0", "\N{MINUS SIGN}107.1 to 147.1")
+    assert row[5:] == ("2 of 2", "0.295", "0.295")
+    assert "Holm's method over 1 test." in grid.note
+
+
+def test_where_searches_put_lengths() -> None:
+    cells = [
+        cell("dpl@darts", lengths={"image": (1, 2, 4), "text": (0, 8)}, seed=1),
+        cell("dpl@darts", lengths={"image": (0, 2, 1), "text": (1, 1)}, seed=2),
+        cell("dpl"),
+    ]
+    grid = by_title(cells)["Found lengths"]
+    heads = ("image, first", "image, last", "text, first", "text, last")
+    assert grid.columns == ("method", "learned from", "all", *heads)
+    assert grid.rows == (("dpl@darts", "a", "10.0", "0.5", "4.5", "0.5", "4.5"),)
+    assert "Found lengths" not in by_title(cells[2:])
 
 
 def test_the_interval_of_coops_scripts() -> None:

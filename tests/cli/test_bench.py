@@ -69,6 +69,7 @@ def test_a_killed_bench_goes_on(program: Program, image_folder: Path, tmp_path: 
         (["--protocol", "cross-dataset"], "give two or more"),
         (["--task", "mini/digit"], "mini/digits"),
         (["--space", "none"], "none"),
+        (["--baseline", "coop"], "the baseline coop is not among the methods: choose one of zero"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -86,9 +87,11 @@ def test_settings_of_methods(call: Call, image_folder: Path, tmp_path: Path) -> 
         "bench",
         *("tip-adapter", "zero-shot", "tip-adapter.views=1", "tip-adapter.weight=0.0"),
         *("--task", image_folder, "--shots", "1", "--seeds", "1"),
-        *("--out", tmp_path / "out", "--json", "--quiet"),
+        *("--out", tmp_path / "out", "--json", "--quiet", "--baseline", "zero-shot"),
     )
     assert outcome.code == 0, outcome.err
+    assert "**Against zero-shot**" in (tmp_path / "out" / "results.md").read_text()
+    assert "Against zero-shot" in (tmp_path / "out" / "report.html").read_text()
     adapted, plain = outcome.json["cells"]
     # A cache of weight 0 says nothing.
     assert adapted["accuracy"] == plain["accuracy"]
