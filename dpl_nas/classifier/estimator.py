@@ -7,7 +7,6 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,12 +19,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from dpl_nas.classifier.card import model_card
 from dpl_nas.classifier.fitting import FitSettings, Preset, fit, parse_seconds, shots_of
+from dpl_nas.classifier.labelled import PLAIN_BACKGROUND, labelled_task
 from dpl_nas.classifier.model import ImageClassifier
-from dpl_nas.classifier.pictures import is_dataset, pictures_of
-from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier, as_labels
+from dpl_nas.classifier.pictures import pictures_of
+from dpl_nas.classifier.saved import CONFIG, WEIGHTS, SavedClassifier
 from dpl_nas.config import Balance, MethodConfig, TrainSettings, load_strategy
 from dpl_nas.console import watched
-from dpl_nas.errors import CheckpointError, ConfigError, OutputError, TaskError, join_lines, shorten
+from dpl_nas.errors import CheckpointError, ConfigError, OutputError, join_lines, shorten
 from dpl_nas.io.arguments import check_whole
 from dpl_nas.io.files import make_folder
 from dpl_nas.io.home import expand_home
@@ -37,12 +37,8 @@ from dpl_nas.methods import Method
 from dpl_nas.methods.registry import config_of
 from dpl_nas.observer import Observer, Stage
 from dpl_nas.space import Space
-from dpl_nas.tasks import Task
-from dpl_nas.tasks.names import check_class_name, look_alikes, spaced, tell_names
-from dpl_nas.tasks.own import load_own, on_background
+from dpl_nas.tasks.names import spaced, tell_names
 from dpl_nas.tasks.pictures import colour
-from dpl_nas.tasks.python_images import PythonImages, labels_of
-from dpl_nas.tasks.templates import DEFAULT_TEMPLATE, check_template, imagenet_templates
 from dpl_nas.training.problem import Problem
 
 __all__ = ["PromptClassifier"]
@@ -175,7 +171,13 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
             colour(self._background)
         except (ValueError, AttributeError) as error:
             raise ConfigError(f"background: {error}, found {abbreviate(self.background)}") from None
-        task, labels = self._task(X, y)
+        task, labels = labelled_task(
+            X,
+            y,
+            class_names=self.class_names,
+            template=self.template,
+            background=self.background,
+        )
         settings = validate(
             FitSettings,
             {
@@ -399,59 +401,6 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
         tags.input_tags.string = True
         return tags
 
-    # What is given to fit.
-
-    def _task(self, value: Any, y: Any) -> tuple[Task, NDArray[Any]]:
-        """The task of the pictures, and the label of each class."""
-        if isinstance(value, (str, os.PathLike)) and y is None:
-            task = load_own(Path(value), test_share=0.0)
-            return self._named(task), np.asarray(task.class_labels)
-        if y is None and is_dataset(value):
-            y = labels_of(value, "X")
-        if y is None:
-            raise ConfigError(
-                "expected labels, found none: call fit(pictures, labels), fit(folder) with a "
-                "folder that has a folder a class, or fit(dataset)"
-            )
-        pictures = pictures_of(value, self._background)
-        labels, numbers = np.unique(_plain_labels(y), return_inverse=True)
-        if len(numbers) != len(pictures):
-            raise TaskError(
-                f"expected a label for each picture, found {len(pictures)} pictures and "
-                f"{len(numbers)} labels"
-            )
-        names = self._names(labels)
-        try:
-            as_labels(labels.tolist())
-        except ValueError as error:
-            raise ConfigError(f"labels: {error}") from None
-        images = PythonImages(_Labelled(pictures, numbers), numbers.tolist(), "X", self._background)
-        template = self.template or DEFAULT_TEMPLATE
-        check_template(template, "template")
-        task = Task(
-            name="own pictures",
-            class_names=names,
-            template=template,
-            templates=imagenet_templates(),
-            train=images,
-            test=PythonImages([], [], "no test", self._background),
-            augmentation="crop_flip",
-            own_labels=tuple(map(str, labels)),
-            background=self._background,
-        )
-        return task, labels
-
-    def _named(self, task: Task) -> Task:
-        """A task from a folder with the names and the template that were asked for."""
-        changed: dict[str, Any] = {}
-        if self.class_names is not None:
-            changed["class_names"] = self._names(np.asarray(task.class_labels))
-        if self.template is not None:
-            check_template(self.template, "template")
-            changed["template"] = self.template
-        task = replace(task, **changed)
-        return task if self.background is None else on_background(task, self.background)
-
     def _method_configs(self) -> tuple[MethodConfig, ...]:
         given = self.methods
         if isinstance(given, str) or not all(isinstance(each, (str, Method)) for each in given):
@@ -463,80 +412,10 @@ class PromptClassifier(ClassifierMixin, BaseEstimator, ModelHubMixin):  # type: 
     @property
     def _background(self) -> str:
         """The colour for pictures that are no folder."""
-        return "white" if self.background is None else self.background
-
-    def _names(self, labels: NDArray[Any]) -> tuple[str, ...]:
-        given = self.class_names
-        if len(labels) < 2:
-            raise TaskError(f"expected two classes or more, found {len(labels)}")
-        if given is None:
-            names = [spaced(str(label)) for label in labels]
-        elif isinstance(given, Mapping):
-            known = {str(label): name for label, name in given.items()}
-            if lost := sorted(set(known) - {str(label) for label in labels}):
-                raise ConfigError(
-                    f"class_names has names for {tell_names(lost)}, which are no labels: they are "
-                    f"{tell_names(map(str, labels))}"
-                )
-            names = [known.get(str(label), spaced(str(label))) for label in labels]
-        else:
-            names = list(given)
-        if len(names) != len(labels) or not all(isinstance(name, str) for name in names):
-            raise ConfigError(
-                f"class_names: expected {len(labels)} texts, found {abbreviate(given)}"
-            )
-        for name in names:
-            check_class_name(name, "class_names")
-        if twice := look_alikes(names):
-            raise ConfigError(
-                f"class_names should be different, found the same name twice, {tell_names(twice)}"
-            )
-        return tuple(names)
-
-
-def _plain_labels(y: Any) -> NDArray[Any]:
-    """The labels (pictures,) of pictures: all texts, all whole numbers, or all booleans."""
-    try:
-        # To numpy, a number among texts is a text.
-        given = np.asarray(y if hasattr(y, "__array__") else np.array(list(y), dtype=object))
-    except (TypeError, ValueError):
-        raise ConfigError(
-            f"expected a list with a label for each picture, found {abbreviate(y)}"
-        ) from None
-    if given.ndim == 2 and given.shape[1] == 1:
-        given = given[:, 0]
-    if given.ndim != 1:
-        raise ConfigError(f"expected a label for each picture, found labels of shape {given.shape}")
-    labels = [each.item() if isinstance(each, np.generic) else each for each in given.tolist()]
-    kinds = (bool, int, str)
-    for label in labels:
-        if not isinstance(label, kinds):
-            raise ConfigError(
-                "labels should be texts, whole numbers or booleans, found "
-                f"{abbreviate(label)}: change it, or leave its picture out"
-            )
-    found = {next(kind for kind in kinds if isinstance(each, kind)) for each in labels}
-    if len(found) > 1:
-        raise ConfigError(
-            f"labels should be all of one kind, found {abbreviate(labels)}: make texts of them"
-        )
-    return np.array(labels)
+        return PLAIN_BACKGROUND if self.background is None else self.background
 
 
 def _is_default(name: str, value: Any) -> bool:
     default = inspect.signature(PromptClassifier.__init__).parameters[name].default
     # An array of names has no single answer.
     return value is default or (isinstance(value, (str, int)) and value == default)
-
-
-class _Labelled:
-    """Pictures with the number of their class."""
-
-    def __init__(self, pictures: Sequence[Any], numbers: NDArray[Any]) -> None:
-        self._pictures, self._numbers = pictures, numbers
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        return self._pictures[index], int(self._numbers[index])
-
-    def __len__(self) -> int:
-        return len(self._numbers)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image, ImageColor
+from PIL import Image
 from safetensors.torch import load, save
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -30,7 +30,6 @@ from dpl_nas.backbone import Backbone
 from dpl_nas.classifier.saved import SavedClassifier
 from dpl_nas.errors import CheckpointError, ConfigError, OutputError, TaskError
 from dpl_nas.space import Space
-from dpl_nas.tasks.image_files import ImageFiles
 
 pytestmark = pytest.mark.filterwarnings("ignore::dpl_nas.errors.DplWarning")
 
@@ -423,19 +422,3 @@ def test_what_is_wrong_is_told(
         fitted.predict(["nowhere.png"])
     with pytest.raises(ConfigError, match="a data frame with a column path or"):
         fitted.predict(pd.DataFrame({"a": [1], "b": [2]}))
-
-
-def test_a_folder_is_on_the_background_that_is_asked_for(
-    image_folder: Path, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(image_folder, tmp_path / "task"))
-    (folder / "task.yml").write_text("background: black\n")
-    clear = folder / "train" / "grey" / "000.png"
-    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(clear)
-    for asked, expected in ((None, "black"), ("white", "white"), ("red", "red")):
-        task, _ = PromptClassifier(background=asked)._task(folder, None)
-        assert task.background == expected
-        images = task.train
-        assert isinstance(images, ImageFiles)
-        row = next(each for each in range(30) if images.path(each) == str(clear))
-        assert images.image(row).getpixel((0, 0)) == ImageColor.getrgb(expected)
