@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-__all__ = ["PackedClasses", "TextPlan", "plan_text", "seen_mask", "whole_plan"]
+__all__ = [
+    "PackedClasses",
+    "TextPlan",
+    "plan_text",
+    "repeat_indices",
+    "seen_mask",
+    "whole_plan",
+]
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,24 @@ class PackedClasses:
         """Return a mask among the tokens together with what is :attr:`seen`."""
         return mask if self.seen is None else seen_mask(self.seen, mask, like)
 
+    def repeated(self, times: int) -> PackedClasses:
+        """Return all classes so many times, one time after the other."""
+        kept, cells = len(self.embeddings), self.classes * self.tokens
+        again = partial(repeat_indices, times=times)
+        pooling = self.pooling
+        return PackedClasses(
+            classes=times * self.classes,
+            tokens=self.tokens,
+            embeddings=self.embeddings.repeat(times, 1),
+            grid=None if self.grid is None else again(self.grid, kept),
+            places=None if self.places is None else again(self.places, cells),
+            read=again(self.read, kept),
+            read_places=again(self.read_places, cells),
+            pooling=None if pooling is None else torch.block_diag(*[pooling] * times),
+            at=self.at.repeat(times),
+            seen=None if self.seen is None else self.seen.repeat(times, 1),
+        )
+
 
 @dataclass(frozen=True)
 class TextPlan:
@@ -78,6 +104,21 @@ class TextPlan:
     classes: tuple[PackedClasses, ...]
     order: Tensor | None
     kept_tokens: int
+
+    @torch.no_grad()
+    def repeated(self, times: int) -> TextPlan:
+        """Return the plan of all classes so many times, one time after the other."""
+        chunks, places, start = [], [], 0
+        for packed in self.classes:
+            chunks.append(packed.repeated(times))
+            size = times * packed.classes
+            places.append(torch.arange(start, start + size).view(times, packed.classes))
+            start += size
+        order = None
+        if len(chunks) > 1 or self.order is not None:
+            at = torch.cat(places, dim=1).to(self.prefix.device)
+            order = (at if self.order is None else at[:, self.order]).flatten()
+        return TextPlan(self.prefix, tuple(chunks), order, self.kept_tokens)
 
 
 #: Tokens times width squared that have to be saved before it pays to share a prefix and to pack:
@@ -172,6 +213,12 @@ def whole_plan(
         packed = _pack(embeddings[rows], pooling_at[part], own[part])
         chunks.append(packed if seen is None else replace(packed, seen=seen[rows]))
     return TextPlan(embeddings[0, :0], tuple(chunks), None, kept_tokens)
+
+
+def repeat_indices(indices: Tensor, step: int, *, times: int) -> Tensor:
+    """Return indices into rows, again and again: each time ``step`` rows further."""
+    shift = torch.arange(times, device=indices.device)[:, None] * step
+    return (indices + shift).flatten()
 
 
 def _chunk_sizes(own: list[int], limit: int) -> list[int]:

@@ -56,12 +56,8 @@ class ConditionalCLIP(TokenCLIP):
         image_features = self.encode_image(images)
         tokens = self.own("text")[0]
         shifts = self.net(functional.normalize(image_features.to(tokens.dtype), dim=-1))
-        text_features = torch.stack(
-            [
-                self.encode_text_with(text, {0: after_start(self.backbone, tokens + shift)})
-                for shift in shifts
-            ]
-        )
+        shifted = after_start(self.backbone, tokens + shifts[:, None])
+        text_features = self.encode_text_of_each(text, {0: shifted})
         logits = self.logits(image_features[:, None], text_features).squeeze(1)
         return Outputs(image_features, text_features, logits)
 

@@ -154,8 +154,11 @@ def drawn_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Li
 
 
 def after_start(backbone: Backbone, vectors: Tensor) -> LayerTokens:
-    """Return tokens of the text tower's first layer, with the positions after the first token."""
-    return LayerTokens(vectors + backbone.text.positions[1 : 1 + len(vectors)])
+    """Return tokens (..., length, width) of the text tower's first layer, with their positions.
+
+    They stand after the first token.
+    """
+    return LayerTokens(vectors + backbone.text.positions[1 : 1 + vectors.shape[-2]])
 
 
 def token_captions(backbone: Backbone, task: Task, length: int) -> TextInputs:

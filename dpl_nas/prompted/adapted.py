@@ -231,6 +231,30 @@ class AdaptedCLIP(nn.Module, ABC):
                 return self.backbone.text.project(self._plain_text(text, entries))
             return self._text_of(text, _ready(self.backbone.text, entries))
 
+    def encode_text_of_each(self, text: TextInputs, tokens: Mapping[int, LayerTokens]) -> Tensor:
+        """Return text features ``(variants, classes, embed)`` of several tokens for each layer.
+
+        Parameters
+        ----------
+        tokens
+            Vectors ``(variants, length, width)`` of the layers that have learned tokens, the
+            model's own; all variants are computed together.
+        """
+        count = next(iter(tokens.values())).vectors.shape[0]
+        if self.path == "reference" or _by_definition(text, tokens):
+            each = [
+                {layer: LayerTokens(own.vectors[variant]) for layer, own in tokens.items()}
+                for variant in range(count)
+            ]
+            return torch.stack([self.encode_text_with(text, own) for own in each])
+        with precision_of(self.backbone):
+            states = self._text_states(text, learned_tokens=True).repeated(count)
+            pooled = text_tower.class_features(
+                self.backbone.text, states, tokens, self.path, _placeholders(tokens)
+            )
+            features = self.backbone.text.project(pooled)
+        return features.view(count, -1, features.shape[-1])
+
     def _text_of(self, text: TextInputs, entries: ReadyEntries) -> Tensor:
         tower = self.backbone.text
         if self.first_layer("text") == self.backbone.layers["text"]:
@@ -355,4 +379,4 @@ def _by_definition(text: TextInputs, entries: Mapping[int, Entry] | ReadyEntries
 def _placeholders(entries: Mapping[int, Entry] | ReadyEntries) -> int:
     """Return how many tokens of the captions those of the first layer take the place of."""
     first = entries.get(0)
-    return len(first.vectors) if isinstance(first, LayerTokens) else 0
+    return first.vectors.shape[-2] if isinstance(first, LayerTokens) else 0

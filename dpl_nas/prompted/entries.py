@@ -25,6 +25,7 @@ class LayerTokens:
     ----------
     vectors
         ``(length, width)``, as they enter the layer: before the first one with what precedes it.
+        Or ``(variants, length, width)``, for each prefix of captions its own.
     """
 
     vectors: Tensor

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dpl_nas.backbone.packing import PackedClasses, TextPlan
+from dpl_nas.backbone.packing import PackedClasses, TextPlan, repeat_indices
 from dpl_nas.backbone.text import TextInputs
 from dpl_nas.backbone.towers import Block, TextTower
 from dpl_nas.prompted import text_tower
@@ -58,10 +59,7 @@ class _Indices:
 
     @classmethod
     def of(cls, packed: PackedClasses, models: int) -> _Indices:
-        def repeated(index: Tensor, step: int) -> Tensor:
-            shift = torch.arange(models, device=index.device)[:, None] * step
-            return (index + shift).flatten()
-
+        repeated = partial(repeat_indices, times=models)
         kept, cells = len(packed.embeddings), packed.classes * packed.tokens
         return cls(
             grid=None if packed.grid is None else repeated(packed.grid, kept),

@@ -29,7 +29,8 @@ class TextStates:
     layer
         The next layer to run.
     prefix
-        Hidden tokens of the shared prefix, ``(1, shared, width)``.
+        Hidden tokens of the shared prefix, ``(1, shared, width)``. With a batch of them, each
+        is that of as many classes of the plan, in their order.
     own
         Hidden tokens ``(kept, width)`` for each chunk of classes.
     """
@@ -38,6 +39,15 @@ class TextStates:
     layer: int
     prefix: Tensor
     own: tuple[Tensor, ...]
+
+    def repeated(self, times: int) -> TextStates:
+        """Return the states of all classes so many times, one time after the other."""
+        return TextStates(
+            self.plan.repeated(times),
+            self.layer,
+            self.prefix.expand(times, -1, -1),
+            tuple(each.repeat(times, 1) for each in self.own),
+        )
 
 
 def first_states(plan: TextPlan) -> TextStates:
@@ -116,7 +126,7 @@ def _run_prefix(
         block, entry = tower.blocks[layer], entries.get(layer)
         if isinstance(entry, LayerTokens):
             x = put(x, entry.vectors, 1, held)
-            held = len(entry.vectors)
+            held = entry.vectors.shape[-2]
             if mask is not None and len(mask) != x.shape[1]:
                 mask = tower.mask(x.shape[1], x)
         q, k, v = split_heads(project(block, x, entry), 3, block.heads)
@@ -149,6 +159,13 @@ def _run_own(
     return (packed.pooling @ hidden.to(packed.pooling.dtype)).to(hidden.dtype)
 
 
+def _for_all(shared: Tensor, classes: int) -> Tensor:
+    """Return the prefix's keys or values (prefixes, heads, shared, head_dim) for each class."""
+    if shared.shape[0] == 1:
+        return shared.expand(classes, -1, -1, -1)
+    return shared.repeat_interleave(classes // shared.shape[0], dim=0)
+
+
 def _own_layer(
     block: Block,
     x: Tensor,
@@ -170,9 +187,8 @@ def _own_layer(
     on_grid = on_grid.view(packed.classes, packed.tokens, -1)
     q, k, v = split_heads(on_grid, 3, block.heads)
     if keys.shape[2]:
-        everyone = (packed.classes, -1, -1, -1)
-        k = torch.cat([keys.expand(everyone), k], dim=2)
-        v = torch.cat([values.expand(everyone), v], dim=2)
+        k = torch.cat([_for_all(keys, packed.classes), k], dim=2)
+        v = torch.cat([_for_all(values, packed.classes), v], dim=2)
         mask = None if mask is None else functional.pad(mask, (keys.shape[2], 0))
     attended = attend(block, q, k, v, entry, mask, path).flatten(0, 1)
     # index_select, whose backward pass is several times faster than that of [].

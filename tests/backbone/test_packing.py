@@ -71,3 +71,48 @@ def test_little_text_is_left_as_it_is() -> None:
     assert len(plan.prefix) == 0
     assert plan.classes[0].grid is None
     assert plan.classes[0].embeddings.shape == (10, 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shared=st.integers(1, 4),
+    own=st.lists(st.integers(1, 5), min_size=1, max_size=9),
+    chunk=st.integers(1, 30),
+    times=st.integers(1, 4),
+    mean=st.booleans(),
+)
+def test_classes_are_repeated_in_their_order(
+    shared: int, own: list[int], chunk: int, times: int, mean: bool
+) -> None:
+    embeddings, pooling = captions(shared, own)
+    if mean:
+        # The first own token is read, too.
+        pooling[:, shared] += 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "_WORTHWHILE", 0)
+        plan = plan_text(embeddings, pooling, chunk)
+
+    def pooled(plan: packing.TextPlan) -> torch.Tensor:
+        parts = []
+        for each in plan.classes:
+            grid = each.embeddings if each.grid is None else each.embeddings[each.grid]
+            assert len(grid) == each.classes * each.tokens
+            assert torch.equal(grid[each.read_places], each.embeddings[each.read])
+            if each.places is not None:
+                assert torch.equal(grid[each.places], each.embeddings)
+            assert len(each.at) == len(each.embeddings)
+            read = each.embeddings[each.read]
+            parts.append(read if each.pooling is None else each.pooling @ read)
+        together = torch.cat(parts)
+        return together if plan.order is None else together[plan.order]
+
+    assert torch.equal(pooled(plan.repeated(times)), pooled(plan).repeat(times, 1))
+    assert torch.equal(plan.repeated(times).prefix, plan.prefix)
+
+
+def test_what_tokens_see_is_repeated() -> None:
+    embeddings, pooling = captions(0, [2, 3])
+    seen = torch.tensor([[True, True, False], [True, True, True]])
+    (packed,) = packing.whole_plan(embeddings, pooling, 100, seen).repeated(2).classes
+    assert packed.seen is not None
+    assert torch.equal(packed.seen, seen.repeat(2, 1))
