@@ -265,9 +265,7 @@ def judge(
     dict
         Accuracies in 0..1, in the order of ``architectures``.
     """
-    recipe = problem.recipe
-    optimizer = recipe.optimizer.model_copy(update={"lr": times * recipe.optimizer.lr})
-    recipe = recipe.model_copy(update={"optimizer": optimizer})
+    recipe = problem.recipe.with_lr(times * problem.recipe.optimizer.lr)
     problem = replace(problem, recipe=recipe, space=problem.space.without_limits())
     task = problem.task
     among = task.test if images == "test" else task.pool

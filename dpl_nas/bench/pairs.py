@@ -34,9 +34,7 @@ class Difference:
         What is compared: ``all``, ``base``, ``new``, ``H``, or ``others`` than the learned task.
     over
         Mean difference of each place, a share in -1..1; a place is a task, or of ``others`` a test
-        set. With the t interval of their mean.
-    interval
-        The same interval; ``None`` with fewer than two places, or if all are equal.
+        set.
     bootstrap
         Interval of the hierarchical bootstrap over places and seeds.
     p
@@ -48,12 +46,16 @@ class Difference:
     method: str
     measure: str
     over: Estimate
-    interval: Interval | None
     bootstrap: Interval | None
     p: float | None
     corrected_p: float | None = None
 
     __repr__ = short_repr
+
+    @property
+    def interval(self) -> Interval | None:
+        """The t interval over places; ``None`` with fewer than two, or if all are equal."""
+        return t_interval(self.over.values)
 
     @property
     def ahead(self) -> int:
@@ -118,7 +120,6 @@ def _difference(method: str, measure: str, places: Sequence[Sequence[float]]) ->
         method,
         measure,
         estimate(means),
-        t_interval(means),
         nested_interval(places, seed=0),
         t_test(means),
     )

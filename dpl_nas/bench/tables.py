@@ -15,12 +15,13 @@ from dpl_nas.comparison.formats import (
     accuracy,
     counted,
     each,
+    ends,
     number,
     p_value,
     points,
     time,
 )
-from dpl_nas.comparison.statistics import Estimate, Interval, estimate
+from dpl_nas.comparison.statistics import Estimate, estimate
 from dpl_nas.comparison.tables import Grid
 from dpl_nas.io.reprs import short_repr
 from dpl_nas.space import TOWERS
@@ -211,8 +212,8 @@ def _pairs(cells: Sequence[BenchCell], baseline: str | None) -> Grid:
             one.method,
             one.measure,
             points(one.over.mean),
-            _ends(one.interval),
-            _ends(one.bootstrap),
+            ends(one.interval),
+            ends(one.bootstrap),
             f"{one.ahead} of {one.over.count}",
             p_value(one.p),
             p_value(one.corrected_p),
@@ -228,10 +229,6 @@ def _pairs(cells: Sequence[BenchCell], baseline: str | None) -> Grid:
         f"Corrected p: Holm's method over {tests}."
     )
     return Grid(f"Against {baseline}", heads, rows, note, labels=2)
-
-
-def _ends(interval: Interval | None) -> str:
-    return NOTHING if interval is None else f"{points(interval.low)} to {points(interval.high)}"
 
 
 def _lengths(cells: Sequence[BenchCell]) -> Grid:

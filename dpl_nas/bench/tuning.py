@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from dpl_nas.config import SearchSettings
 from dpl_nas.errors import ConfigError
 from dpl_nas.methods import Method, TowerMethod
 
@@ -31,14 +32,13 @@ def tuned(method: Method, problem: Problem) -> tuple[str, Method]:
         As :meth:`Method.learn`, if all fail.
     """
     from dpl_nas.engine import measure
-    from dpl_nas.tasks import few_shot_split
     from dpl_nas.training.batches import FewShotImages
 
     variants = method.variants(problem)
     if len(variants) == 1 or problem.shots == 1:
         return next(iter(variants.items()))
     task, backbone = problem.task, problem.backbone
-    split = few_shot_split(task, problem.shots, problem.seed, "split")
+    split = problem.split(SearchSettings(validation="split"))
     images = FewShotImages(task.pool, split.validation, backbone, "none")
 
     scores: dict[str, float] = {}

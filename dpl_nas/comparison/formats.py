@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dpl_nas.comparison.statistics import Estimate
+from dpl_nas.comparison.statistics import Estimate, Interval
 
-__all__ = ["NOTHING", "accuracy", "counted", "each", "number", "p_value", "points", "time"]
+__all__ = ["NOTHING", "accuracy", "counted", "each", "ends", "number", "p_value", "points", "time"]
 
 #: The text of a missing value.
 NOTHING = "-"
@@ -30,6 +30,11 @@ def accuracy(estimate: Estimate) -> str:
 def each(estimate: Estimate) -> str:
     """Write the single values in percent."""
     return " ".join(map(points, estimate.values)) or NOTHING
+
+
+def ends(interval: Interval | None) -> str:
+    """Write the two ends of an interval in percent, or in points."""
+    return NOTHING if interval is None else f"{points(interval.low)} to {points(interval.high)}"
 
 
 def p_value(p: float | None) -> str:

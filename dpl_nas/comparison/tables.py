@@ -12,13 +12,14 @@ from dpl_nas.comparison.formats import (
     accuracy,
     counted,
     each,
+    ends,
     number,
     p_value,
     points,
     time,
 )
 from dpl_nas.comparison.pairs import Comparison
-from dpl_nas.comparison.statistics import Interval, t_interval
+from dpl_nas.comparison.statistics import t_interval
 from dpl_nas.comparison.summaries import Accuracy, Setting
 from dpl_nas.io.text import make_printable
 
@@ -262,9 +263,9 @@ def _comparison_row(item: Comparison) -> tuple[str, ...]:
         item.first,
         item.second,
         points(item.difference.mean),
-        _ends(t_interval(item.differences)),
-        _ends(item.bootstrap),
-        _ends(t_interval(item.over_tasks.values)),
+        ends(t_interval(item.differences)),
+        ends(item.bootstrap),
+        ends(t_interval(item.over_tasks.values)),
         p_value(item.test.p if item.test else None),
         p_value(item.corrected_p),
         p_value(item.smallest_p),
@@ -272,10 +273,6 @@ def _comparison_row(item: Comparison) -> tuple[str, ...]:
         f"{item.pairs} of {item.pairs + item.incomplete}",
         f"{item.ahead[0]} of {item.ahead[1]}" if item.pairs else NOTHING,
     )
-
-
-def _ends(interval: Interval | None) -> str:
-    return NOTHING if interval is None else f"{points(interval.low)} to {points(interval.high)}"
 
 
 def rank_table(analysis: Analysis) -> Grid:

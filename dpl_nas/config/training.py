@@ -87,3 +87,8 @@ class TrainSettings(Frozen):
     class_features: Literal["fixed", "learned"] | None = Field(
         default=None, exclude_if=lambda value: value is None
     )
+
+    def with_lr(self, lr: float) -> TrainSettings:
+        """Return the same with another learning rate."""
+        optimizer = self.optimizer.model_copy(update={"lr": lr})
+        return self.model_copy(update={"optimizer": optimizer})

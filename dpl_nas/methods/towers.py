@@ -63,10 +63,10 @@ class TowerMethod(Method):
     def variants(self, problem: Problem) -> Mapping[str, Method]:
         """Return the method with multiples of its recipe's learning rate."""
         recipe = self.recipe_of(problem.recipe, problem.shots, len(problem.shot_rows))
-        rates = [times * recipe.optimizer.lr for times in _TIMES]
+        recipes = [recipe.with_lr(times * recipe.optimizer.lr) for times in _TIMES]
         return {
-            f"lr {rate:.3g}": self.model_copy(update={"recipe": _at(recipe, rate)})
-            for rate in rates
+            f"lr {each.optimizer.lr:.3g}": self.model_copy(update={"recipe": each})
+            for each in recipes
         }
 
     @abstractmethod
@@ -133,11 +133,6 @@ class TowerMethod(Method):
     def parameters(self, tensors: Mapping[str, Tensor]) -> int:
         """All numbers."""
         return sum(each.numel() for each in tensors.values())
-
-
-def _at(recipe: TrainSettings, rate: float) -> TrainSettings:
-    optimizer = recipe.optimizer.model_copy(update={"lr": rate})
-    return recipe.model_copy(update={"optimizer": optimizer})
 
 
 def tower_images(problem: Problem, rows: Sequence[int], recipe: TrainSettings) -> FewShotImages:
